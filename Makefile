@@ -1,0 +1,69 @@
+# Each target sets up what it needs, in .venv beside this file, with plain pip. A stamp for each set of extras, newer than
+# pyproject.toml, says that it is there already.
+PYTHON ?= python3
+FLOOR_PYTHON ?= $(PYTHON)
+VENV := .venv
+FLOOR := .venv-floor
+WORKERS ?= 2
+
+.PHONY: help demo test test-nojit test-floor lint format bench clean
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help: ## say what can be made
+	@echo "make <target>, where the target is one of:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@echo "PYTHON=python3.12 names another interpreter for the first set-up; 3.11 or newer is needed."
+
+demo: $(VENV)/.has-demo ## train on real data, beside scikit-learn
+	$(VENV)/bin/python bench/demo.py
+
+test: $(VENV)/.has-test ## all tests and the examples in the docstrings
+	$(VENV)/bin/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-nojit: $(VENV)/.has-test ## the kernels as plain Python, with coverage
+	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -n $(WORKERS) -m "not compiled" --cov=fastbp.kernels tests/test_kernels.py $(ARGS)
+
+test-floor: $(FLOOR)/.has-test ## all tests with the oldest versions allowed (FLOOR_PYTHON: 3.11 or 3.12)
+	$(FLOOR)/bin/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: $(VENV)/.has-lint ## look for mistakes and for another layout; change nothing
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+
+format: $(VENV)/.has-lint ## mend what can be mended by rule, and lay the code out
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
+bench: $(VENV)/.has-bench ## measure speed, memory and scores with asv, in this environment
+	@test -f ~/.asv-machine.json || $(VENV)/bin/asv machine --yes --config bench/asv.conf.json >/dev/null  # else asv would ask
+	$(VENV)/bin/asv run --config bench/asv.conf.json --python=same $(ARGS)
+
+clean: ## remove the environments and all that can be made again
+	rm -rf .venv .venv-floor .pytest_cache .ruff_cache .hypothesis .coverage dist bench/env bench/html
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+define make_venv
+@$(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "fastbp needs Python 3.11 or newer, and '$(1)' is not: name one, as in 'make PYTHON=python3.12 $(MAKECMDGOALS)'." >&2; exit 1; }
+@$(1) -c 'import ensurepip, venv' || { \
+	echo "'$(1)' comes without venv: install it (on Debian and Ubuntu the package python3-venv), or name another with PYTHON=." >&2; exit 1; }
+@$(1) -m venv $(@D)
+@touch $@
+endef
+
+$(VENV)/.made:
+	$(call make_venv,$(PYTHON))
+
+$(FLOOR)/.made:
+	$(call make_venv,$(FLOOR_PYTHON))
+
+$(VENV)/.has-%: $(VENV)/.made pyproject.toml
+	@echo "Installing fastbp and what '$*' needs into $(@D); this is done once."
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+$(FLOOR)/.has-%: $(FLOOR)/.made pyproject.toml constraints-floor.txt
+	@echo "Installing fastbp with the oldest versions allowed into $(@D); this is done once."
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-floor.txt --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,414 @@
+"""What the classifier and the regressor share: parameters, validation, the course of a fit, prediction.
+
+Data and scikit-learn's parameters enter; attributes as scikit-learn's own estimators have them leave. A fit is all or nothing: an
+error leaves the estimator as it was, a fitted model included. How labels become numbers is the subclasses' matter, how numbers
+become weights that of `training`.
+"""
+
+import operator
+import warnings
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from .initializers import glorot_uniform
+from .inputs import IN_ORDER, as_rows, as_targets
+from .kernels import SETTINGS, Activation, Loss, OutActivation, Schedule, Solver, Status, predict, record
+from .layout import Layout
+from .training import Descent, Optimizer, Pace, Problem, Shuffles, minimize_lbfgs, start_progress, turns, weightless
+
+FLOATS = (np.float64, np.float32)
+
+
+class BaseMLP(BaseEstimator, ABC):
+    """A multilayer perceptron; see the subclasses."""
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions({member.name for member in Activation})],
+        "solver": [StrOptions({"lbfgs", *(member.name for member in Solver)})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({member.name for member in Schedule})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    # ------------------------------------------------------------------ what a subclass says
+
+    @abstractmethod
+    def _validate_input(self, X, y, incremental, reset):
+        """The validated X, and y as numbers (n_rows, n_columns)."""
+
+    @abstractmethod
+    def _output(self, y):
+        """The number of output units for such a y, and the name of their activation."""
+
+    @abstractmethod
+    def _stratify(self, y):
+        """What the validation rows are stratified by, or None."""
+
+    @abstractmethod
+    def _score_outputs(self, y, outputs, sample_weight):
+        """What early stopping wants high."""
+
+    # ------------------------------------------------------------------ fit
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Train the network on X and y.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The inputs. float32 is trained in float32, all else in float64; CSR and CSC matrices are never made dense.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets: class labels in classification, real numbers in regression.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows; each batch is averaged by the weights in it.
+
+        Returns
+        -------
+        self : estimator
+            The trained estimator.
+
+        Raises
+        ------
+        ValueError
+            For parameters and data that cannot be trained on, and where training diverged. The estimator is left as it was.
+        """
+        return self._fit(X, y, sample_weight, incremental=False)
+
+    def _fit(self, X, y, sample_weight, incremental):
+        with self._all_or_nothing():
+            hidden_layer_sizes = self._hidden_layer_sizes()
+            going_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
+            X, y = self._validate_input(X, y, incremental, reset=not going_on)
+            if sample_weight is not None:
+                sample_weight = _check_sample_weight(sample_weight, X)
+            self._random_state = check_random_state(self.random_state)
+            n_outputs, out_activation = self._output(y)
+            if going_on:
+                self._check_outputs(n_outputs)
+            else:
+                self._initialize(X, (X.shape[1], *hidden_layer_sizes, n_outputs), out_activation)
+            if self.solver == "lbfgs":
+                self._fit_lbfgs(X, y, sample_weight)
+            else:
+                self._fit_stochastic(X, y, sample_weight, incremental, fresh=not going_on)
+        return self
+
+    @contextmanager
+    def _all_or_nothing(self):
+        """Put everything back as it was if the body fails: attributes, and the buffers that training writes into."""
+        attributes = dict(vars(self))
+        buffers = [self._params] if hasattr(self, "_params") else []
+        buffers += [self._optimizer.moments] if hasattr(self, "_optimizer") else []
+        copies = [buffer.copy() for buffer in buffers]
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(attributes)
+            for buffer, copy in zip(buffers, copies, strict=True):
+                buffer[...] = copy
+            raise
+
+    def _hidden_layer_sizes(self):
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return [operator.index(size) for size in sizes]
+
+    def _check_outputs(self, n_outputs):
+        if n_outputs != self.n_outputs_:
+            raise ValueError(
+                f"y needs {n_outputs} output units, but the network that training goes on from has {self.n_outputs_}: give y as "
+                "many columns or classes as before, or fit anew with warm_start=False."
+            )
+
+    def _initialize(self, X, sizes, out_activation):
+        self.n_iter_, self.t_ = 0, 0
+        self.n_outputs_, self.n_layers_, self.out_activation_ = sizes[-1], len(sizes), out_activation
+        layout = Layout(sizes)
+        self._hold(layout, np.empty(layout.n_params, X.dtype))
+        for W, b in zip(self.coefs_, self.intercepts_, strict=True):
+            W[...], b[...] = glorot_uniform(self._random_state, *W.shape, self.activation)
+        if self.solver != "lbfgs":
+            self.loss_curve_, self._no_improvement_count = [], 0
+            self._start_judging()
+
+    def _start_judging(self):
+        self.validation_scores_, self.best_validation_score_ = ([], -np.inf) if self.early_stopping else (None, None)
+        self.best_loss_ = None if self.early_stopping else np.inf
+
+    def _hold(self, layout, params):
+        """Take a flat buffer for the parameters, with `coefs_` and `intercepts_` as views of it."""
+        self._params = params
+        self.coefs_, self.intercepts_ = layout.views(params)
+        self._views = [*self.coefs_, *self.intercepts_]
+
+    def _layout(self):
+        return Layout((self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_)))
+
+    def _flat_params(self):
+        """The parameters as one buffer, gathered anew where somebody put other arrays into `coefs_` or `intercepts_`."""
+        arrays = [*self.coefs_, *self.intercepts_]
+        views = getattr(self, "_views", ())
+        if len(views) == len(arrays) and all(a is b for a, b in zip(arrays, views, strict=True)):
+            return self._params
+        params = np.concatenate([np.ravel(array) for array in arrays])
+        return params.astype(params.dtype if params.dtype in FLOATS else np.float64, copy=False)
+
+    def _settings(self):
+        settings = record(SETTINGS)
+        asked = settings[0]
+        asked.activation, asked.out_activation = Activation[self.activation], OutActivation[self.out_activation_]
+        asked.loss = Loss[self.loss]
+        if self.solver == "lbfgs":
+            asked.alpha = self.alpha
+            return settings
+        asked.solver, asked.schedule = Solver[self.solver], Schedule[self.learning_rate]
+        asked.nesterov, asked.validated = self.nesterovs_momentum, self.early_stopping
+        asked.patience = self.n_iter_no_change
+        for name in ("alpha", "learning_rate_init", "power_t", "momentum", "beta_1", "beta_2", "epsilon", "tol"):
+            setattr(asked, name, getattr(self, name))
+        return settings
+
+    def _problem(self, X, y, sample_weight, params):
+        dtype = params.dtype
+        return Problem(self._layout(), params, as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype))
+
+    def _check_finite(self, params):
+        if not np.isfinite(params).all():
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+                " A smaller learning_rate_init may help too."
+            )
+
+    # ------------------------------------------------------------------ L-BFGS
+
+    def _fit_lbfgs(self, X, y, sample_weight):
+        def report(iteration, loss):
+            if self.verbose:
+                print(f"Iteration {iteration}, loss = {loss:.8f}")
+
+        # SciPy iterates in float64, whatever the data
+        params = self._flat_params().astype(np.float64)
+        problem = self._problem(X, y, sample_weight, params)
+        limits = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
+        result, interrupted = minimize_lbfgs(problem, self._settings(), report=report, **limits)
+        self._check_finite(result.x)
+        self._hold(problem.layout, np.array(result.x))
+        self.n_iter_, self.loss_ = min(result.nit, self.max_iter), float(result.fun)
+        if interrupted:
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+        elif result.status != 0:
+            warnings.warn(
+                f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status={result.status}): {result.message}. Raise "
+                f"max_iter (now {self.max_iter}) or max_fun (now {self.max_fun}), or scale the data.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    # ------------------------------------------------------------------ stochastic gradient descent
+
+    def _fit_stochastic(self, X, y, sample_weight, incremental, fresh):
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        params = self._flat_params()
+        if params is not getattr(self, "_params", None):
+            self._hold(self._layout(), params)
+        order, held_out = self._split(y)
+        if not (incremental and hasattr(self, "_optimizer")):
+            self._optimizer = Optimizer.fresh(Solver[self.solver], self.learning_rate_init, params)
+        settings = self._settings()
+        settings[0].batch_size = self._batch_size(len(order))
+        settings[0].max_epochs = 1 if incremental else self.max_iter
+        shuffles = Shuffles(self._random_state, wanted=self.shuffle, shared=not isinstance(self.random_state, Integral))
+        problem = self._problem(X, y, sample_weight, params)
+        descent = Descent(problem, settings, self._start_progress(), self._optimizer, order, shuffles)
+        # a fit that goes on from best weights goes on in them, as scikit-learn's does
+        watch = _Watch(self, y, sample_weight, held_out, best_params=params.copy() if fresh else params)
+        try:
+            while descent.running:
+                if self.early_stopping or self.verbose:
+                    watch.epoch(descent)
+                else:
+                    descent.turn()
+            interrupted = False
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            descent.close()
+        self._finish_stochastic(descent, watch)
+        if interrupted:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        elif descent.status == Status.exhausted and not (incremental and self.max_iter > 1):
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _split(self, y):
+        """The rows to train on, and those held out for validation or None."""
+        rows = np.arange(len(y))
+        if not self.early_stopping:
+            return rows, None
+        train, held_out = train_test_split(
+            rows, random_state=self._random_state, test_size=self.validation_fraction, stratify=self._stratify(y)
+        )
+        if len(held_out) < 2:
+            raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+        return train, held_out
+
+    def _batch_size(self, n_rows):
+        if self.batch_size == "auto":
+            return min(200, n_rows)
+        if self.batch_size > n_rows:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
+            )
+        return min(self.batch_size, n_rows)
+
+    def _start_progress(self):
+        """Where training starts: anew, or from the judgements of the fit before."""
+        if not hasattr(self, "loss_curve_"):
+            self.loss_curve_, self._no_improvement_count = [], 0
+        judged = getattr(self, "best_validation_score_" if self.early_stopping else "best_loss_", None)
+        if judged is None:
+            self._start_judging()
+            judged = self.best_validation_score_ if self.early_stopping else self.best_loss_
+        return start_progress(-judged if self.early_stopping else judged, self._no_improvement_count, self.t_)
+
+    def _finish_stochastic(self, descent, watch):
+        """Put what a descent has reached into the attributes, or raise."""
+        if descent.status == Status.weightless:
+            raise weightless()
+        if self.early_stopping:
+            descent.problem.params[...] = watch.best_params
+        self._check_finite(descent.problem.params)
+        losses, reached = descent.losses, descent.progress[0]
+        self.n_iter_, self.t_, self._no_improvement_count = len(losses), int(reached.rows_seen), int(reached.bad_epochs)
+        self.loss_curve_.extend(losses)
+        if losses:
+            self.loss_ = losses[-1]
+        if self.early_stopping:
+            self.validation_scores_.extend(watch.scores)
+            self.best_validation_score_ = -float(reached.best)
+        else:
+            self.best_loss_ = float(reached.best)
+
+    # ------------------------------------------------------------------ prediction
+
+    def _outputs(self, X):
+        """What the output units say (n_rows, n_outputs) for X as a user gives it."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        params = self._flat_params()
+        dtype = np.result_type(X.dtype, params.dtype)
+        dtype = dtype if dtype in FLOATS else np.dtype(np.float64)
+        return self._forward(as_rows(X, dtype), X.shape[0], params.astype(dtype, copy=False))
+
+    def _forward(self, rows, n_rows, params, order=IN_ORDER):
+        """What the output units say for n_rows rows, or for those that order names."""
+        layout, settings = self._layout(), self._settings()
+        block_size = settings[0].block_size = layout.block_size(n_rows, params.itemsize)
+        table, out = layout.table(block_size), np.empty((n_rows, layout.sizes[-1]), params.dtype)
+        activations = layout.activations(block_size, params.dtype, gathered=rows.indptr.size == 0)
+        for start, stop in turns(n_rows, Pace(layout, block_size), block_size):
+            predict(settings, table, params, rows, order, start, stop, activations, out)
+        return out
+
+    # ------------------------------------------------------------------ what scikit-learn asks of an estimator
+
+    def _check_solver(self):
+        if self.solver == "lbfgs":
+            raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
+        return True
+
+    def __getstate__(self):
+        # the views carry the parameters; their buffer would carry them twice
+        return {name: value for name, value in super().__getstate__().items() if name not in ("_params", "_views")}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "coefs_"):
+            self._hold(self._layout(), self._flat_params())
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class _Watch:
+    """A fit that Python looks at after every epoch: early stopping's scores and best weights, and what `verbose` prints."""
+
+    def __init__(self, estimator, y, sample_weight, held_out, best_params):
+        self.estimator, self.held_out, self.best_params, self.scores = estimator, held_out, best_params, []
+        if held_out is not None:
+            self.y = y[held_out]
+            self.weight = None if sample_weight is None else sample_weight[held_out]
+
+    def epoch(self, descent):
+        learning_rate = float(descent.progress[0].learning_rate)
+        loss = descent.epoch()
+        if descent.status == Status.weightless:
+            return
+        self.say(f"Iteration {len(descent.losses)}, loss = {loss:.8f}")
+        if self.held_out is not None:
+            self.score(descent)
+        self.say_decision(descent, learning_rate)
+
+    def score(self, descent):
+        problem = descent.problem
+        outputs = self.estimator._forward(problem.rows, len(self.held_out), problem.params, self.held_out)
+        self.scores.append(self.estimator._score_outputs(self.y, outputs, self.weight))
+        self.say(f"Validation score: {self.scores[-1]:f}")
+        if -self.scores[-1] < descent.progress[0].best:
+            self.best_params = problem.params.copy()
+        descent.judge(-self.scores[-1])
+
+    def say_decision(self, descent, learning_rate_before):
+        estimator, learning_rate = self.estimator, descent.progress[0].learning_rate
+        adaptive = estimator.solver == "sgd" and estimator.learning_rate == "adaptive"
+        if descent.status == Status.converged:
+            decision = "Learning rate too small. Stopping." if adaptive else "Stopping."
+        elif adaptive and learning_rate < learning_rate_before:
+            decision = f"Setting learning rate to {learning_rate:f}"
+        else:
+            return
+        judged = "Training loss" if self.held_out is None else "Validation score"
+        self.say(
+            f"{judged} did not improve more than tol={estimator.tol:f} for {estimator.n_iter_no_change} consecutive epochs. {decision}"
+        )
+
+    def say(self, text):
+        if self.estimator.verbose:
+            print(text)

@@ -1,0 +1,415 @@
+"""The data sets of the checkout's `datasets/` folder, in the forms that scikit-learn's loaders return.
+
+What enters is the name of a folder; what leaves is a `Bunch` or the pair `(X, y)`, unscaled and in the order of the file. A file
+that is not the table it should be is refused. Nothing here downloads, shuffles, scales or encodes, or knows about networks.
+pandas is imported only where a table mixes text with numbers, or where a frame is asked for.
+
+Every bunch holds `data`, `target`, `feature_names`, `target_names`, `DESCR` and `filename`; `frame`, with data and target side by
+side, or None without `as_frame`; `categories`, which maps the name of each categorical column to the list of its values; and
+`n_train`, the number of rows of the standard training set, which come first, or None where no split is standard.
+"""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils import Bunch
+
+__all__ = ["load_adult", "load_california_housing", "load_covtype", "load_diamonds", "load_mnist"]
+
+
+def load_mnist(*, data_home=None, return_X_y=False, as_frame=False):
+    """Load MNIST: 70,000 handwritten digits in 10 classes.
+
+    The rows keep their standard order: the first 60,000 (`bunch.n_train`) are the training set, the last 10,000 the test set.
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        The folder of `mnist.npz`. Default: what FASTBP_DATA names, or else the `datasets/` folder of the checkout.
+    return_X_y : bool, default=False
+        Whether to return `(data, target)` instead of a Bunch.
+    as_frame : bool, default=False
+        Whether data and target are pandas objects instead of arrays; needs pandas.
+
+    Returns
+    -------
+    bunch : Bunch
+        data : uint8, shape (70000, 784)
+            Grey levels 0 to 255 as in the file, a row of the image after the other. Divide by 255 before training.
+        target : int64, shape (70000,)
+            The digit, 0 to 9.
+        and what every bunch of this module holds.
+
+    Raises
+    ------
+    OSError
+        The file is damaged; a FileNotFoundError if the folder does not hold it.
+
+    References
+    ----------
+    Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-based learning applied to document recognition, Proceedings of the
+    IEEE 86(11), 1998.
+
+    Examples
+    --------
+    >>> from fastbp.datasets import load_mnist
+    >>> mnist = load_mnist()
+    >>> X_train, X_test = mnist.data[:mnist.n_train], mnist.data[mnist.n_train:]
+    >>> X_train.shape, X_test.shape
+    ((60000, 784), (10000, 784))
+    """
+    return _load(_MNIST, data_home, return_X_y, as_frame)
+
+
+def load_adult(*, data_home=None, return_X_y=False, as_frame=False):
+    """Load Adult: does a person in the 1994 US census earn more than 50,000 dollars? Needs pandas.
+
+    The rows keep their standard order: the first 32,561 (`bunch.n_train`) are the training set, the last 16,281 the test set.
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        The folder of `adult.csv.gz`. Default: what FASTBP_DATA names, or else the `datasets/` folder of the checkout.
+    return_X_y : bool, default=False
+        Whether to return `(data, target)` instead of a Bunch.
+    as_frame : bool, default=False
+        Whether data and target are pandas objects, each column of its own dtype, instead of arrays.
+
+    Returns
+    -------
+    bunch : Bunch
+        data : object, shape (48842, 14)
+            Six columns of whole numbers and eight of text. NaN marks a missing `workclass` (2799 rows), `occupation` (2809)
+            or `native_country` (857). With `as_frame=True` int64 and category.
+        target : str, shape (48842,)
+            "<=50K" or ">50K".
+        and what every bunch of this module holds.
+
+    Raises
+    ------
+    OSError
+        The file is damaged; a FileNotFoundError if the folder does not hold it.
+    ImportError
+        pandas is not installed.
+
+    References
+    ----------
+    B. Becker, R. Kohavi, Adult, UCI Machine Learning Repository, 1996, doi:10.24432/C5XW20.
+
+    Examples
+    --------
+    >>> from fastbp.datasets import load_adult
+    >>> adult = load_adult(as_frame=True)
+    >>> adult.data["occupation"].isna().sum()
+    np.int64(2809)
+    >>> adult.categories["sex"]
+    ['Female', 'Male']
+    """
+    return _load(_ADULT, data_home, return_X_y, as_frame)
+
+
+def load_california_housing(*, data_home=None, return_X_y=False, as_frame=False):
+    """Load California housing: the median house value of 20,640 census block groups in 1990. Needs pandas.
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        The folder of `california_housing.csv.gz`. Default: what FASTBP_DATA names, or else the `datasets/` folder of the checkout.
+    return_X_y : bool, default=False
+        Whether to return `(data, target)` instead of a Bunch.
+    as_frame : bool, default=False
+        Whether data and target are pandas objects, each column of its own dtype, instead of arrays.
+
+    Returns
+    -------
+    bunch : Bunch
+        data : object, shape (20640, 9)
+            Eight columns of numbers and `ocean_proximity`. NaN marks a missing `total_bedrooms` (207 rows). With
+            `as_frame=True` float64 and category.
+        target : float64, shape (20640,)
+            Median house value in dollars, cut off at 500,001.
+        and what every bunch of this module holds.
+
+    Raises
+    ------
+    OSError
+        The file is damaged; a FileNotFoundError if the folder does not hold it.
+    ImportError
+        pandas is not installed.
+
+    References
+    ----------
+    R. K. Pace, R. Barry, Sparse spatial autoregressions, Statistics & Probability Letters 33(3), 1997.
+
+    Examples
+    --------
+    >>> from fastbp.datasets import load_california_housing
+    >>> X, y = load_california_housing(return_X_y=True, as_frame=True)
+    >>> X.shape, y.max()
+    ((20640, 9), np.float64(500001.0))
+    """
+    return _load(_CALIFORNIA_HOUSING, data_home, return_X_y, as_frame)
+
+
+def load_diamonds(*, data_home=None, return_X_y=False, as_frame=False):
+    """Load diamonds: the prices of 53,940 cut stones. Needs pandas.
+
+    Long stretches of rows lie in order of price: shuffle before splitting.
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        The folder of `diamonds.csv.gz`. Default: what FASTBP_DATA names, or else the `datasets/` folder of the checkout.
+    return_X_y : bool, default=False
+        Whether to return `(data, target)` instead of a Bunch.
+    as_frame : bool, default=False
+        Whether data and target are pandas objects, each column of its own dtype, instead of arrays.
+
+    Returns
+    -------
+    bunch : Bunch
+        data : object, shape (53940, 9)
+            Six columns of numbers (weight in carat, proportions in per cent, lengths in mm; a length of 0 was not measured)
+            and three grades. With `as_frame=True` float64 and ordered category.
+        target : float64, shape (53940,)
+            Price in dollars.
+        and what every bunch of this module holds.
+
+    Raises
+    ------
+    OSError
+        The file is damaged; a FileNotFoundError if the folder does not hold it.
+    ImportError
+        pandas is not installed.
+
+    References
+    ----------
+    H. Wickham, ggplot2: Elegant Graphics for Data Analysis, Springer, 2016.
+
+    Examples
+    --------
+    >>> from fastbp.datasets import load_diamonds
+    >>> load_diamonds().categories["cut"]
+    ['Fair', 'Good', 'Very Good', 'Premium', 'Ideal']
+    """
+    return _load(_DIAMONDS, data_home, return_X_y, as_frame)
+
+
+def load_covtype(*, data_home=None, return_X_y=False, as_frame=False):
+    """Load a subset of Covertype: which of 7 kinds of forest grows on 20,000 patches of land?
+
+    Parameters
+    ----------
+    data_home : str or path-like, default=None
+        The folder of `covtype_20k.csv.gz`. Default: what FASTBP_DATA names, or else the `datasets/` folder of the checkout.
+    return_X_y : bool, default=False
+        Whether to return `(data, target)` instead of a Bunch.
+    as_frame : bool, default=False
+        Whether data and target are pandas objects instead of arrays; needs pandas.
+
+    Returns
+    -------
+    bunch : Bunch
+        data : int64, shape (20000, 54)
+            Ten measurements, then one-hot columns for 4 wilderness areas and 40 types of soil.
+        target : int64, shape (20000,)
+            The kind of forest, 1 to 7. Rare kinds are more frequent here than in the full data.
+        and what every bunch of this module holds.
+
+    Raises
+    ------
+    OSError
+        The file is damaged; a FileNotFoundError if the folder does not hold it.
+
+    References
+    ----------
+    J. Blackard, Covertype, UCI Machine Learning Repository, 1998, doi:10.24432/C50K5N.
+
+    Examples
+    --------
+    >>> from fastbp.datasets import load_covtype
+    >>> X, y = load_covtype(return_X_y=True)
+    >>> X.shape, y.min(), y.max()
+    ((20000, 54), np.int64(1), np.int64(7))
+    """
+    return _load(_COVTYPE, data_home, return_X_y, as_frame)
+
+
+def _load(facts, data_home, return_X_y, as_frame):
+    path = _locate(facts.file, data_home)
+    X, y = _read(facts, path)
+    categories = {name: list(X[name].cat.categories) for name in facts.categories}
+    X, y = _to_frame(facts, X, y) if as_frame else _to_arrays(facts, X, y)
+    if return_X_y:
+        return X, y
+    return Bunch(
+        data=X,
+        target=y,
+        frame=X.assign(**{facts.target: y}) if as_frame else None,
+        feature_names=list(facts.features),
+        target_names=[facts.target],
+        categories=categories,
+        n_train=facts.n_train,
+        DESCR=facts.about,
+        filename=str(path),
+    )
+
+
+def _locate(file, data_home):
+    """The path of `file` in the folder that the caller names, or FASTBP_DATA, or the place of this module in a checkout."""
+    if data_home is not None:
+        folder, source = data_home, "data_home"
+    elif folder := os.environ.get("FASTBP_DATA"):
+        source = "FASTBP_DATA"
+    else:
+        folder, source = Path(__file__).resolve().parents[2] / "datasets", "the default"
+    path = Path(folder).expanduser() / file
+    if path.is_file():
+        return path
+    raise FileNotFoundError(
+        f"{source} must be a folder that holds {file}; got {str(folder)!r}. Pass data_home, or set the environment variable "
+        "FASTBP_DATA, or install fastbp with `pip install -e` from a checkout, whose datasets/ is then found."
+    )
+
+
+def _read(facts, path):
+    """What the reader makes of the file, refused unless it is the table that `facts` describes."""
+    rule = f"{path} must hold {facts.n_rows} rows of {len(facts.features)} features and a target"
+    remedy = "Put an undamaged copy in its place: datasets/README.md gives its sha256."
+    try:
+        X, y = facts.reader(path, facts)
+    except (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile) as error:
+        raise OSError(f"{rule}; it cannot be read ({type(error).__name__}: {error}). {remedy}") from error
+    if X.shape != (facts.n_rows, len(facts.features)) or len(y) != facts.n_rows:
+        raise OSError(f"{rule}; got data of shape {X.shape} and {len(y)} targets. {remedy}")
+    return X, y
+
+
+def _read_images(path, facts):
+    # Opened here, because np.load leaves a damaged archive open.
+    with path.open("rb") as file, np.load(file) as parts:
+        images = np.concatenate([parts["X_train"], parts["X_test"]])
+        return images.reshape(len(images), -1), np.concatenate([parts["y_train"], parts["y_test"]])
+
+
+def _read_numbers(path, facts):
+    table = np.loadtxt(path, delimiter=",", dtype=np.int64)
+    return np.ascontiguousarray(table[:, :-1]), table[:, -1].copy()
+
+
+def _read_table(path, facts):
+    pandas = _import_pandas(path.name)
+    grades = {
+        name: pandas.CategoricalDtype(values, ordered=True) if values else "category" for name, values in facts.categories.items()
+    }
+    # Only these two spellings mean "missing": pandas would also take the text "None" or "NA" for it.
+    frame = pandas.read_csv(path, dtype={**grades, facts.target: facts.target_type}, na_values=["", "?"], keep_default_na=False)
+    return frame[list(facts.features)], frame[facts.target]
+
+
+def _to_arrays(facts, X, y):
+    X = X if isinstance(X, np.ndarray) else np.ascontiguousarray(X.to_numpy(dtype=object))
+    return X, np.asarray(y, dtype=facts.target_type)
+
+
+def _to_frame(facts, X, y):
+    pandas = _import_pandas("as_frame=True")
+    return pandas.DataFrame(X, columns=list(facts.features)), pandas.Series(y, name=facts.target).astype(facts.target_type)
+
+
+def _import_pandas(purpose):
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(f'{purpose} needs pandas, which is not installed: pip install "fastbp[datasets]".') from error
+    return pandas
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of a data set before its file is opened; the values of a category from low to high, or None: no order."""
+
+    file: str
+    reader: Callable
+    n_rows: int
+    features: tuple[str, ...]
+    target: str
+    target_type: str
+    about: str
+    categories: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    n_train: int | None = None
+
+
+_MNIST = _Facts(
+    file="mnist.npz",
+    reader=_read_images,
+    n_rows=70_000,
+    n_train=60_000,
+    features=tuple(f"pixel_{row}_{column}" for row in range(28) for column in range(28)),
+    target="digit",
+    target_type="int64",
+    about="MNIST: handwritten digits, 28 x 28 grey levels. LeCun, Cortes, Burges; copied from rasbt/mnist-pngs (MIT).",
+)
+_ADULT = _Facts(
+    file="adult.csv.gz",
+    reader=_read_table,
+    n_rows=48_842,
+    n_train=32_561,
+    features=(
+        *("age", "workclass", "fnlwgt", "education", "education_num", "marital_status", "occupation", "relationship"),
+        *("race", "sex", "capital_gain", "capital_loss", "hours_per_week", "native_country"),
+    ),
+    target="income",
+    target_type="str",
+    categories=dict.fromkeys(
+        ("workclass", "education", "marital_status", "occupation", "relationship", "race", "sex", "native_country")
+    ),
+    about="Adult: income above 50,000 dollars, from the 1994 US census. Becker, Kohavi; UCI, CC BY 4.0.",
+)
+_CALIFORNIA_HOUSING = _Facts(
+    file="california_housing.csv.gz",
+    reader=_read_table,
+    n_rows=20_640,
+    features=(
+        *("longitude", "latitude", "housing_median_age", "total_rooms", "total_bedrooms", "population", "households"),
+        *("median_income", "ocean_proximity"),
+    ),
+    target="median_house_value",
+    target_type="float64",
+    categories={"ocean_proximity": None},
+    about="California housing: block groups of the 1990 US census. Pace, Barry 1997; from ageron/handson-ml2 (Apache-2.0).",
+)
+_DIAMONDS = _Facts(
+    file="diamonds.csv.gz",
+    reader=_read_table,
+    n_rows=53_940,
+    features=("carat", "cut", "color", "clarity", "depth", "table", "x", "y", "z"),
+    target="price",
+    target_type="float64",
+    categories={
+        "cut": ("Fair", "Good", "Very Good", "Premium", "Ideal"),
+        "color": tuple("JIHGFED"),
+        "clarity": ("I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"),
+    },
+    about="Diamonds: prices of cut stones. ggplot2 (MIT); copied from mwaskom/seaborn-data.",
+)
+_COVTYPE = _Facts(
+    file="covtype_20k.csv.gz",
+    reader=_read_numbers,
+    n_rows=20_000,
+    features=(
+        *("Elevation", "Aspect", "Slope", "Horizontal_Distance_To_Hydrology", "Vertical_Distance_To_Hydrology"),
+        *("Horizontal_Distance_To_Roadways", "Hillshade_9am", "Hillshade_Noon", "Hillshade_3pm"),
+        "Horizontal_Distance_To_Fire_Points",
+        *(f"Wilderness_Area_{i}" for i in range(4)),
+        *(f"Soil_Type_{i}" for i in range(40)),
+    ),
+    target="Cover_Type",
+    target_type="int64",
+    about="Covertype, 20,000 rows: kinds of forest in Colorado. Blackard; UCI, CC BY 4.0; from h2oai/h2o-2 (Apache-2.0).",
+)

@@ -1,0 +1,34 @@
+"""The inputs of a network as kernels take them.
+
+A validated X enters, dense or sparse; `Rows` leave: C-contiguous, aligned, native-endian and read-only, whatever came, so that
+ordinary arrays, memory maps and joblib's shared arrays meet one compiled version. Nothing is copied that need not be, and a sparse
+matrix is never unfolded.
+"""
+
+import numpy as np
+from scipy.sparse import issparse
+
+from .kernels import Rows
+
+
+IN_ORDER = np.empty(0, np.int64)  # the order of rows that says: as they come
+
+
+def as_rows(X, dtype):
+    """`Rows` over X (n_rows, n_features), an array or a CSR or CSC matrix, in the given dtype."""
+    if issparse(X):
+        X = X.tocsr()
+        # the row pointers are few, so that one width serves all matrices
+        return Rows(_ready(np.empty((0, 0)), dtype), _ready(X.data, dtype), _ready(X.indices, np.int32), _ready(X.indptr, np.int64))
+    return Rows(_ready(X, dtype), _ready([], dtype), _ready([], np.int32), _ready([], np.int64))
+
+
+def as_targets(values, dtype):
+    """A read-only array of the given dtype for y (n_rows, n_columns) or sample weights (n_rows,); None gives (0,)."""
+    return _ready([] if values is None else values, dtype)
+
+
+def _ready(array, dtype):
+    array = np.require(np.asarray(array), dtype=dtype, requirements=["C", "ALIGNED"]).view()
+    array.flags.writeable = False
+    return array

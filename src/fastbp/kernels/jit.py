@@ -1,0 +1,111 @@
+"""How every kernel is compiled, and where its machine code is kept.
+
+``kernel`` compiles a function that other kernels call; ``entry`` compiles one that Python calls, and keeps its machine code on
+disk. All entries carry one stamp over the text of every kernel file: Numba alone watches only the file of the entry itself, so a
+changed callee next door would go on running as old code. A cache that cannot be written, or a damaged one, costs one warning and
+a compilation, never a run. Nothing here knows about networks.
+"""
+
+import hashlib
+import warnings
+from pathlib import Path
+
+import numba
+from numba import njit
+from numba.core import config
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+# No "nnan", "ninf" and "afn": divergence must stay visible, and exp, log and tanh are our own.
+FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp"})
+# Where a rounding error is carried along on purpose, reassociation would cancel it.
+EXACT = frozenset({"contract"})
+
+
+def kernel(*, fastmath=FASTMATH):
+    """Compile a function for use inside other kernels: GIL free, no division checks, not kept on disk by itself."""
+    return njit(nogil=True, error_model="numpy", fastmath=set(fastmath))
+
+
+def entry(function):
+    """Compile a function that Python calls, with its machine code kept on disk where a folder can be written."""
+    dispatcher = kernel()(function)
+    if not config.DISABLE_JIT:
+        try:
+            dispatcher._cache = _StampedCache(function)
+        except (RuntimeError, OSError) as error:
+            _warn_once(
+                f"no folder for compiled kernels can be written ({error}): every new process will compile them anew, which takes "
+                "seconds; set NUMBA_CACHE_DIR to a folder that this user can write"
+            )
+    return dispatcher
+
+
+def source_stamp(folder=Path(__file__).parent):
+    """The digest of the text of every kernel file in `folder`: machine code made from another text is not loaded."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+class _StampedCache(FunctionCache):
+    """Numba's disk cache of one function, with `source_stamp` in its index and damage survived."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        self._cache_file = _CacheFile(
+            cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp=(source_stamp(), _options())
+        )
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # whatever unpickling a damaged file may raise
+            self._survive(error)
+            return None
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:  # a full disk, a folder that is gone, a damaged index
+            self._survive(error)
+
+    def _survive(self, error):
+        _warn_once(
+            f"the compiled kernels kept in {self._cache_path} cannot be used ({type(error).__name__}: {error}): they are compiled "
+            "anew; if this warning comes back, delete that folder or set NUMBA_CACHE_DIR to another"
+        )
+        try:
+            self.flush()
+        except OSError:
+            self.disable()
+
+
+class _CacheFile(IndexDataCacheFile):
+    """Data files named by their key, so that two processes that compile different types at once never share one."""
+
+    def save(self, key, data):
+        overloads = self._load_index()
+        overloads[key] = self._data_name_pattern.format(number=int(hashlib.sha256(repr(key).encode()).hexdigest()[:12], 16))
+        self._save_data(overloads[key], data)
+        self._save_index(overloads)
+
+
+def _options():
+    """What changes the machine code but is missing from Numba's own key."""
+    return (
+        numba.__version__,
+        config.OPT.name if hasattr(config.OPT, "name") else str(config.OPT),
+        config.LOOP_VECTORIZE,
+        config.SLP_VECTORIZE,
+    )
+
+
+_warned = False
+
+
+def _warn_once(message):
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(f"fastbp: {message}.", RuntimeWarning, stacklevel=3)

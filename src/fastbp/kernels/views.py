@@ -1,0 +1,60 @@
+"""Views of flat buffers that cost nothing.
+
+``matrix`` and ``vector`` lay a shape over a part of a flat, contiguous buffer, ``flat`` over all of it. They are what ``flat[at : at + size].reshape(…)`` is,
+without its checks and without counting references, which on a network of a few units would take longer than its arithmetic. In
+return, whoever calls keeps the buffer alive, and the offsets right.
+"""
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import make_array, populate_array
+
+
+def matrix(buffer, at, n_rows, n_columns):
+    """buffer[at : at + n_rows · n_columns] as (n_rows, n_columns)."""
+    return buffer[at : at + n_rows * n_columns].reshape(n_rows, n_columns)
+
+
+def vector(buffer, at, size):
+    """buffer[at : at + size]."""
+    return buffer[at : at + size]
+
+
+def flat(array):
+    """All elements of a contiguous array, as (size,)."""
+    return array.reshape(array.size)
+
+
+@overload(flat)
+def _flat(array):
+    return lambda array: _lay(array, 0, (array.size,))
+
+
+@overload(matrix)
+def _matrix(buffer, at, n_rows, n_columns):
+    return lambda buffer, at, n_rows, n_columns: _lay(buffer, at, (n_rows, n_columns))
+
+
+@overload(vector)
+def _vector(buffer, at, size):
+    return lambda buffer, at, size: _lay(buffer, at, (size,))
+
+
+@intrinsic
+def _lay(typing_context, buffer, at, shape):
+    """The array of a shape, C-contiguous, that starts at an element of the buffer; it owns nothing."""
+    view = buffer.copy(ndim=len(shape), layout="C")
+
+    def build(context, builder, signature, arguments):
+        source = make_array(signature.args[0])(context, builder, arguments[0])
+        lengths = cgutils.unpack_tuple(builder, arguments[2])
+        strides = [source.itemsize]
+        for length in reversed(lengths[1:]):
+            strides.insert(0, builder.mul(strides[0], length))
+        array = make_array(view)(context, builder)
+        data = builder.gep(source.data, [arguments[1]])
+        populate_array(array, data=data, shape=lengths, strides=strides, itemsize=source.itemsize, meminfo=None)
+        return array._getvalue()
+
+    return view(buffer, types.intp, types.UniTuple(types.intp, len(shape))), build

@@ -1,0 +1,55 @@
+"""Labels and targets as kernels take them, and the scores of predictions.
+
+A validated y enters and leaves as numbers (n_rows, n_columns): values in regression; in classification 0 and 1 for a binary y, one
+such column per label for a multilabel y, and one column of class codes for a multiclass y. Scores are scikit-learn's accuracy and
+R², taken over what a network returns, without the checks of its input.
+"""
+
+import numpy as np
+from scipy.sparse import issparse
+
+
+def encode_labels(binarizer, y):
+    """Codes (n_rows, n_columns) of labels that a fitted scikit-learn ``LabelBinarizer`` knows."""
+    if y.ndim == 2 or binarizer.y_type_.startswith("multilabel"):
+        indicators = binarizer.transform(y)
+        return indicators.toarray() if issparse(indicators) else indicators
+    return np.searchsorted(binarizer.classes_, y).reshape(-1, 1)
+
+
+def count_outputs(binarizer, codes):
+    """How many output units these codes need: one per class above two classes, one per label, else one."""
+    return len(binarizer.classes_) if binarizer.y_type_ == "multiclass" else codes.shape[1]
+
+
+def check_values(y):
+    """Real targets (n_rows, n_columns) from a validated y, or a TypeError."""
+    if y.dtype.kind not in "biuf":
+        raise TypeError(f"y must hold real numbers for regression, got an array of dtype {y.dtype}: convert it first.")
+    return y.reshape(len(y), -1)
+
+
+def accuracy(codes, outputs, sample_weight):
+    """The weighted share of rows whose codes (n_rows, n_columns) are what outputs (n_rows, n_outputs) say."""
+    if codes.shape[1] < outputs.shape[1]:
+        hits = outputs.argmax(axis=1) == codes[:, 0]
+    else:
+        hits = ((outputs > 0.5) == (codes > 0.5)).all(axis=1)
+    return float(np.average(hits, weights=sample_weight))
+
+
+def r2(values, outputs, sample_weight):
+    """R² of outputs (n_rows, n_outputs) for values of that shape, the mean over outputs; NaN where an output is not finite.
+
+    A constant column counts 1 where it is met exactly, else 0, as in scikit-learn.
+    """
+    if not np.isfinite(outputs).all():
+        return float("nan")
+    weight = np.ones(len(values)) if sample_weight is None else sample_weight
+    residual = weight @ (values - outputs) ** 2
+    spread = weight @ (values - np.average(values, axis=0, weights=weight)) ** 2
+    met = residual == 0
+    known = spread != 0
+    scores = np.where(met, 1.0, 0.0)
+    scores[known & ~met] = 1 - residual[known & ~met] / spread[known & ~met]
+    return float(scores.mean())

@@ -1,0 +1,237 @@
+"""From starting weights to trained ones.
+
+A network's layout and flat parameters, its rows and targets enter; they are trained in place, and the losses of the epochs leave.
+Kernels do whole epochs; here it is decided how much they do before Python gets control back, where their random numbers come from,
+and what L-BFGS does with the gradient. Estimators, labels and scores are not known here.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import OptimizeResult, minimize
+
+from .kernels import N_MOMENTS, PROGRESS, Scratch, Status, Twister, judge, loss_and_gradient, record, train
+
+# Python gets control back after about this many seconds in a kernel, half of what Ctrl-C may take.
+_TURN = 0.05
+# A first guess of the work in a turn, before anything was measured: multiply-adds, and epochs at the most.
+_FIRST_TURN = 1e7
+_MOST_EPOCHS = 1000
+
+
+@dataclass
+class Optimizer:
+    """What a solver keeps between calls: its learning rate, how many steps it took, its moments (n_moments · n_params,)."""
+
+    learning_rate: float
+    step: int
+    moments: np.ndarray
+
+    @classmethod
+    def fresh(cls, solver, learning_rate, params):
+        return cls(float(learning_rate), 0, np.zeros(N_MOMENTS[solver] * params.size, params.dtype))
+
+
+@dataclass
+class Problem:
+    """What is trained: the plan and the parameters of a network, and its data as `inputs` makes it."""
+
+    layout: object
+    params: np.ndarray
+    rows: object
+    y: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def n_rows(self):
+        return self.y.shape[0]
+
+    def prepare(self, settings, batch_size):
+        """Set the block size for a batch size; returns the table and the scratch buffers."""
+        dtype, layout = self.params.dtype, self.layout
+        block_size = settings[0].block_size = layout.block_size(batch_size, dtype.itemsize)
+        scratch = Scratch(
+            layout.activations(block_size, dtype, gathered=self.rows.indptr.size == 0),
+            layout.deltas(block_size, dtype),
+            np.empty(block_size * self.y.shape[1], dtype),
+            np.empty(block_size, dtype),
+            np.empty(layout.n_params, dtype),
+            np.empty(layout.n_params, dtype),
+        )
+        return layout.table(block_size), scratch
+
+
+class Pace:
+    """How many blocks of rows fill one turn, learned from the turns before."""
+
+    def __init__(self, layout, block_size):
+        self.n_blocks = max(1, int(_FIRST_TURN / (layout.n_params * block_size)))
+
+    def measure(self, n_done, seconds):
+        fitting = n_done * _TURN / max(seconds, 1e-9)
+        self.n_blocks = max(1, int(min(fitting, 4 * self.n_blocks)))
+
+
+def turns(n_rows, pace, block_size):
+    """Yield (start, stop) over n_rows rows, each about one turn of work; what is done between two of them is measured."""
+    at = 0
+    while at < n_rows:
+        stop = min(at + pace.n_blocks * block_size, n_rows)
+        start = time.perf_counter()
+        yield at, stop
+        pace.measure((stop - at) / block_size, time.perf_counter() - start)
+        at = stop
+
+
+class Shuffles:
+    """The random order of an epoch's rows, from a ``RandomState``.
+
+    Its generator's state is lent to the kernel and given back in ``close``; where another thread may draw from the same source in
+    the meantime, or the generator is not MT19937, each epoch is shuffled here instead.
+    """
+
+    def __init__(self, random_state, *, wanted, shared):
+        self.random_state = random_state
+        self.state = random_state.get_state(legacy=False)
+        lent = self.state["bit_generator"] == "MT19937" and not (shared and threading.active_count() > 1)
+        self.by_kernel = wanted and lent
+        self.by_python = wanted and not lent
+        inner = self.state["state"] if self.by_kernel else {"key": np.zeros(624, np.uint32), "pos": 0}
+        self.twister = Twister(np.array(inner["key"], np.uint32), np.array([inner["pos"]], np.int64))
+
+    def close(self):
+        if self.by_kernel:
+            self.state["state"] = {"key": self.twister.key, "pos": int(self.twister.position[0])}
+            self.random_state.set_state(self.state)
+
+
+class Descent:
+    """A fit by stochastic gradient descent: call ``turn`` while ``running``, then ``close``.
+
+    ``losses`` holds the mean loss of every epoch that ended, whenever it is read.
+    """
+
+    def __init__(self, problem, settings, progress, optimizer, order, shuffles):
+        self.problem, self.settings, self.progress = problem, settings, progress
+        self.optimizer, self.order, self.shuffles = optimizer, order, shuffles
+        progress[0].learning_rate, progress[0].step = optimizer.learning_rate, optimizer.step
+        settings[0].shuffle = shuffles.by_kernel
+        self.table, self.scratch = problem.prepare(settings, settings[0].batch_size)
+        self.pace = Pace(problem.layout, settings[0].block_size)
+        self._losses, self._buffer = [], np.empty(_MOST_EPOCHS)
+
+    @property
+    def status(self):
+        return Status(self.progress[0].status)
+
+    @property
+    def running(self):
+        return self.status == Status.running
+
+    @property
+    def losses(self):
+        # read off progress, not off what train returned, so that an interruption in between loses nothing
+        self._losses.extend(self._buffer[: self.progress[0].epoch - len(self._losses)].tolist())
+        return self._losses
+
+    def turn(self, n_epochs=_MOST_EPOCHS):
+        """Train for one turn, or until n_epochs ended; returns whether an epoch ended."""
+        state, problem, n_before = self.progress[0], self.problem, len(self.losses)
+        if self.shuffles.by_python:
+            n_epochs = 1
+            if state.row == 0:
+                self.shuffles.random_state.shuffle(self.order)
+        rows_before = state.epoch * self.order.size + state.row
+        start = time.perf_counter()
+        train(
+            self.settings,
+            self.progress,
+            self.table,
+            problem.params,
+            self.optimizer.moments,
+            problem.rows,
+            problem.y,
+            problem.weight,
+            self.order,
+            self.shuffles.twister,
+            self.scratch,
+            self._buffer[:n_epochs],
+            self.pace.n_blocks,
+        )
+        n_rows = state.epoch * self.order.size + state.row - rows_before
+        self.pace.measure(n_rows / self.settings[0].block_size, time.perf_counter() - start)
+        return len(self.losses) > n_before
+
+    def epoch(self):
+        """Train to the end of the present epoch; returns its loss."""
+        while not self.turn(1) and self.running:
+            pass
+        return self.losses[-1]
+
+    def judge(self, value):
+        """End a validated epoch by its value, lower being better."""
+        judge(self.settings, self.progress, float(value))
+
+    def close(self):
+        """Give back what was lent: the random numbers, and the solver's state."""
+        self.shuffles.close()
+        self.optimizer.learning_rate, self.optimizer.step = float(self.progress[0].learning_rate), int(self.progress[0].step)
+
+
+def start_progress(best, bad_epochs, rows_seen):
+    """`Progress` at the start of a fit that goes on from these; best is the lowest value so far."""
+    progress = record(PROGRESS)
+    progress[0].best, progress[0].bad_epochs, progress[0].rows_seen = best, bad_epochs, rows_seen
+    return progress
+
+
+def minimize_lbfgs(problem, settings, *, max_iter, max_fun, tol, report):
+    """Train by SciPy's L-BFGS-B on the whole of the data; `report` is called with (iteration, loss) after each iteration.
+
+    Returns SciPy's result, and whether the user interrupted it; its x then is the last iterate.
+    """
+    objective = _Objective(problem, settings)
+    latest = OptimizeResult(x=problem.params.copy(), fun=np.inf, nit=0, status=0)
+
+    def remember(intermediate_result):
+        latest.x, latest.fun, latest.nit = intermediate_result.x.copy(), intermediate_result.fun, latest.nit + 1
+        report(latest.nit, latest.fun)
+
+    try:
+        options = {"maxfun": max_fun, "maxiter": max_iter, "gtol": tol}
+        result = minimize(objective, problem.params, method="L-BFGS-B", jac=True, options=options, callback=remember)
+    except KeyboardInterrupt:
+        return latest, True
+    return result, False
+
+
+class _Objective:
+    """x ↦ (mean loss with its penalty, gradient), over all rows, in turns."""
+
+    def __init__(self, problem, settings):
+        self.problem, self.settings = problem, settings
+        self.table, self.scratch = problem.prepare(settings, problem.n_rows)
+        self.pace = Pace(problem.layout, settings[0].block_size)
+
+    def __call__(self, x):
+        problem, settings, n_coefs = self.problem, self.settings, self.problem.layout.n_coefs
+        x = np.require(x, problem.params.dtype, ["C", "A", "W"])
+        loss, weight_sum = 0.0, 0.0
+        for start, stop in turns(problem.n_rows, self.pace, settings[0].block_size):
+            part = loss_and_gradient(settings, self.table, x, problem.rows, problem.y, problem.weight, start, stop, self.scratch)
+            loss, weight_sum = loss + part[0], weight_sum + part[1]
+        if weight_sum == 0:
+            raise weightless()
+        W, gradient = x[:n_coefs], self.scratch.gradient.copy()
+        gradient[:n_coefs] += settings[0].alpha * W
+        return (loss + 0.5 * settings[0].alpha * (W @ W)) / weight_sum, gradient / weight_sum
+
+
+def weightless():
+    """The error for rows that are averaged with weights of sum zero."""
+    return ZeroDivisionError(
+        "Weights sum to zero, can't be normalized: the rows of a batch need a sample_weight whose sum is not 0. Drop the rows of "
+        "weight 0, or take a larger batch_size."
+    )

@@ -1,0 +1,203 @@
+"""Each loader in each form, the three ways to name the folder, and files that are missing, damaged or not the published ones."""
+
+import gzip
+import hashlib
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.utils import Bunch
+
+from fastbp import datasets
+
+FOLDER = Path(__file__).parents[1] / "datasets"
+FACTS = {
+    datasets.load_mnist: datasets._MNIST,
+    datasets.load_adult: datasets._ADULT,
+    datasets.load_california_housing: datasets._CALIFORNIA_HOUSING,
+    datasets.load_diamonds: datasets._DIAMONDS,
+    datasets.load_covtype: datasets._COVTYPE,
+}
+every_loader = pytest.mark.parametrize("load", FACTS, ids=lambda load: load.__name__)
+numeric_loader = pytest.mark.parametrize("load", [datasets.load_mnist, datasets.load_covtype], ids=lambda load: load.__name__)
+
+
+def assert_same(a, b):
+    """Equal values, where two missing ones count as equal: NumPy does not see NaN in an object array."""
+    a, b = np.asarray(a), np.asarray(b)
+    assert a.shape == b.shape
+    assert ((a == b) | ((a != a) & (b != b))).all()
+
+
+@pytest.fixture(autouse=True)
+def no_folder_from_outside(monkeypatch):
+    monkeypatch.delenv("FASTBP_DATA", raising=False)
+
+
+def test_every_loader_is_tested():
+    assert {load.__name__ for load in FACTS} == set(datasets.__all__)
+
+
+@every_loader
+def test_arrays(load):
+    facts = FACTS[load]
+    bunch = load()
+    assert isinstance(bunch, Bunch)
+    assert type(bunch.data) is type(bunch.target) is np.ndarray
+    assert bunch.data.shape == (facts.n_rows, len(facts.features)) == (len(bunch.target), len(bunch.feature_names))
+    assert (bunch.data.dtype == object) == bool(bunch.categories)
+    assert bunch.data.flags.c_contiguous
+    assert bunch.target.dtype.kind == {"int64": "i", "float64": "f", "str": "U"}[facts.target_type]
+    assert bunch.frame is None
+    assert bunch.target_names == [facts.target]
+    assert bunch.DESCR is facts.about
+    assert bunch.filename == str(FOLDER / facts.file)
+
+
+@every_loader
+def test_frames_hold_the_same_as_arrays(load):
+    bunch, frames = load(), load(as_frame=True)
+    assert list(frames.data.columns) == bunch.feature_names
+    assert [frames.target.name] == bunch.target_names
+    assert list(frames.frame.columns) == bunch.feature_names + bunch.target_names
+    assert_same(frames.data, bunch.data)
+    assert_same(frames.target, bunch.target)
+    categorical = [name for name in frames.data if frames.data[name].dtype == "category"]
+    assert categorical == list(bunch.categories)
+    for name in categorical:
+        assert list(frames.data[name].cat.categories) == bunch.categories[name]
+        assert set(frames.data[name].dropna()) == set(bunch.categories[name])
+
+
+@every_loader
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_return_X_y(load, as_frame):
+    X, y = load(return_X_y=True, as_frame=as_frame)
+    bunch = load(as_frame=as_frame)
+    assert (type(X), type(y)) == (type(bunch.data), type(bunch.target))
+    assert_same(X, bunch.data)
+    assert_same(y, bunch.target)
+
+
+def test_mnist_keeps_the_standard_order():
+    mnist = datasets.load_mnist()
+    with np.load(FOLDER / "mnist.npz") as parts:
+        np.testing.assert_array_equal(mnist.data[0].reshape(28, 28), parts["X_train"][0])
+        np.testing.assert_array_equal(mnist.data[mnist.n_train :].reshape(-1, 28, 28), parts["X_test"])
+        np.testing.assert_array_equal(mnist.target[mnist.n_train :], parts["y_test"])
+    assert mnist.target[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert mnist.data.dtype == np.uint8
+
+
+def test_adult_training_rows_come_first():
+    split = [line.rsplit(",", 1)[1] for line in gzip.decompress((FOLDER / "adult.csv.gz").read_bytes()).decode().split()[1:]]
+    n_train = datasets.load_adult().n_train
+    assert (set(split[:n_train]), set(split[n_train:])) == ({"train"}, {"test"})
+
+
+def test_adult_question_marks_are_missing():
+    adult = datasets.load_adult(as_frame=True)
+    missing = adult.data.isna().sum()
+    assert missing[missing > 0].to_dict() == {"workclass": 2799, "occupation": 2809, "native_country": 857}
+    assert not any("?" in values for values in adult.categories.values())
+    occupation = datasets.load_adult().data[:, adult.feature_names.index("occupation")]
+    assert sum(value != value for value in occupation) == 2809
+    assert "split" not in adult.feature_names
+    assert adult.target.value_counts().to_dict() == {"<=50K": 37155, ">50K": 11687}
+
+
+def test_california_missing_bedrooms_are_kept():
+    housing = datasets.load_california_housing(as_frame=True)
+    missing = housing.data.isna().sum()
+    assert missing[missing > 0].to_dict() == {"total_bedrooms": 207}
+
+
+def test_diamonds_grades_are_ordered():
+    cut = datasets.load_diamonds(as_frame=True).data["cut"]
+    assert (cut.cat.ordered, cut.min(), cut.max()) == (True, "Fair", "Ideal")
+
+
+def test_covtype_indicators_and_classes():
+    covtype = datasets.load_covtype(as_frame=True)
+    for prefix, count in [("Wilderness_Area_", 4), ("Soil_Type_", 40)]:
+        indicators = covtype.data.filter(like=prefix)
+        assert indicators.shape[1] == count
+        assert (indicators.sum(axis=1) == 1).all()
+    assert set(covtype.target) == set(range(1, 8))
+
+
+@pytest.mark.parametrize("as_type", [str, Path])
+def test_data_home_goes_before_the_environment(tmp_path, monkeypatch, as_type):
+    shutil.copy(FOLDER / "covtype_20k.csv.gz", tmp_path)
+    monkeypatch.setenv("FASTBP_DATA", str(tmp_path / "elsewhere"))
+    assert datasets.load_covtype(data_home=as_type(tmp_path)).filename == str(tmp_path / "covtype_20k.csv.gz")
+
+
+def test_the_environment_goes_before_the_checkout(tmp_path, monkeypatch):
+    shutil.copy(FOLDER / "covtype_20k.csv.gz", tmp_path)
+    monkeypatch.setenv("FASTBP_DATA", str(tmp_path))
+    assert datasets.load_covtype().filename == str(tmp_path / "covtype_20k.csv.gz")
+
+
+@every_loader
+@pytest.mark.parametrize("source", ["data_home", "FASTBP_DATA", "the default"])
+def test_missing_folder_names_the_three_ways(load, source, tmp_path, monkeypatch):
+    nowhere = tmp_path / "nowhere"
+    if source == "FASTBP_DATA":
+        monkeypatch.setenv("FASTBP_DATA", str(nowhere))
+    if source == "the default":
+        monkeypatch.setattr(datasets, "__file__", str(tmp_path / "lib" / "python" / "fastbp" / "datasets.py"))
+    message = rf"^{source} must .* holds {FACTS[load].file}; got .* data_home, .* FASTBP_DATA, .*pip install -e"
+    with pytest.raises(FileNotFoundError, match=message):
+        load(data_home=nowhere if source == "data_home" else None)
+
+
+@every_loader
+def test_truncated_file(load, tmp_path):
+    file = FACTS[load].file
+    content = (FOLDER / file).read_bytes()
+    (tmp_path / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(OSError, match=rf"{file} must hold .*cannot be read .*sha256"):
+        load(data_home=tmp_path)
+
+
+@every_loader
+def test_file_of_another_kind(load, tmp_path):
+    (tmp_path / FACTS[load].file).write_text("<html>not found</html>")
+    with pytest.raises(OSError, match=r"must hold .*cannot be read .*sha256"):
+        load(data_home=tmp_path)
+
+
+@every_loader
+def test_a_row_too_few(load, tmp_path):
+    facts = FACTS[load]
+    if load is datasets.load_mnist:
+        with np.load(FOLDER / facts.file) as parts:
+            np.savez(tmp_path / facts.file, **{**parts, "X_test": parts["X_test"][:-1]})
+    else:
+        lines = gzip.decompress((FOLDER / facts.file).read_bytes()).splitlines(keepends=True)
+        (tmp_path / facts.file).write_bytes(gzip.compress(b"".join(lines[:-1]), compresslevel=1))
+    with pytest.raises(OSError, match=rf"must hold {facts.n_rows} rows .*got data of shape \({facts.n_rows - 1}, .*sha256"):
+        load(data_home=tmp_path)
+
+
+@every_loader
+def test_without_pandas(load, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r'needs pandas.*pip install "fastbp\[datasets\]"'):
+        load(as_frame=True)
+
+
+@numeric_loader
+def test_numbers_need_no_pandas(load, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert load().data.shape[0] == FACTS[load].n_rows
+
+
+def test_readme_lists_the_checksums():
+    listed = dict(re.findall(r"^([0-9a-f]{64})  (\S+)$", (FOLDER / "README.md").read_text(), re.MULTILINE))
+    found = {hashlib.sha256((FOLDER / facts.file).read_bytes()).hexdigest(): facts.file for facts in FACTS.values()}
+    assert listed == found

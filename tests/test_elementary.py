@@ -1,0 +1,193 @@
+"""exp, log, tanh and sigmoid: how far off, what special values give, and the same bits wherever they are called from."""
+
+import functools
+import re
+
+import numpy as np
+import pytest
+from numba import config, njit
+from numba.core.errors import TypingError
+
+from fastbp.kernels import elementary
+from fastbp.kernels.jit import EXACT, FASTMATH
+
+WIDE = {"float32": np.float64, "float64": np.longdouble}
+REFERENCES = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
+# In units in the last place. The roundings of 1 / (1 + exp(-x)) alone cost scipy.special.expit 2.49 of them.
+BOUNDS = {"exp": 1.6, "log": 0.9, "tanh": 1.6, "sigmoid": 2.6}
+PYTHON_BOUNDS = {"exp": 1.8, "log": 1.2, "tanh": 2.0, "sigmoid": 2.7}  # without fused multiply-add
+N_POINTS = 1_000 if config.DISABLE_JIT else 200_000
+
+each_function = pytest.mark.parametrize("name", REFERENCES)
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+
+
+@functools.cache
+def compiled_loop(name, fastmath=FASTMATH):
+    function = getattr(elementary, name)
+
+    @njit(nogil=True, error_model="numpy", fastmath=set(fastmath))
+    def loop(x, out):
+        for i in range(x.size):
+            out[i] = function(x[i])
+
+    return loop
+
+
+@functools.cache
+def compiled_alone(name):
+    function = getattr(elementary, name)
+
+    @njit
+    def alone(x):
+        return function(x)
+
+    return alone
+
+
+def apply(name, x, fastmath=FASTMATH):
+    out = np.full_like(x, np.nan)
+    compiled_loop(name, fastmath)(x, out)
+    return out
+
+
+def in_python(name, x):
+    function = getattr(elementary, name)
+    return np.array([function(value) for value in x])
+
+
+def ulps(name, x, got):
+    """How far `got` is from the true values, in units in the last place of these."""
+    info, wide = np.finfo(x.dtype), WIDE[x.dtype.name]
+    if np.finfo(wide).nmant < info.nmant + 10:
+        pytest.skip("no wider type to compare with on this machine")
+    with np.errstate(all="ignore"):
+        want = REFERENCES[name](x.astype(wide))
+        unit = np.ldexp(wide(1), np.maximum(np.frexp(want)[1] - 1, info.minexp) - info.nmant)
+        both_infinite = np.isinf(want.astype(x.dtype)) & (got == want.astype(x.dtype))
+        return np.where(both_infinite, 0, np.abs(got - want) / unit).astype(float)
+
+
+def grids(name, dtype, n_points=N_POINTS):
+    """Dense points over each region where something could go wrong."""
+    info = np.finfo(dtype)
+    tiny, smallest, largest = float(info.tiny), float(info.smallest_subnormal), float(info.max)
+    powers = 2.0 ** np.arange(np.log2(smallest), info.maxexp)
+    subnormals = np.linspace(0, tiny, n_points)[1:]
+    if name == "log":
+        regions = [powers, subnormals, np.linspace(0.4, 2.5, n_points), 1 + np.linspace(-1e-3, 1e-3, n_points)]
+        regions.append(np.geomspace(tiny, largest * 0.999, n_points))
+    else:
+        regions = [powers, -powers, subnormals]
+        regions += [np.linspace(-a, a, n_points) for a in (1e-3, 0.6, 5, 40, 0.999 * np.log(largest))]
+        # on both sides of every point where the rounded exponent steps
+        regions.append(np.add.outer(np.arange(-100, 101) * np.log(2) / 8, np.linspace(-1e-5, 1e-5, n_points // 200)).ravel())
+        if name != "sigmoid":  # which is 0 once exp(-x) overflows, by its formula
+            regions.append(np.linspace(1.01 * np.log(smallest), 1.01 * np.log(largest), n_points))
+    return [np.ascontiguousarray(region, dtype) for region in regions]
+
+
+@each_dtype
+@each_function
+def test_units_in_the_last_place(name, dtype):
+    for x in grids(name, dtype):
+        off = ulps(name, x, apply(name, x))
+        worst = np.argmax(off)  # NaN counts as the largest
+        assert off[worst] <= (PYTHON_BOUNDS if config.DISABLE_JIT else BOUNDS)[name], f"at {x[worst]!r}"
+
+
+@each_dtype
+@each_function
+def test_python_body(name, dtype):
+    x = np.concatenate(grids(name, dtype, 400))
+    got = in_python(name, x)
+    assert got.dtype == dtype
+    assert ulps(name, x, got).max() <= PYTHON_BOUNDS[name]
+    # one unit of exp(-x) may be two of its inverse
+    np.testing.assert_array_max_ulp(got, apply(name, x), maxulp=2 if name == "sigmoid" else 1, dtype=dtype)
+
+
+NAN, INF = np.nan, np.inf
+SPECIAL = {
+    "exp": [(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (1e4, INF), (-1e4, 0.0)],
+    "log": [(1.0, 0.0), (0.0, -INF), (-0.0, -INF), (-1.0, NAN), (-1e-40, NAN), (-INF, NAN), (INF, INF)],
+    "tanh": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (30.0, 1.0), (-30.0, -1.0), (1e-40, 1e-40), (-1e-310, -1e-310)],
+    "sigmoid": [(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (-1e4, 0.0), (1e4, 1.0)],
+}
+
+
+@each_dtype
+@each_function
+def test_special_values(name, dtype):
+    x, want = np.array([*SPECIAL[name], (NAN, NAN)]).astype(dtype).T
+    for got in (apply(name, np.ascontiguousarray(x)), in_python(name, x)):
+        np.testing.assert_array_equal(got, want)
+        np.testing.assert_array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
+
+
+@each_dtype
+def test_exp_reaches_both_ends_of_the_number_range(dtype):
+    info = np.finfo(dtype)
+    last = dtype(np.log(WIDE[np.dtype(dtype).name](info.max)))
+    last = last if float(last) <= np.log(float(info.max)) else np.nextafter(last, dtype(0))
+    first = dtype(np.log(float(info.smallest_subnormal)))
+    got = apply("exp", np.array([last, last * dtype(1.0001), first, first - dtype(0.6), first - dtype(0.8)]))
+    assert np.isfinite(got[0])
+    assert got[0] > info.max * dtype(0.9999)
+    assert got[1] == np.inf
+    np.testing.assert_array_equal(got[2:], [info.smallest_subnormal, info.smallest_subnormal, 0])
+
+
+@each_dtype
+def test_tanh_is_odd_and_never_beyond_one(dtype):
+    x = np.concatenate(grids("tanh", dtype))
+    got = apply("tanh", x)
+    assert np.abs(got).max() == 1
+    np.testing.assert_array_equal(apply("tanh", -x), -got)
+
+
+@each_dtype
+def test_sigmoid_rounds_as_its_formula(dtype):
+    x = np.concatenate(grids("sigmoid", dtype))
+    np.testing.assert_array_equal(apply("sigmoid", x), 1 / (1 + apply("exp", -x)))
+
+
+@pytest.mark.compiled
+@each_dtype
+@each_function
+def test_same_bits_wherever_called_from(name, dtype):
+    x = np.concatenate(grids(name, dtype, 4000))
+    in_fast_loop = apply(name, x)
+    np.testing.assert_array_equal(apply(name, x, EXACT), in_fast_loop)
+    alone = compiled_alone(name)
+    np.testing.assert_array_equal([alone(value) for value in x], in_fast_loop)
+    assert alone.nopython_signatures[-1].return_type.name == np.dtype(dtype).name
+
+
+@each_dtype
+@each_function
+def test_every_remainder_of_the_vector_loop(name, dtype):
+    x = np.linspace(0.01, 3, 67).astype(dtype)
+    one_by_one = np.concatenate([apply(name, x[i : i + 1]) for i in range(67)])
+    for length in range(1, 68):
+        np.testing.assert_array_equal(apply(name, x[:length]), one_by_one[:length])
+        np.testing.assert_array_equal(apply(name, x[-length:]), one_by_one[-length:])
+
+
+@pytest.mark.compiled
+@each_dtype
+@each_function
+def test_loop_becomes_vector_code(name, dtype):
+    loop = compiled_loop(name)
+    loop(np.ones(3, dtype), np.ones(3, dtype))
+    (code,) = (loop.inspect_llvm(signature) for signature in loop.signatures if signature[0].dtype.name == np.dtype(dtype).name)
+    kind = {"float32": "float", "float64": "double"}[np.dtype(dtype).name]
+    assert re.search(rf"fmul contract <\d+ x {kind}>", code)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("value", [1, True, 1j, np.ones(3)], ids=["int", "bool", "complex", "array"])
+@each_function
+def test_other_types_are_refused(name, value):
+    with pytest.raises(TypingError):
+        compiled_alone(name)(value)
