@@ -268,7 +268,7 @@ class BaseMLP(BaseEstimator, ABC):
         self._finish_stochastic(descent, watch)
         if interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=5)
-        elif descent.status == Status.exhausted and not (incremental and self.max_iter > 1):
+        elif descent.status == Status.exhausted and not incremental:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
@@ -291,9 +291,7 @@ class BaseMLP(BaseEstimator, ABC):
         if self.batch_size == "auto":
             return min(200, n_rows)
         if self.batch_size > n_rows:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6
-            )
+            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6)
         return min(self.batch_size, n_rows)
 
     def _start_progress(self):
@@ -404,10 +402,8 @@ class _Watch:
             decision = f"Setting learning rate to {learning_rate:f}"
         else:
             return
-        judged = "Training loss" if self.held_out is None else "Validation score"
-        self.say(
-            f"{judged} did not improve more than tol={estimator.tol:f} for {estimator.n_iter_no_change} consecutive epochs. {decision}"
-        )
+        judged, patience = "Training loss" if self.held_out is None else "Validation score", estimator.n_iter_no_change
+        self.say(f"{judged} did not improve more than tol={estimator.tol:f} for {patience} consecutive epochs. {decision}")
 
     def say(self, text):
         if self.estimator.verbose:

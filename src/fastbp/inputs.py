@@ -10,7 +10,6 @@ from scipy.sparse import issparse
 
 from .kernels import Rows
 
-
 IN_ORDER = np.empty(0, np.int64)  # the order of rows that says: as they come
 
 

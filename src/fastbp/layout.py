@@ -6,7 +6,6 @@ computed in them is not known here.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np

@@ -181,7 +181,7 @@ class Descent:
 
 
 def start_progress(best, bad_epochs, rows_seen):
-    """`Progress` at the start of a fit that goes on from these; best is the lowest value so far."""
+    """`PROGRESS` at the start of a fit that goes on from these; best is the lowest value so far."""
     progress = record(PROGRESS)
     progress[0].best, progress[0].bad_epochs, progress[0].rows_seen = best, bad_epochs, rows_seen
     return progress

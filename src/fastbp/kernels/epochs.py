@@ -1,8 +1,8 @@
 """Epochs: shuffle, batches, updates, and the decision to go on.
 
 One call runs a given number of blocks of rows, be that a part of one long batch or hundreds of short epochs, and returns to Python
-so that it can be interrupted. All that must survive between calls is in `Progress`, the order of the rows and the state of the shuffles.
-The rule for stopping is scikit-learn's, to the letter, its off-by-one included.
+so that it can be interrupted. All that must survive between calls is in `PROGRESS`, the scratch buffers, the order of the rows and
+the state of the shuffles. The rule for stopping is scikit-learn's, to the letter, its off-by-one included.
 """
 
 from enum import IntEnum

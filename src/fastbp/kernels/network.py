@@ -30,9 +30,9 @@ N_IN, N_OUT, W_AT, B_AT, A_IN, A_OUT = range(6)
 
 
 class Scratch(NamedTuple):
-    """Buffers of one fit, all flat: the first four hold one block of rows, the last two (n_params,) a batch's gradient and a block's.
+    """Buffers of one fit, all flat: four for one block of rows; two (n_params,) for the gradient of a batch and of its next block.
 
-    No kernel expects anything in them from an earlier call.
+    Of these, only the batch's gradient means anything between calls, in the middle of a batch.
     """
 
     activations: np.ndarray

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .jit import kernel
-from .views import flat, vector
+from .views import flat
 
 
 class Rows(NamedTuple):

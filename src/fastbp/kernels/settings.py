@@ -1,6 +1,6 @@
 """The two records that steer a fit: what was asked for, and how far it is.
 
-Python fills `Settings` once and reads `Progress` after each call; kernels read the first and write the second. Both are NumPy
+Python fills `SETTINGS` once and reads `PROGRESS` after each call; kernels read the first and write the second. Both are NumPy
 records, so that a kernel says ``settings.alpha`` and takes one argument where it would take twenty.
 """
 

@@ -1,8 +1,8 @@
 """Views of flat buffers that cost nothing.
 
-``matrix`` and ``vector`` lay a shape over a part of a flat, contiguous buffer, ``flat`` over all of it. They are what ``flat[at : at + size].reshape(…)`` is,
-without its checks and without counting references, which on a network of a few units would take longer than its arithmetic. In
-return, whoever calls keeps the buffer alive, and the offsets right.
+``matrix`` and ``vector`` lay a shape over a part of a contiguous buffer, ``flat`` over all of an array. They are slicing and
+``reshape`` without the checks and without counting references, which on a network of a few units would take longer than its
+arithmetic. In return, whoever calls keeps the buffer alive and the offsets right.
 """
 
 from numba import types
