@@ -21,8 +21,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .initializers import glorot_uniform
 from .inputs import IN_ORDER, as_rows, as_targets
-from .kernels import SETTINGS, Activation, Loss, OutActivation, Schedule, Solver, Status, predict, record
-from .layout import Layout
+from .kernels import SETTINGS, VECTOR_BYTES, Activation, Loss, OutActivation, Schedule, Solver, Status, predict, record
+from .layout import Layout, buffer
+from .threads import choose_threads
 from .training import Descent, Optimizer, Pace, Problem, Shuffles, minimize_lbfgs, start_progress, turns, weightless
 
 FLOATS = (np.float64, np.float32)
@@ -55,6 +56,7 @@ class BaseMLP(BaseEstimator, ABC):
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     # ------------------------------------------------------------------ what a subclass says
@@ -155,7 +157,7 @@ class BaseMLP(BaseEstimator, ABC):
         self.n_iter_, self.t_ = 0, 0
         self.n_outputs_, self.n_layers_, self.out_activation_ = sizes[-1], len(sizes), out_activation
         layout = Layout(sizes)
-        self._hold(layout, np.empty(layout.n_params, X.dtype))
+        self._hold(layout, buffer(layout.n_params, X.dtype))
         for W, b in zip(self.coefs_, self.intercepts_, strict=True):
             W[...], b[...] = glorot_uniform(self._random_state, *W.shape, self.activation)
         if self.solver != "lbfgs":
@@ -181,8 +183,8 @@ class BaseMLP(BaseEstimator, ABC):
         views = getattr(self, "_views", ())
         if len(views) == len(arrays) and all(a is b for a, b in zip(arrays, views, strict=True)):
             return self._params
-        params = np.concatenate([np.ravel(array) for array in arrays])
-        return params.astype(params.dtype if params.dtype in FLOATS else np.float64, copy=False)
+        gathered = np.concatenate([np.ravel(array) for array in arrays])
+        return _roomy(gathered, gathered.dtype if gathered.dtype in FLOATS else np.float64)
 
     def _settings(self):
         settings = record(SETTINGS)
@@ -218,12 +220,13 @@ class BaseMLP(BaseEstimator, ABC):
                 print(f"Iteration {iteration}, loss = {loss:.8f}")
 
         # SciPy iterates in float64, whatever the data
-        params = self._flat_params().astype(np.float64)
+        params = _roomy(self._flat_params(), np.float64)
         problem = self._problem(X, y, sample_weight, params)
         limits = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
         result, interrupted = minimize_lbfgs(problem, self._settings(), report=report, **limits)
         self._check_finite(result.x)
-        self._hold(problem.layout, np.array(result.x))
+        params[...] = result.x
+        self._hold(problem.layout, params)
         self.n_iter_, self.loss_ = min(result.nit, self.max_iter), float(result.fun)
         if interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=4)
@@ -251,7 +254,8 @@ class BaseMLP(BaseEstimator, ABC):
         settings[0].max_epochs = 1 if incremental else self.max_iter
         shuffles = Shuffles(self._random_state, wanted=self.shuffle, shared=not isinstance(self.random_state, Integral))
         problem = self._problem(X, y, sample_weight, params)
-        descent = Descent(problem, settings, self._start_progress(), self._optimizer, order, shuffles)
+        n_threads = choose_threads(self.n_threads, 3 * settings[0].batch_size * params.size, settings[0].batch_size)
+        descent = Descent(problem, settings, self._start_progress(), self._optimizer, order, shuffles, n_threads)
         # a fit that goes on from best weights goes on in them, as scikit-learn's does
         watch = _Watch(self, y, sample_weight, held_out, best_params=params.copy() if fresh else params)
         try:
@@ -331,14 +335,16 @@ class BaseMLP(BaseEstimator, ABC):
         params = self._flat_params()
         dtype = np.result_type(X.dtype, params.dtype)
         dtype = dtype if dtype in FLOATS else np.dtype(np.float64)
-        return self._forward(as_rows(X, dtype), X.shape[0], params.astype(dtype, copy=False))
+        return self._forward(as_rows(X, dtype), X.shape[0], params if params.dtype == dtype else _roomy(params, dtype))
 
     def _forward(self, rows, n_rows, params, order=IN_ORDER):
         """What the output units say for n_rows rows, or for those that order names."""
         layout, settings = self._layout(), self._settings()
         block_size = settings[0].block_size = layout.block_size(n_rows, params.itemsize)
-        table, out = layout.table(block_size), np.empty((n_rows, layout.sizes[-1]), params.dtype)
-        activations = layout.activations(block_size, params.dtype, gathered=rows.indptr.size == 0)
+        table = layout.table(block_size, params.itemsize, VECTOR_BYTES)
+        out = np.empty((n_rows, layout.sizes[-1]), params.dtype)
+        gathered = order.size > 0 and rows.indptr.size == 0
+        activations = layout.activations(block_size, params.dtype, VECTOR_BYTES, gathered)
         for start, stop in turns(n_rows, Pace(layout, block_size), block_size):
             predict(settings, table, params, rows, order, start, stop, activations, out)
         return out
@@ -363,6 +369,13 @@ class BaseMLP(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _roomy(values, dtype):
+    """A copy of flat values, with the room behind it that kernels want."""
+    copy = buffer(values.size, dtype)
+    copy[...] = values
+    return copy
 
 
 class _Watch:

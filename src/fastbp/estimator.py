@@ -76,6 +76,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Patience: how many epochs in a row may fail to improve; the next one that fails ends training.
     max_fun : int, default=15000
         The most evaluations of loss and gradient by 'lbfgs'.
+    n_threads : int, default=None
+        The threads that train together, each on its rows of every batch. None takes what this process may use, but one where the
+        work of a step is too small to gain. Equal seeds and equal numbers of threads give equal bits.
 
     Attributes
     ----------
@@ -168,6 +171,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        n_threads=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -192,6 +196,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.n_threads = n_threads
 
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -370,6 +375,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Patience: how many epochs in a row may fail to improve; the next one that fails ends training.
     max_fun : int, default=15000
         The most evaluations of loss and gradient by 'lbfgs'.
+    n_threads : int, default=None
+        The threads that train together, each on its rows of every batch. None takes what this process may use, but one where the
+        work of a step is too small to gain. Equal seeds and equal numbers of threads give equal bits.
 
     Attributes
     ----------
@@ -462,6 +470,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        n_threads=None,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -487,6 +496,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.n_threads = n_threads
 
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)

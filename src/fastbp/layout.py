@@ -1,8 +1,9 @@
 """Where everything lies: layer sizes enter; offsets, views and buffers leave.
 
 The parameters of a network are one flat buffer, weights first and biases after them, in the order in which scikit-learn packs them
-for L-BFGS; ``coefs_`` and ``intercepts_`` are views of it. The buffers of a fit are made here once and never grow. What is
-computed in them is not known here.
+for L-BFGS; ``coefs_`` and ``intercepts_`` are views of it. Rows of activations and deltas are padded to whole vectors. The buffers of
+a fit are made here once and never grow; each has room behind its end for a vector that reaches beyond. What is computed in them is
+not known here.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,16 @@ import numpy as np
 # Rows per block: few enough that a block's activations stay in the second-level cache, many enough that products run at full speed.
 _CACHE_BYTES = 1 << 20
 _FEWEST_ROWS, _MOST_ROWS = 128, 1024
+_LINE_BYTES = 64
+
+
+def buffer(size, dtype):
+    """Zeros (size,), on a cache line's boundary, with room for two vectors behind."""
+    itemsize = np.dtype(dtype).itemsize
+    spare = _LINE_BYTES // itemsize
+    whole = np.zeros(size + 3 * spare, dtype)
+    start = -whole.ctypes.data % _LINE_BYTES // itemsize
+    return whole[start : start + size]
 
 
 @dataclass(frozen=True)
@@ -26,7 +37,7 @@ class Layout:
     11
     >>> coefs, intercepts = layout.views(np.arange(11.0))
     >>> coefs[1].shape, intercepts[0]
-    ((2, 1), array([8., 9.]))
+    ((2, 1), array([6., 7.]))
     """
 
     sizes: tuple
@@ -52,22 +63,42 @@ class Layout:
         fitting = _CACHE_BYTES // (itemsize * max(self.sizes))
         return min(batch_size, max(_FEWEST_ROWS, min(fitting, _MOST_ROWS)))
 
-    def table(self, block_size):
-        """int64 (n_layers, 6), the columns as `fastbp.kernels` names them: N_IN, N_OUT, W_AT, B_AT, A_IN, A_OUT."""
+    def strides(self, itemsize, vector_bytes):
+        """How far apart the rows of each layer's values are: whole vectors, but for inputs and for a single unit."""
+        lanes = vector_bytes // itemsize
+        return np.array([self.sizes[0], *(1 if n == 1 else _stride(n, lanes, itemsize) for n in self.sizes[1:])])
+
+    def table(self, block_size, itemsize, vector_bytes):
+        """int64 (n_layers, 9), with the columns that `fastbp.kernels.network` names."""
         n_in, n_out = np.array(self.sizes[:-1]), np.array(self.sizes[1:])
-        a_out = _starts(n_out * block_size)
+        strides = self.strides(itemsize, vector_bytes)
+        out_at = _starts(strides[1:] * block_size)
         # the gathered inputs lie behind all outputs, so that deltas, which have none, can lie as outputs do
-        a_in = np.concatenate([[n_out.sum() * block_size], a_out[:-1]])
-        columns = n_in, n_out, _starts(n_in * n_out), self.n_coefs + _starts(n_out), a_in, a_out
+        in_at = np.concatenate([[strides[1:].sum() * block_size], out_at[:-1]])
+        t_at = _starts(np.concatenate([[0], n_out[1:] * strides[1:-1]]))
+        columns = n_in, n_out, _starts(n_in * n_out), self.n_coefs + _starts(n_out), in_at, strides[:-1], out_at, strides[1:], t_at
         return np.stack(columns, axis=1).astype(np.int64)
 
-    def activations(self, block_size, dtype, gathered):
-        """The buffer of one block's activations, with room for its inputs where they are `gathered` (dense)."""
-        return np.empty(block_size * (sum(self.sizes[1:]) + (self.sizes[0] if gathered else 0)), dtype)
+    def activations(self, block_size, dtype, vector_bytes, gathered):
+        """The buffer of one block's activations, with room for its inputs where they are `gathered`."""
+        strides = self.strides(np.dtype(dtype).itemsize, vector_bytes)
+        return buffer(block_size * (strides[1:].sum() + (strides[0] if gathered else 0)), dtype)
 
-    def deltas(self, block_size, dtype):
-        """The buffer of one block's deltas."""
-        return np.empty(block_size * sum(self.sizes[1:]), dtype)
+    def gradient_stride(self, itemsize):
+        """How far apart the gradients of two threads are: whole cache lines, with room behind each."""
+        line = _LINE_BYTES // itemsize
+        return (-(-self.n_params // line) + 2) * line
+
+    def transposed(self, dtype, vector_bytes):
+        """The buffer of the transposed weights of all layers but the first."""
+        strides = self.strides(np.dtype(dtype).itemsize, vector_bytes)
+        return buffer(int(np.dot(self.sizes[2:], strides[1:-1])), dtype)
+
+
+def _stride(n_columns, lanes, itemsize):
+    stride = -(-n_columns // lanes) * lanes
+    # rows a high power of two apart would all compete for the same few places of the cache
+    return stride + lanes if stride * itemsize % 1024 == 0 else stride
 
 
 def _starts(lengths):

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from .kernels import N_MOMENTS, PROGRESS, Scratch, Status, Twister, judge, loss_and_gradient, record, train
+from .kernels import N_MOMENTS, PROGRESS, VECTOR_BYTES, Scratch, Status, Team, Twister, judge, loss_and_gradient, record, train
+from .layout import buffer
+from .threads import Crew
 
 # Python gets control back after about this many seconds in a kernel, half of what Ctrl-C may take.
 _TURN = 0.05
@@ -48,19 +50,24 @@ class Problem:
     def n_rows(self):
         return self.y.shape[0]
 
-    def prepare(self, settings, batch_size):
-        """Set the block size for a batch size; returns the table and the scratch buffers."""
+    def prepare(self, settings, batch_size, n_threads):
+        """Set the block size for a batch size; returns the table, what the threads share, and the scratch of each."""
         dtype, layout = self.params.dtype, self.layout
-        block_size = settings[0].block_size = layout.block_size(batch_size, dtype.itemsize)
-        scratch = Scratch(
-            layout.activations(block_size, dtype, gathered=self.rows.indptr.size == 0),
-            layout.deltas(block_size, dtype),
-            np.empty(block_size * self.y.shape[1], dtype),
-            np.empty(block_size, dtype),
-            np.empty(layout.n_params, dtype),
-            np.empty(layout.n_params, dtype),
-        )
-        return layout.table(block_size), scratch
+        block_size = settings[0].block_size = layout.block_size(-(-batch_size // n_threads), dtype.itemsize)
+        gradients = buffer(n_threads * layout.gradient_stride(dtype.itemsize), dtype).reshape(n_threads, -1)
+        team = Team(np.zeros(1, np.int64), np.zeros((n_threads, 3)), gradients)
+        scratches = [
+            Scratch(
+                layout.activations(block_size, dtype, VECTOR_BYTES, gathered=self.rows.indptr.size == 0),
+                layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False),
+                buffer(block_size * self.y.shape[1], dtype),
+                buffer(block_size, dtype),
+                layout.transposed(dtype, VECTOR_BYTES),
+                gradient[: layout.n_params],
+            )
+            for gradient in gradients
+        ]
+        return layout.table(block_size, dtype.itemsize, VECTOR_BYTES), team, scratches
 
 
 class Pace:
@@ -113,12 +120,14 @@ class Descent:
     ``losses`` holds the mean loss of every epoch that ended, whenever it is read.
     """
 
-    def __init__(self, problem, settings, progress, optimizer, order, shuffles):
-        self.problem, self.settings, self.progress = problem, settings, progress
+    def __init__(self, problem, settings, progress, optimizer, order, shuffles, n_threads):
+        self.problem, self.settings = problem, settings
         self.optimizer, self.order, self.shuffles = optimizer, order, shuffles
         progress[0].learning_rate, progress[0].step = optimizer.learning_rate, optimizer.step
         settings[0].shuffle = shuffles.by_kernel
-        self.table, self.scratch = problem.prepare(settings, settings[0].batch_size)
+        self.crew = Crew(n_threads)
+        self.progress = progress = np.repeat(progress, self.crew.n_threads)  # each thread's own; the first is read here
+        self.table, self.team, self.scratches = problem.prepare(settings, settings[0].batch_size, self.crew.n_threads)
         self.pace = Pace(problem.layout, settings[0].block_size)
         self._losses, self._buffer = [], np.empty(_MOST_EPOCHS)
 
@@ -143,26 +152,37 @@ class Descent:
             n_epochs = 1
             if state.row == 0:
                 self.shuffles.random_state.shuffle(self.order)
-        rows_before = state.epoch * self.order.size + state.row
+        rounds_before = self._rounds()
         start = time.perf_counter()
-        train(
-            self.settings,
-            self.progress,
-            self.table,
-            problem.params,
-            self.optimizer.moments,
-            problem.rows,
-            problem.y,
-            problem.weight,
-            self.order,
-            self.shuffles.twister,
-            self.scratch,
-            self._buffer[:n_epochs],
-            self.pace.n_blocks,
+        self.progress[1:] = self.progress[0]
+        self.progress["meeting"] = self.team.gate[0] = 0
+        self.crew.run(
+            lambda rank: train(
+                self.settings,
+                self.progress,
+                rank,
+                self.team,
+                self.table,
+                problem.params,
+                self.optimizer.moments,
+                problem.rows,
+                problem.y,
+                problem.weight,
+                self.order,
+                self.shuffles.twister,
+                self.scratches[rank],
+                self._buffer[:n_epochs],
+                self.pace.n_blocks,
+            )
         )
-        n_rows = state.epoch * self.order.size + state.row - rows_before
-        self.pace.measure(n_rows / self.settings[0].block_size, time.perf_counter() - start)
+        self.pace.measure(self._rounds() - rounds_before, time.perf_counter() - start)
         return len(self.losses) > n_before
+
+    def _rounds(self):
+        """How many blocks each thread has done since the start, up to a few."""
+        state, steering = self.progress[0], self.settings[0]
+        n_rows = state.epoch * self.order.size + state.row
+        return n_rows / (steering.block_size * self.crew.n_threads) + state.blocks_done
 
     def epoch(self):
         """Train to the end of the present epoch; returns its loss."""
@@ -176,6 +196,7 @@ class Descent:
 
     def close(self):
         """Give back what was lent: the random numbers, and the solver's state."""
+        self.crew.close()
         self.shuffles.close()
         self.optimizer.learning_rate, self.optimizer.step = float(self.progress[0].learning_rate), int(self.progress[0].step)
 
@@ -212,12 +233,13 @@ class _Objective:
 
     def __init__(self, problem, settings):
         self.problem, self.settings = problem, settings
-        self.table, self.scratch = problem.prepare(settings, problem.n_rows)
+        self.table, _, (self.scratch,) = problem.prepare(settings, problem.n_rows, 1)
         self.pace = Pace(problem.layout, settings[0].block_size)
 
     def __call__(self, x):
         problem, settings, n_coefs = self.problem, self.settings, self.problem.layout.n_coefs
-        x = np.require(x, problem.params.dtype, ["C", "A", "W"])
+        problem.params[...] = x  # x itself has no room behind it
+        x = problem.params
         loss, weight_sum = 0.0, 0.0
         for start, stop in turns(problem.n_rows, self.pace, settings[0].block_size):
             part = loss_and_gradient(settings, self.table, x, problem.rows, problem.y, problem.weight, start, stop, self.scratch)

@@ -7,22 +7,18 @@ stamp over this whole folder. Arrays, integers and floats enter; nothing here im
 from .activations import Activation
 from .epochs import Schedule, Status, judge, train
 from .losses import Loss, OutActivation
-from .network import A_IN, A_OUT, B_AT, N_IN, N_OUT, W_AT, Scratch, loss_and_gradient, predict
+from .network import Scratch, loss_and_gradient, predict
 from .products import Rows
 from .settings import PROGRESS, SETTINGS, record
 from .shuffles import Twister
 from .solvers import N_MOMENTS, Solver
+from .team import Team
+from .tiles import VECTOR_BYTES
 
 __all__ = [
-    "A_IN",
-    "A_OUT",
-    "B_AT",
-    "N_IN",
     "N_MOMENTS",
-    "N_OUT",
     "PROGRESS",
     "SETTINGS",
-    "W_AT",
     "Activation",
     "Loss",
     "OutActivation",
@@ -31,6 +27,8 @@ __all__ = [
     "Scratch",
     "Solver",
     "Status",
+    "VECTOR_BYTES",
+    "Team",
     "Twister",
     "judge",
     "loss_and_gradient",

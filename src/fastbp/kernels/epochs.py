@@ -11,6 +11,7 @@ from .jit import entry, kernel
 from .network import B_AT, gradient_of_block
 from .shuffles import shuffle
 from .solvers import Solver, squared_norm, update
+from .team import LOSS, SQUARES, WEIGHT, add_gradients, meet, share, share_of_line, total
 from .views import vector
 
 
@@ -32,15 +33,21 @@ class Status(IntEnum):
 
 
 @entry
-def train(settings, progress, table, params, moments, rows, y, weight, order, twister, scratch, losses, n_blocks):
-    """Train on at most n_blocks blocks of rows and losses.size epochs; returns how many epochs ended, their losses in losses."""
-    steering, state = settings[0], progress[0]
+def train(settings, progress, rank, team, table, params, moments, rows, y, weight, order, twister, scratch, losses, n_rounds):
+    """Train on at most n_rounds blocks of rows a thread and losses.size epochs; returns how many epochs ended, losses in losses.
+
+    Every thread of a team calls with its rank and its own scratch, all else being shared.
+    """
+    steering, state, n_threads = settings[0], progress[rank], team.sums.shape[0]
     n_epochs = 0
-    while state.status == Status.running and n_blocks > 0 and n_epochs < losses.size:
-        if state.row == 0 and steering.shuffle:
-            shuffle(order, twister)
-        _train_block(steering, state, table, params, moments, rows, y, weight, order, scratch)
-        n_blocks -= 1
+    while state.status == Status.running and n_rounds > 0 and n_epochs < losses.size:
+        if state.row == 0 and state.blocks_done == 0 and steering.shuffle:
+            if rank == 0:
+                shuffle(order, twister)
+            if n_threads > 1:
+                meet(team, state)
+        _train_round(steering, state, rank, team, table, params, moments, rows, y, weight, order, scratch)
+        n_rounds -= 1
         if state.row == order.size:
             losses[n_epochs] = state.loss / order.size
             n_epochs += 1
@@ -55,31 +62,43 @@ def judge(settings, progress, value):
 
 
 @kernel()
-def _train_block(settings, state, table, params, moments, rows, y, weight, order, scratch):
-    """The next block of the present batch, and the update where it is the batch's last."""
-    batch_start = state.row - state.batch_rows
-    batch_stop = min(batch_start + settings.batch_size, order.size)
-    n_rows = min(settings.block_size, batch_stop - state.row)
-    fresh = state.batch_rows == 0
-    loss, weight_sum = gradient_of_block(settings, table, params, rows, y, weight, order, state.row, n_rows, scratch, fresh)
+def _train_round(settings, state, rank, team, table, params, moments, rows, y, weight, order, scratch):
+    """The next block of this thread's rows of the present batch, and the update where it is the last."""
+    n_threads = team.sums.shape[0]
+    n_rows = min(settings.batch_size, order.size - state.row)
+    stop = state.row + share(n_rows, rank + 1, n_threads)
+    start = min(state.row + share(n_rows, rank, n_threads) + state.blocks_done * settings.block_size, stop)
+    n_block, fresh = min(settings.block_size, stop - start), state.blocks_done == 0
+    loss, weight_sum = gradient_of_block(settings, table, params, rows, y, weight, order, start, n_block, scratch, fresh)
     state.batch_loss += loss
     state.batch_weight += weight_sum
-    state.batch_rows += n_rows
-    if state.row + n_rows == batch_stop:
-        _end_batch(settings, state, table, params, moments, scratch)
-    state.row += n_rows
+    state.blocks_done += 1
+    if state.blocks_done * settings.block_size * n_threads >= n_rows:
+        _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows)
 
 
 @kernel()
-def _end_batch(settings, state, table, params, moments, scratch):
+def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows):
+    """The update of this thread's share of the parameters, from the gradients of all."""
+    n_coefs = table[0, B_AT]  # all weights stand before all biases
+    n_threads = team.sums.shape[0]
+    low, high = share_of_line(params.size, rank, n_threads), share_of_line(params.size, rank + 1, n_threads)
+    squares = squared_norm(vector(params, low, max(0, min(high, n_coefs) - low)))
+    if n_threads > 1:
+        team.sums[rank, LOSS], team.sums[rank, WEIGHT], team.sums[rank, SQUARES] = state.batch_loss, state.batch_weight, squares
+        meet(team, state)
+        state.batch_loss, state.batch_weight, squares = total(team, LOSS), total(team, WEIGHT), total(team, SQUARES)
+        add_gradients(team, low, high)
     if state.batch_weight == 0:
         state.status = Status.weightless
         return
-    n_coefs = table[0, B_AT]  # all weights stand before all biases
-    loss = state.batch_loss + 0.5 * settings.alpha * squared_norm(vector(params, 0, n_coefs))
-    state.loss += loss / state.batch_weight * state.batch_rows
-    update(settings, state, params, scratch.gradient, moments, n_coefs, state.batch_weight)
-    state.batch_rows = 0
+    loss = state.batch_loss + 0.5 * settings.alpha * squares
+    state.loss += loss / state.batch_weight * n_rows
+    update(settings, state, params, team.gradients, moments, n_coefs, state.batch_weight, low, high)
+    if n_threads > 1:
+        meet(team, state)
+    state.row += n_rows
+    state.blocks_done = 0
     state.batch_loss = 0.0
     state.batch_weight = 0.0
 

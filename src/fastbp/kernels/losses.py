@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from .activations import Activation, activate, add_bias
+from .activations import Activation, activate
 from .elementary import exp, log
 from .jit import kernel
 from .views import flat
@@ -33,27 +33,25 @@ class Loss(IntEnum):
 
 
 @kernel()
-def link(code, Z, b):
-    """A = link(Z + b), in place; Z (n_rows, n_outputs), b (n_outputs,)."""
-    if code == OutActivation.logistic:
-        activate(Activation.logistic, Z, b)
-    else:
-        add_bias(Z, b)
-        if code == OutActivation.softmax:
-            _softmax(Z)
-        elif code == OutActivation.exp:
-            _exp(flat(Z))
+def link(code, Z, n_outputs):
+    """A = link(Z), in place; Z (n_rows, ≥ n_outputs)."""
+    if code == OutActivation.softmax:
+        _softmax(Z, n_outputs)
+    elif code == OutActivation.logistic:
+        activate(Activation.logistic, flat(Z))
+    elif code == OutActivation.exp:
+        _exp(flat(Z))
 
 
 @kernel()
-def loss_and_delta(code, out_activation, A, y, weight, delta):
-    """Σ_rows weight · loss(y, A), with ∂/∂Z of it in delta; A, delta (n_rows, n_outputs), weight (n_rows,) or (0,) for ones.
+def loss_and_delta(code, out_activation, A, y, weight, delta, n_outputs):
+    """Σ_rows weight · loss(y, A), with ∂/∂Z of it in delta; A, delta (n_rows, ≥ n_outputs), weight (n_rows,) or (0,) for ones.
 
     y is (n_rows, n_outputs), or (n_rows, 1) class codes below a softmax.
     """
     if code == Loss.log_loss:
         if out_activation == OutActivation.softmax:
-            loss = _multinomial_log_loss(A, y, weight, delta)
+            loss = _multinomial_log_loss(A, y, weight, delta, n_outputs)
         else:
             loss = _binary_log_loss(A, y, weight, delta)
     elif code == Loss.poisson:
@@ -64,19 +62,19 @@ def loss_and_delta(code, out_activation, A, y, weight, delta):
 
 
 @kernel()
-def _softmax(Z):
+def _softmax(Z, n_outputs):
     """e^(Z − max) / Σ e^(Z − max) of each row, in place."""
     for i in range(Z.shape[0]):
         largest = Z[i, 0]
-        for j in range(1, Z.shape[1]):
+        for j in range(1, n_outputs):
             # the second test lets a NaN through, as NumPy's max does
             largest = Z[i, j] if Z[i, j] > largest or Z[i, j] != Z[i, j] else largest
-        total = Z.dtype.type(0)
-        for j in range(Z.shape[1]):
+        for j in range(n_outputs):
             Z[i, j] = exp(Z[i, j] - largest)
-        for j in range(Z.shape[1]):
+        total = Z.dtype.type(0)
+        for j in range(n_outputs):
             total += Z[i, j]
-        for j in range(Z.shape[1]):
+        for j in range(n_outputs):
             Z[i, j] /= total
 
 
@@ -100,12 +98,12 @@ def _half_squared_error(A, y, weight, delta):
     for i in range(A.shape[0]):
         w = weight[i] if weight.size else A.dtype.type(1)
         row = A.dtype.type(0)
-        for j in range(A.shape[1]):
+        for j in range(y.shape[1]):
             error = A[i, j] - y[i, j]
             row += error * error
             delta[i, j] = w * error
         loss += w * row
-    return 0.5 * loss / A.shape[1]
+    return 0.5 * loss / y.shape[1]
 
 
 @kernel()
@@ -117,7 +115,7 @@ def _binary_log_loss(A, y, weight, delta):
     for i in range(A.shape[0]):
         w = weight[i] if weight.size else one
         row = A.dtype.type(0)
-        for j in range(A.shape[1]):
+        for j in range(y.shape[1]):
             p = _clip(A[i, j], low, one - low)
             row -= log(p if y[i, j] != 0 else one - p)
             delta[i, j] = w * (A[i, j] - y[i, j])
@@ -126,7 +124,7 @@ def _binary_log_loss(A, y, weight, delta):
 
 
 @kernel()
-def _multinomial_log_loss(A, y, weight, delta):
+def _multinomial_log_loss(A, y, weight, delta, n_outputs):
     """−ln A[code], for A = softmax(Z)."""
     one = A.dtype.type(1)
     low = A.dtype.type(np.finfo(A.dtype).eps)
@@ -134,7 +132,7 @@ def _multinomial_log_loss(A, y, weight, delta):
     for i in range(A.shape[0]):
         w = weight[i] if weight.size else one
         code = int(y[i, 0])
-        for j in range(A.shape[1]):
+        for j in range(n_outputs):
             delta[i, j] = w * A[i, j]
         delta[i, code] -= w
         loss -= w * log(_clip(A[i, code], low, one - low))
@@ -148,7 +146,7 @@ def _half_poisson_deviance(A, y, weight, delta):
     for i in range(A.shape[0]):
         w = weight[i] if weight.size else A.dtype.type(1)
         row = A.dtype.type(0)
-        for j in range(A.shape[1]):
+        for j in range(y.shape[1]):
             t, p = y[i, j], A[i, j]
             row += p - t + (t * log(t / p) if t != 0 else A.dtype.type(0))
             delta[i, j] = w * (p - t)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .activations import activate, multiply_by_slope
+from .activations import Activation, activate, floor_of, multiply_by_slope
 from .jit import entry, kernel
 from .losses import link, loss_and_delta
 from .products import (
@@ -20,80 +20,111 @@ from .products import (
     is_sparse,
     sparse_forward_product,
     sparse_weight_gradient,
+    transpose,
     weight_gradient,
 )
-from .views import matrix, vector
+from .views import flat, matrix, vector
 
 # The columns of a network's table, one row per layer: its sizes; where W and b start in the parameters (all weights before all
-# biases); where the layer's input and output start in the activations (deltas lie as outputs do).
-N_IN, N_OUT, W_AT, B_AT, A_IN, A_OUT = range(6)
+# biases); where the layer's input and output start in the activations, and how far apart their rows are (deltas lie as outputs do);
+# where Wᵀ starts among the transposed weights, whose rows are as far apart as the inputs'.
+N_IN, N_OUT, W_AT, B_AT, IN_AT, IN_STRIDE, OUT_AT, OUT_STRIDE, T_AT = range(9)
 
 
 class Scratch(NamedTuple):
-    """Buffers of one fit, all flat: four for one block of rows; two (n_params,) for the gradient of a batch and of its next block.
+    """Buffers of one fit, all flat: four for one block of rows, one for transposed weights, one for the gradient of a batch.
 
-    Of these, only the batch's gradient means anything between calls, in the middle of a batch.
+    Between calls, only the last two mean anything, in the middle of a batch.
     """
 
     activations: np.ndarray
     deltas: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+    transposed: np.ndarray
     gradient: np.ndarray
-    spare: np.ndarray
 
 
 @kernel()
-def layer_weights(table, layer, flat):
+def layer_weights(table, layer, buffer):
     """W (n_in, n_out) of a layer, as a view of a flat buffer."""
-    return matrix(flat, table[layer, W_AT], table[layer, N_IN], table[layer, N_OUT])
+    return matrix(buffer, table[layer, W_AT], table[layer, N_IN], table[layer, N_OUT])
 
 
 @kernel()
-def layer_biases(table, layer, flat):
+def layer_biases(table, layer, buffer):
     """b (n_out,) of a layer, as a view of a flat buffer."""
-    return vector(flat, table[layer, B_AT], table[layer, N_OUT])
+    return vector(buffer, table[layer, B_AT], table[layer, N_OUT])
+
+
+@kernel()
+def layer_transposed(table, layer, buffer):
+    """Wᵀ (n_out, ≥ n_in) of a layer but the first, as a view of a flat buffer."""
+    return matrix(buffer, table[layer, T_AT], table[layer, N_OUT], table[layer, IN_STRIDE])
+
+
+@kernel()
+def layer_inputs(table, layer, rows, order, start, n_rows, activations):
+    """A[l−1] (n_rows, ≥ n_in) of a layer; the first layer's are the data themselves where no order is given."""
+    if layer == 0 and order.size == 0:
+        A = matrix(rows.dense, start * table[0, N_IN], n_rows, table[0, N_IN])
+    else:
+        A = matrix(activations, table[layer, IN_AT], n_rows, table[layer, IN_STRIDE])
+    return A
+
+
+@kernel()
+def layer_outputs(table, layer, n_rows, buffer):
+    """A[l] or delta[l] (n_rows, ≥ n_out) of a layer, as a view of a flat buffer."""
+    return matrix(buffer, table[layer, OUT_AT], n_rows, table[layer, OUT_STRIDE])
+
+
+@kernel()
+def transpose_weights(table, params, transposed):
+    """Wᵀ of every layer but the first, for the way back."""
+    for layer in range(1, table.shape[0]):
+        transpose(layer_weights(table, layer, params), layer_transposed(table, layer, transposed))
 
 
 @kernel()
 def forward(settings, table, params, rows, order, start, n_rows, activations):
-    """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], link included; returns A[L] (n_rows, n_outputs)."""
+    """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], link included; returns A[L] (n_rows, ≥ n_outputs)."""
     last = table.shape[0] - 1
+    sparse = is_sparse(rows)
+    if order.size and not sparse:
+        gather(rows, order, start, layer_inputs(table, 0, rows, order, start, n_rows, activations))
     for layer in range(last + 1):
-        n_in, n_out = table[layer, N_IN], table[layer, N_OUT]
         W, b = layer_weights(table, layer, params), layer_biases(table, layer, params)
-        Z = matrix(activations, table[layer, A_OUT], n_rows, n_out)
-        if layer == 0 and is_sparse(rows):
-            sparse_forward_product(rows, order, start, W, Z)
+        Z = layer_outputs(table, layer, n_rows, activations)
+        floor = floor_of(settings.activation) if layer < last else -np.inf
+        if layer == 0 and sparse:
+            sparse_forward_product(rows, order, start, W, b, Z, floor)
         else:
-            A = matrix(activations, table[layer, A_IN], n_rows, n_in)
-            if layer == 0:
-                gather(rows, order, start, A)
-            forward_product(A, W, Z)
+            forward_product(layer_inputs(table, layer, rows, order, start, n_rows, activations), W, b, Z, floor)
         if layer < last:
-            activate(settings.activation, Z, b)
+            activate(settings.activation, flat(Z))
         else:
-            link(settings.out_activation, Z, b)
-    return matrix(activations, table[last, A_OUT], n_rows, table[last, N_OUT])
+            link(settings.out_activation, Z, table[layer, N_OUT])
+    return layer_outputs(table, last, n_rows, activations)
 
 
 @kernel()
-def backward(settings, table, params, rows, order, start, n_rows, activations, deltas, gradient):
-    """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; overwrites gradient (n_params,)."""
+def backward(settings, table, rows, order, start, n_rows, scratch, add):
+    """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; into scratch.gradient (add: added)."""
+    relu = settings.activation == Activation.relu
     for layer in range(table.shape[0] - 1, -1, -1):
-        n_in, n_out, a_in = table[layer, N_IN], table[layer, N_OUT], table[layer, A_IN]
-        delta = matrix(deltas, table[layer, A_OUT], n_rows, n_out)
-        G = layer_weights(table, layer, gradient)
-        column_sums(delta, layer_biases(table, layer, gradient))
+        delta = layer_outputs(table, layer, n_rows, scratch.deltas)
+        G = layer_weights(table, layer, scratch.gradient)
+        column_sums(delta, layer_biases(table, layer, scratch.gradient), add)
         if layer == 0 and is_sparse(rows):
-            sparse_weight_gradient(rows, order, start, delta, G)
+            sparse_weight_gradient(rows, order, start, delta, G, add)
         else:
-            A = matrix(activations, a_in, n_rows, n_in)
-            weight_gradient(A, delta, G)
+            A = layer_inputs(table, layer, rows, order, start, n_rows, scratch.activations)
+            weight_gradient(A, delta, G, add)
             if layer > 0:
-                backward_product(delta, layer_weights(table, layer, params), matrix(deltas, a_in, n_rows, n_in))
-                size = n_rows * n_in
-                multiply_by_slope(settings.activation, vector(activations, a_in, size), vector(deltas, a_in, size))
+                before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
+                backward_product(delta, layer_transposed(table, layer, scratch.transposed), A, before, relu)
+                multiply_by_slope(settings.activation, flat(A), flat(before))
 
 
 @kernel()
@@ -109,22 +140,20 @@ def gather_targets(y, weight, order, start, y_out, weight_out):
 
 @kernel()
 def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch, fresh):
-    """Add Σ ∂loss/∂params of rows order[start:start + n_rows] to scratch.gradient, or set it where fresh.
+    """Add Σ ∂loss/∂params of rows order[start:start + n_rows] to scratch.gradient, or set it where fresh, as new parameters are.
 
     Returns Σ weight · loss and Σ weight; n_rows is at most settings.block_size.
     """
     last = table.shape[0] - 1
+    if fresh:
+        transpose_weights(table, params, scratch.transposed)
     targets = matrix(scratch.targets, 0, n_rows, y.shape[1])
     weights = vector(scratch.weights, 0, n_rows if weight.size else 0)
     gather_targets(y, weight, order, start, targets, weights)
     A = forward(settings, table, params, rows, order, start, n_rows, scratch.activations)
-    delta = matrix(scratch.deltas, table[last, A_OUT], n_rows, A.shape[1])
-    loss = loss_and_delta(settings.loss, settings.out_activation, A, targets, weights, delta)
-    gradient = scratch.gradient if fresh else scratch.spare
-    backward(settings, table, params, rows, order, start, n_rows, scratch.activations, scratch.deltas, gradient)
-    if not fresh:
-        for q in range(gradient.size):
-            scratch.gradient[q] += gradient[q]
+    delta = layer_outputs(table, last, n_rows, scratch.deltas)
+    loss = loss_and_delta(settings.loss, settings.out_activation, A, targets, weights, delta, table[last, N_OUT])
+    backward(settings, table, rows, order, start, n_rows, scratch, not fresh)
     return loss, float(np.sum(weights) if weight.size else n_rows)
 
 
@@ -148,4 +177,7 @@ def predict(settings, table, params, rows, order, start, stop, activations, out)
     steering = settings[0]
     for at in range(start, stop, steering.block_size):
         n_rows = min(steering.block_size, stop - at)
-        out[at : at + n_rows] = forward(steering, table, params, rows, order, at, n_rows, activations)
+        A = forward(steering, table, params, rows, order, at, n_rows, activations)
+        for i in range(n_rows):
+            for j in range(out.shape[1]):
+                out[at + i, j] = A[i, j]

@@ -1,15 +1,19 @@
 """The matrix products of a layer: A·W on the way forward, Aᵀ·delta and delta·Wᵀ on the way back.
 
-Dense factors are C-contiguous views; the first layer's A may be rows of a CSR matrix instead, which are walked, never unfolded.
-Everything that multiplies matrices is here, so that what is inside can change. Bias, activation and update live elsewhere.
+Matrices of rows (activations, deltas) are C-contiguous and may have more columns than the layer has units: what lies behind them
+is never read as a unit's value. Weights and gradients have no such columns, but a vector of room behind their buffer. The first
+layer's A may be rows of a CSR matrix instead, which are walked, never unfolded. Each product is made of strips of `tiles`; a single
+output unit goes by plain loops. Activations enter only as the ReLU, which costs nothing on the way to memory.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from numba.extending import overload
 
 from .jit import kernel
-from .views import flat
+from .tiles import VECTOR_BYTES, backward_strip, forward_strip, gradient_strip
+from .views import flat, vector
 
 
 class Rows(NamedTuple):
@@ -28,75 +32,198 @@ def is_sparse(rows):
 
 @kernel()
 def gather(rows, order, start, out):
-    """Copy rows order[start:start + n] (start … where order is empty) of the dense inputs to out (n, n_features)."""
+    """Copy rows order[start:start + n] of the dense inputs to out (n, at least n_features)."""
+    n_features = rows.dense.shape[1]
     for i in range(out.shape[0]):
-        r = order[start + i] if order.size else start + i
-        for j in range(out.shape[1]):
-            out[i, j] = rows.dense[r, j]
+        source, target = vector(rows.dense, order[start + i] * n_features, n_features), vector(out, i * out.shape[1], n_features)
+        for j in range(n_features):
+            target[j] = source[j]
 
 
 @kernel()
-def forward_product(A, W, Z):
-    """Z = A·W; A (n_rows, n_in), W (n_in, n_out), Z (n_rows, n_out)."""
+def forward_product(A, W, b, Z, floor):
+    """Z = max(A·W + b, floor); A (n_rows, ≥ n_in), W (n_in, n_out), b (n_out,), Z (n_rows, ≥ n_out)."""
     if W.shape[1] == 1:
-        np.dot(A, flat(W), flat(Z))
+        _forward_to_one(A, flat(W), b[0], flat(Z), Z.dtype.type(floor))
     else:
-        np.dot(A, W, Z)
+        _forward_strips(A, W, b, Z, Z.dtype.type(floor))
 
 
 @kernel()
-def weight_gradient(A, delta, G):
-    """G = Aᵀ·delta; A (n_rows, n_in), delta (n_rows, n_out), G (n_in, n_out)."""
+def weight_gradient(A, delta, G, add):
+    """G = Aᵀ·delta, or where `add` more; A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out)."""
     if G.shape[1] == 1:
-        np.dot(flat(delta), A, flat(G))
+        _gradient_of_one(A, flat(delta), flat(G), add)
     else:
-        np.dot(A.T, delta, G)
+        _gradient_strips(A, delta, G, add)
 
 
 @kernel()
-def backward_product(delta, W, out):
-    """out = delta·Wᵀ; delta (n_rows, n_out), W (n_in, n_out), out (n_rows, n_in)."""
-    if W.shape[1] == 1:
-        for i in range(out.shape[0]):
-            d = delta[i, 0]
-            for j in range(out.shape[1]):
-                out[i, j] = d * W[j, 0]
+def backward_product(delta, W_T, A, out, relu):
+    """out = delta·Wᵀ, zero where A is and `relu` is set; delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in)."""
+    if W_T.shape[0] == 1:
+        _backward_from_one(flat(delta), W_T, A, out, relu)
     else:
-        np.dot(delta, W.T, out)
+        _backward_strips(delta, W_T, A, out, relu)
 
 
 @kernel()
-def sparse_forward_product(rows, order, start, W, Z):
-    """Z = A·W for CSR rows order[start:start + n_rows] (start … where order is empty); W (n_in, n_out), Z (n_rows, n_out)."""
+def transpose(W, W_T):
+    """W_T[:, :n_in] = Wᵀ; W (n_in, n_out), W_T (n_out, ≥ n_in)."""
+    n_in, n_out = W.shape
+    for i0 in range(0, n_in, 16):
+        for j in range(n_out):
+            for i in range(i0, min(i0 + 16, n_in)):
+                W_T[j, i] = W[i, j]
+
+
+def _forward_strips(A, W, b, Z, floor):
+    Z[:, : W.shape[1]] = np.maximum(A[:, : W.shape[0]] @ W + b, floor)
+
+
+@overload(_forward_strips)
+def _forward_strips_in_numba(A, W, b, Z, floor):
+    lanes = _lanes(A)
+
+    def strips(A, W, b, Z, floor):
+        (n_rows, a_stride), (n_in, n_out), z_stride, j = A.shape, W.shape, Z.shape[1], 0
+        while n_out - j > lanes:
+            forward_strip(2, A, a_stride, W, j, n_out, Z, j, z_stride, n_rows, n_in, b, j, floor)
+            j += 2 * lanes
+        if j < n_out:
+            forward_strip(1, A, a_stride, W, j, n_out, Z, j, z_stride, n_rows, n_in, b, j, floor)
+
+    return strips
+
+
+def _gradient_strips(A, delta, G, add):
+    G[:] = (G if add else 0) + A[:, : G.shape[0]].T @ delta[:, : G.shape[1]]
+
+
+@overload(_gradient_strips)
+def _gradient_strips_in_numba(A, delta, G, add):
+    lanes = _lanes(A)
+
+    def strips(A, delta, G, add):
+        (n_rows, a_stride), d_stride, (n_in, n_out), j = A.shape, delta.shape[1], G.shape, 0
+        while n_out - j > lanes:
+            gradient_strip(2, A, a_stride, delta, j, d_stride, G, j, n_out, n_in, n_rows, add, n_out - j - lanes)
+            j += 2 * lanes
+        if j < n_out:
+            gradient_strip(1, A, a_stride, delta, j, d_stride, G, j, n_out, n_in, n_rows, add, n_out - j)
+
+    return strips
+
+
+def _backward_strips(delta, W_T, A, out, relu):
+    out[:] = delta[:, : W_T.shape[0]] @ W_T
+    if relu:
+        out[A == 0] = 0
+
+
+@overload(_backward_strips)
+def _backward_strips_in_numba(delta, W_T, A, out, relu):
+    lanes = _lanes(delta)
+
+    def strips(delta, W_T, A, out, relu):
+        (n_rows, d_stride), (n_out, stride), j = delta.shape, W_T.shape, 0
+        while stride - j > lanes:
+            backward_strip(2, delta, d_stride, W_T, j, stride, out, j, stride, n_rows, n_out, A, j, relu)
+            j += 2 * lanes
+        if j < stride:
+            backward_strip(1, delta, d_stride, W_T, j, stride, out, j, stride, n_rows, n_out, A, j, relu)
+
+    return strips
+
+
+def _lanes(array):
+    return VECTOR_BYTES // (array.dtype.bitwidth // 8)
+
+
+@kernel()
+def _forward_to_one(A, w, b, z, floor):
+    """z = max(A·w + b, floor); A (n_rows, ≥ n_in), w (n_in,), z (n_rows,)."""
+    for i in range(z.size):
+        a = vector(A, i * A.shape[1], w.size)
+        total = b
+        for j in range(w.size):
+            total += a[j] * w[j]
+        z[i] = floor if total < floor else total
+
+
+@kernel()
+def _gradient_of_one(A, d, g, add):
+    """g = Aᵀ·d, or where `add` more; A (n_rows, ≥ n_in), d (n_rows,), g (n_in,)."""
+    if not add:
+        g[:] = 0
+    stride, n_rows = A.shape[1], d.size
+    i = 0
+    while i + 4 <= n_rows:  # four rows at once, as g passes through memory each time
+        a0, a1 = vector(A, i * stride, g.size), vector(A, (i + 1) * stride, g.size)
+        a2, a3 = vector(A, (i + 2) * stride, g.size), vector(A, (i + 3) * stride, g.size)
+        for j in range(g.size):
+            g[j] += (d[i] * a0[j] + d[i + 1] * a1[j]) + (d[i + 2] * a2[j] + d[i + 3] * a3[j])
+        i += 4
+    for r in range(i, n_rows):
+        add_scaled(d[r], vector(A, r * stride, g.size), g)
+
+
+@kernel()
+def _backward_from_one(d, W_T, A, out, relu):
+    """out = d·wᵀ, zero where A is and `relu` is set; d (n_rows,), W_T (1, n), A and out (n_rows, n)."""
+    zero, n = out.dtype.type(0), out.shape[1]
+    w = flat(W_T)
+    for i in range(d.size):
+        row, a = vector(out, i * n, n), vector(A, i * n, n)
+        if relu:
+            for j in range(n):
+                row[j] = zero if a[j] == zero else d[i] * w[j]
+        else:
+            for j in range(n):
+                row[j] = d[i] * w[j]
+
+
+@kernel()
+def sparse_forward_product(rows, order, start, W, b, Z, floor):
+    """Z = max(A·W + b, floor) for CSR rows order[start:start + n_rows] (start … where order is empty)."""
+    n_out, low = W.shape[1], Z.dtype.type(floor)
     for i in range(Z.shape[0]):
         r = order[start + i] if order.size else start + i
-        z = Z[i]
-        z[:] = 0
+        z = vector(Z, i * Z.shape[1], n_out)
+        for j in range(n_out):
+            z[j] = b[j]
         for q in range(rows.indptr[r], rows.indptr[r + 1]):
-            _add_scaled(rows.data[q], W[rows.indices[q]], z)
+            add_scaled(rows.data[q], vector(W, rows.indices[q] * n_out, n_out), z)
+        for j in range(n_out):
+            z[j] = low if z[j] < low else z[j]
 
 
 @kernel()
-def sparse_weight_gradient(rows, order, start, delta, G):
-    """G = Aᵀ·delta for CSR rows order[start:start + n_rows]; delta (n_rows, n_out), G (n_in, n_out)."""
-    G[:] = 0
+def sparse_weight_gradient(rows, order, start, delta, G, add):
+    """G = Aᵀ·delta, or where `add` more, for CSR rows order[start:start + n_rows]; delta (n_rows, ≥ n_out), G (n_in, n_out)."""
+    n_out = G.shape[1]
+    if not add:
+        flat(G)[:] = 0
     for i in range(delta.shape[0]):
         r = order[start + i] if order.size else start + i
+        d = vector(delta, i * delta.shape[1], n_out)
         for q in range(rows.indptr[r], rows.indptr[r + 1]):
-            _add_scaled(rows.data[q], delta[i], G[rows.indices[q]])
+            add_scaled(rows.data[q], d, vector(G, rows.indices[q] * n_out, n_out))
 
 
 @kernel()
-def column_sums(D, g):
-    """g = Σ_rows D; D (n_rows, n_out), g (n_out,)."""
-    g[:] = 0
+def column_sums(D, g, add):
+    """g = Σ_rows D, or where `add` more; D (n_rows, ≥ n_out), g (n_out,)."""
+    if not add:
+        g[:] = 0
     for i in range(D.shape[0]):
+        row = vector(D, i * D.shape[1], g.size)
         for j in range(g.size):
-            g[j] += D[i, j]
+            g[j] += row[j]
 
 
 @kernel()
-def _add_scaled(a, x, y):
+def add_scaled(a, x, y):
     """y + a·x, in place; x and y of one length."""
     for j in range(y.size):
         y[j] += a * x[j]

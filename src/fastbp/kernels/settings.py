@@ -43,8 +43,9 @@ PROGRESS = np.dtype(
         np.record,
         [
             ("status", np.int64),
-            ("row", np.int64),  # of the present epoch: where the next block starts
-            ("batch_rows", np.int64),  # of the present batch, done so far, and its sums of loss and weight
+            ("meeting", np.int64),  # how often the threads have met in the present call
+            ("row", np.int64),  # of the present epoch: where the present batch starts
+            ("blocks_done", np.int64),  # of the present batch: the blocks that each thread has done, and its own sums of loss and weight
             ("batch_loss", np.float64),
             ("batch_weight", np.float64),
             ("epoch", np.int64),  # epochs finished in this fit
@@ -59,6 +60,6 @@ PROGRESS = np.dtype(
 )
 
 
-def record(dtype):
-    """One zeroed record, as an array (1,) whose element has its fields as attributes."""
-    return np.zeros(1, dtype)
+def record(dtype, n=1):
+    """Zeroed records, as an array (n,) whose elements have their fields as attributes."""
+    return np.zeros(n, dtype)

@@ -24,8 +24,8 @@ N_MOMENTS = {Solver.sgd: 1, Solver.adam: 2}
 
 
 @kernel()
-def update(settings, progress, params, gradient, moments, n_coefs, weight_sum):
-    """One step; params, gradient (n_params,), moments (n_moments · n_params,). The first n_coefs parameters bear the L2 penalty.
+def update(settings, progress, params, gradient, moments, n_coefs, weight_sum, low, high):
+    """One step of parameters low to high; params, gradient (at least n_params,), moments (n_moments · n_params,). The first n_coefs parameters bear the L2 penalty.
 
     gradient holds Σ_rows ∂loss; the step is taken along (gradient + alpha · W) / weight_sum.
     """
@@ -34,9 +34,9 @@ def update(settings, progress, params, gradient, moments, n_coefs, weight_sum):
     if settings.solver == Solver.adam:
         correction = np.sqrt(1 - settings.beta_2**progress.step) / (1 - settings.beta_1**progress.step)
         progress.learning_rate = settings.learning_rate_init * correction
-    n_params = params.size
-    _step(settings, progress.learning_rate, scale, settings.alpha, params, gradient, moments, 0, n_coefs)
-    _step(settings, progress.learning_rate, scale, 0.0, params, gradient, moments, n_coefs, n_params - n_coefs)
+    middle = min(max(n_coefs, low), high)
+    _step(settings, progress.learning_rate, scale, settings.alpha, params, gradient, moments, low, middle - low)
+    _step(settings, progress.learning_rate, scale, 0.0, params, gradient, moments, middle, high - middle)
 
 
 @kernel()

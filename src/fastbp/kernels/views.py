@@ -13,12 +13,12 @@ from numba.np.arrayobj import make_array, populate_array
 
 def matrix(buffer, at, n_rows, n_columns):
     """buffer[at : at + n_rows · n_columns] as (n_rows, n_columns)."""
-    return buffer[at : at + n_rows * n_columns].reshape(n_rows, n_columns)
+    return buffer.reshape(-1)[at : at + n_rows * n_columns].reshape(n_rows, n_columns)
 
 
 def vector(buffer, at, size):
     """buffer[at : at + size]."""
-    return buffer[at : at + size]
+    return buffer.reshape(-1)[at : at + size]
 
 
 def flat(array):
@@ -44,7 +44,7 @@ def _vector(buffer, at, size):
 @intrinsic
 def _lay(typing_context, buffer, at, shape):
     """The array of a shape, C-contiguous, that starts at an element of the buffer; it owns nothing."""
-    view = buffer.copy(ndim=len(shape), layout="C")
+    view = buffer.copy(ndim=len(shape), layout="C", readonly=False)
 
     def build(context, builder, signature, arguments):
         source = make_array(signature.args[0])(context, builder, arguments[0])

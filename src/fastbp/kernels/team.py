@@ -1,0 +1,104 @@
+"""Threads that train one network together.
+
+Each runs the same kernel on its own rows of every batch; they meet at a barrier, which spins briefly and then yields the
+processor. All decide alike from sums that are taken in the order of their ranks, so that equal seeds and equal numbers of
+threads give equal bits. What is computed between two meetings is not known here.
+"""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+from .jit import kernel
+from .views import vector
+
+_SPINS = 2000
+# by name, not by address, so that the machine code can be kept on disk
+_YIELD = "SwitchToThread" if os.name == "nt" else "sched_yield"
+# What a thread tells the others of a batch: its sums of loss and weight, and of the squares of its part of the weights.
+LOSS, WEIGHT, SQUARES = range(3)
+
+
+class Team(NamedTuple):
+    """What the threads of a fit share: `gate` (1,) counts arrivals, `sums` (n_threads, 3) and `gradients` (n_threads, …) are theirs."""
+
+    gate: np.ndarray
+    sums: np.ndarray
+    gradients: np.ndarray
+
+
+@kernel()
+def meet(team, state):
+    """Wait until every thread has come to the next meeting."""
+    state.meeting += 1
+    expected = state.meeting * team.sums.shape[0]
+    _atomic_add(team.gate, 1)
+    spins = 0
+    while _atomic_load(team.gate) < expected:
+        spins += 1
+        if spins > _SPINS:
+            _yield_processor()
+
+
+@kernel()
+def total(team, column):
+    """Σ over the threads of one of their sums, in the order of their ranks."""
+    result = 0.0
+    for rank in range(team.sums.shape[0]):
+        result += team.sums[rank, column]
+    return result
+
+
+@kernel()
+def share(n, rank, n_threads):
+    """Where the share of a thread starts, of n things in order."""
+    return n * rank // n_threads
+
+
+@kernel()
+def share_of_line(n, rank, n_threads):
+    """`share` of n numbers in whole cache lines, so that no two threads write into one."""
+    return min(n, 16 * share((n + 15) // 16, rank, n_threads))
+
+
+@kernel()
+def add_gradients(team, low, high):
+    """Add elements low to high of every other thread's gradient to the first's."""
+    first = vector(team.gradients, low, high - low)
+    for rank in range(1, team.sums.shape[0]):
+        other = vector(team.gradients, rank * team.gradients.shape[1] + low, high - low)
+        for q in range(first.size):
+            first[q] += other[q]
+
+
+@intrinsic
+def _atomic_add(typing_context, counter, change):
+    def build(context, builder, signature, arguments):
+        builder.atomic_rmw("add", make_array(counter)(context, builder, arguments[0]).data, arguments[1], "seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(counter, types.int64), build
+
+
+@intrinsic
+def _atomic_load(typing_context, counter):
+    def build(context, builder, signature, arguments):
+        return builder.load_atomic(make_array(counter)(context, builder, arguments[0]).data, "seq_cst", 8)
+
+    return types.int64(counter), build
+
+
+@intrinsic
+def _yield_processor(typing_context):
+    def build(context, builder, signature, arguments):
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), _YIELD)
+        builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.void(), build

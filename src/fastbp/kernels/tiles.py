@@ -1,0 +1,230 @@
+"""Strips of a matrix product, as vector code written for the processor at hand.
+
+A strip is C[:, j : j + width] = A·B[:, j : j + width] for one or two vectors of columns. Its rows are taken in tiles of up to a
+dozen, each of which stays in registers over the whole inner loop. Vectors may reach beyond the columns: B, and what is added at
+the start, must be readable one vector further, and C must be as well; where its rows are not whole vectors, what lies behind them
+is put back as it was. Which strips make a product is the matter of `products`.
+"""
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import config
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+_FEATURES = (config.CPU_FEATURES if config.CPU_FEATURES is not None else llvm.get_host_cpu_features().flatten()).split(",")
+# The bytes of a vector, and the rows of a tile that leave registers for two vectors of B, largest first.
+if "+avx512f" in _FEATURES:
+    VECTOR_BYTES, TILE_ROWS = 64, (12, 8, 4, 2, 1)
+elif "+avx2" in _FEATURES:
+    VECTOR_BYTES, TILE_ROWS = 32, (6, 4, 2, 1)
+elif "+neon" in _FEATURES:
+    VECTOR_BYTES, TILE_ROWS = 16, (12, 8, 4, 2, 1)
+else:
+    VECTOR_BYTES, TILE_ROWS = 16, (6, 4, 2, 1)
+
+_INT = ir.IntType(64)
+_FUSED = ("contract",)
+
+
+def _integer(value):
+    return ir.Constant(_INT, value)
+
+
+class _Strip:
+    """The code of one strip: what its tiles share, and the tiles."""
+
+    def __init__(self, context, builder, signature, arguments, n_vectors):
+        A, self.lda, B, b_at, self.ldb, C, c_at, self.ldc, self.n_rows, self.depth = arguments[:10]
+        kinds = signature.args
+        self.context, self.builder, self.n_vectors = context, builder, n_vectors
+        self.itemsize = kinds[0].dtype.bitwidth // 8
+        self.lanes = VECTOR_BYTES // self.itemsize
+        self.vector = ir.VectorType(context.get_data_type(kinds[0].dtype), self.lanes)
+        self.A, self.B, self.C = self.at(kinds[0], A, _integer(0)), self.at(kinds[2], B, b_at), self.at(kinds[5], C, c_at)
+
+    def at(self, kind, array, index):
+        return self.builder.gep(make_array(kind)(self.context, self.builder, array).data, [index])
+
+    def splat(self, scalar):
+        b, vector = self.builder, ir.VectorType(scalar.type, self.lanes)
+        one = b.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return b.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
+
+    def load(self, pointer, vectors_on=0):
+        b = self.builder
+        value = b.load(b.bitcast(b.gep(pointer, [_integer(vectors_on * self.lanes)]), self.vector.as_pointer()))
+        value.align = self.itemsize
+        return value
+
+    def store(self, value, pointer, vectors_on=0):
+        b = self.builder
+        target = b.bitcast(b.gep(pointer, [_integer(vectors_on * self.lanes)]), self.vector.as_pointer())
+        b.store(value, target).align = self.itemsize
+
+    def rows(self):
+        """All rows: the largest tiles in a loop, then each smaller one at most once."""
+        b, largest = self.builder, TILE_ROWS[0]
+        entry, head, body, rest = b.block, *(b.append_basic_block(name) for name in ("tiles", "tile", "rest"))
+        b.branch(head)
+        b.position_at_end(head)
+        row = b.phi(_INT)
+        row.add_incoming(_integer(0), entry)
+        b.cbranch(b.icmp_signed("<=", b.add(row, _integer(largest)), self.n_rows), body, rest)
+        b.position_at_end(body)
+        self.tile(row, largest)
+        row.add_incoming(b.add(row, _integer(largest)), b.block)
+        b.branch(head)
+        b.position_at_end(rest)
+        for n_tile in TILE_ROWS[1:]:
+            row = self.tile_if_any(row, n_tile)
+
+    def tile_if_any(self, row, n_tile):
+        """A tile of n_tile rows where so many are left; returns the next row."""
+        b = self.builder
+        before, body, after = b.block, b.append_basic_block("tile"), b.append_basic_block("after")
+        next_row = b.add(row, _integer(n_tile))
+        b.cbranch(b.icmp_signed("<=", next_row, self.n_rows), body, after)
+        b.position_at_end(body)
+        self.tile(row, n_tile)
+        end = b.block
+        b.branch(after)
+        b.position_at_end(after)
+        reached = b.phi(_INT)
+        reached.add_incoming(row, before)
+        reached.add_incoming(next_row, end)
+        return reached
+
+    def tile(self, row, n_tile):
+        """n_tile rows × n_vectors vectors of C, held in registers over the whole depth."""
+        b = self.builder
+        C = [b.gep(self.C, [b.mul(b.add(row, _integer(i)), self.ldc)]) for i in range(n_tile)]
+        first = self.start(C)
+        A, step = self.rows_of_A(row, n_tile)
+        entry, head, body, done = b.block, *(b.append_basic_block(name) for name in ("depth", "products", "done"))
+        b.branch(head)
+        b.position_at_end(head)
+        k, a_step, b_step = b.phi(_INT), b.phi(_INT), b.phi(_INT)
+        sums = [[b.phi(self.vector) for _ in range(self.n_vectors)] for _ in C]
+        for phi, value in [(k, _integer(0)), (a_step, _integer(0)), (b_step, _integer(0))]:
+            phi.add_incoming(value, entry)
+        for row_sums, row_first in zip(sums, first):
+            for phi, value in zip(row_sums, row_first):
+                phi.add_incoming(value, entry)
+        b.cbranch(b.icmp_signed("<", k, self.depth), body, done)
+        b.position_at_end(body)
+        columns = [self.load(b.gep(self.B, [b_step]), v) for v in range(self.n_vectors)]
+        for pointer, row_sums in zip(A, sums):
+            a = self.splat(b.load(b.gep(pointer, [a_step])))
+            for phi, column in zip(row_sums, columns):
+                phi.add_incoming(b.fadd(phi, b.fmul(a, column, flags=_FUSED), flags=_FUSED), b.block)
+        for phi, change in [(k, _integer(1)), (a_step, step), (b_step, self.ldb)]:
+            phi.add_incoming(b.add(phi, change), b.block)
+        b.branch(head)
+        b.position_at_end(done)
+        self.finish(row, C, sums)
+
+    def rows_of_A(self, row, n_tile):
+        """Where each row of the tile starts in A, and the way from one k to the next."""
+        b = self.builder
+        return [b.gep(self.A, [b.mul(b.add(row, _integer(i)), self.lda)]) for i in range(n_tile)], _integer(1)
+
+    def start(self, C):
+        raise NotImplementedError
+
+    def finish(self, row, C, sums):
+        for pointer, row_sums in zip(C, sums):
+            for v, value in enumerate(row_sums):
+                self.store(value, pointer, v)
+
+
+class _Forward(_Strip):
+    """Starts from the bias, and raises what is below a floor to it: 0 makes the ReLU, −inf nothing. NaN passes."""
+
+    def __init__(self, context, builder, signature, arguments, n_vectors):
+        super().__init__(context, builder, signature, arguments, n_vectors)
+        self.bias = self.at(signature.args[10], arguments[10], arguments[11])
+        self.floor = self.splat(arguments[12])
+
+    def start(self, C):
+        bias = [self.load(self.bias, v) for v in range(self.n_vectors)]
+        return [bias for _ in C]
+
+    def finish(self, row, C, sums):
+        b = self.builder
+        super().finish(row, C, [[b.select(b.fcmp_ordered("<", z, self.floor), self.floor, z) for z in zs] for zs in sums])
+
+
+class _Backward(_Strip):
+    """Starts from zero; where `relu` is set, what stands over an activation of zero becomes zero."""
+
+    def __init__(self, context, builder, signature, arguments, n_vectors):
+        super().__init__(context, builder, signature, arguments, n_vectors)
+        self.activations = self.at(signature.args[10], arguments[10], arguments[11])
+        self.keep = self.splat(builder.not_(builder.trunc(arguments[12], ir.IntType(1))))
+
+    def start(self, C):
+        zero = ir.Constant(self.vector, None)
+        return [[zero] * self.n_vectors for _ in C]
+
+    def finish(self, row, C, sums):
+        b, zero = self.builder, ir.Constant(self.vector, None)
+        for i, values in enumerate(sums):
+            A = b.gep(self.activations, [b.mul(b.add(row, _integer(i)), self.ldc)])
+            for v, value in enumerate(values):
+                open_ = b.or_(b.fcmp_unordered("!=", self.load(A, v), zero), self.keep)
+                values[v] = b.select(open_, value, zero)
+        super().finish(row, C, sums)
+
+
+class _Gradient(_Strip):
+    """A is transposed; starts from what is in C where `add` is set; of the last vector, n_valid columns are C's."""
+
+    def __init__(self, context, builder, signature, arguments, n_vectors):
+        super().__init__(context, builder, signature, arguments, n_vectors)
+        self.add = self.splat(builder.trunc(arguments[10], ir.IntType(1)))
+        lane = ir.Constant(ir.VectorType(_INT, self.lanes), list(range(self.lanes)))
+        self.valid = builder.icmp_signed("<", lane, self.splat(arguments[11]))
+
+    def rows_of_A(self, row, n_tile):
+        return [self.builder.gep(self.A, [self.builder.add(row, _integer(i))]) for i in range(n_tile)], self.lda
+
+    def start(self, C):
+        zero = ir.Constant(self.vector, None)
+        return [[self.builder.select(self.add, self.load(c, v), zero) for v in range(self.n_vectors)] for c in C]
+
+    def finish(self, row, C, sums):
+        for pointer, values in zip(C, sums):
+            values[-1] = self.builder.select(self.valid, values[-1], self.load(pointer, self.n_vectors - 1))
+        super().finish(row, C, sums)
+
+
+@intrinsic
+def forward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor):
+    return _built(_Forward, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor)
+
+
+@intrinsic
+def backward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu):
+    return _built(_Backward, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu)
+
+
+@intrinsic
+def gradient_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, n_valid):
+    return _built(_Gradient, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, n_valid)
+
+
+def _built(strip, n_vectors, *kinds):
+    """What an intrinsic returns: the signature, and the code for a literal number of vectors."""
+    if not isinstance(n_vectors, types.IntegerLiteral):
+        return None
+    kinds = [kind if isinstance(kind, (types.Array, types.Float)) else types.intp for kind in kinds]
+
+    def build(context, builder, signature, arguments):
+        shifted = types.void(*signature.args[1:])
+        strip(context, builder, shifted, arguments[1:], n_vectors.literal_value).rows()
+        return context.get_dummy_value()
+
+    return types.void(n_vectors, *kinds), build

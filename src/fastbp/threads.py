@@ -1,0 +1,65 @@
+"""How many threads a fit may use, and the threads themselves.
+
+What the user asked for and the work of a step enter; a number leaves, the same wherever the same processors are allowed. Without a
+wish it is what affinity, cgroups and joblib leave to this process, one inside a joblib worker thread, and one where a step is too
+short to be worth two meetings. Nothing here knows what the threads compute.
+"""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import joblib
+
+# Multiply-adds per thread and step below which another thread does not pay, from the measurements in bench/.
+_LEAST_WORK = 1_000_000
+# The limits that joblib sets for its worker processes, and that users set for all numerical libraries.
+_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def choose_threads(wanted, work, most):
+    """The number of threads for a step of `work` multiply-adds on `most` rows; `wanted` is the user's number or None."""
+    if wanted is not None:
+        return max(1, min(int(wanted), most))
+    return max(1, min(allowed_threads(), int(work // _LEAST_WORK), most))
+
+
+def allowed_threads():
+    """What this process may use by affinity, cgroup and environment; one in a worker thread of somebody's pool."""
+    if threading.current_thread() is not threading.main_thread():
+        return 1
+    limits = [int(os.environ[name]) for name in _LIMITS if os.environ.get(name, "").isdecimal()]
+    return max(1, min([joblib.cpu_count(), *limits]))
+
+
+class Crew:
+    """Threads beside the calling one, there from the start so that none is waited for in vain; ``close`` ends them."""
+
+    def __init__(self, n_threads):
+        self.n_threads, self.pool = n_threads, None
+        if n_threads > 1:
+            self.pool = ThreadPoolExecutor(n_threads - 1, thread_name_prefix="fastbp")
+            there = threading.Barrier(n_threads)
+            try:
+                for _ in range(n_threads - 1):
+                    self.pool.submit(there.wait)
+                there.wait()
+            except RuntimeError:  # no further thread can be started
+                there.abort()
+                self.close()
+                self.n_threads = 1
+
+    def run(self, work):
+        """Call work(rank) in every thread, rank 0 in this one, and wait for all."""
+        others = [self.pool.submit(work, rank) for rank in range(1, self.n_threads)]
+        try:
+            work(0)
+        finally:  # an interruption finds the others at their end, too
+            wait(others)
+        for other in others:
+            other.result()
+
+    def close(self):
+        if self.pool is not None:
+            self.pool.shutdown()
+            self.pool = None
