@@ -13,6 +13,8 @@ import numpy as np
 # Rows per block: few enough that a block's activations stay in the second-level cache, many enough that products run at full speed.
 _CACHE_BYTES = 1 << 20
 _FEWEST_ROWS, _MOST_ROWS = 128, 1024
+# Multiply-adds of one product over a block, the least that runs between two chances to be interrupted.
+_MOST_WORK = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Layout:
     def block_size(self, batch_size, itemsize):
         """How many rows pass through the layers at once, for batches of batch_size rows."""
         fitting = _CACHE_BYTES // (itemsize * max(self.sizes))
-        return min(batch_size, max(_FEWEST_ROWS, min(fitting, _MOST_ROWS)))
+        wanted = max(_FEWEST_ROWS, min(fitting, _MOST_ROWS))
+        return min(batch_size, wanted, max(1, _MOST_WORK // self.n_params))
 
     def table(self, block_size):
         """int64 (n_layers, 6), the columns as `fastbp.kernels` names them: N_IN, N_OUT, W_AT, B_AT, A_IN, A_OUT."""

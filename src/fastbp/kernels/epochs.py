@@ -41,7 +41,7 @@ def train(settings, progress, table, params, moments, rows, y, weight, order, tw
             shuffle(order, twister)
         _train_block(steering, state, table, params, moments, rows, y, weight, order, scratch)
         n_blocks -= 1
-        if state.row == order.size:
+        if state.row == order.size and state.status == Status.running:
             losses[n_epochs] = state.loss / order.size
             n_epochs += 1
             _end_epoch(steering, state, order.size, losses[n_epochs - 1])

@@ -69,8 +69,7 @@ def _softmax(Z):
     for i in range(Z.shape[0]):
         largest = Z[i, 0]
         for j in range(1, Z.shape[1]):
-            # the second test lets a NaN through, as NumPy's max does
-            largest = Z[i, j] if Z[i, j] > largest or Z[i, j] != Z[i, j] else largest
+            largest = max(largest, Z[i, j])  # where this loses a NaN, its own exp brings it back
         total = Z.dtype.type(0)
         for j in range(Z.shape[1]):
             Z[i, j] = exp(Z[i, j] - largest)
