@@ -22,7 +22,7 @@ test: $(VENV)/.has-test ## all tests and the examples in the docstrings
 	$(VENV)/bin/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## the kernels as plain Python, with coverage
-	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -n $(WORKERS) -m "not compiled" --cov=fastbp.kernels tests/test_kernels.py $(ARGS)
+	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -n $(WORKERS) -m "not compiled" --cov=src/fastbp/kernels tests/test_kernels.py $(ARGS)
 
 test-floor: $(FLOOR)/.has-test ## all tests with the oldest versions allowed (FLOOR_PYTHON: 3.11 or 3.12)
 	$(FLOOR)/bin/python -m pytest -n $(WORKERS) $(ARGS)

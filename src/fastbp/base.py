@@ -9,6 +9,7 @@ import operator
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -247,7 +248,9 @@ class BaseMLP(BaseEstimator, ABC):
         if params is not getattr(self, "_params", None):
             self._hold(self._layout(), params)
         order, held_out = self._split(y)
-        if not (incremental and hasattr(self, "_optimizer")):
+        if incremental and hasattr(self, "_optimizer"):
+            self._optimizer = replace(self._optimizer)  # so that a failure can go back to what it was
+        else:
             self._optimizer = Optimizer.fresh(Solver[self.solver], self.learning_rate_init, params)
         settings = self._settings()
         settings[0].batch_size = self._batch_size(len(order))
@@ -364,6 +367,8 @@ class BaseMLP(BaseEstimator, ABC):
         super().__setstate__(state)
         if hasattr(self, "coefs_"):
             self._hold(self._layout(), self._flat_params())
+        if hasattr(self, "_optimizer"):  # whose moments may come memory-mapped, read-only
+            self._optimizer = replace(self._optimizer, moments=np.array(self._optimizer.moments))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -389,15 +394,20 @@ class _Watch:
 
     def epoch(self, descent):
         learning_rate = float(descent.progress[0].learning_rate)
-        loss = descent.epoch()
+        descent.epoch()
         if descent.status == Status.weightless:
             return
-        self.say(f"Iteration {len(descent.losses)}, loss = {loss:.8f}")
+        self.say(f"Iteration {len(descent.losses)}, loss = {descent.losses[-1]:.8f}")
         if self.held_out is not None:
             self.score(descent)
         self.say_decision(descent, learning_rate)
 
     def score(self, descent):
+        if self.weight is not None and not self.weight.any():
+            raise ValueError(
+                "Sample weights must contain at least one non-zero number, and those of the validation rows are all 0: raise "
+                "validation_fraction, or drop the rows of weight 0."
+            )
         problem = descent.problem
         outputs = self.estimator._forward(problem.rows, len(self.held_out), problem.params, self.held_out)
         self.scores.append(self.estimator._score_outputs(self.y, outputs, self.weight))

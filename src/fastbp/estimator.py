@@ -307,6 +307,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return y.astype(bool) if self.n_outputs_ == 1 else None
 
     def _score_outputs(self, y, outputs, sample_weight):
+        if len(self.classes_) == 1:
+            return 1.0  # there is nothing else to predict
         return accuracy(y, outputs, sample_weight)
 
     def __sklearn_tags__(self):

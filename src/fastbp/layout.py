@@ -15,6 +15,8 @@ import numpy as np
 _CACHE_BYTES = 1 << 20
 _FEWEST_ROWS, _MOST_ROWS = 128, 1024
 _LINE_BYTES = 64
+# Multiply-adds of one product over a block, the least that runs between two chances to be interrupted.
+_MOST_WORK = 1 << 29
 
 
 def buffer(size, dtype):
@@ -61,7 +63,8 @@ class Layout:
     def block_size(self, batch_size, itemsize):
         """How many rows pass through the layers at once, for batches of batch_size rows."""
         fitting = _CACHE_BYTES // (itemsize * max(self.sizes))
-        return min(batch_size, max(_FEWEST_ROWS, min(fitting, _MOST_ROWS)))
+        wanted = max(_FEWEST_ROWS, min(fitting, _MOST_ROWS))
+        return min(batch_size, wanted, max(1, _MOST_WORK // self.n_params))
 
     def strides(self, itemsize, vector_bytes):
         """How far apart the rows of each layer's values are: whole vectors, but for inputs and for a single unit."""

@@ -18,8 +18,10 @@ from .threads import Crew
 
 # Python gets control back after about this many seconds in a kernel, half of what Ctrl-C may take.
 _TURN = 0.05
-# A first guess of the work in a turn, before anything was measured: multiply-adds, and epochs at the most.
+# A first guess of the work in a turn, before anything was measured: multiply-adds, with what a block costs beside them; and the
+# most epochs in one.
 _FIRST_TURN = 1e7
+_BLOCK_OVERHEAD = 1000
 _MOST_EPOCHS = 1000
 
 
@@ -74,7 +76,7 @@ class Pace:
     """How many blocks of rows fill one turn, learned from the turns before."""
 
     def __init__(self, layout, block_size):
-        self.n_blocks = max(1, int(_FIRST_TURN / (layout.n_params * block_size)))
+        self.n_blocks = max(1, int(_FIRST_TURN / (layout.n_params * block_size + _BLOCK_OVERHEAD)))
 
     def measure(self, n_done, seconds):
         fitting = n_done * _TURN / max(seconds, 1e-9)
@@ -185,10 +187,9 @@ class Descent:
         return n_rows / (steering.block_size * self.crew.n_threads) + state.blocks_done
 
     def epoch(self):
-        """Train to the end of the present epoch; returns its loss."""
+        """Train to the end of the present epoch, or until training ends within it."""
         while not self.turn(1) and self.running:
             pass
-        return self.losses[-1]
 
     def judge(self, value):
         """End a validated epoch by its value, lower being better."""

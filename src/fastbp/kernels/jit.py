@@ -7,6 +7,7 @@ a compilation, never a run. Nothing here knows about networks.
 """
 
 import hashlib
+import pickle
 import warnings
 from pathlib import Path
 
@@ -82,23 +83,45 @@ class _StampedCache(FunctionCache):
 
 
 class _CacheFile(IndexDataCacheFile):
-    """Data files named by their key, so that two processes that compile different types at once never share one."""
+    """Numba's files of one function, safe to write from several processes and to read after a damage.
+
+    Data files are named by their key, so that processes that compile different types at once never share one; each begins with
+    its own digest, as code with a hole in it would end the process, and with that of the stamp it belongs to, as versions that
+    write at once share a name.
+    """
 
     def save(self, key, data):
+        name = self._data_name(int(_digest(repr(key).encode()).hex()[:12], 16))
+        self._save_data(name, data)
         overloads = self._load_index()
-        overloads[key] = self._data_name_pattern.format(number=int(hashlib.sha256(repr(key).encode()).hexdigest()[:12], 16))
-        self._save_data(overloads[key], data)
+        overloads[key] = name
         self._save_index(overloads)
+
+    def _save_data(self, name, data):
+        content = self._stamp_digest() + self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(_digest(content) + content)
+
+    def _load_data(self, name):
+        file = Path(self._data_path(name)).read_bytes()
+        digest, content = file[:32], file[32:]
+        if digest != _digest(content):
+            raise ValueError(f"{name} is damaged")
+        if content[:32] != self._stamp_digest():
+            raise OSError("written by another version")  # which Numba takes for a file that is not there
+        return pickle.loads(content[32:])
+
+    def _stamp_digest(self):
+        return _digest(repr(self._source_stamp).encode())
+
+
+def _digest(content):
+    return hashlib.sha256(content).digest()
 
 
 def _options():
     """What changes the machine code but is missing from Numba's own key."""
-    return (
-        numba.__version__,
-        config.OPT.name if hasattr(config.OPT, "name") else str(config.OPT),
-        config.LOOP_VECTORIZE,
-        config.SLP_VECTORIZE,
-    )
+    return numba.__version__, str(config.OPT), config.LOOP_VECTORIZE, config.SLP_VECTORIZE
 
 
 _warned = False

@@ -67,8 +67,7 @@ def _softmax(Z, n_outputs):
     for i in range(Z.shape[0]):
         largest = Z[i, 0]
         for j in range(1, n_outputs):
-            # the second test lets a NaN through, as NumPy's max does
-            largest = Z[i, j] if Z[i, j] > largest or Z[i, j] != Z[i, j] else largest
+            largest = max(largest, Z[i, j])  # where this loses a NaN, its own exp brings it back
         for j in range(n_outputs):
             Z[i, j] = exp(Z[i, j] - largest)
         total = Z.dtype.type(0)

@@ -1,0 +1,200 @@
+"""Backpropagation the slow way: loops over rows, units and weights in plain Python numbers.
+
+Rows, targets and lists of W (n_in, n_out) and b (n_out,) enter; predictions, losses, gradients and trained networks leave. This is
+what the kernels are held against, so it imports nothing from fastbp, and each formula stands here as the textbook has it. A new
+activation, link, loss or solver adds one line to the dictionary of its kind. Sums over rows are never means, except where said.
+"""
+
+import math
+
+import numpy as np
+
+
+def sigmoid(z):
+    return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
+
+
+# g(z), g'(z)
+ACTIVATIONS = {
+    "identity": (lambda z: z, lambda z: 1.0),
+    "logistic": (sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z))),
+    "tanh": (math.tanh, lambda z: 1 - math.tanh(z) ** 2),
+    "relu": (lambda z: max(z, 0.0), lambda z: 1.0 if z > 0 else 0.0),
+}
+
+
+def softmax(z):
+    e = [math.exp(value - max(z)) for value in z]
+    return [value / sum(e) for value in e]
+
+
+# the outputs of one row from its weighted sums
+LINKS = {
+    "identity": list,
+    "logistic": lambda z: [sigmoid(value) for value in z],
+    "softmax": softmax,
+    "exp": lambda z: [math.exp(value) for value in z],
+}
+
+
+def clipped(p, eps):
+    return min(max(p, eps), 1 - eps)
+
+
+def half_squared_error(y, a, eps):
+    return 0.5 * sum((p - t) ** 2 for t, p in zip(y, a, strict=True)) / len(a)
+
+
+def binary_log_loss(y, a, eps):
+    return -sum(math.log(clipped(p, eps) if t else 1 - clipped(p, eps)) for t, p in zip(y, a, strict=True))
+
+
+def multinomial_log_loss(y, a, eps):
+    return -math.log(clipped(a[int(y[0])], eps))
+
+
+def half_poisson_deviance(y, a, eps):
+    return sum((t * math.log(t / p) if t else 0.0) - t + p for t, p in zip(y, a, strict=True))
+
+
+def difference(y, a):
+    return [p - t for t, p in zip(y, a, strict=True)]
+
+
+def difference_from_one_hot(y, a):
+    return [p - (j == int(y[0])) for j, p in enumerate(a)]
+
+
+# by loss and link: the loss of one row, and its delta. As in scikit-learn, the squared error is a mean over the outputs, and its
+# delta is not: the gradient is n_outputs times that of the loss.
+LOSSES = {
+    ("squared_error", "identity"): (half_squared_error, difference),
+    ("log_loss", "logistic"): (binary_log_loss, difference),
+    ("log_loss", "softmax"): (multinomial_log_loss, difference_from_one_hot),
+    ("poisson", "exp"): (half_poisson_deviance, difference),
+}
+
+
+def product(a, W):
+    return [sum(a[i] * W[i][j] for i in range(len(a))) for j in range(len(W[0]))]
+
+
+def forward(x, coefs, intercepts, activation, link):
+    """The weighted sums Z[1..L] and the activations A[0..L] of one row."""
+    sums, activations = [], [[float(value) for value in x]]
+    for layer, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
+        z = [value + float(bias) for value, bias in zip(product(activations[-1], W), b, strict=True)]
+        sums.append(z)
+        last = layer == len(coefs) - 1
+        activations.append(LINKS[link](z) if last else [ACTIVATIONS[activation][0](value) for value in z])
+    return sums, activations
+
+
+def predict(X, coefs, intercepts, activation, link):
+    """(n_rows, n_outputs)."""
+    return np.array([forward(x, coefs, intercepts, activation, link)[1][-1] for x in X])
+
+
+def gradient(X, y, weight, coefs, intercepts, activation, loss, link, eps=2.0**-52):
+    """Σ weight · loss, Σ weight, and the gradients of Σ weight · loss by each W and each b; weight None is 1 for all."""
+    coefs, intercepts = [np.asarray(W, float).tolist() for W in coefs], [np.asarray(b, float).tolist() for b in intercepts]
+    total, weight_sum = 0.0, 0.0
+    by_coefs, by_intercepts = [np.zeros(np.shape(W)) for W in coefs], [np.zeros(np.shape(b)) for b in intercepts]
+    for i in range(len(X)):
+        w = 1.0 if weight is None else float(weight[i])
+        t = [float(value) for value in y[i]]
+        sums, activations = forward(X[i], coefs, intercepts, activation, link)
+        row_loss, output_delta = LOSSES[loss, link]
+        total += w * row_loss(t, activations[-1], eps)
+        weight_sum += w
+        delta = [w * value for value in output_delta(t, activations[-1])]
+        for layer in range(len(coefs) - 1, -1, -1):
+            for k, d in enumerate(delta):
+                by_intercepts[layer][k] += d
+                for j, a in enumerate(activations[layer]):
+                    by_coefs[layer][j, k] += a * d
+            if layer > 0:
+                slopes = [ACTIVATIONS[activation][1](z) for z in sums[layer - 1]]
+                back = [sum(d * W for d, W in zip(delta, row, strict=True)) for row in coefs[layer]]
+                delta = [d * slope for d, slope in zip(back, slopes, strict=True)]
+    return total, weight_sum, by_coefs, by_intercepts
+
+
+def sgd(trainer, w, g, moments):
+    (v,) = moments
+    v = trainer.momentum * v - trainer.learning_rate * g
+    step = trainer.momentum * v - trainer.learning_rate * g if trainer.nesterov else v
+    return w + step, (v,)
+
+
+def adam(trainer, w, g, moments):
+    m, v = moments
+    m = trainer.beta_1 * m + (1 - trainer.beta_1) * g
+    v = trainer.beta_2 * v + (1 - trainer.beta_2) * g * g
+    rate = trainer.learning_rate_init * math.sqrt(1 - trainer.beta_2**trainer.step) / (1 - trainer.beta_1**trainer.step)
+    return w - rate * m / (math.sqrt(v) + trainer.epsilon), (m, v)
+
+
+# the step of one parameter, and how many moments it keeps
+SOLVERS = {"sgd": (sgd, 1), "adam": (adam, 2)}
+
+
+def shuffle(order, random_state):
+    """Fisher and Yates from the end; each index is masked to the fewest bits that hold it, and drawn anew while too large."""
+    for i in range(len(order) - 1, 0, -1):
+        mask = 2 ** i.bit_length() - 1
+        j = i + 1
+        while j > i:
+            j = int(random_state.randint(2**32, dtype=np.uint32)) & mask
+        order[i], order[j] = order[j], order[i]
+
+
+class Trainer:
+    """A fit: call ``epoch`` while ``status`` is "running". The hyperparameters are scikit-learn's, by the names of `Settings`."""
+
+    def __init__(self, coefs, intercepts, **hyperparameters):
+        vars(self).update(hyperparameters)
+        self.coefs = [np.array(W, float) for W in coefs]
+        self.intercepts = [np.array(b, float) for b in intercepts]
+        n_moments = SOLVERS[self.solver][1]
+        self.moments = [[(0.0,) * n_moments] * array.size for array in self.coefs + self.intercepts]
+        self.step, self.epochs, self.rows_seen, self.learning_rate = 0, 0, 0, self.learning_rate_init
+        self.best, self.bad_epochs, self.status, self.losses = math.inf, 0, "running", []
+
+    def epoch(self, X, y, weight, order):
+        total = 0.0
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            total += len(rows) * self.batch(X[rows], y[rows], None if weight is None else weight[rows])
+        self.epochs += 1
+        self.rows_seen += len(order)
+        self.losses.append(total / len(order))
+        self.judge(self.losses[-1])
+
+    def batch(self, X, y, weight):
+        """One update; returns the mean loss with its penalty, both from before the update."""
+        names = self.activation, self.loss, self.out_activation
+        loss, weight_sum, by_coefs, by_intercepts = gradient(X, y, weight, self.coefs, self.intercepts, *names)
+        penalty = 0.5 * self.alpha * sum(float(w) ** 2 for W in self.coefs for w in W.flat)
+        gradients = [G + self.alpha * W for G, W in zip(by_coefs, self.coefs, strict=True)] + by_intercepts
+        self.step += 1
+        for array, G, moments in zip(self.coefs + self.intercepts, gradients, self.moments, strict=True):
+            for q, g in enumerate(G.flat):
+                array.flat[q], moments[q] = SOLVERS[self.solver][0](self, float(array.flat[q]), g / weight_sum, moments[q])
+        return (loss + penalty) / weight_sum
+
+    def judge(self, value):
+        """scikit-learn's rule after an epoch: patience, then the schedule, then whether to stop."""
+        self.bad_epochs = self.bad_epochs + 1 if value > self.best - self.tol else 0
+        self.best = min(self.best, value)
+        sgd = self.solver == "sgd"
+        if sgd and self.schedule == "invscaling":
+            self.learning_rate = self.learning_rate_init / (self.rows_seen + 1) ** self.power_t
+        if self.bad_epochs > self.patience:
+            if sgd and self.schedule == "adaptive" and self.learning_rate > 1e-6:
+                self.learning_rate /= 5
+                self.bad_epochs = 0
+            else:
+                self.status = "converged"
+        if self.status == "running" and self.epochs == self.max_epochs:
+            self.status = "exhausted"

@@ -1,0 +1,1050 @@
+"""Our estimators beside scikit-learn's: the same parameters and data go through both, and everything that can be seen must agree.
+
+First drawn combinations of parameters, targets, containers and calls, as long as the two give numbers that rounding does not drive
+apart (few rows, few epochs, moderate steps). Then, one by one, what a drawn fit cannot show: printed text, interruption, failures
+that must lose nothing, weights replaced by hand, copies, odd inputs, routing, searches. FASTBP_EXAMPLES=2000 draws 2000 new ones.
+"""
+
+import copy
+import inspect
+import io
+import os
+import pickle
+import re
+import signal
+import warnings
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse as sp
+import sklearn
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import neural_network
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
+
+import fastbp
+from fastbp import training
+from fastbp.kernels import Activation
+
+PAIRS = {name: (getattr(neural_network, name), getattr(fastbp, name)) for name in ("MLPClassifier", "MLPRegressor")}
+each_pair = pytest.mark.parametrize(("theirs", "ours"), PAIRS.values(), ids=PAIRS)
+each_kind = pytest.mark.parametrize("kind", [fastbp.MLPClassifier, fastbp.MLPRegressor])
+few_epochs = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+THEIR_ACTIVATIONS = next(iter(neural_network.MLPClassifier._parameter_constraints["activation"])).options
+ACTIVATIONS = [member.name for member in Activation if member.name in THEIR_ACTIVATIONS]
+
+
+def test_every_activation_of_theirs_is_ours():
+    assert set(ACTIVATIONS) == THEIR_ACTIVATIONS
+
+
+# ====================================================================== drawn combinations
+
+LABELS = {
+    "int": [0, 1, 2, 3],
+    "other int": [-7, -1, 4, 1000],
+    "str": ["no", "yes", "perhaps", "never"],
+    "object": np.array(["no", "yes", "perhaps", "never"], object),
+    "float": [0.0, 1.0, 2.0, 5.0],
+    "bool": [False, True],
+}
+CONTAINERS = {
+    "C": np.ascontiguousarray,
+    "F": np.asfortranarray,
+    "csr_array": sp.csr_array,
+    "csr_matrix": sp.csr_matrix,
+    "csc_array": sp.csc_array,
+    "csc_matrix": sp.csc_matrix,
+    "coo_array": sp.coo_array,
+}
+WEIGHTS = {
+    "positive": [0.5, 1.0, 2.5, 4.0],
+    "integers": [1, 2, 3],
+    "some zero": [0.0, 1.0, 1.0, 2.0],
+    "some negative": [-0.25, 1.0, 2.0],
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One fit or partial_fit, on data made from its seed."""
+
+    method: str
+    n_rows: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """What both estimators are put through; only names and numbers, so that a failing one can be read and pasted."""
+
+    kind: str
+    target: str
+    labels: str
+    n_classes: int
+    container: str
+    weights: str | None
+    n_features: int
+    source: str  # of random numbers
+    seed: int
+    calls: tuple
+    params: dict = field(hash=False)
+
+    def data(self, call, nudge=0.0):
+        """X, y and sample_weight of a call; X moved by about nudge of itself."""
+        rng = np.random.RandomState(call.seed)
+        X = rng.standard_normal((call.n_rows, self.n_features))
+        if self.container not in "CF":
+            X[rng.random_sample(X.shape) < 0.5] = 0
+        y = self.targets(X, rng)
+        weight = None if self.weights is None else rng.choice(WEIGHTS[self.weights], call.n_rows)
+        X *= 1 + nudge * rng.standard_normal(X.shape)
+        return CONTAINERS[self.container](X), y, weight
+
+    def targets(self, X, rng):
+        n = len(X)
+        values = X @ rng.standard_normal((self.n_features, 3)) + rng.standard_normal((n, 3)) / 4
+        if self.target == "classes":
+            return rng.permutation(np.resize(LABELS[self.labels][: self.n_classes], n))
+        if self.target == "labelsets":
+            y = (values[:, : max(self.n_classes, 2)] > 0).astype(bool if self.labels == "bool" else int)
+            return sp.csr_array(y) if self.labels == "other int" else y
+        if self.target == "counts":
+            return rng.poisson(np.exp(np.clip(values, -2, 2))).astype(float)[:, 0]
+        return {"one value": values[:, 0], "column": values[:, :1], "values": values}[self.target]
+
+    def all_classes(self):
+        return LABELS[self.labels][: self.n_classes] if self.target == "classes" else np.arange(max(self.n_classes, 2))
+
+    def random_state(self):
+        """The parameter, and what is to be looked at afterwards: how far the stream behind it was read."""
+        if self.source == "int":
+            return self.seed, None
+        if self.source == "global":
+            np.random.seed(self.seed)
+            return None, np.random.mtrand._rand
+        stream = np.random.RandomState(self.seed)
+        return stream, stream
+
+
+def powers(*exponents):
+    return st.sampled_from([10.0**e for e in exponents])
+
+
+SOLVERS = {
+    "sgd": {
+        "learning_rate": st.sampled_from(["constant", "invscaling", "adaptive"]),
+        "learning_rate_init": powers(-1.5, -2, -3),
+        "power_t": st.sampled_from([0.5, 0.25, 1.0, 0]),
+        "momentum": st.sampled_from([0, 0.0, 0.5, 0.9]),
+        "nesterovs_momentum": st.booleans(),
+    },
+    "adam": {
+        "learning_rate_init": powers(-1.5, -2, -3),
+        "learning_rate": st.sampled_from(["constant", "adaptive"]),
+        "beta_1": st.sampled_from([0.9, 0.5, 0.0]),
+        "beta_2": st.sampled_from([0.999, 0.9]),
+        "epsilon": powers(-8, -4),
+    },
+    # with a tol of 0 it goes on until rounding alone decides where it ends
+    "lbfgs": {"max_fun": st.sampled_from([15000, 7]), "tol": powers(-4, -2, -1)},
+}
+DESCENT = {
+    "batch_size": st.sampled_from(["auto", 1, 3, 8, 16, 1000]),
+    "shuffle": st.booleans(),
+    "early_stopping": st.sampled_from([False, False, True]),
+    "validation_fraction": st.sampled_from([0.1, 0.3, 0.5]),
+    "n_iter_no_change": st.sampled_from([1, 2, 5, np.inf]),
+}
+GENERAL = {
+    "hidden_layer_sizes": st.sampled_from([(), 3, (4,), [5, 3], (2, 3, 2), np.array([3, 1])]),
+    "activation": st.sampled_from(ACTIVATIONS),
+    "alpha": st.sampled_from([1e-4, 0, 0.1, 3.0]),
+    "max_iter": st.integers(1, 20),
+    "tol": powers(-4, -2, -1) | st.just(0),
+}
+
+
+@st.composite
+def cases(draw, solver, methods=(("fit",),)):
+    kind = draw(st.sampled_from(list(PAIRS)))
+    params = {"solver": solver} | draw(st.fixed_dictionaries(GENERAL | SOLVERS[solver] | (DESCENT if solver != "lbfgs" else {})))
+    methods = draw(st.sampled_from(methods))
+    if methods[-1] == "partial_fit":
+        params["early_stopping"] = False
+    params["warm_start"] = methods.count("fit") > 1 or draw(st.booleans())
+    target = draw(
+        st.sampled_from(
+            ["classes", "classes", "labelsets"] if kind == "MLPClassifier" else ["one value", "column", "values", "counts"]
+        )
+    )
+    if kind == "MLPRegressor":
+        params["loss"] = "poisson" if target == "counts" else "squared_error"
+    labels = draw(st.sampled_from(list(LABELS)))
+    n_rows = st.integers(12, 40) | st.integers(1, 40)
+    return Case(
+        kind=kind,
+        target=target,
+        labels=labels,
+        n_classes=draw(st.sampled_from([2, 3, 3, 4, 1] if labels != "bool" else [2, 1])),
+        container=draw(st.sampled_from(list(CONTAINERS))),
+        weights=draw(st.sampled_from([None, None, *WEIGHTS])),
+        n_features=draw(st.integers(1, 6)),
+        source=draw(st.sampled_from(["int", "instance", "global"])),
+        seed=draw(st.integers(0, 999)),
+        calls=tuple(Call(method, draw(n_rows), draw(st.integers(0, 999))) for method in methods),
+        params=params,
+    )
+
+
+@dataclass
+class Seen:
+    """What one call left: an error's type, or attributes and predictions; and the kinds of warnings on the way."""
+
+    error: type | None
+    warned: list
+    attributes: dict
+    predictions: dict
+
+
+def predictions(estimator, X):
+    methods = ["predict", "predict_proba", "predict_log_proba"] if is_classifier(estimator) else ["predict"]
+    with np.errstate(all="ignore"):
+        return {method: getattr(estimator, method)(X) for method in methods}
+
+
+def attributes(estimator):
+    """A copy of all that is public, and of the count that decides when to stop."""
+    return {
+        name: copy.deepcopy(value)
+        for name, value in vars(estimator).items()
+        if (name.endswith("_") and not name.startswith("_")) or name == "_no_improvement_count"
+    }
+
+
+def fingerprint(estimator, ignored=("random_state", "_random_state")):
+    """All that an estimator holds, private things too, in a form that tells whether anything has changed."""
+    return {name: joblib.hash(value) for name, value in vars(estimator).items() if name not in ignored}
+
+
+def watched(function, *args, **kwargs):
+    """What a call raised, or None, and the sorted kinds of its warnings; NumPy's about overflow and the like do not count."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            function(*args, **kwargs)
+            error = None
+        except Exception as raised:
+            error = raised
+    return error, sorted(w.category.__name__ for w in caught if w.category is not RuntimeWarning)
+
+
+def observe(kind, case, nudge=0.0):
+    """Put a new estimator through a case, up to its first error; returns what was seen after each call, and of the stream."""
+    random_state, stream = case.random_state()
+    estimator = kind(**case.params, random_state=random_state)
+    seen = []
+    for call in case.calls:
+        X, y, weight = case.data(call, nudge)
+        options = {"sample_weight": weight}
+        if call.method == "partial_fit" and is_classifier(estimator) and not seen:
+            options["classes"] = case.all_classes()
+        before = fingerprint(estimator)
+        error, warned = watched(getattr(estimator, call.method), X, y, **options)
+        if error is not None:
+            if kind.__module__.startswith("fastbp"):
+                assert fingerprint(estimator) == before
+            seen.append(Seen(type(error), warned, {}, {}))
+            return seen, None
+        seen.append(Seen(None, warned, attributes(estimator), predictions(estimator, X)))
+    return seen, stream and stream.get_state(legacy=False)
+
+
+EPS = np.finfo(float).eps
+
+
+def assert_agree(ours, theirs):
+    """Two things seen, by the promise of fastbp: losses to 1e-9 over 20 epochs, weights to 1e-6, all that is no number exactly.
+
+    scikit-learn's log-loss is taken of probabilities clipped to [eps, 1 - eps]: a probability near 1 carries a rounding error of
+    eps, and so does each row's loss, however small; this is the atol of the losses.
+    """
+    assert ours.error == theirs.error
+    # what both fail at, ours fails at once, where theirs may have warned before
+    assert ours.warned == theirs.warned or theirs.error
+    # a loss that L-BFGS has brought far down hangs on the last bits of every line search before
+    by_lbfgs, n_epochs = "loss_curve_" not in theirs.attributes, len(theirs.attributes.get("loss_curve_", ()))
+    near = {"rtol": 1e-9 if n_epochs <= 20 and not by_lbfgs else 1e-6, "atol": 1e-9 if by_lbfgs else 8 * EPS}
+    for name, value in theirs.attributes.items():
+        mine = ours.attributes[name]
+        if name in ("coefs_", "intercepts_"):
+            assert [a.shape for a in mine] == [a.shape for a in value]
+            for a, b in zip(mine, value, strict=True):
+                assert_allclose(a, b, rtol=1e-6, atol=1e-6, err_msg=name)
+        elif name == "loss_curve_":
+            assert_allclose(mine[:20], value[:20], rtol=1e-9, atol=8 * EPS, err_msg=name)
+            assert_allclose(mine, value, rtol=1e-6, atol=8 * EPS, err_msg=name)
+        elif isinstance(value, list | np.ndarray | float):
+            assert_values(mine, value, **near, err_msg=name)
+        else:
+            assert mine == value, name
+    for method, value in theirs.predictions.items():
+        mine = ours.predictions[method]
+        assert mine.dtype == value.dtype
+        assert mine.shape == value.shape
+        assert type(mine) is type(value)
+        if sp.issparse(value):
+            mine, value = mine.toarray(), value.toarray()
+        assert_values(mine, value, rtol=1e-6, atol=1e-6, err_msg=method)
+
+
+def assert_values(ours, theirs, **tolerance):
+    """Floats within a tolerance, all else exactly."""
+    compare = assert_allclose if np.asarray(theirs).dtype.kind == "f" else assert_array_equal
+    compare(ours, theirs, **(tolerance if compare is assert_allclose else {}))
+
+
+def assert_same_course(case):
+    """Both estimators, put through one case.
+
+    Where scikit-learn does not agree with itself on data that differ in their last digits, the case says nothing and is rejected.
+    """
+    theirs, their_stream = observe(PAIRS[case.kind][0], case)
+    ours, our_stream = observe(PAIRS[case.kind][1], case)
+    try:
+        assert_all_agree(ours, theirs)
+    except AssertionError:
+        witness, _ = observe(PAIRS[case.kind][0], case, nudge=1e-13)
+        try:
+            assert_all_agree(witness, theirs)
+        except AssertionError:
+            reject()
+        raise
+    assert joblib.hash(our_stream) == joblib.hash(their_stream)
+
+
+def assert_all_agree(ours, theirs):
+    assert len(ours) == len(theirs)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert_agree(mine, other)
+
+
+def drawn(max_examples, strategy):
+    """The strategy's cases: always the same ones, unless FASTBP_EXAMPLES asks for many new ones."""
+    asked = int(os.environ.get("FASTBP_EXAMPLES", "0"))
+    rules = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+    return lambda test: settings(max_examples=asked or max_examples, derandomize=not asked, **rules)(given(case=strategy)(test))
+
+
+@drawn(200, cases("sgd"))
+def test_drawn_sgd(case):
+    assert_same_course(case)
+
+
+@drawn(200, cases("adam"))
+def test_drawn_adam(case):
+    assert_same_course(case)
+
+
+@drawn(120, cases("lbfgs"))
+def test_drawn_lbfgs(case):
+    assert_same_course(case)
+
+
+AGAIN = [("fit", "fit"), ("fit", "fit", "fit")]
+INCREMENTAL = [("partial_fit",) * 3, ("partial_fit",) * 8, ("fit", "partial_fit", "partial_fit")]
+
+
+@drawn(120, st.sampled_from(["sgd", "adam", "lbfgs"]).flatmap(lambda solver: cases(solver, AGAIN)))
+def test_drawn_warm_start(case):
+    assert_same_course(case)
+
+
+@drawn(120, st.sampled_from(["sgd", "adam"]).flatmap(lambda solver: cases(solver, INCREMENTAL)))
+def test_drawn_partial_fit(case):
+    assert_same_course(case)
+
+
+# ====================================================================== data for what follows
+
+X = np.random.RandomState(0).standard_normal((30, 4))
+Y = {"MLPClassifier": np.resize(["a", "b", "c"], 30), "MLPRegressor": X @ [1.0, -2.0, 0.5, 0.0]}
+SMALL = {"hidden_layer_sizes": (5, 3), "random_state": 3, "max_iter": 4, "batch_size": 7}
+
+
+def y_for(kind):
+    return Y[kind.__name__]
+
+
+def fitted(kind, method="fit", **params):
+    """A small model of a kind, trained on X."""
+    options = {"classes": ["a", "b", "c"]} if method == "partial_fit" and is_classifier(kind()) else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return getattr(kind(**SMALL | params), method)(X, y_for(kind), **options)
+
+
+def assert_same_weights(one, other, rtol=1e-6, atol=1e-6):
+    for a, b in zip([*one.coefs_, *one.intercepts_], [*other.coefs_, *other.intercepts_], strict=True):
+        assert_allclose(a, b, rtol=rtol, atol=atol)
+
+
+def error_of(function, *args, **kwargs):
+    error, _ = watched(function, *args, **kwargs)
+    assert error is not None
+    return error
+
+
+# ====================================================================== the interface
+
+
+@each_pair
+def test_signatures(theirs, ours):
+    """Their parameters come first and unchanged; ours may only follow, by keyword."""
+    for method in ("__init__", "fit", "partial_fit", "predict", "score"):
+        expected = [(p.name, p.kind, p.default) for p in inspect.signature(getattr(theirs, method)).parameters.values()]
+        got = [(p.name, p.kind, p.default) for p in inspect.signature(getattr(ours, method)).parameters.values()]
+        assert got[: len(expected)] == expected
+        assert all(kind is inspect.Parameter.KEYWORD_ONLY for _, kind, _ in got[len(expected) :])
+    assert theirs().get_params().items() <= ours().get_params().items()
+    assert {name for name in dir(theirs) if not name.startswith("_")} <= set(dir(ours))
+
+
+@each_pair
+@pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
+def test_partial_fit_is_for_stochastic_solvers(theirs, ours, solver):
+    """Their regressor means to hide it from L-BFGS too, but never calls the function that would."""
+    assert hasattr(ours(solver=solver), "partial_fit") == (solver != "lbfgs")
+    if is_classifier(theirs()) or solver != "lbfgs":
+        assert hasattr(theirs(solver=solver), "partial_fit") == hasattr(ours(solver=solver), "partial_fit")
+
+
+@each_pair
+def test_tags(theirs, ours):
+    assert ours().__sklearn_tags__() == theirs().__sklearn_tags__()
+
+
+INVALID = {name: [object(), "nothing of the kind", -1, 1.5, None, np.nan] for name in neural_network.MLPRegressor().get_params()}
+
+
+@each_pair
+@pytest.mark.parametrize("name", INVALID)
+def test_invalid_parameters(theirs, ours, name):
+    """Whatever scikit-learn refuses, we refuse in its words, and in no other case."""
+    if name not in theirs().get_params():
+        pytest.skip("a parameter of the regressor")
+    n_refused = 0
+    for value in INVALID[name]:
+        expected, got = (watched(kind(**{"max_iter": 1, name: value}).fit, X, y_for(kind))[0] for kind in (theirs, ours))
+        assert type(got) is type(expected), value
+        if isinstance(expected, InvalidParameterError):
+            n_refused += 1
+            # the order in which it lists the strings that it takes is that of a set
+            assert sorted(re.findall(r"\w+", str(got))) == sorted(re.findall(r"\w+", str(expected)))
+    assert n_refused
+
+
+@pytest.mark.parametrize("sizes", [(0,), (3, -1), [2, 0, 2]])
+@each_pair
+def test_layers_without_units(theirs, ours, sizes):
+    expected, got = (error_of(kind(hidden_layer_sizes=sizes).fit, X, y_for(kind)) for kind in (theirs, ours))
+    assert (type(got), str(got)) == (type(expected), str(expected))
+
+
+@each_kind
+def test_html(kind):
+    for estimator in (kind(), fitted(kind)):
+        with sklearn.config_context(display="diagram"):
+            html = estimator._repr_html_()
+        assert kind.__name__ in html
+        assert "hidden_layer_sizes" in html
+    assert repr(kind(alpha=0.5)) == f"{kind.__name__}(alpha=0.5)"
+
+
+# ====================================================================== what is printed, and said
+
+LOUD = {
+    "sgd": {"solver": "sgd"},
+    "adam": {"solver": "adam"},
+    "patience": {"solver": "sgd", "tol": 1.0, "n_iter_no_change": 2},
+    "adaptive": {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.5, "n_iter_no_change": 1},
+    "too small": {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 1e-5, "tol": 0.5, "n_iter_no_change": 1},
+    "validated": {"early_stopping": True, "n_iter_no_change": 3, "tol": 0.1, "validation_fraction": 0.4},
+    "validated, adaptive": {
+        "solver": "sgd",
+        "learning_rate": "adaptive",
+        "early_stopping": True,
+        "n_iter_no_change": 1,
+        "validation_fraction": 0.4,
+    },
+}
+
+
+@few_epochs
+@each_pair
+@pytest.mark.parametrize("params", LOUD.values(), ids=LOUD)
+def test_verbose(theirs, ours, params):
+    printed = []
+    for kind in (theirs, ours):
+        with redirect_stdout(io.StringIO()) as out:
+            kind(**SMALL | {"max_iter": 25} | params, verbose=True).fit(X, y_for(kind))
+        printed.append(out.getvalue())
+    assert printed[1] == printed[0]
+    assert "Iteration 1, loss = " in printed[0]
+
+
+@each_pair
+@pytest.mark.parametrize(
+    ("params", "shape", "category"),
+    [
+        ({}, (-1,), ConvergenceWarning),
+        ({"batch_size": 31}, (-1,), UserWarning),
+        ({"max_iter": 200, "tol": 1}, (-1, 1), DataConversionWarning),
+    ],
+    ids=["too few epochs", "batch too large", "column"],
+)
+def test_warnings(theirs, ours, params, shape, category):
+    said = []
+    for kind in (theirs, ours):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            kind(**SMALL | params).fit(X, y_for(kind).reshape(shape))
+        said.append([(w.category, str(w.message)) for w in caught])
+    assert said[1] == said[0]
+    assert category in [kind for kind, _ in said[0]]
+
+
+# ====================================================================== interruption
+
+
+def interrupting(function, at):
+    """The function, which at its at-th call has the process sent what Ctrl-C sends, after the work is done."""
+    calls = iter(range(1, at + 1))
+
+    def wrapper(*args, **kwargs):
+        result = function(*args, **kwargs)
+        if next(calls, 0) == at:
+            signal.raise_signal(signal.SIGINT)
+        return result
+
+    return wrapper
+
+
+@few_epochs
+@each_kind
+@pytest.mark.parametrize(
+    ("params", "name", "at"),
+    [({"solver": "sgd"}, "train", 1), ({"solver": "adam"}, "train", 1), ({"early_stopping": True}, "judge", 3)],
+    ids=["sgd", "adam", "validated"],
+)
+def test_interrupted_descent(monkeypatch, kind, params, name, at):
+    """Ctrl-C keeps the model as a fit of so many epochs leaves it."""
+    params |= {"tol": 0, "n_iter_no_change": np.inf}
+    monkeypatch.setattr(training, name, interrupting(getattr(training, name), at))
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        stopped = fitted(kind, **params, max_iter=10**7)
+    monkeypatch.undo()
+    whole = fitted(kind, **params, max_iter=stopped.n_iter_)
+    assert attributes(stopped).keys() == attributes(whole).keys()
+    assert stopped.loss_curve_ == whole.loss_curve_
+    assert stopped.validation_scores_ == whole.validation_scores_
+    assert (stopped.n_iter_, stopped.t_, stopped.loss_) == (whole.n_iter_, whole.t_, whole.loss_)
+    assert_array_equal(stopped.predict(X), whole.predict(X))
+    assert_same_weights(stopped, whole, rtol=0, atol=0)
+
+
+@few_epochs
+@each_kind
+def test_interrupted_within_an_epoch(monkeypatch, kind):
+    """Ctrl-C in the third of an epoch's five batches keeps what they have learned, and counts the epochs that ended."""
+    train = training.train
+    monkeypatch.setattr(training, "train", interrupting(lambda *args: train(*args[:-1], 1), 8))
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        stopped = fitted(kind)
+    monkeypatch.undo()
+    one, two = (fitted(kind, max_iter=n) for n in (1, 2))
+    assert (stopped.n_iter_, stopped.t_, stopped.loss_curve_) == (1, 30, one.loss_curve_)
+    assert not any(np.array_equal(stopped.coefs_[0], other.coefs_[0]) for other in (one, two))
+    stopped.predict(X)
+    stopped.partial_fit(X, y_for(kind))
+
+
+@each_kind
+def test_interrupted_lbfgs(monkeypatch, kind):
+    monkeypatch.setattr(training, "loss_and_gradient", interrupting(training.loss_and_gradient, 8))
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        stopped = fitted(kind, solver="lbfgs", max_iter=100, tol=0)
+    monkeypatch.undo()
+    assert 0 < stopped.n_iter_ < 8
+    whole = fitted(kind, solver="lbfgs", max_iter=stopped.n_iter_, tol=0)
+    assert stopped.loss_ == whole.loss_
+    assert_same_weights(stopped, whole, rtol=0, atol=0)
+
+
+# ====================================================================== failures lose nothing
+
+NAN, INF = np.full_like(X, np.nan), np.full_like(X, np.inf)
+BAD_X = {
+    "NaN": NAN,
+    "infinite": INF,
+    "complex": X + 1j,
+    "empty": X[:0],
+    "no features": X[:, :0],
+    "1-d": X[:, 0],
+    "3-d": X[None],
+    "words": np.full(X.shape, "word"),
+    "objects": np.full(X.shape, {}, object),
+    "sparse NaN": sp.csr_array(NAN),
+    "coordinates of NaN": sp.coo_array(NAN),
+}
+BAD_Y = {
+    "NaN": [np.nan] * 30,
+    "None": None,
+    "short": [1.0] * 29,
+    "complex": np.ones(30) * 1j,
+    "3-d": np.ones((30, 1, 1)),
+    "empty": [],
+    "ragged": [[1], [1, 2]] * 15,
+}
+
+
+@each_pair
+@pytest.mark.parametrize("bad", BAD_X.values(), ids=BAD_X)
+def test_bad_inputs(theirs, ours, bad):
+    for estimators in [(theirs(), ours()), (fitted(theirs), fitted(ours))]:
+        for method in ("fit", "predict"):
+            y = (y_for(ours),) if method == "fit" else ()
+            expected, got = (error_of(getattr(estimator, method), bad, *y) for estimator in estimators)
+            assert (type(got), str(got)) == (type(expected), str(expected))
+
+
+@each_pair
+@pytest.mark.parametrize("bad", BAD_Y.values(), ids=BAD_Y)
+def test_bad_targets(theirs, ours, bad):
+    expected, got = (error_of(kind().fit, X, bad) for kind in (theirs, ours))
+    assert type(got) is type(expected)
+
+
+@each_pair
+@pytest.mark.parametrize(
+    "weight",
+    [np.zeros(30), np.full(30, np.nan), np.ones(29), np.ones((30, 2)), ["w"] * 30],
+    ids=["zero", "NaN", "short", "2-d", "words"],
+)
+def test_bad_weights(theirs, ours, weight):
+    expected, got = (error_of(kind().fit, X, y_for(kind), weight) for kind in (theirs, ours))
+    assert (type(got), str(got)) == (type(expected), str(expected))
+
+
+@each_pair
+@pytest.mark.parametrize("weightless", [[0, 1], [28, 29]], ids=["first batch", "last batch"])
+@pytest.mark.parametrize("params", [{}, {"max_iter": 1, "n_iter_no_change": 1, "tol": 10}], ids=["long", "short"])
+def test_a_batch_of_no_weight(theirs, ours, weightless, params):
+    weight = np.ones(30)
+    weight[weightless] = 0
+    for kind in (theirs, ours):
+        model = kind(**SMALL | params | {"batch_size": 2, "shuffle": False})
+        assert type(error_of(model.fit, X, y_for(kind), weight)) is ZeroDivisionError
+
+
+@each_pair
+def test_a_single_row_of_weight(theirs, ours):
+    """Of the rows that are trained on and those held out, one set has no weight: an error, and not the same for both."""
+    errors = []
+    for row in range(30):
+        params = SMALL | {"batch_size": "auto", "early_stopping": True, "validation_fraction": 0.3}
+        weight = np.eye(30)[row]
+        errors.append([type(error_of(kind(**params).fit, X, y_for(kind), weight)) for kind in (theirs, ours)])
+    expected, got = zip(*errors, strict=True)
+    assert set(expected) == {ValueError, ZeroDivisionError}
+    assert got == expected
+
+
+@few_epochs
+@each_pair
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_one_class_or_one_value(theirs, ours, early_stopping):
+    y = np.full(30, "a") if ours is fastbp.MLPClassifier else np.full(30, 2.5)
+    pair = [kind(**SMALL, early_stopping=early_stopping).fit(X, y) for kind in (theirs, ours)]
+    assert_agree(*(Seen(None, [], attributes(model), predictions(model, X)) for model in reversed(pair)))
+
+
+def failing_calls(kind):
+    """name → arguments of calls that must fail on a model that knows X."""
+    y = y_for(kind)
+    return {
+        "NaN": (NAN, y),
+        "wrong width": (X[:, :3], y),
+        "wide y": (X, np.ones((30, 2), int)),
+        "unseen class": (X, np.full(30, "z")),
+        "no weight": (X, y, np.zeros(30)),
+        "no weight in the first batch": (X, y, np.r_[0, 0, np.ones(28)]),
+        "no weight in the last batch": (X, y, np.r_[np.ones(28), 0, 0]),
+        "divergence": (X * 1e300, y),
+    }
+
+
+@few_epochs
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning")
+@each_kind
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("name", failing_calls(fastbp.MLPRegressor))
+@pytest.mark.parametrize("before", ["fit", "partial_fit"])
+def test_failed_partial_fit_leaves_everything(kind, solver, name, before):
+    model = fitted(kind, before, solver=solver, batch_size=2, shuffle=False, activation="identity", n_iter_no_change=1, tol=10)
+    witness = copy.deepcopy(model)
+    state, predicted = fingerprint(model, ignored=()), model.predict(X)
+    with pytest.raises((ValueError, TypeError, ZeroDivisionError)):
+        model.partial_fit(*failing_calls(kind)[name])
+    assert fingerprint(model, ignored=()) == state
+    assert_array_equal(model.predict(X), predicted)
+    for estimator in (model, witness):
+        estimator.partial_fit(X, y_for(kind))
+    assert_same_weights(model, witness, rtol=0, atol=0)
+
+
+@few_epochs
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning")
+@each_kind
+@pytest.mark.parametrize(
+    "params", [{"solver": "sgd"}, {"solver": "adam", "early_stopping": True}, {"solver": "lbfgs"}], ids=lambda p: p["solver"]
+)
+@pytest.mark.parametrize("warm_start", [False, True])
+@pytest.mark.parametrize("bad", ["NaN", "one row", "hidden_layer_sizes", "alpha", "interrupted"])
+def test_failed_fit_leaves_everything(monkeypatch, kind, params, warm_start, bad):
+    """A fitted model keeps what it learned; one that is not fitted stays so."""
+    new, old = kind(**SMALL | params, warm_start=warm_start), fitted(kind, **params, warm_start=warm_start)
+    for model in (new, old):
+        rows = NAN if bad == "NaN" else X
+        y = y_for(kind)[:1] if bad == "one row" else y_for(kind)
+        if bad in ("hidden_layer_sizes", "alpha"):
+            model.set_params(**{bad: (3, 0) if bad == "hidden_layer_sizes" else -1})
+        if bad == "interrupted":
+            monkeypatch.setattr("fastbp.estimator.validate_data", interrupting(lambda *a, **k: None, 1))
+        state = fingerprint(model, ignored=())
+        with pytest.raises((ValueError, KeyboardInterrupt, TypeError)):
+            model.fit(rows, y)
+        assert fingerprint(model, ignored=()) == state
+    monkeypatch.undo()
+    with pytest.raises(NotFittedError):
+        new.set_params(**SMALL).predict(X)
+    assert len(old.predict(X)) == 30
+
+
+@each_kind
+def test_failed_first_partial_fit_leaves_no_classes(kind):
+    model = kind(**SMALL)
+    options = {"classes": ["a", "b", "c"]} if is_classifier(model) else {}
+    state = fingerprint(model)
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(NAN, y_for(kind), **options)
+    assert fingerprint(model) == state
+    model.partial_fit(X, y_for(kind), **options)
+
+
+# ====================================================================== weights put in by hand
+
+REPLACED = {
+    "whole lists": lambda model: vars(model).update(
+        coefs_=[W * 2 for W in model.coefs_], intercepts_=[b + 1 for b in model.intercepts_]
+    ),
+    "one matrix": lambda model: model.coefs_.__setitem__(1, model.coefs_[1] * -3),
+    "one bias": lambda model: model.intercepts_.__setitem__(0, model.intercepts_[0] + 0.5),
+    "in place": lambda model: model.coefs_[0].__imul__(0.5),
+    "a Fortran matrix": lambda model: model.coefs_.__setitem__(0, np.asfortranarray(model.coefs_[0] + 0.1)),
+}
+
+
+@few_epochs
+@each_pair
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("replace", REPLACED.values(), ids=REPLACED)
+def test_weights_replaced_by_hand(theirs, ours, solver, replace):
+    """Prediction, a warm start and partial_fit all go on from what a user has put there."""
+    for then in ("fit", "partial_fit") if solver != "lbfgs" else ("fit",):
+        pair = [fitted(kind, solver=solver, warm_start=True) for kind in (theirs, ours)]
+        for model in pair:
+            replace(model)
+        assert_agree(*(Seen(None, [], {}, predictions(model, X)) for model in reversed(pair)))
+        for model in pair:
+            getattr(model, then)(X, y_for(ours))
+        assert_same_weights(*pair)
+        assert_agree(*(Seen(None, [], {}, predictions(model, X)) for model in reversed(pair)))
+
+
+# ====================================================================== copies
+
+
+def through_joblib(model, tmp_path):
+    joblib.dump(model, tmp_path / "model")
+    return joblib.load(tmp_path / "model")
+
+
+def through_joblib_mapped(model, tmp_path):
+    joblib.dump(model, tmp_path / "model")
+    return joblib.load(tmp_path / "model", mmap_mode="r")
+
+
+COPIES = {
+    "pickle": lambda model, _: pickle.loads(pickle.dumps(model)),
+    "deepcopy": lambda model, _: copy.deepcopy(model),
+    "joblib": through_joblib,
+    "joblib, memory-mapped": through_joblib_mapped,
+}
+
+
+@few_epochs
+@each_kind
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("make", COPIES.values(), ids=COPIES)
+def test_copies_go_on_as_the_original(kind, method, solver, make, tmp_path):
+    model = fitted(kind, method, solver=solver)
+    twin = make(model, tmp_path)
+    assert_array_equal(twin.predict(X), model.predict(X))
+    before = model.predict(X)
+    for _ in range(3):
+        twin.partial_fit(X, y_for(kind))
+    assert_array_equal(model.predict(X), before)
+    for _ in range(3):
+        model.partial_fit(X, y_for(kind))
+    assert twin.loss_curve_ == model.loss_curve_
+    assert_same_weights(twin, model, rtol=0, atol=0)
+    twin.coefs_[0][...] = 0
+    assert (model.coefs_[0] != 0).any()
+    twin.intercepts_[0][...] = 0
+    assert_array_equal(twin.predict(X), np.repeat(twin.predict(X[:1]), 30))
+
+
+@each_kind
+def test_clone_forgets(kind):
+    twin = clone(fitted(kind))
+    assert twin.get_params() == fitted(kind).get_params()
+    with pytest.raises(NotFittedError):
+        twin.predict(X)
+
+
+@few_epochs
+@pytest.mark.parametrize(("solver", "n_arrays"), [("lbfgs", 1), ("sgd", 2), ("adam", 3)])
+def test_a_pickle_holds_the_parameters_once(solver, n_arrays):
+    """And the solver's moments beside them, but neither data nor buffers."""
+    model = fitted(fastbp.MLPRegressor, solver=solver, hidden_layer_sizes=(100, 100))
+    n_bytes = sum(a.nbytes for a in [*model.coefs_, *model.intercepts_])
+    assert len(pickle.dumps(model)) < (n_arrays + 0.5) * n_bytes
+
+
+# ====================================================================== forms of data
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def unsorted_csr(rows):
+    """A CSR matrix whose indices run backwards within each row, with each value in two halves and explicit zeros."""
+    n, m = rows.shape
+    indices = np.tile(np.r_[np.arange(m)[::-1], np.arange(m)], n)
+    return sp.csr_array((np.hstack([rows[:, ::-1], rows]).ravel() / 2, indices, np.arange(0, 2 * m * n + 1, 2 * m)), shape=(n, m))
+
+
+def int64_csr(rows):
+    matrix = sp.csr_array(rows)
+    matrix.indices, matrix.indptr = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)
+    return matrix
+
+
+WHOLE = np.round(X * 3)
+FORMS = {
+    "read-only": read_only,
+    "F": np.asfortranarray,
+    "every second row": lambda a: np.repeat(a, 2, axis=0)[::2],
+    "every second column": lambda a: np.repeat(a, 2, axis=1)[:, ::2],
+    "backwards": lambda a: a[::-1].copy()[::-1],
+    "big-endian": lambda a: a.astype(">f8"),
+    "misaligned": lambda a: np.frombuffer(b"x" + a.tobytes(), np.uint8)[1:].view(a.dtype).reshape(a.shape),
+    "int64": lambda a: a.astype(np.int64),
+    "int8": lambda a: a.astype(np.int8),
+    "bool": lambda a: a > 0,
+    "object": lambda a: a.astype(object),
+    "list": lambda a: a.tolist(),
+    "float16": lambda a: a.astype(np.float16),
+    "matrix of int64 indices": int64_csr,
+    "unsorted csr": unsorted_csr,
+    "int csr": lambda a: sp.csr_array(a.astype(int)),
+    "lil": sp.lil_array,
+    "pandas": lambda a: pd.DataFrame(a, columns=list("abcd")).astype({"a": int, "b": "float32", "c": "Int64"}),
+    "pandas, Fortran": lambda a: pd.DataFrame(np.asfortranarray(a)),
+    "polars": lambda a: pl.DataFrame(a, schema=list("abcd")),
+    "masked": np.ma.masked_array,
+}
+
+
+@few_epochs
+@each_pair
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_forms_of_inputs(theirs, ours, form):
+    rows = form(WHOLE)
+    pair = [kind(**SMALL).fit(rows, y_for(kind)) for kind in (theirs, ours)]
+    assert_same_weights(*pair)
+    assert pair[1].coefs_[0].dtype == pair[0].coefs_[0].dtype
+    assert getattr(pair[1], "feature_names_in_", None) is None or list(pair[1].feature_names_in_) == list(pair[0].feature_names_in_)
+    assert_agree(*(Seen(None, [], {}, predictions(model, rows)) for model in reversed(pair)))
+
+
+@few_epochs
+@each_pair
+def test_memory_maps(theirs, ours, tmp_path):
+    data = X, Y[ours.__name__], np.linspace(1, 2, 30)
+    joblib.dump(data, tmp_path / "data")
+    mapped = joblib.load(tmp_path / "data", mmap_mode="r")
+    assert isinstance(mapped[0], np.memmap)
+    pair = [kind(**SMALL).fit(*part) for kind, part in ((ours, data), (ours, mapped))]
+    assert_same_weights(*pair, rtol=0, atol=0)
+    assert_array_equal(pair[1].predict(mapped[0]), pair[0].predict(X))
+
+
+TARGET_FORMS = {
+    "read-only": read_only,
+    "strided": lambda y: np.repeat(y, 2)[::2],
+    "backwards": lambda y: y[::-1].copy()[::-1],
+    "big-endian": lambda y: y.astype(y.dtype.newbyteorder(">")),
+    "list": lambda y: y.tolist(),
+    "pandas": pd.Series,
+    "pandas, shifted index": lambda y: pd.Series(y, index=np.arange(30)[::-1]),
+    "polars": pl.Series,
+    "object": lambda y: y.astype(object),
+    "categories": lambda y: pd.Series(y).astype("category"),
+    "int8": lambda y: np.resize(np.int8([1, 2, 5]), 30),
+    "float32": lambda y: np.resize(np.float32([1, 2, 5]), 30),
+}
+
+
+@few_epochs
+@each_pair
+@pytest.mark.parametrize("form", TARGET_FORMS.values(), ids=TARGET_FORMS)
+def test_forms_of_targets(theirs, ours, form):
+    pair = []
+    for kind in (theirs, ours):
+        model = kind(**SMALL)
+        error, _ = watched(model.fit, X, form(y_for(kind)))
+        pair.append(model if error is None else type(error))
+    if isinstance(pair[0], type):
+        assert pair[1] is pair[0]
+    else:
+        assert_same_weights(*pair)
+        assert_agree(*(Seen(None, [], {}, predictions(model, X)) for model in reversed(pair)))
+
+
+@few_epochs
+@each_pair
+@pytest.mark.parametrize(
+    "weight",
+    [2, 2.5, np.arange(1, 31), list(range(30)), np.linspace(1, 2, 30, dtype=np.float32), pd.Series(np.arange(30))],
+    ids=repr,
+)
+def test_forms_of_weights(theirs, ours, weight):
+    pair = [kind(**SMALL).fit(X, y_for(kind), sample_weight=weight) for kind in (theirs, ours)]
+    assert_same_weights(*pair)
+
+
+@few_epochs
+@each_pair
+@pytest.mark.parametrize("frame", [pd.DataFrame, lambda a, columns: pl.DataFrame(a, schema=columns)], ids=["pandas", "polars"])
+def test_feature_names(theirs, ours, frame):
+    named, renamed = frame(X, columns=list("abcd")), frame(X, columns=list("abxy"))
+    said = []
+    for kind in (theirs, ours):
+        model = kind(**SMALL).fit(named, y_for(kind))
+        assert list(model.feature_names_in_) == list("abcd")
+        with pytest.warns(UserWarning, match="valid feature names") as caught:
+            model.predict(X)
+        said.append([str(error_of(model.predict, renamed)), *(str(w.message) for w in caught)])
+    assert said[1] == said[0]
+
+
+# ====================================================================== float32
+
+SINGLE = [
+    {"solver": "sgd"},
+    {"solver": "adam"},
+    {"solver": "adam", "early_stopping": True, "validation_fraction": 0.3},
+    {"solver": "lbfgs"},
+]
+
+
+@few_epochs
+@each_pair
+@pytest.mark.parametrize("params", SINGLE, ids=["sgd", "adam", "validated", "lbfgs"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("container", ["C", "csr_array", "csc_matrix"])
+def test_float32(theirs, ours, params, activation, container):
+    """float32 stays float32, but for L-BFGS, which SciPy does in float64."""
+    rows = CONTAINERS[container](X.astype(np.float32))
+    pair = [kind(**SMALL | params, activation=activation).fit(rows, y_for(kind)) for kind in (theirs, ours)]
+    for name in ("coefs_", "intercepts_"):
+        assert [a.dtype for a in getattr(pair[1], name)] == [a.dtype for a in getattr(pair[0], name)]
+    assert_same_weights(*pair, rtol=1e-3, atol=1e-4)
+    for data in (rows, CONTAINERS[container](X)):
+        theirs_said, ours_said = (predictions(model, data) for model in pair)
+        for method, value in theirs_said.items():
+            assert ours_said[method].dtype == value.dtype
+            assert_values(ours_said[method], value, rtol=1e-3, atol=1e-3)
+
+
+# ====================================================================== routing and searches
+
+
+def pipeline(kind):
+    return Pipeline([("scale", StandardScaler()), ("mlp", kind(**SMALL | {"max_iter": 6, "solver": "adam"}))])
+
+
+@few_epochs
+@each_pair
+def test_metadata_routing(theirs, ours):
+    weight, results = np.linspace(0.5, 3, 30), []
+    with sklearn.config_context(enable_metadata_routing=True):
+        for kind in (theirs, ours):
+            steps = pipeline(kind)
+            steps["scale"].set_fit_request(sample_weight=False)
+            steps["mlp"].set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+            search = GridSearchCV(steps, {"mlp__alpha": [1e-4, 1.0], "mlp__hidden_layer_sizes": [(3,), (4, 2)]}, cv=3)
+            results.append(search.fit(X, y_for(kind), sample_weight=weight).cv_results_["mean_test_score"])
+            assert str(kind().get_metadata_routing()) == str(theirs().get_metadata_routing())
+        unrequested = error_of(Pipeline([("mlp", ours())]).fit, X, y_for(ours), sample_weight=weight)
+    assert_allclose(results[1], results[0], rtol=1e-6)
+    assert type(unrequested).__name__ == "UnsetMetadataPassedError"
+
+
+@few_epochs
+@each_pair
+def test_cross_validation_as_theirs(theirs, ours):
+    scores = [cross_val_score(pipeline(kind), X, y_for(kind), cv=3) for kind in (theirs, ours)]
+    assert_allclose(scores[1], scores[0], rtol=1e-6)
+
+
+@few_epochs
+@each_kind
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_searches_in_parallel(kind, backend):
+    """Two workers, processes or threads, find what one does, to the last bit."""
+    found = []
+    for n_jobs in (1, 2):
+        with joblib.parallel_backend(backend, n_jobs=n_jobs):
+            search = GridSearchCV(pipeline(kind), {"mlp__solver": ["sgd", "adam", "lbfgs"], "mlp__random_state": [0, 1]}, cv=3)
+            found.append(search.fit(X, y_for(kind)))
+    assert_array_equal(found[1].cv_results_["mean_test_score"], found[0].cv_results_["mean_test_score"])
+    assert_same_weights(found[1].best_estimator_["mlp"], found[0].best_estimator_["mlp"], rtol=0, atol=0)

@@ -1,0 +1,573 @@
+"""Each kernel against the loops of `reference`, in both dtypes, and gradients against finite differences.
+
+The cases come from the registries, so a new activation, loss, link, solver or schedule is tested here as soon as `reference` has a
+line for it; `test_reference_knows` says so where that is missing. Everything is tiny, since this file also runs with
+NUMBA_DISABLE_JIT=1, where kernels are plain Python and coverage sees into them.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given
+from hypothesis import strategies as st
+from numba import njit
+from scipy.sparse import csr_array
+
+from fastbp.inputs import IN_ORDER, as_rows
+from fastbp.kernels import (
+    Activation,
+    Loss,
+    OutActivation,
+    Schedule,
+    Solver,
+    activations,
+    losses,
+    products,
+    shuffles,
+    solvers,
+    views,
+)
+from fastbp.kernels.network import gather_targets
+
+PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in reference.LOSSES]
+
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+each_activation = pytest.mark.parametrize("activation", [member.name for member in Activation])
+each_pair = pytest.mark.parametrize(("loss", "out_activation"), PAIRS)
+each_solver = pytest.mark.parametrize("solver", [member.name for member in Solver])
+dense_or_sparse = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+with_weights_or_without = pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+
+
+def close(got, want, slack=1):
+    """Equal but for some roundings in the dtype of what was got."""
+    rtol = slack * {"float32": 4e-6, "float64": 2e-14}[got.dtype.name]
+    np.testing.assert_allclose(got, want, rtol=rtol, atol=rtol)
+
+
+def drawn(shape, dtype, seed=0, scale=1.0):
+    return np.random.default_rng(seed).normal(0, scale, shape).astype(dtype)
+
+
+def flat(*parts):
+    """The flat vector of lists of arrays, in the order of the parameters."""
+    return np.concatenate([np.ravel(array) for part in parts for array in part])
+
+
+def expected(network, rows=slice(None)):
+    """The reference's Σ loss, Σ weight and flat gradient over some rows."""
+    weight = None if network.weight is None else network.weight[rows]
+    names = network.asked["activation"], network.asked["loss"], network.asked["out_activation"]
+    loss, weight_sum, *gradients = reference.gradient(
+        network.X[rows], network.y[rows], weight, network.coefs, network.intercepts, *names
+    )
+    return loss, weight_sum, flat(*gradients)
+
+
+@pytest.mark.parametrize(
+    ("registry", "known"),
+    [
+        (Activation, reference.ACTIVATIONS),
+        (OutActivation, reference.LINKS),
+        (OutActivation, {link for _, link in reference.LOSSES}),
+        (Loss, {loss for loss, _ in reference.LOSSES}),
+        (Solver, reference.SOLVERS),
+    ],
+    ids=["activations", "links", "links with a loss", "losses", "solvers"],
+)
+def test_reference_knows(registry, known):
+    assert {member.name for member in registry} == set(known), "give tests/reference.py a line for it"
+
+
+# ---------------------------------------------------------------------- views
+
+
+@njit
+def _write_views(buffer, at, n_rows, n_columns, square):
+    matrix, vector, whole = views.matrix(buffer, at, n_rows, n_columns), views.vector(buffer, at, n_rows), views.flat(square)
+    for i in range(n_rows):
+        for j in range(n_columns):
+            matrix[i, j] += 100 + 10 * i + j
+        vector[i] += 1000
+    for q in range(whole.size):
+        whole[q] = q
+    return matrix.shape, vector.shape, whole.shape
+
+
+@each_dtype
+@pytest.mark.parametrize(("at", "n_rows", "n_columns"), [(0, 3, 4), (2, 3, 4), (5, 1, 1), (3, 0, 4), (3, 4, 0), (0, 2, 7)])
+def test_views_are_slices(dtype, at, n_rows, n_columns):
+    buffer, want, square = np.zeros(16, dtype), np.zeros(16, dtype), np.zeros((2, 3), dtype)
+    want[at : at + n_rows * n_columns] += np.add.outer(100 + 10 * np.arange(n_rows), np.arange(n_columns)).ravel()
+    want[at : at + n_rows] += 1000
+    assert _write_views(buffer, at, n_rows, n_columns, square) == ((n_rows, n_columns), (n_rows,), (6,))
+    np.testing.assert_array_equal(buffer, want)
+    np.testing.assert_array_equal(square, [[0, 1, 2], [3, 4, 5]])
+
+
+# ---------------------------------------------------------------------- activations, links and losses
+
+
+@each_dtype
+@each_activation
+def test_activation_and_slope(activation, dtype):
+    value, slope = reference.ACTIVATIONS[activation]
+    Z, b, delta = drawn((9, 5), dtype, scale=3), drawn(5, dtype, 1), drawn(45, dtype, 2)
+    Z[0, 0], Z[1], b[0] = 0, np.linspace(-40, 40, 5), 0
+    sums = [[float(z + bias) for z, bias in zip(row, b, strict=True)] for row in Z]
+    A, code = Z.copy(), Activation[activation]
+    activations.activate(code, A, b)
+    close(A, [[value(z) for z in row] for row in sums])
+    got = delta.copy()
+    activations.multiply_by_slope(code, A.ravel(), got)
+    close(got, delta * np.ravel([[slope(z) for z in row] for row in sums]))
+
+
+@each_dtype
+@pytest.mark.parametrize("link", [member.name for member in OutActivation])
+def test_link(link, dtype):
+    Z, b = drawn((6, 4), dtype, scale=5), drawn(4, dtype, 1)
+    A = Z.copy()
+    losses.link(OutActivation[link], A, b)
+    want = np.array([reference.LINKS[link](row) for row in (Z + b).astype(float)])
+    np.testing.assert_allclose(A, want, rtol=4e-6 if dtype == np.float32 else 1e-14)
+
+
+@each_dtype
+@pytest.mark.parametrize("n_outputs", [1, 2, 5])
+def test_softmax_of_anything_finite_sums_to_one(n_outputs, dtype):
+    Z = drawn((20, n_outputs), dtype, scale=float(np.finfo(dtype).max) / 100)
+    losses.link(OutActivation.softmax, Z, np.zeros(n_outputs, dtype))
+    close(Z.sum(axis=1), np.ones(20))
+    assert Z.min() >= 0
+
+
+@each_dtype
+@each_pair
+@with_weights_or_without
+def test_loss_and_delta(loss, out_activation, weighted, dtype, network):
+    net = network((3, 4), dtype, loss=loss, out_activation=out_activation, weighted=weighted)
+    y, weight = net.targets
+    A, delta = net.predict(), np.full((7, 4), np.nan, dtype)
+    got = losses.loss_and_delta(Loss[loss], OutActivation[out_activation], A, y, weight, delta)
+    weights = np.ones(7) if net.weight is None else net.weight
+    row_loss, row_delta = reference.LOSSES[loss, out_activation]
+    pairs = list(zip(net.y.tolist(), A.tolist(), strict=True))
+    want = sum(w * row_loss(t, a, np.finfo(dtype).eps) for w, (t, a) in zip(weights, pairs, strict=True))
+    close(np.array(got, dtype), want)
+    close(delta, weights[:, None] * [row_delta(t, a) for t, a in pairs])
+
+
+@each_dtype
+@pytest.mark.parametrize("out_activation", ["logistic", "softmax"])
+def test_log_loss_of_a_sure_mistake_is_bounded(out_activation, dtype):
+    A, y, delta = np.array([[1, 0], [0, 1]], dtype), np.array([[0, 1], [1, 0]], dtype), np.zeros((2, 2), dtype)
+    if out_activation == "softmax":
+        y = np.array([[1], [0]], dtype)
+    loss = losses.loss_and_delta(Loss.log_loss, OutActivation[out_activation], A, y, np.empty(0, dtype), delta)
+    row_loss, row_delta = reference.LOSSES["log_loss", out_activation]
+    pairs = list(zip(y.tolist(), A.tolist(), strict=True))
+    close(np.array(loss, dtype), sum(row_loss(t, a, float(np.finfo(dtype).eps)) for t, a in pairs))
+    close(delta, [row_delta(t, a) for t, a in pairs])
+
+
+# ---------------------------------------------------------------------- products
+
+
+@each_dtype
+@pytest.mark.parametrize(
+    ("n_rows", "n_in", "n_out"), [(1, 1, 1), (1, 5, 3), (1, 5, 1), (6, 1, 3), (6, 1, 1), (6, 5, 1), (6, 5, 3), (17, 9, 33)]
+)
+def test_dense_products(n_rows, n_in, n_out, dtype):
+    A, W, D = drawn((n_rows, n_in), dtype), drawn((n_in, n_out), dtype, 1), drawn((n_rows, n_out), dtype, 2)
+    Z, G, back, g = np.full_like(D, np.nan), np.full_like(W, np.nan), np.full_like(A, np.nan), np.full(n_out, np.nan, dtype)
+    products.forward_product(A, W, Z)
+    products.weight_gradient(A, D, G)
+    products.backward_product(D, W, back)
+    products.column_sums(D, g)
+    close(Z, [reference.product(a, W.tolist()) for a in A.tolist()])
+    close(G, [reference.product(a, D.tolist()) for a in A.T.tolist()])
+    close(back, [reference.product(d, W.T.tolist()) for d in D.tolist()])
+    close(g, [sum(column) for column in D.T.tolist()])
+
+
+def ragged(dtype):
+    """A CSR matrix (6, 4) with empty rows, an entry stored twice, stored zeros and indices out of order."""
+    values, indices = [1.5, -2, 3, 0.5, 4, 0, -1, 2], [3, 0, 2, 2, 1, 0, 3, 1]
+    return csr_array((np.array(values, dtype), indices, [0, 0, 2, 4, 4, 8, 8]), shape=(6, 4))
+
+
+@each_dtype
+@pytest.mark.parametrize("order", [[], [4, 1, 0, 2, 2], [5, 4, 3, 2, 1, 0]], ids=["as they come", "some", "all"])
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_sparse_products(n_out, order, dtype):
+    X, start = ragged(dtype), 1
+    rows, order = as_rows(X, dtype), np.array(order, np.int64)
+    picked = X.toarray()[order if order.size else np.arange(6)][start:]
+    W, D = drawn((4, n_out), dtype), drawn((len(picked), n_out), dtype, 1)
+    Z, G = np.full_like(D, np.nan), np.full_like(W, np.nan)
+    assert products.is_sparse(rows)
+    products.sparse_forward_product(rows, order, start, W, Z)
+    products.sparse_weight_gradient(rows, order, start, D, G)
+    close(Z, [reference.product(a, W.tolist()) for a in picked.tolist()])
+    close(G, [reference.product(a, D.tolist()) for a in picked.T.tolist()])
+
+
+@each_dtype
+@with_weights_or_without
+@pytest.mark.parametrize("order", [[], [4, 1, 0, 2, 2]], ids=["as they come", "some"])
+def test_gathering(order, weighted, dtype, network):
+    net, order, start = network(dtype=dtype, weighted=weighted), np.array(order, np.int64), 2
+    picked = (order if order.size else np.arange(7))[start : start + 3]
+    X, y, weight = np.full((3, 3), np.nan, dtype), np.full((3, 2), np.nan, dtype), np.full(3, np.nan, dtype)
+    assert not products.is_sparse(net.rows)
+    products.gather(net.rows, order, start, X)
+    gather_targets(*net.targets, order, start, y, weight)
+    np.testing.assert_array_equal(X, net.X[picked])
+    np.testing.assert_array_equal(y, net.y[picked])
+    np.testing.assert_array_equal(weight, net.weight[picked] if weighted else np.full(3, np.nan))
+
+
+# ---------------------------------------------------------------------- shuffles
+
+
+LENGTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 700, 1023, 1024, 1025]
+
+
+@pytest.mark.parametrize("burnt", [0, 1, 623, 624], ids="{} words drawn before".format)
+def test_shuffles_are_numpys(burnt):
+    random_state = np.random.RandomState(5)
+    for _ in range(burnt):
+        random_state.randint(2**32, dtype=np.uint32)
+    by_loops = np.random.RandomState()
+    by_loops.set_state(random_state.get_state())
+    _, key, position, *_ = random_state.get_state()
+    twister = shuffles.Twister(key.copy(), np.array([position]))
+    for length in LENGTHS * 2:
+        got, want, slow = np.arange(length), np.arange(length), list(range(length))
+        shuffles.shuffle(got, twister)
+        random_state.shuffle(want)
+        reference.shuffle(slow, by_loops)
+        np.testing.assert_array_equal(got, want)
+        assert slow == want.tolist()
+        _, key, position, *_ = random_state.get_state()
+        np.testing.assert_array_equal(twister.key, key)
+        assert twister.position == position
+
+
+# ---------------------------------------------------------------------- solvers
+
+
+@each_dtype
+@each_solver
+@pytest.mark.parametrize("nesterov", [False, True], ids=["plain", "nesterov"])
+def test_updates(solver, nesterov, dtype, network):
+    net = network((2, 3, 1), dtype, solver=solver, nesterov=nesterov)
+    n_coefs, weight_sum, w = net.layout.n_coefs, 1.75, net.params.astype(float).tolist()
+    trainer = reference.Trainer([], [], **net.asked)
+    moments = [(0.0,) * reference.SOLVERS[solver][1]] * len(w)
+    for step in range(1, 5):
+        gradient = drawn(len(w), dtype, step)
+        solvers.update(net.settings[0], net.progress[0], net.params, gradient, net.moments, n_coefs, weight_sum)
+        trainer.step = step
+        for q, g in enumerate(gradient.tolist()):
+            slope = (g + (net.asked["alpha"] * w[q] if q < n_coefs else 0)) / weight_sum
+            w[q], moments[q] = reference.SOLVERS[solver][0](trainer, w[q], slope, moments[q])
+        close(net.params, w)
+        close(net.moments, np.array(moments).T.ravel())
+        assert net.progress[0].step == step
+
+
+@each_dtype
+def test_squared_norm(dtype):
+    w = drawn(37, dtype)
+    close(np.array(solvers.squared_norm(w), dtype), sum(float(value) ** 2 for value in w))
+
+
+# ---------------------------------------------------------------------- gradients
+
+
+@each_dtype
+@each_activation
+@each_pair
+@dense_or_sparse
+@with_weights_or_without
+def test_gradient(activation, loss, out_activation, dtype, sparse, weighted, network):
+    asked = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse, "weighted": weighted}
+    net = network(dtype=dtype, **asked)
+    loss, weight_sum, gradient = net.loss_and_gradient()
+    want_loss, want_weight_sum, want_gradient = expected(net)
+    close(np.array([loss, weight_sum], dtype), [want_loss, want_weight_sum], slack=3)
+    close(gradient, want_gradient, slack=3)
+
+    # blocks smaller than the batch, all of one size or not
+    for block_size in (1, 3):
+        blocks = network(dtype=dtype, block_size=block_size, **asked)
+        blocks_loss, blocks_weight_sum, blocks_gradient = blocks.loss_and_gradient()
+        close(np.array([blocks_loss, blocks_weight_sum], dtype), [loss, weight_sum])
+        close(blocks_gradient, gradient, slack=3)
+
+    # scratch that starts as NaN or as zero
+    clean = network(dtype=dtype, fill=0, **asked)
+    assert clean.loss_and_gradient()[:2] == (loss, weight_sum)
+    np.testing.assert_array_equal(clean.scratch.gradient, gradient)
+
+
+@each_activation
+@each_pair
+@dense_or_sparse
+@with_weights_or_without
+def test_gradient_is_the_slope_of_the_loss(activation, loss, out_activation, sparse, weighted, network):
+    asked = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse, "weighted": weighted}
+    net = network((2, 3, 3, 2), n_rows=5, seed=1, **asked)
+    gradient, params, h = net.loss_and_gradient()[2], net.params.copy(), 1e-5
+    slopes = np.empty_like(params)
+    for q in range(params.size):
+        ends = []
+        for shifted in (params[q] + h, params[q] - h):
+            net.params[q] = shifted
+            ends.append(net.loss_and_gradient()[0])
+        net.params[q] = params[q]
+        slopes[q] = (ends[0] - ends[1]) / (2 * h)
+    # scikit-learn's squared error is a mean over the outputs, and its delta is not
+    slopes *= 2 if loss == "squared_error" else 1
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-7, atol=2e-9)
+
+    # float32 follows, from parameters and data that both dtypes hold exactly
+    single = network((2, 3, 3, 2), np.float32, n_rows=5, seed=1, **asked)
+    net = network((2, 3, 3, 2), n_rows=5, seed=1, **asked)
+    net.params[...] = single.params
+    net.X, net.y, net.weight = single.X, single.y, single.weight
+    net.rows = as_rows(csr_array(single.X) if sparse else single.X, net.dtype)
+    close(single.loss_and_gradient()[2], net.loss_and_gradient()[2], slack=3)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=2, max_size=5),
+    n_rows=st.integers(1, 9),
+    block_size=st.integers(1, 9),
+    cut=st.integers(0, 9),
+    sparse=st.booleans(),
+    weighted=st.booleans(),
+    seed=st.integers(0, 99),
+    activation=st.sampled_from(list(reference.ACTIVATIONS)),
+    pair=st.sampled_from(list(reference.LOSSES)),
+)
+def test_any_network_in_turns(network, sizes, n_rows, block_size, cut, sparse, weighted, seed, activation, pair):
+    asked = {"activation": activation, "loss": pair[0], "out_activation": pair[1], "seed": seed}
+    net = network(tuple(sizes), n_rows=n_rows, block_size=block_size, sparse=sparse, weighted=weighted, **asked)
+    cut = min(cut, n_rows)
+    first = net.loss_and_gradient(0, cut)[:2]
+    second = net.loss_and_gradient(cut, n_rows)[:2]
+    want_loss, want_weight_sum, want_gradient = expected(net)
+    close(np.add(first, second), [want_loss, want_weight_sum], slack=10)
+    close(net.scratch.gradient, want_gradient, slack=10)
+
+
+# ---------------------------------------------------------------------- prediction
+
+
+@each_dtype
+@each_activation
+@each_pair
+@dense_or_sparse
+def test_predictions(activation, loss, out_activation, dtype, sparse, network):
+    asked = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse}
+    net = network(dtype=dtype, block_size=3, **asked)
+    want = reference.predict(net.X, net.coefs, net.intercepts, activation, out_activation)
+    close(net.predict(), want, slack=3)
+    order = np.array([6, 0, 0, 3, 5])
+    close(net.predict(order), want[order], slack=3)
+    part = net.predict(order, 1, 3)
+    close(part[1:3], want[order][1:3], slack=3)
+    np.testing.assert_array_equal(part[[0, 3, 4]], -1)
+
+
+@each_dtype
+@each_activation
+@each_pair
+@dense_or_sparse
+def test_nan_is_passed_on(activation, loss, out_activation, dtype, sparse, network):
+    net = network(dtype=dtype, activation=activation, loss=loss, out_activation=out_activation)
+    net.X[2, 1] = np.nan
+    net.rows = as_rows(csr_array(net.X) if sparse else net.X, dtype)
+    outputs = net.predict()
+    assert np.isnan(outputs[2]).all()
+    assert np.isfinite(np.delete(outputs, 2, axis=0)).all()
+    loss, _, gradient = net.loss_and_gradient()
+    assert np.isnan(loss)
+    assert all(np.isnan(array).any() for part in net.layout.views(gradient) for array in part)
+
+
+@each_dtype
+@each_activation
+@each_pair
+def test_nan_in_a_weight_is_passed_on(activation, loss, out_activation, dtype, network):
+    net = network(dtype=dtype, activation=activation, loss=loss, out_activation=out_activation)
+    net.params[net.layout.n_coefs - 1] = np.nan
+    assert np.isnan(net.predict()[:, -1]).all()
+    assert np.isnan(net.loss_and_gradient()[0])
+
+
+# ---------------------------------------------------------------------- epochs
+
+
+def train_both(network, n_epochs, shuffle=False, **asked):
+    """A network after n_epochs epochs of the kernel, and the reference after as many."""
+    net = network(n_rows=11, batch_size=4, shuffle=shuffle, **asked)
+    trainer = reference.Trainer(net.coefs, net.intercepts, **net.asked)
+    weight, order, random_state = net.weight, np.arange(11), np.random.RandomState(0)
+    while trainer.status == "running" and trainer.epochs < n_epochs:
+        if shuffle:
+            reference.shuffle(order, random_state)
+        trainer.epoch(net.X, net.y, weight, order)
+    assert net.train(n_epochs) == trainer.epochs
+    return net, trainer
+
+
+def assert_same_training(net, trainer, slack):
+    close(net.params, flat(trainer.coefs, trainer.intercepts), slack)
+    close(net.losses[: trainer.epochs].astype(net.dtype), trainer.losses, slack)
+    close(net.moments, np.concatenate(list(map(np.array, trainer.moments))).T.ravel(), slack)
+    state = net.progress[0]
+    assert (net.status, state.epoch, state.step, state.rows_seen) == (
+        trainer.status,
+        trainer.epochs,
+        trainer.step,
+        trainer.rows_seen,
+    )
+    assert (state.row, state.batch_rows, state.bad_epochs) == (0, 0, trainer.bad_epochs)
+    assert state.best == pytest.approx(trainer.best, rel=1e-5)
+    if net.asked["solver"] == "sgd":
+        assert state.learning_rate == pytest.approx(trainer.learning_rate, rel=1e-12)
+
+
+@each_dtype
+@each_solver
+@pytest.mark.parametrize("schedule", [member.name for member in Schedule])
+@pytest.mark.parametrize("nesterov", [False, True], ids=["plain", "nesterov"])
+@pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
+def test_epochs(solver, schedule, nesterov, shuffle, dtype, network):
+    options = {"solver": solver, "schedule": schedule, "nesterov": nesterov, "block_size": 3}
+    assert_same_training(*train_both(network, 3, shuffle=shuffle, dtype=dtype, **options), slack=100)
+
+
+@each_dtype
+@each_pair
+@dense_or_sparse
+@with_weights_or_without
+def test_epochs_of_each_loss(loss, out_activation, dtype, sparse, weighted, network):
+    asked = {"loss": loss, "out_activation": out_activation, "sparse": sparse, "weighted": weighted, "learning_rate_init": 0.02}
+    assert_same_training(*train_both(network, 2, shuffle=True, dtype=dtype, **asked), slack=100)
+
+
+@each_solver
+@pytest.mark.parametrize("schedule", [member.name for member in Schedule])
+@pytest.mark.parametrize(
+    ("tol", "patience", "max_epochs"), [(0, np.inf, 6), (1e3, 1, 20), (1e3, 0, 20), (1e-2, 2, 40), (1e3, 1, 4)]
+)
+def test_when_training_stops(solver, schedule, tol, patience, max_epochs, network):
+    limits = {"tol": tol, "patience": patience, "max_epochs": max_epochs}
+    net, trainer = train_both(network, max_epochs, sizes=(3, 2), solver=solver, schedule=schedule, learning_rate_init=0.2, **limits)
+    assert_same_training(net, trainer, slack=100)
+    assert net.train() == 0 or net.status == "running"
+
+
+def test_adaptive_rate_ends_training_below_a_millionth(network):
+    asked = {"schedule": "adaptive", "learning_rate_init": 1e-4, "tol": 1e3, "patience": 0}
+    net, trainer = train_both(network, 100, sizes=(3, 2), **asked)
+    assert_same_training(net, trainer, slack=100)
+    assert net.status == "converged"
+    assert net.progress[0].learning_rate == pytest.approx(1e-4 / 5**3)
+
+
+@given(
+    values=st.lists(st.floats(-10, 10) | st.sampled_from([0.0, 1.0, np.inf, np.nan]), max_size=30),
+    solver=st.sampled_from([member.name for member in Solver]),
+    schedule=st.sampled_from([member.name for member in Schedule]),
+    tol=st.sampled_from([0.0, 1e-4, 1.0]),
+    patience=st.sampled_from([0.0, 1.0, 3.0, np.inf]),
+    max_epochs=st.integers(1, 30),
+)
+def test_judging(network, values, solver, schedule, tol, patience, max_epochs):
+    asked = {"solver": solver, "schedule": schedule, "tol": tol, "patience": patience, "max_epochs": max_epochs, "validated": True}
+    net = network((1, 1), n_rows=2, **asked)
+    trainer = reference.Trainer(net.coefs, net.intercepts, **net.asked)
+    for value in values:
+        if trainer.status != "running":
+            break
+        net.progress[0].epoch += 1
+        net.progress[0].rows_seen += 2
+        trainer.epochs += 1
+        trainer.rows_seen += 2
+        net.judge(value)
+        trainer.judge(value)
+        assert (net.status, net.progress[0].bad_epochs) == (trainer.status, trainer.bad_epochs)
+        assert (net.progress[0].best, net.progress[0].learning_rate) == pytest.approx((trainer.best, trainer.learning_rate))
+
+
+def test_validated_epochs_wait_for_a_judgement(network):
+    net = network(validated=True, tol=1e3, patience=0)
+    assert net.train(5) == 5
+    assert (net.status, net.progress[0].best) == ("running", np.inf)
+    net.judge(2.0)
+    net.judge(1.0)
+    assert (net.status, net.progress[0].best) == ("converged", 1.0)
+
+
+@each_dtype
+@each_solver
+@dense_or_sparse
+@pytest.mark.parametrize("step", ["one block", "two blocks", "one epoch"])
+def test_calls_in_pieces_give_the_same_bits(step, solver, sparse, dtype, network):
+    asked = {"solver": solver, "sparse": sparse, "dtype": dtype, "weighted": True, "n_rows": 13, "batch_size": 5, "block_size": 2}
+    whole, pieces, clean = (network(shuffle=True, max_epochs=4, fill=fill, **asked) for fill in (np.nan, np.nan, 0))
+    assert whole.train() == 4
+    sizes = {"one block": {"n_blocks": 1}, "two blocks": {"n_blocks": 2}, "one epoch": {"n_epochs": 1}}[step]
+    n_epochs = n_calls = 0
+    while pieces.status == "running":
+        n_epochs += pieces.train(**sizes)
+        n_calls += 1
+    assert n_epochs == 4
+    # 3 + 3 + 2 blocks an epoch
+    assert n_calls == {"one block": 32, "two blocks": 16, "one epoch": 4}[step]
+    assert pieces.state == whole.state
+    clean.train()
+    assert clean.state == whole.state
+
+
+@pytest.mark.parametrize(("n_epochs", "n_blocks"), [(0, 5), (5, 0)])
+def test_nothing_asked_nothing_done(n_epochs, n_blocks, network):
+    net = network(shuffle=True)
+    before = net.state
+    assert net.train(n_epochs, n_blocks) == 0
+    assert net.state == before
+
+
+@each_solver
+def test_a_batch_without_weight_ends_training_before_its_update(solver, network):
+    net = network(n_rows=6, batch_size=2, weighted=True, solver=solver)
+    net.weight[2:4] = 0
+    one_batch = network(n_rows=6, batch_size=2, weighted=True, solver=solver)
+    one_batch.train(n_blocks=1)
+    assert net.train() == 0
+    assert (net.status, net.progress[0].epoch, net.progress[0].step) == ("weightless", 0, 1)
+    np.testing.assert_array_equal(net.params, one_batch.params)
+    assert net.train() == 0
+
+
+def test_order_and_batches_name_the_rows(network):
+    """Without shuffles, the second batch is the rows that the order names for it, and no others are touched."""
+    for sparse, weighted in itertools.product([False, True], repeat=2):
+        net = network(sparse=sparse, weighted=weighted, batch_size=3, momentum=0.0)
+        net.order = np.array([5, 6, 2, 0, 0, 3])
+        net.train(n_blocks=1)
+        want = expected(net, [0, 0, 3])[2]
+        net.train(n_blocks=1)
+        close(net.scratch.gradient, want, slack=3)
+
+
+def test_predict_in_order_is_the_default(network):
+    np.testing.assert_array_equal(network().predict(IN_ORDER), network().predict(np.arange(7)))
