@@ -1048,3 +1048,16 @@ def test_searches_in_parallel(kind, backend):
             found.append(search.fit(X, y_for(kind)))
     assert_array_equal(found[1].cv_results_["mean_test_score"], found[0].cv_results_["mean_test_score"])
     assert_same_weights(found[1].best_estimator_["mlp"], found[0].best_estimator_["mlp"], rtol=0, atol=0)
+
+
+@few_epochs
+@pytest.mark.parametrize("scale", [1e150, 1e154, 1e200])
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_squared_gradients_may_overflow(scale):
+    # the step of Adam over an infinite mean of squares is 0, not NaN
+    X = np.random.RandomState(0).standard_normal((30, 4)) * scale
+    theirs, ours = (
+        kind.fit(X, X[:, 0] > 0)
+        for kind in (neural_network.MLPClassifier(max_iter=3, random_state=0), fastbp.MLPClassifier(max_iter=3, random_state=0))
+    )
+    assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
