@@ -692,7 +692,7 @@ def failing_calls(kind):
         "no weight": (X, y, np.zeros(30)),
         "no weight in the first batch": (X, y, np.r_[0, 0, np.ones(28)]),
         "no weight in the last batch": (X, y, np.r_[np.ones(28), 0, 0]),
-        "divergence": (X * 1e300, y),
+        "divergence": (np.full_like(X, 1.7e308), y),
     }
 
 
