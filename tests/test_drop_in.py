@@ -692,7 +692,7 @@ def failing_calls(kind):
         "no weight": (X, y, np.zeros(30)),
         "no weight in the first batch": (X, y, np.r_[0, 0, np.ones(28)]),
         "no weight in the last batch": (X, y, np.r_[np.ones(28), 0, 0]),
-        "divergence": (X * 1e300, y),
+        "divergence": (np.full_like(X, 1.7e308), y),
     }
 
 
@@ -1048,3 +1048,16 @@ def test_searches_in_parallel(kind, backend):
             found.append(search.fit(X, y_for(kind)))
     assert_array_equal(found[1].cv_results_["mean_test_score"], found[0].cv_results_["mean_test_score"])
     assert_same_weights(found[1].best_estimator_["mlp"], found[0].best_estimator_["mlp"], rtol=0, atol=0)
+
+
+@few_epochs
+@pytest.mark.parametrize("scale", [1e150, 1e154, 1e200])
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_squared_gradients_may_overflow(scale):
+    # the step of Adam over an infinite mean of squares is 0, not NaN
+    X = np.random.RandomState(0).standard_normal((30, 4)) * scale
+    theirs, ours = (
+        kind.fit(X, X[:, 0] > 0)
+        for kind in (neural_network.MLPClassifier(max_iter=3, random_state=0), fastbp.MLPClassifier(max_iter=3, random_state=0))
+    )
+    assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from .jit import kernel
+from .jit import EXACT, kernel
 from .views import vector
 
 
@@ -58,7 +58,7 @@ def squared_norm(w):
     return total
 
 
-@kernel()
+@kernel(fastmath=EXACT)  # a squared gradient that overflows must stay ∞, so that its step is 0
 def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
     """m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η m / (√v + ε); Kingma and Ba 2014, ε outside the correction."""
     real = w.dtype.type

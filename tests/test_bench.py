@@ -1,0 +1,145 @@
+"""The benchmarks, the table of ratios, the demo and the README's example run and print what they promise, whatever the clock says.
+
+Benchmarks are found as asv finds them, by their names, and called as asv calls them, with the first and the last of their
+parameters.
+"""
+
+import importlib
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata, util
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).parents[1] / "bench"
+SUITE = BENCH / "suite"
+IS_BENCHMARK = re.compile(r"(time|timeraw|track|mem|peakmem)_")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setenv("FASTBP_BENCH", "quick")
+    monkeypatch.syspath_prepend(BENCH)
+
+
+def classes():
+    """(module, class) of every class with benchmarks, read off the text so that collecting tests imports nothing."""
+    modules = sorted(SUITE.glob("bench_*.py"))
+    return [(path.stem, name) for path in modules for name in re.findall(r"^class (\w+)", path.read_text(), re.MULTILINE)]
+
+
+def find(module, name):
+    return getattr(importlib.import_module(f"suite.{module}"), name)
+
+
+@cache
+def cached(cls):
+    """What `setup_cache` returns, in a tuple, or an empty tuple; asv too asks once for a whole class."""
+    value = cls().setup_cache() if hasattr(cls, "setup_cache") else None
+    return () if value is None else (value,)
+
+
+def parameters(cls):
+    """The first and the last of all that asv would go through."""
+    lists = getattr(cls, "params", [])
+    lists = lists if lists and isinstance(lists[0], list) else [lists] if lists else []
+    every = list(itertools.product(*lists))
+    return [every[0], every[-1]]
+
+
+def call(cls, benchmark, values):
+    """Run one benchmark as asv would: on a new instance, after its setup."""
+    instance, arguments = cls(), (*cached(cls), *values)
+    if hasattr(instance, "setup"):
+        instance.setup(*arguments)
+    return getattr(instance, benchmark)(*arguments)
+
+
+def run(*command, **environment):
+    result = subprocess.run(
+        [sys.executable, *map(str, command)], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("module", "name"), classes())
+def test_every_benchmark_runs(module, name):
+    cls = find(module, name)
+    benchmarks = [attribute for attribute in dir(cls) if IS_BENCHMARK.match(attribute)]
+    assert benchmarks
+    for benchmark, values in itertools.product(benchmarks, parameters(cls)):
+        result = call(cls, benchmark, values)
+        if benchmark.startswith("track_"):
+            assert isinstance(result, float)
+        if benchmark.startswith("timeraw_"):
+            run("-c", result)
+
+
+def test_configuration_names_folders_that_are_there_or_ignored():
+    lines = (BENCH / "asv.conf.json").read_text().splitlines()
+    conf = json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
+    assert (BENCH / conf["repo"]).resolve() == BENCH.parent
+    assert (BENCH / conf["benchmark_dir"]).resolve() == SUITE
+    assert "--no-deps" in conf["build_command"][0]
+    ignored = (BENCH.parent / ".gitignore").read_text().splitlines()
+    assert {f"bench/{conf['env_dir']}/", f"bench/{conf['html_dir']}/", f"bench/{conf['results_dir']}/**/*.json"} <= set(ignored)
+
+
+@pytest.mark.slow
+def test_asv_finds_nothing_wrong(tmp_path):
+    if not util.find_spec("asv") or not any(metadata.distributions(name="fastbp")):
+        pytest.skip("needs asv, and fastbp installed: asv hides PYTHONPATH")
+    run("-m", "asv", "check", "--python=same", "--config", BENCH / "asv.conf.json", HOME=str(tmp_path))
+
+
+def test_profile_must_be_known(monkeypatch):
+    from suite import common
+
+    monkeypatch.setenv("FASTBP_BENCH", "fast")
+    with pytest.raises(ValueError, match=r"FASTBP_BENCH must be one of .*'fast'"):
+        common.profile()
+
+
+@pytest.mark.slow
+def test_ratios_prints_its_table():
+    lines = run(BENCH / "ratios.py", "--quick").splitlines()
+    assert lines[0].startswith("| work")
+    assert set(lines[1]) <= set("|-:")
+    works = [line.split("|")[1].strip() for line in lines[2:7]]
+    assert works == [
+        "an epoch of 10-16-1 b10 sgd",
+        "an epoch of 20-100-1 b200 adam",
+        "an epoch of 32-64-64-3 b32 adam",
+        "a default fit of iris",
+        "a default fit of wine",
+    ]
+    assert {line.count("|") for line in lines[:7]} == {6}
+    assert "numba" in lines[-1]
+    assert "sklearn" in lines[-1]
+
+
+@pytest.mark.slow
+def test_demo_trains_and_draws(tmp_path):
+    for name in ("pandas", "matplotlib", "rich"):
+        pytest.importorskip(name)
+    picture = tmp_path / "new" / "curves.png"
+    printed = run(BENCH / "demo.py", "--quick", "--picture", picture, COLUMNS="100")
+    assert "first use" in printed
+    for name in ("Adult census", "MNIST", "California housing"):
+        rows = [line for line in printed.splitlines() if name in line]
+        assert len(rows) == 3  # two progress bars, one row of the table
+    assert str(picture) in printed
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_readme_prints_what_it_says():
+    assert run("-m", "doctest", BENCH.parent / "README.md") == ""
