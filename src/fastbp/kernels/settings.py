@@ -45,7 +45,10 @@ PROGRESS = np.dtype(
             ("status", np.int64),
             ("meeting", np.int64),  # how often the threads have met in the present call
             ("row", np.int64),  # of the present epoch: where the present batch starts
-            ("blocks_done", np.int64),  # of the present batch: the blocks that each thread has done, and its own sums of loss and weight
+            (
+                "blocks_done",
+                np.int64,
+            ),  # of the present batch: the blocks that each thread has done, and its own sums of loss and weight
             ("batch_loss", np.float64),
             ("batch_weight", np.float64),
             ("epoch", np.int64),  # epochs finished in this fit
