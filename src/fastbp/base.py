@@ -348,8 +348,9 @@ class BaseMLP(BaseEstimator, ABC):
         out = np.empty((n_rows, layout.sizes[-1]), params.dtype)
         gathered = order.size > 0 and rows.indptr.size == 0
         activations = layout.activations(block_size, params.dtype, VECTOR_BYTES, gathered)
+        strip = layout.strip(block_size, params.dtype, VECTOR_BYTES)
         for start, stop in turns(n_rows, Pace(layout, block_size), block_size):
-            predict(settings, table, params, rows, order, start, stop, activations, out)
+            predict(settings, table, params, rows, order, start, stop, activations, strip, out)
         return out
 
     # ------------------------------------------------------------------ what scikit-learn asks of an estimator

@@ -1,9 +1,9 @@
 """Where everything lies: layer sizes enter; offsets, views and buffers leave.
 
 The parameters of a network are one flat buffer, weights first and biases after them, in the order in which scikit-learn packs them
-for L-BFGS; ``coefs_`` and ``intercepts_`` are views of it. Rows of activations and deltas are padded to whole vectors. The buffers of
-a fit are made here once and never grow; each has room behind its end for a vector that reaches beyond. What is computed in them is
-not known here.
+for L-BFGS; ``coefs_`` and ``intercepts_`` are views of it. Rows of activations and deltas are padded to whole vectors. The buffers
+of a fit are made here once and never grow; each has room behind its end for a vector that reaches beyond. What is computed in them
+is not known here.
 """
 
 from dataclasses import dataclass
@@ -91,6 +91,11 @@ class Layout:
         """How far apart the gradients of two threads are: whole cache lines, with room behind each."""
         line = _LINE_BYTES // itemsize
         return (-(-self.n_params // line) + 2) * line
+
+    def strip(self, block_size, dtype, vector_bytes):
+        """The buffer of two vectors' columns of a factor of any product."""
+        depth = max(block_size, *self.sizes)
+        return buffer(depth * 2 * vector_bytes // np.dtype(dtype).itemsize, dtype)
 
     def transposed(self, dtype, vector_bytes):
         """The buffer of the transposed weights of all layers but the first."""

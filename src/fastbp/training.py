@@ -65,6 +65,7 @@ class Problem:
                 buffer(block_size * self.y.shape[1], dtype),
                 buffer(block_size, dtype),
                 layout.transposed(dtype, VECTOR_BYTES),
+                layout.strip(block_size, dtype, VECTOR_BYTES),
                 gradient[: layout.n_params],
             )
             for gradient in gradients

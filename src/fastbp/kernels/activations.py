@@ -1,8 +1,8 @@
 """The functions of hidden units, and their slopes.
 
-``activate`` turns the weighted sums of a layer into its activations; ``multiply_by_slope`` takes the same code on the way back. A new
-activation is one member of `Activation` and one branch in each of the two. The ReLU has none: the matrix products apply it on the
-way to memory. The code is looked at once per array, never per element. Nothing here knows which layer it serves.
+``activate`` turns the weighted sums of a layer into its activations; ``multiply_by_slope`` takes the same code on the way back. A
+new activation is one member of `Activation` and one branch in each of the two. The ReLU has none: the matrix products apply it on
+the way to memory. The code is looked at once per array, never per element. Nothing here knows which layer it serves.
 """
 
 from enum import IntEnum

@@ -32,9 +32,9 @@ N_IN, N_OUT, W_AT, B_AT, IN_AT, IN_STRIDE, OUT_AT, OUT_STRIDE, T_AT = range(9)
 
 
 class Scratch(NamedTuple):
-    """Buffers of one fit, all flat: four for one block of rows, one for transposed weights, one for the gradient of a batch.
+    """Buffers of one fit, all flat: four for a block of rows, then transposed weights, a factor's strip, and a batch's gradient.
 
-    Between calls, only the last two mean anything, in the middle of a batch.
+    Between calls, only transposed weights and gradient mean anything, in the middle of a batch.
     """
 
     activations: np.ndarray
@@ -42,6 +42,7 @@ class Scratch(NamedTuple):
     targets: np.ndarray
     weights: np.ndarray
     transposed: np.ndarray
+    strip: np.ndarray
     gradient: np.ndarray
 
 
@@ -87,7 +88,7 @@ def transpose_weights(table, params, transposed):
 
 
 @kernel()
-def forward(settings, table, params, rows, order, start, n_rows, activations):
+def forward(settings, table, params, rows, order, start, n_rows, activations, strip):
     """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], link included; returns A[L] (n_rows, ≥ n_outputs)."""
     last = table.shape[0] - 1
     sparse = is_sparse(rows)
@@ -100,7 +101,7 @@ def forward(settings, table, params, rows, order, start, n_rows, activations):
         if layer == 0 and sparse:
             sparse_forward_product(rows, order, start, W, b, Z, floor)
         else:
-            forward_product(layer_inputs(table, layer, rows, order, start, n_rows, activations), W, b, Z, floor)
+            forward_product(layer_inputs(table, layer, rows, order, start, n_rows, activations), W, b, Z, floor, strip)
         if layer < last:
             activate(settings.activation, flat(Z))
         else:
@@ -110,7 +111,7 @@ def forward(settings, table, params, rows, order, start, n_rows, activations):
 
 @kernel()
 def backward(settings, table, rows, order, start, n_rows, scratch, add):
-    """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; into scratch.gradient (add: added)."""
+    """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; put, or added, to scratch.gradient."""
     relu = settings.activation == Activation.relu
     for layer in range(table.shape[0] - 1, -1, -1):
         delta = layer_outputs(table, layer, n_rows, scratch.deltas)
@@ -120,7 +121,7 @@ def backward(settings, table, rows, order, start, n_rows, scratch, add):
             sparse_weight_gradient(rows, order, start, delta, G, add)
         else:
             A = layer_inputs(table, layer, rows, order, start, n_rows, scratch.activations)
-            weight_gradient(A, delta, G, add)
+            weight_gradient(A, delta, G, add, scratch.strip)
             if layer > 0:
                 before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
                 backward_product(delta, layer_transposed(table, layer, scratch.transposed), A, before, relu)
@@ -150,7 +151,7 @@ def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_
     targets = matrix(scratch.targets, 0, n_rows, y.shape[1])
     weights = vector(scratch.weights, 0, n_rows if weight.size else 0)
     gather_targets(y, weight, order, start, targets, weights)
-    A = forward(settings, table, params, rows, order, start, n_rows, scratch.activations)
+    A = forward(settings, table, params, rows, order, start, n_rows, scratch.activations, scratch.strip)
     delta = layer_outputs(table, last, n_rows, scratch.deltas)
     loss = loss_and_delta(settings.loss, settings.out_activation, A, targets, weights, delta, table[last, N_OUT])
     backward(settings, table, rows, order, start, n_rows, scratch, not fresh)
@@ -172,12 +173,12 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
 
 
 @entry
-def predict(settings, table, params, rows, order, start, stop, activations, out):
+def predict(settings, table, params, rows, order, start, stop, activations, strip, out):
     """out[start:stop] = A[L] of rows order[start:stop] (start … where order is empty); out (n_rows, n_outputs)."""
     steering = settings[0]
     for at in range(start, stop, steering.block_size):
         n_rows = min(steering.block_size, stop - at)
-        A = forward(steering, table, params, rows, order, at, n_rows, activations)
+        A = forward(steering, table, params, rows, order, at, n_rows, activations, strip)
         for i in range(n_rows):
             for j in range(out.shape[1]):
                 out[at + i, j] = A[i, j]

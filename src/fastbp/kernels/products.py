@@ -41,26 +41,26 @@ def gather(rows, order, start, out):
 
 
 @kernel()
-def forward_product(A, W, b, Z, floor):
-    """Z = max(A·W + b, floor); A (n_rows, ≥ n_in), W (n_in, n_out), b (n_out,), Z (n_rows, ≥ n_out)."""
+def forward_product(A, W, b, Z, floor, strip):
+    """Z = max(A·W + b, floor); A (n_rows, ≥ n_in), W (n_in, n_out), b (n_out,), Z (n_rows, ≥ n_out); strip for `packs`."""
     if W.shape[1] == 1:
         _forward_to_one(A, flat(W), b[0], flat(Z), Z.dtype.type(floor))
     else:
-        _forward_strips(A, W, b, Z, Z.dtype.type(floor))
+        _forward_strips(A, W, b, Z, Z.dtype.type(floor), strip)
 
 
 @kernel()
-def weight_gradient(A, delta, G, add):
-    """G = Aᵀ·delta, or where `add` more; A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out)."""
+def weight_gradient(A, delta, G, add, strip):
+    """G = Aᵀ·delta, or where `add` more; A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out); strip for `packs`."""
     if G.shape[1] == 1:
         _gradient_of_one(A, flat(delta), flat(G), add)
     else:
-        _gradient_strips(A, delta, G, add)
+        _gradient_strips(A, delta, G, add, strip)
 
 
 @kernel()
 def backward_product(delta, W_T, A, out, relu):
-    """out = delta·Wᵀ, zero where A is and `relu` is set; delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in)."""
+    """out = delta·Wᵀ, zero where A is if `relu`; delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in)."""
     if W_T.shape[0] == 1:
         _backward_from_one(flat(delta), W_T, A, out, relu)
     else:
@@ -77,40 +77,69 @@ def transpose(W, W_T):
                 W_T[j, i] = W[i, j]
 
 
-def _forward_strips(A, W, b, Z, floor):
+@kernel()
+def packs(n_tiled, stride, strip):
+    """Whether a strip of a matrix with this stride is worth copying out, for n_tiled rows that are multiplied with it.
+
+    Rows far apart share few places of the cache; a copy, strip (depth · 2 vectors,), has them side by side.
+    """
+    return n_tiled >= 48 and stride * strip.itemsize >= 1024
+
+
+@kernel()
+def _pack(B, at, width, strip):
+    """strip = B[:, at : at + width], side by side; what lies beyond B's columns is copied along."""
+    depth, stride = B.shape
+    for k in range(depth):
+        source, target = vector(B, k * stride + at, width), vector(strip, k * width, width)
+        for j in range(width):
+            target[j] = source[j]
+
+
+def _forward_strips(A, W, b, Z, floor, strip):
     Z[:, : W.shape[1]] = np.maximum(A[:, : W.shape[0]] @ W + b, floor)
 
 
 @overload(_forward_strips)
-def _forward_strips_in_numba(A, W, b, Z, floor):
+def _forward_strips_in_numba(A, W, b, Z, floor, strip):
     lanes = _lanes(A)
 
-    def strips(A, W, b, Z, floor):
+    def strips(A, W, b, Z, floor, strip):
         (n_rows, a_stride), (n_in, n_out), z_stride, j = A.shape, W.shape, Z.shape[1], 0
+        packed = packs(n_rows, n_out, strip)
         while n_out - j > lanes:
-            forward_strip(2, A, a_stride, W, j, n_out, Z, j, z_stride, n_rows, n_in, b, j, floor)
+            if packed:
+                _pack(W, j, 2 * lanes, strip)
+                forward_strip(2, A, a_stride, strip, 0, 2 * lanes, Z, j, z_stride, n_rows, n_in, b, j, floor)
+            else:
+                forward_strip(2, A, a_stride, flat(W), j, n_out, Z, j, z_stride, n_rows, n_in, b, j, floor)
             j += 2 * lanes
         if j < n_out:
-            forward_strip(1, A, a_stride, W, j, n_out, Z, j, z_stride, n_rows, n_in, b, j, floor)
+            forward_strip(1, A, a_stride, flat(W), j, n_out, Z, j, z_stride, n_rows, n_in, b, j, floor)
 
     return strips
 
 
-def _gradient_strips(A, delta, G, add):
+def _gradient_strips(A, delta, G, add, strip):
     G[:] = (G if add else 0) + A[:, : G.shape[0]].T @ delta[:, : G.shape[1]]
 
 
 @overload(_gradient_strips)
-def _gradient_strips_in_numba(A, delta, G, add):
+def _gradient_strips_in_numba(A, delta, G, add, strip):
     lanes = _lanes(A)
 
-    def strips(A, delta, G, add):
+    def strips(A, delta, G, add, strip):
         (n_rows, a_stride), d_stride, (n_in, n_out), j = A.shape, delta.shape[1], G.shape, 0
+        packed = packs(n_in, d_stride, strip)
         while n_out - j > lanes:
-            gradient_strip(2, A, a_stride, delta, j, d_stride, G, j, n_out, n_in, n_rows, add, n_out - j - lanes)
+            if packed:
+                _pack(delta, j, 2 * lanes, strip)
+                gradient_strip(2, A, a_stride, strip, 0, 2 * lanes, G, j, n_out, n_in, n_rows, add, n_out - j - lanes)
+            else:
+                gradient_strip(2, A, a_stride, flat(delta), j, d_stride, G, j, n_out, n_in, n_rows, add, n_out - j - lanes)
             j += 2 * lanes
         if j < n_out:
-            gradient_strip(1, A, a_stride, delta, j, d_stride, G, j, n_out, n_in, n_rows, add, n_out - j)
+            gradient_strip(1, A, a_stride, flat(delta), j, d_stride, G, j, n_out, n_in, n_rows, add, n_out - j)
 
     return strips
 

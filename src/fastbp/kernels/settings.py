@@ -48,7 +48,7 @@ PROGRESS = np.dtype(
             (
                 "blocks_done",
                 np.int64,
-            ),  # of the present batch: the blocks that each thread has done, and its own sums of loss and weight
+            ),  # by each thread, of the present batch, and its sums of loss and weight
             ("batch_loss", np.float64),
             ("batch_weight", np.float64),
             ("epoch", np.int64),  # epochs finished in this fit
