@@ -62,7 +62,7 @@ class Problem:
             Scratch(
                 layout.activations(block_size, dtype, VECTOR_BYTES, gathered=self.rows.indptr.size == 0),
                 layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False),
-                buffer(block_size * self.y.shape[1], dtype),
+                buffer(block_size * layout.strides(dtype.itemsize, VECTOR_BYTES)[-1], dtype),
                 buffer(block_size, dtype),
                 layout.transposed(dtype, VECTOR_BYTES),
                 layout.strip(block_size, dtype, VECTOR_BYTES),

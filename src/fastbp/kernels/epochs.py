@@ -12,7 +12,7 @@ from .network import B_AT, gradient_of_block
 from .shuffles import shuffle
 from .solvers import Solver, squared_norm, update
 from .team import LOSS, SQUARES, WEIGHT, add_gradients, meet, share, share_of_line, total
-from .views import vector
+from .views import borrow, vector
 
 
 class Schedule(IntEnum):
@@ -38,6 +38,8 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
 
     Every thread of a team calls with its rank and its own scratch, all else being shared.
     """
+    team, table, params, moments, rows = borrow(team, table, params, moments, rows)
+    y, weight, order, twister, scratch, losses = borrow(y, weight, order, twister, scratch, losses)
     steering, state, n_threads = settings[0], progress[rank], team.sums.shape[0]
     n_epochs = 0
     while state.status == Status.running and n_rounds > 0 and n_epochs < losses.size:

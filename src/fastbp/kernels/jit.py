@@ -23,8 +23,11 @@ EXACT = frozenset({"contract"})
 
 
 def kernel(*, fastmath=FASTMATH):
-    """Compile a function for use inside other kernels: GIL free, no division checks, not kept on disk by itself."""
-    return njit(nogil=True, error_model="numpy", fastmath=set(fastmath))
+    """Compile a function for use inside other kernels: GIL free, no division checks, not kept on disk by itself.
+
+    It is always inlined, as a call that hands on a dozen arrays takes longer than a small layer.
+    """
+    return njit(nogil=True, error_model="numpy", fastmath=set(fastmath), forceinline=True)
 
 
 def entry(function):

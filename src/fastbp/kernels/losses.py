@@ -12,7 +12,7 @@ import numpy as np
 from .activations import Activation, activate
 from .elementary import exp, log
 from .jit import kernel
-from .views import flat
+from .views import flat, vector
 
 
 class OutActivation(IntEnum):
@@ -33,10 +33,10 @@ class Loss(IntEnum):
 
 
 @kernel()
-def link(code, Z, n_outputs):
-    """A = link(Z), in place; Z (n_rows, ≥ n_outputs)."""
+def link(code, Z, n_outputs, rows):
+    """A = link(Z), in place; Z (n_rows, ≥ n_outputs); rows is scratch for a number per row."""
     if code == OutActivation.softmax:
-        _softmax(Z, n_outputs)
+        _softmax(Z, n_outputs, vector(rows, 0, Z.shape[0]))
     elif code == OutActivation.logistic:
         activate(Activation.logistic, flat(Z))
     elif code == OutActivation.exp:
@@ -45,42 +45,73 @@ def link(code, Z, n_outputs):
 
 @kernel()
 def loss_and_delta(code, out_activation, A, y, weight, delta, n_outputs):
-    """Σ_rows weight · loss(y, A), with ∂/∂Z of it in delta; A, delta (n_rows, ≥ n_outputs), weight (n_rows,) or (0,) for ones.
+    """Σ_rows weight · loss(y, A), with ∂/∂Z of it in delta; A and delta of one shape (n_rows, ≥ n_outputs).
 
-    y is (n_rows, n_outputs), or (n_rows, 1) class codes below a softmax.
+    y is of that shape, or (n_rows, 1) class codes below a softmax; weight is (n_rows,), or (0,) for ones. A and y are used up.
     """
+    if code == Loss.log_loss and out_activation == OutActivation.softmax:
+        _multinomial_log_loss(A, y, delta)
+        return _weigh(y, weight, delta, 1, n_outputs)
+    a, t, d = flat(A), flat(y), flat(delta)
     if code == Loss.log_loss:
-        if out_activation == OutActivation.softmax:
-            loss = _multinomial_log_loss(A, y, weight, delta, n_outputs)
-        else:
-            loss = _binary_log_loss(A, y, weight, delta)
+        _binary_log_loss(a, t, d)
     elif code == Loss.poisson:
-        loss = _half_poisson_deviance(A, y, weight, delta)
+        _half_poisson_deviance(a, t, d)
     else:
-        loss = _half_squared_error(A, y, weight, delta)
-    return loss
+        _half_squared_error(a, t, d)
+    loss = _weigh(A, weight, delta, n_outputs, n_outputs)
+    return loss / n_outputs if code == Loss.squared_error else loss
+
+
+# Rows of a few outputs are shorter than the vectors that LLVM makes of a loop. What is done element by element therefore runs over
+# all rows at once, unused columns included; what is done row by row runs down the columns, where each row's step is its own.
 
 
 @kernel()
-def _softmax(Z, n_outputs):
-    """e^(Z − max) / Σ e^(Z − max) of each row, in place."""
+def _softmax(Z, n_outputs, scale):
+    """e^(Z − max) / Σ e^(Z − max) of each row, in place; scale (n_rows,) is scratch."""
     for i in range(Z.shape[0]):
-        largest = Z[i, 0]
-        for j in range(1, n_outputs):
-            largest = max(largest, Z[i, j])  # where this loses a NaN, its own exp brings it back
-        for j in range(n_outputs):
-            Z[i, j] = exp(Z[i, j] - largest)
-        total = Z.dtype.type(0)
-        for j in range(n_outputs):
-            total += Z[i, j]
-        for j in range(n_outputs):
-            Z[i, j] /= total
+        scale[i] = Z[i, 0]
+    for j in range(1, n_outputs):
+        for i in range(Z.shape[0]):
+            scale[i] = Z[i, j] if Z[i, j] > scale[i] else scale[i]  # where this passes over a NaN, its own exp brings it back
+    for j in range(n_outputs):
+        for i in range(Z.shape[0]):
+            Z[i, j] -= scale[i]
+    _exp(flat(Z))
+    for i in range(Z.shape[0]):
+        scale[i] = Z[i, 0]
+    for j in range(1, n_outputs):
+        for i in range(Z.shape[0]):
+            scale[i] += Z[i, j]
+    for i in range(Z.shape[0]):
+        scale[i] = 1 / scale[i]
+    for j in range(n_outputs):
+        for i in range(Z.shape[0]):
+            Z[i, j] *= scale[i]
 
 
 @kernel()
 def _exp(z):
     for q in range(z.size):
         z[q] = exp(z[q])
+
+
+@kernel()
+def _weigh(losses, weight, delta, n_columns, n_outputs):
+    """Σ_rows weight · Σ_columns losses, with delta multiplied by weight, too; losses (n_rows, ≥ n_columns)."""
+    if weight.size:
+        for j in range(n_columns):
+            for i in range(weight.size):
+                losses[i, j] *= weight[i]
+        for j in range(n_outputs):
+            for i in range(weight.size):
+                delta[i, j] *= weight[i]
+    total = 0.0
+    for j in range(n_columns):
+        for i in range(losses.shape[0]):
+            total += losses[i, j]
+    return total
 
 
 @kernel()
@@ -91,63 +122,45 @@ def _clip(p, low, high):
 
 
 @kernel()
-def _half_squared_error(A, y, weight, delta):
-    """½ mean_j (A − y)²."""
-    loss = 0.0
-    for i in range(A.shape[0]):
-        w = weight[i] if weight.size else A.dtype.type(1)
-        row = A.dtype.type(0)
-        for j in range(y.shape[1]):
-            error = A[i, j] - y[i, j]
-            row += error * error
-            delta[i, j] = w * error
-        loss += w * row
-    return 0.5 * loss / y.shape[1]
+def _half_squared_error(a, y, delta):
+    """a ← ½ (a − y)² and delta ← a − y."""
+    half = a.dtype.type(0.5)
+    for q in range(a.size):
+        delta[q] = a[q] - y[q]
+        a[q] = half * (delta[q] * delta[q])
 
 
 @kernel()
-def _binary_log_loss(A, y, weight, delta):
-    """−Σ_j y ln A + (1 − y) ln(1 − A), for y of 0 and 1 and A = 1 / (1 + e^−Z)."""
+def _binary_log_loss(a, y, delta):
+    """a ← −(y ln a + (1 − y) ln(1 − a)), for y of 0 and 1, and delta ← a − y; a = 1 / (1 + e^−z)."""
+    one = a.dtype.type(1)
+    low = a.dtype.type(np.finfo(a.dtype).eps)
+    for q in range(a.size):
+        p = _clip(a[q], low, one - low)
+        delta[q] = a[q] - y[q]
+        a[q] = -log(one - p if y[q] == 0 else p)
+
+
+@kernel()
+def _half_poisson_deviance(a, y, delta):
+    """a ← y ln(y / a) − y + a, with 0 ln 0 = 0, and delta ← a − y; a = e^z."""
+    zero = a.dtype.type(0)
+    for q in range(a.size):
+        delta[q] = a[q] - y[q]
+        a[q] = delta[q] + (zero if y[q] == 0 else y[q] * log(y[q] / a[q]))
+
+
+@kernel()
+def _multinomial_log_loss(A, y, delta):
+    """y ← −ln A[code], for class codes y (n_rows, 1), and delta ← A, less 1 at the code; A = softmax(Z)."""
     one = A.dtype.type(1)
     low = A.dtype.type(np.finfo(A.dtype).eps)
-    loss = 0.0
-    for i in range(A.shape[0]):
-        w = weight[i] if weight.size else one
-        row = A.dtype.type(0)
-        for j in range(y.shape[1]):
-            p = _clip(A[i, j], low, one - low)
-            row -= log(p if y[i, j] != 0 else one - p)
-            delta[i, j] = w * (A[i, j] - y[i, j])
-        loss += w * row
-    return loss
-
-
-@kernel()
-def _multinomial_log_loss(A, y, weight, delta, n_outputs):
-    """−ln A[code], for A = softmax(Z)."""
-    one = A.dtype.type(1)
-    low = A.dtype.type(np.finfo(A.dtype).eps)
-    loss = 0.0
-    for i in range(A.shape[0]):
-        w = weight[i] if weight.size else one
-        code = int(y[i, 0])
-        for j in range(n_outputs):
-            delta[i, j] = w * A[i, j]
-        delta[i, code] -= w
-        loss -= w * log(_clip(A[i, code], low, one - low))
-    return loss
-
-
-@kernel()
-def _half_poisson_deviance(A, y, weight, delta):
-    """Σ_j y ln(y / A) − y + A, with 0 ln 0 = 0, for A = e^Z."""
-    loss = 0.0
-    for i in range(A.shape[0]):
-        w = weight[i] if weight.size else A.dtype.type(1)
-        row = A.dtype.type(0)
-        for j in range(y.shape[1]):
-            t, p = y[i, j], A[i, j]
-            row += p - t + (t * log(t / p) if t != 0 else A.dtype.type(0))
-            delta[i, j] = w * (p - t)
-        loss += w * row
-    return loss
+    a, d, losses = flat(A), flat(delta), flat(y)
+    for q in range(a.size):
+        d[q] = a[q]
+    for i in range(losses.size):
+        code = int(losses[i])
+        delta[i, code] -= one
+        losses[i] = _clip(A[i, code], low, one - low)
+    for i in range(losses.size):
+        losses[i] = -log(losses[i])

@@ -23,7 +23,7 @@ from .products import (
     transpose,
     weight_gradient,
 )
-from .views import flat, matrix, vector
+from .views import borrow, flat, matrix, vector
 
 # The columns of a network's table, one row per layer: its sizes; where W and b start in the parameters (all weights before all
 # biases); where the layer's input and output start in the activations, and how far apart their rows are (deltas lie as outputs do);
@@ -105,13 +105,13 @@ def forward(settings, table, params, rows, order, start, n_rows, activations, st
         if layer < last:
             activate(settings.activation, flat(Z))
         else:
-            link(settings.out_activation, Z, table[layer, N_OUT])
+            link(settings.out_activation, Z, table[layer, N_OUT], strip)
     return layer_outputs(table, last, n_rows, activations)
 
 
 @kernel()
 def backward(settings, table, rows, order, start, n_rows, scratch, add):
-    """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; put, or added, to scratch.gradient."""
+    """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; put in or added to the gradient."""
     relu = settings.activation == Activation.relu
     for layer in range(table.shape[0] - 1, -1, -1):
         delta = layer_outputs(table, layer, n_rows, scratch.deltas)
@@ -130,10 +130,10 @@ def backward(settings, table, rows, order, start, n_rows, scratch, add):
 
 @kernel()
 def gather_targets(y, weight, order, start, y_out, weight_out):
-    """Copy rows order[start:start + n] (start … where order is empty) of y (n, n_columns), and of weight (n,) or (0,)."""
+    """Copy rows order[start:start + n] (start … where order is empty) of y to y_out (n, ≥ n_columns), and of weight (n,) or (0,)."""
     for i in range(y_out.shape[0]):
         r = order[start + i] if order.size else start + i
-        for j in range(y_out.shape[1]):
+        for j in range(y.shape[1]):
             y_out[i, j] = y[r, j]
         if weight.size:
             weight_out[i] = weight[r]
@@ -148,7 +148,8 @@ def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_
     last = table.shape[0] - 1
     if fresh:
         transpose_weights(table, params, scratch.transposed)
-    targets = matrix(scratch.targets, 0, n_rows, y.shape[1])
+    codes = y.shape[1] < table[last, N_OUT]
+    targets = matrix(scratch.targets, 0, n_rows, 1 if codes else table[last, OUT_STRIDE])
     weights = vector(scratch.weights, 0, n_rows if weight.size else 0)
     gather_targets(y, weight, order, start, targets, weights)
     A = forward(settings, table, params, rows, order, start, n_rows, scratch.activations, scratch.strip)
@@ -161,6 +162,7 @@ def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_
 @entry
 def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scratch):
     """`gradient_of_block` over rows start to stop, in their own order, added to what rows before start have left."""
+    table, params, rows, y, weight, scratch = borrow(table, params, rows, y, weight, scratch)
     steering = settings[0]
     order = np.empty(0, np.int64)
     loss, weight_sum = 0.0, 0.0
@@ -175,6 +177,8 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
 @entry
 def predict(settings, table, params, rows, order, start, stop, activations, strip, out):
     """out[start:stop] = A[L] of rows order[start:stop] (start … where order is empty); out (n_rows, n_outputs)."""
+    table, params, rows, order = borrow(table, params, rows, order)
+    activations, strip, out = borrow(activations, strip, out)
     steering = settings[0]
     for at in range(start, stop, steering.block_size):
         n_rows = min(steering.block_size, stop - at)

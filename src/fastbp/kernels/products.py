@@ -12,7 +12,7 @@ import numpy as np
 from numba.extending import overload
 
 from .jit import kernel
-from .tiles import VECTOR_BYTES, backward_strip, forward_strip, gradient_strip
+from .tiles import VECTOR_BYTES, backward_strip, forward_strip, gradient_strip, transpose_tile
 from .views import flat, vector
 
 
@@ -67,14 +67,26 @@ def backward_product(delta, W_T, A, out, relu):
         _backward_strips(delta, W_T, A, out, relu)
 
 
-@kernel()
 def transpose(W, W_T):
     """W_T[:, :n_in] = Wᵀ; W (n_in, n_out), W_T (n_out, ≥ n_in)."""
-    n_in, n_out = W.shape
-    for i0 in range(0, n_in, 16):
-        for j in range(n_out):
-            for i in range(i0, min(i0 + 16, n_in)):
-                W_T[j, i] = W[i, j]
+    W_T[:, : W.shape[0]] = W.T
+
+
+@overload(transpose)
+def _transpose_in_numba(W, W_T):
+    lanes = _lanes(W)
+
+    def squares(W, W_T):
+        (n_in, n_out), stride = W.shape, W_T.shape[1]
+        for i in range(0, n_in, lanes):
+            whole = n_out // lanes * lanes if i + lanes <= n_in else 0
+            for j in range(0, whole, lanes):
+                transpose_tile(W, i * n_out + j, n_out, W_T, j * stride + i, stride)
+            for j in range(whole, n_out):
+                for r in range(i, min(i + lanes, n_in)):
+                    W_T[j, r] = W[r, j]
+
+    return squares
 
 
 @kernel()

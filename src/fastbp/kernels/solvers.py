@@ -27,7 +27,8 @@ N_MOMENTS = {Solver.sgd: 1, Solver.adam: 2}
 def update(settings, progress, params, gradient, moments, n_coefs, weight_sum, low, high):
     """One step of parameters low to high; params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,).
 
-    The first n_coefs parameters bear the L2 penalty. gradient holds Σ_rows ∂loss; the step is taken along (gradient + alpha · W) / weight_sum.
+    The first n_coefs parameters bear the L2 penalty. gradient holds Σ_rows ∂loss; the step is taken along
+    (gradient + alpha · W) / weight_sum.
     """
     progress.step += 1
     scale = 1 / weight_sum

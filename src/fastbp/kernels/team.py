@@ -26,7 +26,7 @@ LOSS, WEIGHT, SQUARES = range(3)
 
 
 class Team(NamedTuple):
-    """What the threads of a fit share: `gate` (1,) counts arrivals, `sums` (n_threads, 3) and `gradients` (n_threads, …) are each's."""
+    """What threads share: `gate` (1,) counts arrivals; `sums` (n_threads, 3) and `gradients` (n_threads, …) have a row for each."""
 
     gate: np.ndarray
     sums: np.ndarray

@@ -32,17 +32,14 @@ def _integer(value):
     return ir.Constant(_INT, value)
 
 
-class _Strip:
-    """The code of one strip: what its tiles share, and the tiles."""
+class _Tile:
+    """Vectors of one dtype: how they are loaded, stored, filled and transposed."""
 
-    def __init__(self, context, builder, signature, arguments, n_vectors):
-        A, self.lda, B, b_at, self.ldb, C, c_at, self.ldc, self.n_rows, self.depth = arguments[:10]
-        kinds = signature.args
-        self.context, self.builder, self.n_vectors = context, builder, n_vectors
-        self.itemsize = kinds[0].dtype.bitwidth // 8
+    def __init__(self, context, builder, dtype):
+        self.context, self.builder = context, builder
+        self.itemsize = dtype.bitwidth // 8
         self.lanes = VECTOR_BYTES // self.itemsize
-        self.vector = ir.VectorType(context.get_data_type(kinds[0].dtype), self.lanes)
-        self.A, self.B, self.C = self.at(kinds[0], A, _integer(0)), self.at(kinds[2], B, b_at), self.at(kinds[5], C, c_at)
+        self.vector = ir.VectorType(context.get_data_type(dtype), self.lanes)
 
     def at(self, kind, array, index):
         return self.builder.gep(make_array(kind)(self.context, self.builder, array).data, [index])
@@ -63,6 +60,35 @@ class _Strip:
         b = self.builder
         target = b.bitcast(b.gep(pointer, [_integer(vectors_on * self.lanes)]), self.vector.as_pointer())
         b.store(value, target).align = self.itemsize
+
+    def transposed(self, rows):
+        """A square of vectors with rows and columns exchanged: blocks of half the size are swapped, then of a quarter, …"""
+        rows, distance = list(rows), self.lanes // 2
+        while distance:
+            for i in range(self.lanes):
+                if not i & distance:
+                    pair = rows[i], rows[i + distance]
+                    # of the two vectors behind one another, lane j of each that is not in its place comes from the other
+                    upper = [j if not j & distance else self.lanes + (j ^ distance) for j in range(self.lanes)]
+                    lower = [j ^ distance if not j & distance else self.lanes + j for j in range(self.lanes)]
+                    rows[i], rows[i + distance] = self.shuffled(pair, upper), self.shuffled(pair, lower)
+            distance //= 2
+        return rows
+
+    def shuffled(self, pair, lanes):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), lanes)
+        return self.builder.shuffle_vector(*pair, mask)
+
+
+class _Strip(_Tile):
+    """The code of one strip: what its tiles share, and the tiles."""
+
+    def __init__(self, context, builder, signature, arguments, n_vectors):
+        A, self.lda, B, b_at, self.ldb, C, c_at, self.ldc, self.n_rows, self.depth = arguments[:10]
+        kinds = signature.args
+        super().__init__(context, builder, kinds[0].dtype)
+        self.n_vectors = n_vectors
+        self.A, self.B, self.C = self.at(kinds[0], A, _integer(0)), self.at(kinds[2], B, b_at), self.at(kinds[5], C, c_at)
 
     def rows(self):
         """All rows: the largest tiles in a loop, then each smaller one at most once."""
@@ -228,3 +254,19 @@ def _built(strip, n_vectors, *kinds):
         return context.get_dummy_value()
 
     return types.void(n_vectors, *kinds), build
+
+
+@intrinsic
+def transpose_tile(typing_context, W, w_at, n_out, W_T, t_at, stride):
+    """Transpose a square of as many rows and columns as a vector has lanes, from W[w_at] on, to W_T[t_at] on."""
+
+    def build(context, builder, signature, arguments):
+        W, w_at, n_out, W_T, t_at, stride = arguments
+        tile = _Tile(context, builder, signature.args[0].dtype)
+        source, target = tile.at(signature.args[0], W, w_at), tile.at(signature.args[3], W_T, t_at)
+        rows = [tile.load(builder.gep(source, [builder.mul(n_out, _integer(i))])) for i in range(tile.lanes)]
+        for i, row in enumerate(tile.transposed(rows)):
+            tile.store(row, builder.gep(target, [builder.mul(stride, _integer(i))]))
+        return context.get_dummy_value()
+
+    return types.void(W, types.intp, types.intp, W_T, types.intp, types.intp), build

@@ -2,7 +2,7 @@
 
 ``matrix`` and ``vector`` lay a shape over a part of a contiguous buffer, ``flat`` over all of an array. They are slicing and
 ``reshape`` without the checks and without counting references, which on a network of a few units would take longer than its
-arithmetic. In return, whoever calls keeps the buffer alive and the offsets right.
+arithmetic. In return, whoever calls keeps the buffer alive and the offsets right. ``borrow`` frees the arguments of an entry from that counting.
 """
 
 from numba import types
@@ -24,6 +24,30 @@ def vector(buffer, at, size):
 def flat(array):
     """All elements of a contiguous array, as (size,)."""
     return array.reshape(array.size)
+
+
+def borrow(*things):
+    """The same arrays, and tuples of arrays, without their owners: passing these on counts no references."""
+    return things
+
+
+@overload(borrow)
+def _borrow(*things):
+    return lambda *things: _disowned(things)
+
+
+@intrinsic
+def _disowned(typing_context, things):
+    def disown(context, builder, kind, value):
+        if isinstance(kind, types.BaseTuple):
+            parts = [disown(context, builder, part, builder.extract_value(value, i)) for i, part in enumerate(kind)]
+            return context.make_tuple(builder, kind, parts)
+        array = make_array(kind)(context, builder, value)
+        array.meminfo = cgutils.get_null_value(array.meminfo.type)
+        array.parent = cgutils.get_null_value(array.parent.type)
+        return array._getvalue()
+
+    return things(things), lambda context, builder, signature, arguments: disown(context, builder, things, arguments[0])
 
 
 @overload(flat)
