@@ -19,7 +19,9 @@ from scipy.sparse import csr_array
 
 from fastbp import kernels
 from fastbp.inputs import IN_ORDER, as_rows, as_targets
-from fastbp.layout import Layout
+from fastbp.kernels.network import OUT_STRIDE
+from fastbp.layout import Layout, buffer
+from fastbp.threads import Crew
 
 hypothesis.settings.register_profile("fastbp", derandomize=True, deadline=None, database=None, max_examples=40)
 hypothesis.settings.load_profile("fastbp")
@@ -61,15 +63,29 @@ ASKED = {
 class Network:
     """A network with data and buffers of its own, all drawn from a seed and small, and the four entries called with them.
 
-    What is asked for, beside the data, are the fields of `Settings`, codes by their names. The data are float64 (`X`, `y`, `weight`
-    or None), but hold no more digits than dtype has. Scratch buffers start out as `fill`.
+    What is asked for, beside the data, are the fields of `SETTINGS`, codes by their names. The data are float64 (`X`, `y`, `weight`
+    or None), but hold no more digits than dtype has. Scratch buffers, and the room behind each buffer, start out as `fill`.
+    Each of n_threads has its own scratch, of which `scratch` is the first's.
     """
 
-    def __init__(self, sizes=(3, 4, 3, 2), dtype=float, n_rows=7, *, sparse=False, weighted=False, seed=0, fill=np.nan, **asked):
-        self.dtype, self.fill, self.layout = np.dtype(dtype), fill, Layout(sizes)
+    def __init__(
+        self,
+        sizes=(3, 4, 3, 2),
+        dtype=float,
+        n_rows=7,
+        *,
+        sparse=False,
+        weighted=False,
+        seed=0,
+        fill=np.nan,
+        n_threads=1,
+        **asked,
+    ):
+        self.dtype, self.fill, self.layout, self.n_threads = np.dtype(dtype), fill, Layout(sizes), n_threads
         self.asked = {**ASKED, "batch_size": n_rows, "block_size": n_rows, **asked}
         random = np.random.default_rng(seed)
-        self.params = random.normal(0, 0.7, self.layout.n_params).astype(dtype)
+        self.params = self._filled(buffer(self.layout.n_params, dtype))
+        self.params[...] = random.normal(0, 0.7, self.layout.n_params)
         self.X = self._exact(random.normal(size=(n_rows, sizes[0])) * (random.random((n_rows, sizes[0])) < 0.6))
         self.y = self._exact(self._targets(random, n_rows, sizes[-1]))
         self.weight = self._exact(random.uniform(0, 2, n_rows) * (np.arange(n_rows) != 1)) if weighted else None
@@ -78,6 +94,10 @@ class Network:
         self.losses = np.full(self.asked["max_epochs"], np.nan)
         _, key, position, *_ = np.random.RandomState(seed).get_state()
         self.twister = kernels.Twister(key.copy(), np.array([position]))
+
+    def _filled(self, buffer):
+        buffer.base[...] = self.fill
+        return buffer
 
     def _exact(self, values):
         return values.astype(self.dtype).astype(np.float64)
@@ -100,8 +120,8 @@ class Network:
 
     @cached_property
     def progress(self):
-        progress = kernels.record(kernels.PROGRESS)
-        progress[0].best, progress[0].learning_rate = np.inf, self.asked["learning_rate_init"]
+        progress = kernels.record(kernels.PROGRESS, self.n_threads)
+        progress["best"], progress["learning_rate"] = np.inf, self.asked["learning_rate_init"]
         return progress
 
     @cached_property
@@ -110,13 +130,34 @@ class Network:
 
     @cached_property
     def table(self):
-        return self.layout.table(self.asked["block_size"])
+        return self.layout.table(self.asked["block_size"], self.dtype.itemsize, kernels.VECTOR_BYTES)
 
     @cached_property
+    def team(self):
+        stride = self.layout.gradient_stride(self.dtype.itemsize)
+        gradients = buffer(self.n_threads * stride, self.dtype)
+        gradients.base[...] = self.fill
+        return kernels.Team(np.zeros(2, np.int64), np.zeros((self.n_threads, 3)), gradients.reshape(self.n_threads, stride))
+
+    @cached_property
+    def scratches(self):
+        n, dtype, layout, vector_bytes = self.asked["block_size"], self.dtype, self.layout, kernels.VECTOR_BYTES
+        return [
+            kernels.Scratch(
+                self._filled(layout.activations(n, dtype, vector_bytes, gathered=True)),
+                self._filled(layout.activations(n, dtype, vector_bytes, gathered=False)),
+                self._filled(buffer(n * int(self.table[-1, OUT_STRIDE]), dtype)),
+                self._filled(buffer(n, dtype)),
+                self._filled(layout.transposed(dtype, vector_bytes)),
+                self._filled(layout.strip(n, dtype, vector_bytes)),
+                gradient[: layout.n_params],
+            )
+            for gradient in self.team.gradients
+        ]
+
+    @property
     def scratch(self):
-        n, sizes, n_params = self.asked["block_size"], self.layout.sizes, self.layout.n_params
-        lengths = n * sum(sizes), n * sum(sizes[1:]), n * self.y.shape[1], n, n_params, n_params
-        return kernels.Scratch(*(np.full(length, self.fill, self.dtype) for length in lengths))
+        return self.scratches[0]
 
     @property
     def targets(self):
@@ -152,15 +193,30 @@ class Network:
         """Outputs (n_rows, n_outputs), -1 where none were asked for."""
         out = np.full((order.size or len(self.X), self.layout.sizes[-1]), -1, self.dtype)
         stop = len(out) if stop is None else stop
-        kernels.predict(self.settings, self.table, self.params, self.rows, order, start, stop, self.scratch.activations, out)
+        buffers = self.scratch.activations, self.scratch.strip, out
+        kernels.predict(self.settings, self.table, self.params, self.rows, order, start, stop, *buffers)
         return out
 
     def train(self, n_epochs=None, n_blocks=10**9):
-        """One call of the kernel, its losses put after those of the calls before; returns how many epochs ended."""
+        """One call of the kernel in each thread, its losses put after those of the calls before; returns how many epochs ended."""
         done = int(self.progress[0].epoch)
         losses = self.losses[done:] if n_epochs is None else self.losses[done : done + n_epochs]
-        where = self.table, self.params, self.moments, self.rows, *self.targets, self.order, self.twister, self.scratch
-        return kernels.train(self.settings, self.progress, *where, losses, n_blocks)
+        where = self.team, self.table, self.params, self.moments, self.rows, *self.targets, self.order, self.twister
+        scratches = self.scratches
+        self.progress["meeting"] = 0
+        self.team.gate[:] = 0
+        if self.n_threads == 1:
+            return kernels.train(self.settings, self.progress, 0, *where, scratches[0], losses, n_blocks)
+        counts, crew = [None] * self.n_threads, Crew(self.n_threads)
+
+        def work(rank):
+            counts[rank] = kernels.train(self.settings, self.progress, rank, *where, scratches[rank], losses, n_blocks)
+
+        crew.run(work, lambda: self.team.gate.fill(1))
+        crew.close()
+        assert crew.n_threads == self.n_threads
+        assert len(set(counts)) == 1
+        return counts[0]
 
     def judge(self, value):
         kernels.judge(self.settings, self.progress, float(value))

@@ -150,7 +150,7 @@ def shuffle(order, random_state):
 
 
 class Trainer:
-    """A fit: call ``epoch`` while ``status`` is "running". The hyperparameters are scikit-learn's, by the names of `Settings`."""
+    """A fit: call ``epoch`` while ``status`` is "running". The hyperparameters are scikit-learn's, by the names of `SETTINGS`."""
 
     def __init__(self, coefs, intercepts, **hyperparameters):
         vars(self).update(hyperparameters)

@@ -127,6 +127,52 @@ def test_ratios_prints_its_table():
 
 
 @pytest.mark.slow
+def test_peers_agree_and_are_written_down(tmp_path):
+    pytest.importorskip("matplotlib")
+    parts = ["10-16-1 b10 sgd", "20-100-1 b200 adam float64", "CSR", "wine", "growth over depth"]
+    options = [word for part in parts for word in ("--only", part)]
+    printed = run(BENCH / "peers.py", "--quick", *options, "--output", tmp_path)
+    page = (tmp_path / "peers.md").read_text(encoding="utf-8")
+    assert printed in page
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
+    trained = {row[0]: row for row in rows if len(row) > 6 and row[2].isdecimal()}
+    assert list(trained)[:2] == parts[:2]
+    assert len(trained) == 3
+    for row in trained.values():
+        losses = [float(cell.split(" · ")[1]) for cell in row[3:7] if " · " in cell]
+        assert len(losses) >= 2
+        assert max(losses) - min(losses) < 1e-4  # the peers did equal work
+    assert str(BENCH.parent) not in page
+    for name in ("peers.png", "linear.png"):
+        assert name in page
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_peers_must_be_known():
+    result = subprocess.run(
+        [sys.executable, str(BENCH / "peers.py"), "--only", "tensorflow"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "no row has 'tensorflow' in its name" in result.stderr
+
+
+def test_judge_of_peers_agrees_with_scikit_learn():
+    from sidebyside import works
+    from sklearn.metrics import log_loss
+    from sklearn.neural_network import MLPClassifier
+
+    for name in ("10-16-1 b10 sgd", "32-64-64-3 b32 adam"):
+        work = works.WORKS[name]
+        X, y = works.data(work)
+        start = works.Start(work, len(y))
+        oracle = MLPClassifier(work.sizes[1:-1], solver=work.solver, batch_size=work.batch_size, random_state=0)
+        oracle.partial_fit(X, y, classes=sorted(set(y)))
+        oracle.coefs_, oracle.intercepts_ = start.coefs, start.intercepts
+        expected = log_loss(y, oracle.predict_proba(X))
+        assert works.loss(work, (start.coefs, start.intercepts), X, y) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.slow
 def test_demo_trains_and_draws(tmp_path):
     for name in ("pandas", "matplotlib", "rich"):
         pytest.importorskip(name)

@@ -465,7 +465,8 @@ def test_layers_without_units(theirs, ours, sizes):
 
 @each_kind
 def test_html(kind):
-    for estimator in (kind(), fitted(kind)):
+    # not of SMALL's integer batch_size, at which scikit-learn's own page stumbles with NumPy 2.0 and 2.1
+    for estimator in (kind(), fitted(kind, batch_size="auto")):
         with sklearn.config_context(display="diagram"):
             html = estimator._repr_html_()
         assert kind.__name__ in html
@@ -1061,3 +1062,91 @@ def test_squared_gradients_may_overflow(scale):
         for kind in (neural_network.MLPClassifier(max_iter=3, random_state=0), fastbp.MLPClassifier(max_iter=3, random_state=0))
     )
     assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+
+
+# ====================================================================== parameters and weights changed between calls
+
+
+@few_epochs
+@each_pair
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"learning_rate_init": 0.05},
+        {"momentum": 0.1, "nesterovs_momentum": False},
+        {"learning_rate": "invscaling", "power_t": 0.2},
+        {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
+        {"solver": "sgd"},
+        {"solver": "adam"},
+        {"alpha": 1.0, "batch_size": 3, "activation": "tanh", "shuffle": False, "tol": 0.5},
+    ],
+    ids=lambda change: ", ".join(change),
+)
+def test_a_solver_that_goes_on_heeds_only_what_theirs_does(theirs, ours, solver, change):
+    models = [fitted(kind, "partial_fit", solver=solver) for kind in (theirs, ours)]
+    for model in models:
+        model.set_params(**change)
+        for _ in range(3):
+            model.partial_fit(X, y_for(ours))
+    assert_same_weights(*models)
+    assert models[0]._optimizer.learning_rate == pytest.approx(models[1]._optimizer.learning_rate, rel=1e-12)
+
+
+@few_epochs
+@each_kind
+def test_the_state_of_a_solver_belongs_to_its_network(kind):
+    model = fitted(kind, hidden_layer_sizes=(5,))
+    model.set_params(solver="lbfgs", hidden_layer_sizes=(300,), max_iter=2).fit(X, y_for(kind))
+    model.set_params(solver="adam")
+    with pytest.raises(ValueError, match="state of its solver"):
+        model.partial_fit(X, y_for(kind))
+
+
+def replaced(model):
+    """name → (coefs_, intercepts_) that make up no network, or another one."""
+    W, b = model.coefs_, model.intercepts_
+    return {
+        "short b": (W, [b[0][:-1], *b[1:]]),
+        "missing b": (W, b[:-1]),
+        "wider W": ([W[0], np.zeros((200, W[1].shape[1])), *W[2:]], b),
+        "other inputs": ([W[0][:-1], *W[1:]], b),
+        "other outputs": ([*W[:-1], np.zeros((len(W[-1]), 7))], [*b[:-1], np.zeros(7)]),
+        "flat W": ([W[0].ravel(), *W[1:]], b),
+        "none": ([], []),
+    }
+
+
+@few_epochs
+@each_kind
+@pytest.mark.parametrize("name", replaced(fitted(fastbp.MLPRegressor)))
+def test_weights_that_make_up_no_network_are_refused(kind, name):
+    model = fitted(kind)
+    model.coefs_, model.intercepts_ = replaced(model)[name]
+    for call in (lambda: model.predict(X), lambda: model.partial_fit(X, y_for(kind))):
+        with pytest.raises(ValueError, match="coefs_ and intercepts_ must make up a network"):
+            call()
+
+
+@few_epochs
+@each_kind
+def test_predict_heeds_no_parameter_of_training(kind):
+    model = fitted(kind)
+    before = model.predict(X)
+    model.set_params(solver="none", learning_rate=3, alpha="much", n_threads="many")
+    assert_array_equal(model.predict(X), before)
+
+
+@pytest.mark.parametrize("sizes", [("10",), [[3, 4]], (10.5,), (float("nan"),), (True,)])
+def test_hidden_layer_sizes_are_integers(sizes):
+    with pytest.raises((TypeError, ValueError), match="hidden_layer_sizes"):
+        fastbp.MLPRegressor(hidden_layer_sizes=sizes).fit(X, X[:, 0])
+
+
+@few_epochs
+@each_kind
+@pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
+def test_warnings_point_at_the_caller(kind, solver):
+    with pytest.warns(ConvergenceWarning) as caught:
+        kind(**SMALL | {"solver": solver, "max_iter": 1}).fit(X, y_for(kind))
+    assert {warning.filename for warning in caught} == {__file__}

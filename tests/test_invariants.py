@@ -110,6 +110,9 @@ def test_one_compilation_serves_every_fit_of_a_dtype(tmp_path):
         for form in layouts_of(X, tmp_path).values():
             regressor(early_stopping=True).fit(form, values, sample_weight=weight).predict(form)
         classifier(random_state=None).fit(X, codes.astype(str))
+        for n_threads in (2, 3):
+            classifier(n_threads=n_threads, batch_size=7).fit(X, codes, sample_weight=weight)
+            regressor(n_threads=n_threads, early_stopping=True).fit(csr_array(X), values)
     for name, entry in ENTRIES.items():
         assert set(entry.signatures) == before[name], f"{name} was compiled again"
 
@@ -144,7 +147,14 @@ def test_training_allocates_nothing(network, count_allocations):
     for dtype in (np.float32, np.float64):
         for (loss, link), activation in zip(pairs, Activation, strict=False):
             for solver in Solver:
-                for changes in ({}, {"sparse": True}, {"weighted": True}, {"sizes": (3, 1), "block_size": 2}, {"batch_size": 1}):
+                for changes in (
+                    {},
+                    {"sparse": True},
+                    {"weighted": True},
+                    {"sizes": (3, 1), "block_size": 2},
+                    {"batch_size": 1},
+                    {"n_threads": 2},
+                ):
                     asked = {"loss": loss, "out_activation": link, "activation": activation.name, "solver": solver.name}
                     net = network(dtype=dtype, shuffle=True, learning_rate_init=1e-3, **asked, **changes)
                     net.train(1)
@@ -208,18 +218,20 @@ each_speed = pytest.mark.parametrize("speed", [5e8, 1e10, 1e11], ids="{:.0e} mul
     ],
     ids=["one huge batch", "many batches", "tiny data", "batches of one row"],
 )
-def test_python_gets_control_back(n_rows, batch_size, sizes, n_epochs, speed, monkeypatch):
+@pytest.mark.parametrize("n_threads", [1, 2], ids=["alone", "two threads"])
+def test_python_gets_control_back(n_rows, batch_size, sizes, n_epochs, speed, n_threads, monkeypatch):
     """No turn of a descent lasts longer than a tenth of a second, and there are not many more of them than that needs."""
     layout, y = Layout(sizes), np.broadcast_to(0.0, (n_rows, 1))
     machine = Machine(layout, speed)
 
-    def train(settings, progress, *others):
-        n_epochs, n_blocks, block_size = others[-2].size, others[-1], settings[0].block_size
-        state = progress[0]
+    def train(settings, progress, rank, *others):
+        n_epochs, n_rounds, block_size = others[-2].size, others[-1], settings[0].block_size
+        state = progress[rank]
         start = state.epoch * n_rows + state.row
-        stop = min(start + n_blocks * block_size, (state.epoch + n_epochs) * n_rows)
+        stop = min(start + n_rounds * block_size * n_threads, (state.epoch + n_epochs) * n_rows)
         state.epoch, state.row = divmod(stop, n_rows)
-        machine.work(stop - start, block_size)
+        if rank == 0:  # the others work at the same time
+            machine.work((stop - start) / n_threads, block_size)
 
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(training, "time", machine)
@@ -227,10 +239,11 @@ def test_python_gets_control_back(n_rows, batch_size, sizes, n_epochs, speed, mo
     problem = training.Problem(layout, params, as_rows(np.zeros((1, sizes[0])), float), y, as_targets(None, float))
     settings, shuffles = kernels.record(kernels.SETTINGS), training.Shuffles(np.random.RandomState(0), wanted=True, shared=False)
     settings[0].batch_size = batch_size
-    optimizer = training.Optimizer.fresh(Solver.sgd, 0.1, params)
-    descent = training.Descent(problem, settings, training.start_progress(np.inf, 0, 0), optimizer, y[:, 0], shuffles)
+    optimizer = training.Optimizer.fresh(MLPRegressor(solver="sgd"), params)
+    descent = training.Descent(problem, settings, training.start_progress(np.inf, 0, 0), optimizer, y[:, 0], shuffles, n_threads)
     while descent.progress[0].epoch < n_epochs:
         descent.turn()
+    descent.close()
     assert max(machine.turns) <= 0.1
     assert len(machine.turns) <= 40 + machine.now / 0.02 + n_epochs / 500
 
@@ -473,12 +486,15 @@ with warnings.catch_warnings(record=True) as caught:
                 model.set_params(early_stopping=False, solver="lbfgs").fit(X, X[:, 0] > 0)
             else:
                 from fastbp.inputs import IN_ORDER, as_rows
-                from fastbp.layout import Layout
+                from fastbp.layout import Layout, buffer
                 layout = Layout((2, 3, 1))
                 settings, out = kernels.record(kernels.SETTINGS), np.zeros((40, 1), dtype)
                 settings[0].activation, settings[0].block_size = kernels.Activation.relu, 40
-                params, activations = np.linspace(-1, 1, 13).astype(dtype), np.zeros(240, dtype)
-                kernels.predict(settings, layout.table(40), params, as_rows(X, dtype), IN_ORDER, 0, 40, activations, out)
+                params, itemsize, width = buffer(13, dtype), np.dtype(dtype).itemsize, kernels.VECTOR_BYTES
+                params[...] = np.linspace(-1, 1, 13)
+                table, strip = layout.table(40, itemsize, width), layout.strip(40, dtype, width)
+                activations = layout.activations(40, dtype, width, gathered=False)
+                kernels.predict(settings, table, params, as_rows(X, dtype), IN_ORDER, 0, 40, activations, strip, out)
                 results[dtype] = out.ravel().tolist()
     entries = [kernels.train, kernels.judge, kernels.loss_and_gradient, kernels.predict]
 print(json.dumps({
@@ -553,7 +569,7 @@ def test_changed_callee_is_seen(package, outputs):
     assert run("predict", "float64", **options).results["float64"] == outputs
     assert files(package / "kernels" / "__pycache__", "nbi")
     with (package / "kernels" / "activations.py").open("a") as file:
-        file.write("\n\n@kernel()\ndef activate(code, Z, b):\n    Z[:] = 0\n")
+        file.write("\n\n@kernel()\ndef activate(code, z):\n    z[:] = 0\n")
     changed = run("predict", "float64", **options)
     assert changed.results["float64"] == [1.0] * 40  # the last bias alone
     assert changed.warnings == []

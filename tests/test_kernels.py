@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 
 from fastbp.inputs import IN_ORDER, as_rows
 from fastbp.kernels import (
+    VECTOR_BYTES,
     Activation,
     Loss,
     OutActivation,
@@ -27,9 +28,11 @@ from fastbp.kernels import (
     products,
     shuffles,
     solvers,
+    team,
     views,
 )
 from fastbp.kernels.network import gather_targets
+from fastbp.layout import Layout, buffer
 
 PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in reference.LOSSES]
 
@@ -49,6 +52,21 @@ def close(got, want, slack=1):
 
 def drawn(shape, dtype, seed=0, scale=1.0):
     return np.random.default_rng(seed).normal(0, scale, shape).astype(dtype)
+
+
+def padded(values, stride=None):
+    """A copy of a matrix with its rows as far apart as stride says, or of anything, in a buffer of NaN with NaN behind."""
+    shape = values.shape if stride is None else (len(values), stride)
+    room = buffer(int(np.prod(shape)), values.dtype)
+    room.base[...] = np.nan
+    copy = room.reshape(shape)
+    copy[..., : values.shape[-1]] = values
+    return copy
+
+
+def behind(values, n_columns):
+    """A copy of a matrix with so many columns of NaN behind its own."""
+    return np.concatenate([values, np.full((len(values), n_columns), np.nan, values.dtype)], axis=1)
 
 
 def flat(*parts):
@@ -113,33 +131,36 @@ def test_views_are_slices(dtype, at, n_rows, n_columns):
 @each_dtype
 @each_activation
 def test_activation_and_slope(activation, dtype):
+    """Of the ReLU, the products have done all before: the floor on the way forward, the slope on the way back."""
     value, slope = reference.ACTIVATIONS[activation]
-    Z, b, delta = drawn((9, 5), dtype, scale=3), drawn(5, dtype, 1), drawn(45, dtype, 2)
-    Z[0, 0], Z[1], b[0] = 0, np.linspace(-40, 40, 5), 0
-    sums = [[float(z + bias) for z, bias in zip(row, b, strict=True)] for row in Z]
-    A, code = Z.copy(), Activation[activation]
-    activations.activate(code, A, b)
-    close(A, [[value(z) for z in row] for row in sums])
-    got = delta.copy()
-    activations.multiply_by_slope(code, A.ravel(), got)
-    close(got, delta * np.ravel([[slope(z) for z in row] for row in sums]))
+    z, delta, code = drawn(45, dtype, scale=3), drawn(45, dtype, 2), Activation[activation]
+    z[0], z[5:10] = 0, np.linspace(-40, 40, 5)
+    floor, relu = activations.floor_of(code), activation == "relu"
+    assert floor == (0 if relu else -np.inf)
+    a = np.maximum(z, dtype(floor))
+    activations.activate(code, a)
+    close(a, [value(x) for x in z.tolist()])
+    got = np.where(a == 0, 0, delta) if relu else delta.copy()
+    activations.multiply_by_slope(code, a, got)
+    close(got, delta * [slope(x) for x in z.tolist()])
 
 
 @each_dtype
 @pytest.mark.parametrize("link", [member.name for member in OutActivation])
-def test_link(link, dtype):
-    Z, b = drawn((6, 4), dtype, scale=5), drawn(4, dtype, 1)
-    A = Z.copy()
-    losses.link(OutActivation[link], A, b)
-    want = np.array([reference.LINKS[link](row) for row in (Z + b).astype(float)])
-    np.testing.assert_allclose(A, want, rtol=4e-6 if dtype == np.float32 else 1e-14)
+@pytest.mark.parametrize("n_behind", [0, 3], ids="{} columns behind".format)
+def test_link(link, n_behind, dtype):
+    Z = drawn((6, 4), dtype, scale=5)
+    A = behind(Z, n_behind)
+    losses.link(OutActivation[link], A, 4, np.full(6, np.nan, dtype))
+    want = np.array([reference.LINKS[link](row) for row in Z.astype(float)])
+    np.testing.assert_allclose(A[:, :4], want, rtol=4e-6 if dtype == np.float32 else 1e-14)
 
 
 @each_dtype
 @pytest.mark.parametrize("n_outputs", [1, 2, 5])
 def test_softmax_of_anything_finite_sums_to_one(n_outputs, dtype):
     Z = drawn((20, n_outputs), dtype, scale=float(np.finfo(dtype).max) / 100)
-    losses.link(OutActivation.softmax, Z, np.zeros(n_outputs, dtype))
+    losses.link(OutActivation.softmax, Z, n_outputs, np.full(20, np.nan, dtype))
     close(Z.sum(axis=1), np.ones(20))
     assert Z.min() >= 0
 
@@ -147,11 +168,14 @@ def test_softmax_of_anything_finite_sums_to_one(n_outputs, dtype):
 @each_dtype
 @each_pair
 @with_weights_or_without
-def test_loss_and_delta(loss, out_activation, weighted, dtype, network):
+@pytest.mark.parametrize("n_behind", [0, 3], ids="{} columns behind".format)
+def test_loss_and_delta(loss, out_activation, n_behind, weighted, dtype, network):
     net = network((3, 4), dtype, loss=loss, out_activation=out_activation, weighted=weighted)
     y, weight = net.targets
-    A, delta = net.predict(), np.full((7, 4), np.nan, dtype)
-    got = losses.loss_and_delta(Loss[loss], OutActivation[out_activation], A, y, weight, delta)
+    A, delta = net.predict(), behind(np.full((7, 4), np.nan, dtype), n_behind)
+    used_up = y.copy() if out_activation == "softmax" else behind(y, n_behind)
+    got = losses.loss_and_delta(Loss[loss], OutActivation[out_activation], behind(A, n_behind), used_up, weight, delta, 4)
+    delta = delta[:, :4]
     weights = np.ones(7) if net.weight is None else net.weight
     row_loss, row_delta = reference.LOSSES[loss, out_activation]
     pairs = list(zip(net.y.tolist(), A.tolist(), strict=True))
@@ -166,7 +190,7 @@ def test_log_loss_of_a_sure_mistake_is_bounded(out_activation, dtype):
     A, y, delta = np.array([[1, 0], [0, 1]], dtype), np.array([[0, 1], [1, 0]], dtype), np.zeros((2, 2), dtype)
     if out_activation == "softmax":
         y = np.array([[1], [0]], dtype)
-    loss = losses.loss_and_delta(Loss.log_loss, OutActivation[out_activation], A, y, np.empty(0, dtype), delta)
+    loss = losses.loss_and_delta(Loss.log_loss, OutActivation[out_activation], A.copy(), y.copy(), np.empty(0, dtype), delta, 2)
     row_loss, row_delta = reference.LOSSES["log_loss", out_activation]
     pairs = list(zip(y.tolist(), A.tolist(), strict=True))
     close(np.array(loss, dtype), sum(row_loss(t, a, float(np.finfo(dtype).eps)) for t, a in pairs))
@@ -181,16 +205,42 @@ def test_log_loss_of_a_sure_mistake_is_bounded(out_activation, dtype):
     ("n_rows", "n_in", "n_out"), [(1, 1, 1), (1, 5, 3), (1, 5, 1), (6, 1, 3), (6, 1, 1), (6, 5, 1), (6, 5, 3), (17, 9, 33)]
 )
 def test_dense_products(n_rows, n_in, n_out, dtype):
-    A, W, D = drawn((n_rows, n_in), dtype), drawn((n_in, n_out), dtype, 1), drawn((n_rows, n_out), dtype, 2)
-    Z, G, back, g = np.full_like(D, np.nan), np.full_like(W, np.nan), np.full_like(A, np.nan), np.full(n_out, np.nan, dtype)
-    products.forward_product(A, W, Z)
-    products.weight_gradient(A, D, G)
-    products.backward_product(D, W, back)
-    products.column_sums(D, g)
-    close(Z, [reference.product(a, W.tolist()) for a in A.tolist()])
-    close(G, [reference.product(a, D.tolist()) for a in A.T.tolist()])
-    close(back, [reference.product(d, W.T.tolist()) for d in D.tolist()])
-    close(g, [sum(column) for column in D.T.tolist()])
+    """Rows as far apart as in the buffers of a layer; all of them, and all room behind, are NaN where nothing was put."""
+    layout, itemsize = Layout((1, n_in, n_out)), np.dtype(dtype).itemsize
+    _, in_stride, out_stride = layout.strides(itemsize, VECTOR_BYTES)
+    A, b, W = (
+        padded(drawn((n_rows, n_in), dtype), in_stride),
+        padded(drawn(n_out, dtype, 4)),
+        padded(drawn((n_in, n_out), dtype, 1)),
+    )
+    D = padded(drawn((n_rows, n_out), dtype, 2), out_stride)
+    A[0, 0] = 0
+    a, d = A[:, :n_in], D[:, :n_out]
+    W_T, strip = padded(np.full((n_out, n_in), np.nan, dtype), in_stride), padded(np.full(2 * VECTOR_BYTES * 33, np.nan, dtype))
+    products.transpose(W, W_T)
+    np.testing.assert_array_equal(W_T[:, :n_in], W.T)
+    sums = np.array([np.add(reference.product(row, W.tolist()), b) for row in a.tolist()])
+    back = np.array([reference.product(row, W.T.tolist()) for row in d.tolist()])
+    for floor, relu in ((-np.inf, False), (0.0, True), (-0.25, True)):
+        Z, out = padded(np.full_like(d, np.nan), out_stride), padded(np.full_like(a, np.nan), in_stride)
+        products.forward_product(A, W, b, Z, floor, strip)
+        products.backward_product(D, W_T, A, out, relu)
+        close(Z[:, :n_out], np.maximum(sums, floor))
+        close(out[:, :n_in], np.where(a == 0, 0, back) if relu else back)
+    G, g = padded(np.full_like(W, np.nan)), np.full(n_out, np.nan, dtype)
+    for times in (1, 2):
+        products.weight_gradient(A, D, G, times > 1, strip)
+        products.column_sums(D, g, times > 1)
+        close(G, [times * np.array(reference.product(column, d.tolist())) for column in a.T.tolist()])
+        close(g, [times * sum(column) for column in d.T.tolist()])
+
+
+@each_dtype
+def test_strips_are_packed_where_rows_are_many_and_far_apart(dtype):
+    strip, far = np.empty(0, dtype), 1024 // np.dtype(dtype).itemsize
+    assert products.packs(48, far, strip)
+    assert not products.packs(47, far, strip)
+    assert not products.packs(48, far - 1, strip)
 
 
 def ragged(dtype):
@@ -207,12 +257,17 @@ def test_sparse_products(n_out, order, dtype):
     rows, order = as_rows(X, dtype), np.array(order, np.int64)
     picked = X.toarray()[order if order.size else np.arange(6)][start:]
     W, D = drawn((4, n_out), dtype), drawn((len(picked), n_out), dtype, 1)
-    Z, G = np.full_like(D, np.nan), np.full_like(W, np.nan)
+    b, G = drawn(n_out, dtype, 2), np.full_like(W, np.nan)
     assert products.is_sparse(rows)
-    products.sparse_forward_product(rows, order, start, W, Z)
-    products.sparse_weight_gradient(rows, order, start, D, G)
-    close(Z, [reference.product(a, W.tolist()) for a in picked.tolist()])
-    close(G, [reference.product(a, D.tolist()) for a in picked.T.tolist()])
+    sums = np.array([np.add(reference.product(a, W.tolist()), b) for a in picked.tolist()])
+    for n_behind, floor in itertools.product([0, 5], [-np.inf, 0.0]):
+        Z = behind(np.full_like(D, np.nan), n_behind)
+        products.sparse_forward_product(rows, order, start, W, b, Z, floor)
+        close(Z[:, :n_out], np.maximum(sums, floor))
+        assert np.isnan(Z[:, n_out:]).all()
+        for times in (1, 2):
+            products.sparse_weight_gradient(rows, order, start, behind(D, n_behind), G, times > 1)
+            close(G, [times * np.array(reference.product(a, D.tolist())) for a in picked.T.tolist()])
 
 
 @each_dtype
@@ -221,11 +276,15 @@ def test_sparse_products(n_out, order, dtype):
 def test_gathering(order, weighted, dtype, network):
     net, order, start = network(dtype=dtype, weighted=weighted), np.array(order, np.int64), 2
     picked = (order if order.size else np.arange(7))[start : start + 3]
-    X, y, weight = np.full((3, 3), np.nan, dtype), np.full((3, 2), np.nan, dtype), np.full(3, np.nan, dtype)
+    y, weight = np.full((3, 2), np.nan, dtype), np.full(3, np.nan, dtype)
     assert not products.is_sparse(net.rows)
-    products.gather(net.rows, order, start, X)
     gather_targets(*net.targets, order, start, y, weight)
-    np.testing.assert_array_equal(X, net.X[picked])
+    if order.size:  # where it is not, the first layer takes the data themselves
+        for n_behind in (0, 5):
+            X = behind(np.full((3, 3), np.nan, dtype), n_behind)
+            products.gather(net.rows, order, start, X)
+            np.testing.assert_array_equal(X[:, :3], net.X[picked])
+            assert np.isnan(X[:, 3:]).all()
     np.testing.assert_array_equal(y, net.y[picked])
     np.testing.assert_array_equal(weight, net.weight[picked] if weighted else np.full(3, np.nan))
 
@@ -263,15 +322,20 @@ def test_shuffles_are_numpys(burnt):
 @each_dtype
 @each_solver
 @pytest.mark.parametrize("nesterov", [False, True], ids=["plain", "nesterov"])
-def test_updates(solver, nesterov, dtype, network):
+@pytest.mark.parametrize("cuts", [(0, 13), (0, 4, 13), (0, 9, 13), (0, 0, 11, 13), (0, 2, 7, 9, 9, 13)], ids=str)
+def test_updates(solver, nesterov, cuts, dtype, network):
     net = network((2, 3, 1), dtype, solver=solver, nesterov=nesterov)
     n_coefs, weight_sum, w = net.layout.n_coefs, 1.75, net.params.astype(float).tolist()
     trainer = reference.Trainer([], [], **net.asked)
     moments = [(0.0,) * reference.SOLVERS[solver][1]] * len(w)
     for step in range(1, 5):
-        gradient = drawn(len(w), dtype, step)
-        solvers.update(net.settings[0], net.progress[0], net.params, gradient, net.moments, n_coefs, weight_sum)
+        gradient = drawn(len(w) + 3, dtype, step)  # which may be longer than the parameters
+        # in shares, as threads have them, which all count the step
+        for low, high in itertools.pairwise(cuts):
+            solvers.update(net.settings[0], net.progress[0], net.params, gradient, net.moments, n_coefs, weight_sum, low, high)
+            net.progress[0].step -= high < len(w)
         trainer.step = step
+        gradient = gradient[: len(w)]
         for q, g in enumerate(gradient.tolist()):
             slope = (g + (net.asked["alpha"] * w[q] if q < n_coefs else 0)) / weight_sum
             w[q], moments[q] = reference.SOLVERS[solver][0](trainer, w[q], slope, moments[q])
@@ -284,6 +348,46 @@ def test_updates(solver, nesterov, dtype, network):
 def test_squared_norm(dtype):
     w = drawn(37, dtype)
     close(np.array(solvers.squared_norm(w), dtype), sum(float(value) ** 2 for value in w))
+
+
+# ---------------------------------------------------------------------- what threads share
+
+
+@given(n=st.integers(0, 10**6), n_threads=st.integers(1, 70))
+def test_shares_are_in_order_and_equal_but_for_one(n, n_threads):
+    cuts = [team.share(n, rank, n_threads) for rank in range(n_threads + 1)]
+    assert (cuts[0], cuts[-1]) == (0, n)
+    assert set(np.diff(cuts)) <= {n // n_threads, -(-n // n_threads)}
+    # so that no thread needs more blocks than a batch's rows would give each of them
+    assert max(np.diff(cuts)) == -(-n // n_threads)
+
+
+@given(n=st.integers(0, 10**5), n_threads=st.integers(1, 70))
+def test_shares_of_a_line_are_whole_cache_lines(n, n_threads):
+    cuts = [team.share_of_line(n, rank, n_threads) for rank in range(n_threads + 1)]
+    assert (cuts[0], cuts[-1]) == (0, n)
+    assert min(np.diff(cuts)) >= 0
+    # 64 bytes of the smaller dtype
+    assert all(cut % 16 == 0 or cut == n for cut in cuts)
+    n_lines = (n + 15) // 16
+    assert max(np.diff(cuts)) <= 16 * -(-n_lines // n_threads)
+
+
+@each_dtype
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_sums_of_a_team(n_threads, dtype):
+    crew = team.Team(np.zeros(2, np.int64), drawn((n_threads, 3), float), drawn((n_threads, 48), dtype, 1))
+    before, sums = crew.gradients.copy(), crew.sums.copy()
+    for column in range(3):
+        want = 0.0
+        for value in sums[:, column].tolist():  # in this order, to the bit
+            want += value
+        assert team.total(crew, column) == want
+    team.add_gradients(crew, 5, 31)
+    close(crew.gradients[0, 5:31], before.astype(float).sum(axis=0)[5:31])
+    np.testing.assert_array_equal(crew.gradients[0, :5], before[0, :5])
+    np.testing.assert_array_equal(crew.gradients[0, 31:], before[0, 31:])
+    np.testing.assert_array_equal(crew.gradients[1:], before[1:])
 
 
 # ---------------------------------------------------------------------- gradients
@@ -438,7 +542,7 @@ def assert_same_training(net, trainer, slack):
         trainer.step,
         trainer.rows_seen,
     )
-    assert (state.row, state.batch_rows, state.bad_epochs) == (0, 0, trainer.bad_epochs)
+    assert (state.row, state.blocks_done, state.bad_epochs) == (0, 0, trainer.bad_epochs)
     assert state.best == pytest.approx(trainer.best, rel=1e-5)
     if net.asked["solver"] == "sgd":
         assert state.learning_rate == pytest.approx(trainer.learning_rate, rel=1e-12)

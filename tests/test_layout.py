@@ -1,7 +1,8 @@
 """Where everything lies: each part of each buffer is somebody's, and nobody's twice.
 
-Sizes are drawn; the views are filled one after another and counted, in the flat buffer of the parameters and in the activations
-and deltas of a block, as the table lays them out. What kernels compute there is tested elsewhere.
+Sizes are drawn; the views are filled one after another and counted, in the flat buffer of the parameters, in the activations and
+deltas of a block and in the transposed weights, as the table lays them out, with rows of whole vectors and room behind. What
+kernels compute there is tested elsewhere.
 """
 
 from itertools import pairwise
@@ -11,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbp.kernels import A_IN, A_OUT, B_AT, N_IN, N_OUT, W_AT
-from fastbp.layout import Layout
+from fastbp.kernels.network import B_AT, IN_AT, IN_STRIDE, N_IN, N_OUT, OUT_AT, OUT_STRIDE, T_AT, W_AT
+from fastbp.layout import Layout, buffer
 
-some_sizes = st.lists(st.integers(1, 12), min_size=2, max_size=6).map(tuple)
+some_sizes = st.lists(st.integers(1, 40), min_size=2, max_size=6).map(tuple)
+some_dtype = st.sampled_from([np.float32, np.float64])
+some_width = st.sampled_from([16, 32, 64])
 
 
 @given(sizes=some_sizes)
@@ -35,33 +38,84 @@ def test_views_tile_the_buffer(sizes):
     np.testing.assert_array_equal(buffer, np.arange(layout.n_params))
 
 
-@given(sizes=some_sizes, block_size=st.integers(1, 9))
-def test_the_table_says_where_views_start(sizes, block_size):
+@given(sizes=some_sizes, block_size=st.integers(1, 9), itemsize=st.sampled_from([4, 8]), width=some_width)
+def test_the_table_says_where_views_start(sizes, block_size, itemsize, width):
     layout = Layout(sizes)
-    table = layout.table(block_size)
-    assert (table.dtype, table.shape, table.flags.c_contiguous) == (np.int64, (len(sizes) - 1, 6), True)
+    table = layout.table(block_size, itemsize, width)
+    assert (table.dtype, table.shape, table.flags.c_contiguous) == (np.int64, (len(sizes) - 1, 9), True)
     coefs, intercepts = layout.views(np.arange(layout.n_params))
     for row, W, b in zip(table, coefs, intercepts, strict=True):
         assert W.shape == (row[N_IN], row[N_OUT])
         assert (W.flat[0], b[0]) == (row[W_AT], row[B_AT])
 
 
-@given(sizes=some_sizes, block_size=st.integers(1, 9), gathered=st.booleans(), dtype=st.sampled_from([np.float32, np.float64]))
-def test_activations_and_deltas_of_a_block_fill_their_buffers(sizes, block_size, gathered, dtype):
+@given(sizes=some_sizes, block_size=st.integers(1, 9), gathered=st.booleans(), dtype=some_dtype, width=some_width)
+def test_activations_and_deltas_of_a_block_fill_their_buffers(sizes, block_size, gathered, dtype, width):
     layout = Layout(sizes)
-    table = layout.table(block_size)
-    activations, deltas = layout.activations(block_size, dtype, gathered), layout.deltas(block_size, dtype)
+    table = layout.table(block_size, np.dtype(dtype).itemsize, width)
+    activations = layout.activations(block_size, dtype, width, gathered=gathered)
+    deltas = layout.activations(block_size, dtype, width, gathered=False)
     assert activations.dtype == deltas.dtype == dtype
-    for buffer, with_inputs in ((activations, gathered), (deltas, False)):
-        users = np.zeros(buffer.size, int)
+    for values, with_inputs in ((activations, gathered), (deltas, False)):
+        users = np.zeros(values.size, int)
         for row in table:
-            users[row[A_OUT] : row[A_OUT] + block_size * row[N_OUT]] += 1
+            users[row[OUT_AT] : row[OUT_AT] + block_size * row[OUT_STRIDE]] += 1
         if with_inputs:
-            users[table[0, A_IN] : table[0, A_IN] + block_size * sizes[0]] += 1
+            users[table[0, IN_AT] : table[0, IN_AT] + block_size * table[0, IN_STRIDE]] += 1
         np.testing.assert_array_equal(users, 1)
     # the output of a layer is the input of the next
-    np.testing.assert_array_equal(table[1:, A_IN], table[:-1, A_OUT])
-    assert table[0, A_IN] == deltas.size
+    np.testing.assert_array_equal(table[1:, IN_AT], table[:-1, OUT_AT])
+    np.testing.assert_array_equal(table[1:, IN_STRIDE], table[:-1, OUT_STRIDE])
+    assert table[0, IN_AT] == deltas.size
+
+
+@given(sizes=some_sizes, block_size=st.integers(1, 9), dtype=some_dtype, width=some_width)
+def test_transposed_weights_fill_their_buffer(sizes, block_size, dtype, width):
+    layout = Layout(sizes)
+    table, transposed = layout.table(block_size, np.dtype(dtype).itemsize, width), layout.transposed(dtype, width)
+    users = np.zeros(transposed.size, int)
+    for row in table[1:]:
+        users[row[T_AT] : row[T_AT] + row[N_OUT] * row[IN_STRIDE]] += 1
+    np.testing.assert_array_equal(users, 1)
+    assert transposed.dtype == dtype
+
+
+@given(sizes=st.lists(st.integers(1, 1200), min_size=2, max_size=5).map(tuple), itemsize=st.sampled_from([4, 8]), width=some_width)
+def test_rows_are_the_fewest_whole_vectors_that_do_not_compete_for_the_cache(sizes, itemsize, width):
+    strides, lanes = Layout(sizes).strides(itemsize, width), width // itemsize
+    table = Layout(sizes).table(1, itemsize, width)
+    np.testing.assert_array_equal(strides, [*table[:, IN_STRIDE], table[-1, OUT_STRIDE]])
+    assert strides[0] == sizes[0]  # as the data are
+    for n, stride in zip(sizes[1:], strides[1:], strict=True):
+        vectors = [k for k in range(lanes, n + 2 * lanes + 1, lanes) if k >= n and k * itemsize % 1024]
+        assert stride == (1 if n == 1 else vectors[0])
+
+
+@given(size=st.integers(1, 300), dtype=some_dtype)
+def test_buffers_are_zero_aligned_and_have_room_behind(size, dtype):
+    made = buffer(size, dtype)
+    assert (made.shape, made.dtype, made.flags.c_contiguous, made.flags.writeable) == ((size,), dtype, True, True)
+    address, whole = made.ctypes.data, made.base
+    assert address % 64 == 0
+    # two of the widest vectors
+    assert whole.ctypes.data <= address
+    assert address + made.nbytes + 128 <= whole.ctypes.data + whole.nbytes
+    assert not whole.any()
+
+
+@given(sizes=some_sizes, block_size=st.integers(1, 90), dtype=some_dtype, width=some_width)
+def test_a_strip_holds_two_vectors_of_any_factor(sizes, block_size, dtype, width):
+    strip = Layout(sizes).strip(block_size, dtype, width)
+    assert (strip.dtype, strip.nbytes) == (dtype, max(block_size, *sizes) * 2 * width)
+
+
+@given(sizes=some_sizes, itemsize=st.sampled_from([4, 8]))
+def test_gradients_of_threads_share_no_cache_line(sizes, itemsize):
+    layout = Layout(sizes)
+    apart = layout.gradient_stride(itemsize) * itemsize
+    assert apart % 64 == 0
+    # a vector behind the parameters is still the thread's own
+    assert apart >= layout.n_params * itemsize + 64
 
 
 @given(
@@ -80,6 +134,7 @@ def test_block_sizes_are_bounded(sizes, batch_size, itemsize):
 
 @pytest.mark.parametrize("block_size", [1, 1024])
 def test_offsets_beyond_32_bits(block_size):
-    table = Layout((100_000, 50_000, 10)).table(block_size)
+    table = Layout((100_000, 50_000, 100_000, 10)).table(block_size, 4, 64)
     assert table[1, W_AT] == 5 * 10**9
-    assert table[0, B_AT] == 5 * 10**9 + 500_000
+    assert table[0, B_AT] == 10 * 10**9 + 1_000_000
+    assert table[2, T_AT] == 100_000 * table[1, IN_STRIDE] > 2**32

@@ -5,11 +5,11 @@ error leaves the estimator as it was, a fitted model included. How labels become
 become weights that of `training`.
 """
 
-import operator
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
@@ -22,12 +22,15 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .initializers import glorot_uniform
 from .inputs import IN_ORDER, as_rows, as_targets
-from .kernels import SETTINGS, VECTOR_BYTES, Activation, Loss, OutActivation, Schedule, Solver, Status, predict, record
+from .kernels import SETTINGS, Activation, Loss, OutActivation, Schedule, Solver, Status, record
 from .layout import Layout, buffer
+from .prediction import outputs
 from .threads import choose_threads
-from .training import Descent, Optimizer, Pace, Problem, Shuffles, minimize_lbfgs, start_progress, turns, weightless
+from .training import Descent, Optimizer, Problem, Shuffles, minimize_lbfgs, start_progress, weightless
 
 FLOATS = (np.float64, np.float32)
+# The size of X up to which its validation is worth avoiding, and the most epochs that a kernel counts.
+_FEW_NUMBERS, _MOST_EPOCHS = 100_000, 2**62
 
 
 class BaseMLP(BaseEstimator, ABC):
@@ -143,9 +146,11 @@ class BaseMLP(BaseEstimator, ABC):
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
+            raise TypeError(f"hidden_layer_sizes must hold integers > 0, the number of units of each hidden layer; got {sizes}.")
         if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return [operator.index(size) for size in sizes]
+        return [int(size) for size in sizes]
 
     def _check_outputs(self, n_outputs):
         if n_outputs != self.n_outputs_:
@@ -184,22 +189,26 @@ class BaseMLP(BaseEstimator, ABC):
         views = getattr(self, "_views", ())
         if len(views) == len(arrays) and all(a is b for a, b in zip(arrays, views, strict=True)):
             return self._params
+        self._check_shapes()
         gathered = np.concatenate([np.ravel(array) for array in arrays])
         return _roomy(gathered, gathered.dtype if gathered.dtype in FLOATS else np.float64)
 
-    def _settings(self):
-        settings = record(SETTINGS)
+    def _check_shapes(self):
+        """Whether arrays that somebody put there make up a network, and one for this many features and outputs."""
+        weights, biases = [np.shape(W) for W in self.coefs_], [np.shape(b) for b in self.intercepts_]
+        sizes = [self.n_features_in_, *(shape[-1] if shape else 0 for shape in weights)]
+        if weights != list(pairwise(sizes)) or biases != [(n,) for n in sizes[1:]] or sizes[-1] != self.n_outputs_:
+            raise ValueError(
+                f"coefs_ and intercepts_ must make up a network from {self.n_features_in_} features to {self.n_outputs_} outputs, "
+                f"W (n_in, n_out) and b (n_out,) for each layer; got shapes {weights} and {biases}."
+            )
+
+    def _settings(self, settings):
+        """Fill in what is asked of every fit, beside what its solver was asked."""
         asked = settings[0]
         asked.activation, asked.out_activation = Activation[self.activation], OutActivation[self.out_activation_]
-        asked.loss = Loss[self.loss]
-        if self.solver == "lbfgs":
-            asked.alpha = self.alpha
-            return settings
-        asked.solver, asked.schedule = Solver[self.solver], Schedule[self.learning_rate]
-        asked.nesterov, asked.validated = self.nesterovs_momentum, self.early_stopping
-        asked.patience = self.n_iter_no_change
-        for name in ("alpha", "learning_rate_init", "power_t", "momentum", "beta_1", "beta_2", "epsilon", "tol"):
-            setattr(asked, name, getattr(self, name))
+        asked.loss, asked.alpha = Loss[self.loss], self.alpha
+        asked.tol, asked.patience, asked.validated = self.tol, self.n_iter_no_change, self.early_stopping
         return settings
 
     def _problem(self, X, y, sample_weight, params):
@@ -220,23 +229,21 @@ class BaseMLP(BaseEstimator, ABC):
             if self.verbose:
                 print(f"Iteration {iteration}, loss = {loss:.8f}")
 
-        # SciPy iterates in float64, whatever the data
-        params = _roomy(self._flat_params(), np.float64)
-        problem = self._problem(X, y, sample_weight, params)
+        problem = self._problem(X, y, sample_weight, _roomy(self._flat_params(), X.dtype))
         limits = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
-        result, interrupted = minimize_lbfgs(problem, self._settings(), report=report, **limits)
+        result, interrupted = minimize_lbfgs(problem, self._settings(record(SETTINGS)), report=report, **limits)
         self._check_finite(result.x)
-        params[...] = result.x
-        self._hold(problem.layout, params)
+        # SciPy iterates in float64, and scikit-learn's weights then are what it returns, whatever the data
+        self._hold(problem.layout, _roomy(result.x, np.float64))
         self.n_iter_, self.loss_ = min(result.nit, self.max_iter), float(result.fun)
         if interrupted:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=5)
         elif result.status != 0:
             warnings.warn(
                 f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status={result.status}): {result.message}. Raise "
                 f"max_iter (now {self.max_iter}) or max_fun (now {self.max_fun}), or scale the data.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     # ------------------------------------------------------------------ stochastic gradient descent
@@ -249,18 +256,18 @@ class BaseMLP(BaseEstimator, ABC):
             self._hold(self._layout(), params)
         order, held_out = self._split(y)
         if incremental and hasattr(self, "_optimizer"):
-            self._optimizer = replace(self._optimizer)  # so that a failure can go back to what it was
+            self._optimizer = self._optimizer.going_on(params)
         else:
-            self._optimizer = Optimizer.fresh(Solver[self.solver], self.learning_rate_init, params)
-        settings = self._settings()
+            self._optimizer = Optimizer.fresh(self, params)
+        settings = self._settings(self._optimizer.settings())
         settings[0].batch_size = self._batch_size(len(order))
-        settings[0].max_epochs = 1 if incremental else self.max_iter
+        settings[0].max_epochs = 1 if incremental else min(self.max_iter, _MOST_EPOCHS)
         shuffles = Shuffles(self._random_state, wanted=self.shuffle, shared=not isinstance(self.random_state, Integral))
         problem = self._problem(X, y, sample_weight, params)
         n_threads = choose_threads(self.n_threads, 3 * settings[0].batch_size * params.size, settings[0].batch_size)
         descent = Descent(problem, settings, self._start_progress(), self._optimizer, order, shuffles, n_threads)
         # a fit that goes on from best weights goes on in them, as scikit-learn's does
-        watch = _Watch(self, y, sample_weight, held_out, best_params=params.copy() if fresh else params)
+        watch = _Watch(self, y, sample_weight, held_out, best_params=params.copy() if fresh and self.early_stopping else params)
         try:
             while descent.running:
                 if self.early_stopping or self.verbose:
@@ -333,25 +340,31 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _outputs(self, X):
         """What the output units say (n_rows, n_outputs) for X as a user gives it."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        if not self._is_plainly_valid(X):
+            check_is_fitted(self)
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         params = self._flat_params()
         dtype = np.result_type(X.dtype, params.dtype)
         dtype = dtype if dtype in FLOATS else np.dtype(np.float64)
         return self._forward(as_rows(X, dtype), X.shape[0], params if params.dtype == dtype else _roomy(params, dtype))
 
+    def _is_plainly_valid(self, X):
+        """Whether X is such that scikit-learn's validation, which takes longer than a small network, could only pass it."""
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in FLOATS
+            and X.size > 0
+            and hasattr(self, "coefs_")
+            and not hasattr(self, "feature_names_in_")
+            and X.shape[1] == self.n_features_in_
+            and X.size <= _FEW_NUMBERS
+            and bool(np.isfinite(X).all())
+        )
+
     def _forward(self, rows, n_rows, params, order=IN_ORDER):
         """What the output units say for n_rows rows, or for those that order names."""
-        layout, settings = self._layout(), self._settings()
-        block_size = settings[0].block_size = layout.block_size(n_rows, params.itemsize)
-        table = layout.table(block_size, params.itemsize, VECTOR_BYTES)
-        out = np.empty((n_rows, layout.sizes[-1]), params.dtype)
-        gathered = order.size > 0 and rows.indptr.size == 0
-        activations = layout.activations(block_size, params.dtype, VECTOR_BYTES, gathered)
-        strip = layout.strip(block_size, params.dtype, VECTOR_BYTES)
-        for start, stop in turns(n_rows, Pace(layout, block_size), block_size):
-            predict(settings, table, params, rows, order, start, stop, activations, strip, out)
-        return out
+        return outputs(self._layout(), params, (self.activation, self.out_activation_), rows, n_rows, order)
 
     # ------------------------------------------------------------------ what scikit-learn asks of an estimator
 
@@ -410,8 +423,8 @@ class _Watch:
                 "validation_fraction, or drop the rows of weight 0."
             )
         problem = descent.problem
-        outputs = self.estimator._forward(problem.rows, len(self.held_out), problem.params, self.held_out)
-        self.scores.append(self.estimator._score_outputs(self.y, outputs, self.weight))
+        said = self.estimator._forward(problem.rows, len(self.held_out), problem.params, self.held_out)
+        self.scores.append(self.estimator._score_outputs(self.y, said, self.weight))
         self.say(f"Validation score: {self.scores[-1]:f}")
         if -self.scores[-1] < descent.progress[0].best:
             self.best_params = problem.params.copy()
@@ -419,7 +432,7 @@ class _Watch:
 
     def say_decision(self, descent, learning_rate_before):
         estimator, learning_rate = self.estimator, descent.progress[0].learning_rate
-        adaptive = estimator.solver == "sgd" and estimator.learning_rate == "adaptive"
+        adaptive = descent.optimizer.is_adaptive
         if descent.status == Status.converged:
             decision = "Learning rate too small. Stopping." if adaptive else "Stopping."
         elif adaptive and learning_rate < learning_rate_before:

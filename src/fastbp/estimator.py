@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from .base import FLOATS, BaseMLP
 from .kernels import Loss
-from .targets import accuracy, check_values, count_outputs, encode_labels, r2
+from .targets import accuracy, check_values, count_outputs, decode_labels, encode_labels, r2
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -244,7 +244,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The predicted labels.
         """
         outputs = self._outputs(X)
-        return self._label_binarizer.inverse_transform(outputs.ravel() if self.n_outputs_ == 1 else outputs)
+        return decode_labels(self._label_binarizer, outputs)
 
     def predict_proba(self, X):
         """The probability of each class, or of each label on its own for a multilabel y.

@@ -17,6 +17,16 @@ def encode_labels(binarizer, y):
     return np.searchsorted(binarizer.classes_, y).reshape(-1, 1)
 
 
+def decode_labels(binarizer, outputs):
+    """The labels that outputs (n_rows, n_outputs) speak for; of a multilabel y, an array or sparse matrix as y was."""
+    classes = binarizer.classes_
+    if binarizer.sparse_input_ or binarizer.y_type_.startswith("multilabel"):
+        return binarizer.inverse_transform(outputs.ravel() if outputs.shape[1] == 1 else outputs)
+    if binarizer.y_type_ == "multiclass":
+        return classes.take(outputs.argmax(axis=1))
+    return classes.take((outputs[:, 0] > 0.5) & (len(classes) > 1))
+
+
 def count_outputs(binarizer, codes):
     """How many output units these codes need: one per class above two classes, one per label, else one."""
     return len(binarizer.classes_) if binarizer.y_type_ == "multiclass" else codes.shape[1]

@@ -28,8 +28,8 @@ def allowed_threads():
     """What this process may use by affinity, cgroup and environment; one in a worker thread of somebody's pool."""
     if threading.current_thread() is not threading.main_thread():
         return 1
-    limits = [int(os.environ[name]) for name in _LIMITS if os.environ.get(name, "").isdecimal()]
-    return max(1, min([joblib.cpu_count(), *limits]))
+    limits = [os.environ.get(name, "").partition(",")[0] for name in _LIMITS]  # "2,1" is for nested regions
+    return max(1, min([joblib.cpu_count(), *(int(limit) for limit in limits if limit.isdecimal())]))
 
 
 class Crew:
@@ -44,17 +44,31 @@ class Crew:
                 for _ in range(n_threads - 1):
                     self.pool.submit(there.wait)
                 there.wait()
-            except RuntimeError:  # no further thread can be started
+            except BaseException as error:
                 there.abort()
                 self.close()
-                self.n_threads = 1
+                if not isinstance(error, RuntimeError):
+                    raise
+                self.n_threads = 1  # no further thread can be started
 
-    def run(self, work):
-        """Call work(rank) in every thread, rank 0 in this one, and wait for all."""
-        others = [self.pool.submit(work, rank) for rank in range(1, self.n_threads)]
+    def run(self, work, call_off):
+        """Call work(rank) in every thread, rank 0 in this one, and wait for all; call_off() ends the others if one fails."""
+
+        def guarded(rank):
+            try:
+                work(rank)
+            except BaseException:
+                call_off()
+                raise
+
+        others = []
         try:
-            work(0)
-        finally:  # an interruption finds the others at their end, too
+            others += (self.pool.submit(guarded, rank) for rank in range(1, self.n_threads))
+            guarded(0)
+        except BaseException:
+            call_off()
+            raise
+        finally:
             wait(others)
         for other in others:
             other.result()

@@ -7,12 +7,28 @@ and what L-BFGS does with the gradient. Estimators, labels and scores are not kn
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from .kernels import N_MOMENTS, PROGRESS, VECTOR_BYTES, Scratch, Status, Team, Twister, judge, loss_and_gradient, record, train
+from .kernels import (
+    CALLED_OFF,
+    N_MOMENTS,
+    PROGRESS,
+    SETTINGS,
+    VECTOR_BYTES,
+    Schedule,
+    Scratch,
+    Solver,
+    Status,
+    Team,
+    Twister,
+    judge,
+    loss_and_gradient,
+    record,
+    train,
+)
 from .layout import buffer
 from .threads import Crew
 
@@ -25,17 +41,59 @@ _BLOCK_OVERHEAD = 1000
 _MOST_EPOCHS = 1000
 
 
+# What a solver is asked when it is made, by the names of the estimators' parameters.
+_ASKED_ONCE = (
+    "solver",
+    "learning_rate_init",
+    "learning_rate",
+    "power_t",
+    "momentum",
+    "nesterovs_momentum",
+    "beta_1",
+    "beta_2",
+    "epsilon",
+)
+
+
 @dataclass
 class Optimizer:
-    """What a solver keeps between calls: its learning rate, how many steps it took, its moments (n_moments · n_params,)."""
+    """What a solver keeps between calls: what it was asked, its learning rate, its steps, its moments (n_moments · n_params,).
 
+    As in scikit-learn, a solver that goes on heeds none of the parameters in `asked` that were changed since it was made.
+    """
+
+    asked: dict
     learning_rate: float
     step: int
     moments: np.ndarray
 
     @classmethod
-    def fresh(cls, solver, learning_rate, params):
-        return cls(float(learning_rate), 0, np.zeros(N_MOMENTS[solver] * params.size, params.dtype))
+    def fresh(cls, estimator, params):
+        asked = {name: getattr(estimator, name) for name in _ASKED_ONCE}
+        n_moments = N_MOMENTS[Solver[asked["solver"]]]
+        return cls(asked, float(asked["learning_rate_init"]), 0, np.zeros(n_moments * params.size, params.dtype))
+
+    def going_on(self, params):
+        """A copy for the same network, so that a failure can go back to what was."""
+        if self.moments.size != N_MOMENTS[Solver[self.asked["solver"]]] * params.size:
+            raise ValueError(
+                f"partial_fit goes on from the state of its solver, which is that of another network than the present one of "
+                f"{params.size} weights and biases: call fit, or give coefs_ and intercepts_ the shapes they had."
+            )
+        return replace(self, moments=self.moments.astype(params.dtype, copy=False))
+
+    def settings(self):
+        """`SETTINGS` with what was asked in them."""
+        settings, asked = record(SETTINGS), self.asked
+        settings[0].solver, settings[0].schedule = Solver[asked["solver"]], Schedule[asked["learning_rate"]]
+        settings[0].nesterov = asked["nesterovs_momentum"]
+        for name in ("learning_rate_init", "power_t", "momentum", "beta_1", "beta_2", "epsilon"):
+            setattr(settings[0], name, asked[name])
+        return settings
+
+    @property
+    def is_adaptive(self):
+        return self.asked["solver"] == "sgd" and self.asked["learning_rate"] == "adaptive"
 
 
 @dataclass
@@ -57,7 +115,7 @@ class Problem:
         dtype, layout = self.params.dtype, self.layout
         block_size = settings[0].block_size = layout.block_size(-(-batch_size // n_threads), dtype.itemsize)
         gradients = buffer(n_threads * layout.gradient_stride(dtype.itemsize), dtype).reshape(n_threads, -1)
-        team = Team(np.zeros(1, np.int64), np.zeros((n_threads, 3)), gradients)
+        team = Team(np.zeros(2, np.int64), np.zeros((n_threads, 3)), gradients)
         scratches = [
             Scratch(
                 layout.activations(block_size, dtype, VECTOR_BYTES, gathered=self.rows.indptr.size == 0),
@@ -128,11 +186,15 @@ class Descent:
         self.optimizer, self.order, self.shuffles = optimizer, order, shuffles
         progress[0].learning_rate, progress[0].step = optimizer.learning_rate, optimizer.step
         settings[0].shuffle = shuffles.by_kernel
-        self.crew = Crew(n_threads)
-        self.progress = progress = np.repeat(progress, self.crew.n_threads)  # each thread's own; the first is read here
-        self.table, self.team, self.scratches = problem.prepare(settings, settings[0].batch_size, self.crew.n_threads)
-        self.pace = Pace(problem.layout, settings[0].block_size)
         self._losses, self._buffer = [], np.empty(_MOST_EPOCHS)
+        self.crew = Crew(n_threads)
+        try:
+            self.progress = np.repeat(progress, self.crew.n_threads)  # each thread's own; the first is read here
+            self.table, self.team, self.scratches = problem.prepare(settings, settings[0].batch_size, self.crew.n_threads)
+        except BaseException:
+            self.crew.close()
+            raise
+        self.pace = Pace(problem.layout, settings[0].block_size)
 
     @property
     def status(self):
@@ -150,36 +212,42 @@ class Descent:
 
     def turn(self, n_epochs=_MOST_EPOCHS):
         """Train for one turn, or until n_epochs ended; returns whether an epoch ended."""
-        state, problem, n_before = self.progress[0], self.problem, len(self.losses)
+        state, n_before = self.progress[0], len(self.losses)
         if self.shuffles.by_python:
             n_epochs = 1
-            if state.row == 0:
+            if state.row == 0 and state.blocks_done == 0:
                 self.shuffles.random_state.shuffle(self.order)
         rounds_before = self._rounds()
         start = time.perf_counter()
         self.progress[1:] = self.progress[0]
-        self.progress["meeting"] = self.team.gate[0] = 0
-        self.crew.run(
-            lambda rank: train(
-                self.settings,
-                self.progress,
-                rank,
-                self.team,
-                self.table,
-                problem.params,
-                self.optimizer.moments,
-                problem.rows,
-                problem.y,
-                problem.weight,
-                self.order,
-                self.shuffles.twister,
-                self.scratches[rank],
-                self._buffer[:n_epochs],
-                self.pace.n_blocks,
-            )
-        )
+        self.progress["meeting"] = 0
+        self.team.gate[:] = 0
+        self.crew.run(lambda rank: self._work(rank, n_epochs), self._call_off)
         self.pace.measure(self._rounds() - rounds_before, time.perf_counter() - start)
         return len(self.losses) > n_before
+
+    def _work(self, rank, n_epochs):
+        problem = self.problem
+        train(
+            self.settings,
+            self.progress,
+            rank,
+            self.team,
+            self.table,
+            problem.params,
+            self.optimizer.moments,
+            problem.rows,
+            problem.y,
+            problem.weight,
+            self.order,
+            self.shuffles.twister,
+            self.scratches[rank],
+            self._buffer[:n_epochs],
+            self.pace.n_blocks,
+        )
+
+    def _call_off(self):
+        self.team.gate[CALLED_OFF] = 1
 
     def _rounds(self):
         """How many blocks each thread has done since the start, up to a few."""
@@ -216,7 +284,8 @@ def minimize_lbfgs(problem, settings, *, max_iter, max_fun, tol, report):
     Returns SciPy's result, and whether the user interrupted it; its x then is the last iterate.
     """
     objective = _Objective(problem, settings)
-    latest = OptimizeResult(x=problem.params.copy(), fun=np.inf, nit=0, status=0)
+    start = problem.params.astype(np.float64)
+    latest = OptimizeResult(x=start, fun=np.inf, nit=0, status=0)
 
     def remember(intermediate_result):
         latest.x, latest.fun, latest.nit = intermediate_result.x.copy(), intermediate_result.fun, latest.nit + 1
@@ -224,7 +293,7 @@ def minimize_lbfgs(problem, settings, *, max_iter, max_fun, tol, report):
 
     try:
         options = {"maxfun": max_fun, "maxiter": max_iter, "gtol": tol}
-        result = minimize(objective, problem.params, method="L-BFGS-B", jac=True, options=options, callback=remember)
+        result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options, callback=remember)
     except KeyboardInterrupt:
         return latest, True
     return result, False
@@ -240,15 +309,16 @@ class _Objective:
 
     def __call__(self, x):
         problem, settings, n_coefs = self.problem, self.settings, self.problem.layout.n_coefs
-        problem.params[...] = x  # x itself has no room behind it
-        x = problem.params
+        problem.params[...] = x  # which SciPy keeps in float64, and without room behind it
         loss, weight_sum = 0.0, 0.0
         for start, stop in turns(problem.n_rows, self.pace, settings[0].block_size):
-            part = loss_and_gradient(settings, self.table, x, problem.rows, problem.y, problem.weight, start, stop, self.scratch)
+            part = loss_and_gradient(
+                settings, self.table, problem.params, problem.rows, problem.y, problem.weight, start, stop, self.scratch
+            )
             loss, weight_sum = loss + part[0], weight_sum + part[1]
         if weight_sum == 0:
             raise weightless()
-        W, gradient = x[:n_coefs], self.scratch.gradient.copy()
+        W, gradient = x[:n_coefs], self.scratch.gradient.astype(np.float64)
         gradient[:n_coefs] += settings[0].alpha * W
         return (loss + 0.5 * settings[0].alpha * (W @ W)) / weight_sum, gradient / weight_sum
 

@@ -12,10 +12,11 @@ from .products import Rows
 from .settings import PROGRESS, SETTINGS, record
 from .shuffles import Twister
 from .solvers import N_MOMENTS, Solver
-from .team import Team
+from .team import CALLED_OFF, Team
 from .tiles import VECTOR_BYTES
 
 __all__ = [
+    "CALLED_OFF",
     "N_MOMENTS",
     "PROGRESS",
     "SETTINGS",

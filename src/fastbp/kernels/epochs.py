@@ -30,6 +30,7 @@ class Status(IntEnum):
     converged = 1  # patience is at its end
     exhausted = 2  # max_epochs are done
     weightless = 3  # the sample weights of a batch sum to zero
+    called_off = 4  # another thread of the team will come no more
 
 
 @entry
@@ -46,8 +47,8 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
         if state.row == 0 and state.blocks_done == 0 and steering.shuffle:
             if rank == 0:
                 shuffle(order, twister)
-            if n_threads > 1:
-                meet(team, state)
+            if n_threads > 1 and not meet(team, state):
+                break
         _train_round(steering, state, rank, team, table, params, moments, rows, y, weight, order, scratch)
         n_rounds -= 1
         if state.row == order.size:
@@ -88,7 +89,9 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
     squares = squared_norm(vector(params, low, max(0, min(high, n_coefs) - low)))
     if n_threads > 1:
         team.sums[rank, LOSS], team.sums[rank, WEIGHT], team.sums[rank, SQUARES] = state.batch_loss, state.batch_weight, squares
-        meet(team, state)
+        if not meet(team, state):
+            state.status = Status.called_off
+            return
         state.batch_loss, state.batch_weight, squares = total(team, LOSS), total(team, WEIGHT), total(team, SQUARES)
         add_gradients(team, low, high)
     if state.batch_weight == 0:

@@ -130,7 +130,7 @@ def backward(settings, table, rows, order, start, n_rows, scratch, add):
 
 @kernel()
 def gather_targets(y, weight, order, start, y_out, weight_out):
-    """Copy rows order[start:start + n] (start … where order is empty) of y to y_out (n, ≥ n_columns), and of weight (n,) or (0,)."""
+    """Copy rows order[start:start + n] (start … where order is empty) of y to y_out (n, ≥ n_columns), of weight to weight_out."""
     for i in range(y_out.shape[0]):
         r = order[start + i] if order.size else start + i
         for j in range(y.shape[1]):

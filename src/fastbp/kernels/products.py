@@ -61,7 +61,9 @@ def weight_gradient(A, delta, G, add, strip):
 @kernel()
 def backward_product(delta, W_T, A, out, relu):
     """out = delta·Wᵀ, zero where A is if `relu`; delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in)."""
-    if W_T.shape[0] == 1:
+    if out.shape[1] == 1:
+        _backward_to_one(delta, flat(W_T), flat(A), flat(out), relu)
+    elif W_T.shape[0] == 1:
         _backward_from_one(flat(delta), W_T, A, out, relu)
     else:
         _backward_strips(delta, W_T, A, out, relu)
@@ -222,6 +224,18 @@ def _backward_from_one(d, W_T, A, out, relu):
         else:
             for j in range(n):
                 row[j] = d[i] * w[j]
+
+
+@kernel()
+def _backward_to_one(delta, w, a, out, relu):
+    """out = delta·w, zero where a is and `relu` is set; delta (n_rows, ≥ n_out), w (n_out,), a and out (n_rows,)."""
+    zero = out.dtype.type(0)
+    for i in range(out.size):
+        d = vector(delta, i * delta.shape[1], w.size)
+        total = zero
+        for j in range(w.size):
+            total += d[j] * w[j]
+        out[i] = zero if relu and a[i] == zero else total
 
 
 @kernel()

@@ -23,10 +23,12 @@ _SPINS = 2000
 _YIELD = "SwitchToThread" if os.name == "nt" else "sched_yield"
 # What a thread tells the others of a batch: its sums of loss and weight, and of the squares of its part of the weights.
 LOSS, WEIGHT, SQUARES = range(3)
+# What stands in the gate: how often threads have come to a meeting, and whether one of them will come no more.
+ARRIVALS, CALLED_OFF = range(2)
 
 
 class Team(NamedTuple):
-    """What threads share: `gate` (1,) counts arrivals; `sums` (n_threads, 3) and `gradients` (n_threads, …) have a row for each."""
+    """What threads share: the `gate` (2,) where they meet, and a row each of `sums` (n_threads, 3) and `gradients`."""
 
     gate: np.ndarray
     sums: np.ndarray
@@ -35,15 +37,18 @@ class Team(NamedTuple):
 
 @kernel()
 def meet(team, state):
-    """Wait until every thread has come to the next meeting."""
+    """Wait until every thread has come to the next meeting; returns False if one never will."""
     state.meeting += 1
     expected = state.meeting * team.sums.shape[0]
-    _atomic_add(team.gate, 1)
+    _atomic_add(team.gate, ARRIVALS, 1)
     spins = 0
-    while _atomic_load(team.gate) < expected:
+    while _atomic_load(team.gate, ARRIVALS) < expected:
+        if _atomic_load(team.gate, CALLED_OFF):
+            return False
         spins += 1
         if spins > _SPINS:
             _yield_processor()
+    return True
 
 
 @kernel()
@@ -78,20 +83,22 @@ def add_gradients(team, low, high):
 
 
 @intrinsic
-def _atomic_add(typing_context, counter, change):
+def _atomic_add(typing_context, counters, index, change):
     def build(context, builder, signature, arguments):
-        builder.atomic_rmw("add", make_array(counter)(context, builder, arguments[0]).data, arguments[1], "seq_cst")
+        counter = builder.gep(make_array(counters)(context, builder, arguments[0]).data, [arguments[1]])
+        builder.atomic_rmw("add", counter, arguments[2], "seq_cst")
         return context.get_dummy_value()
 
-    return types.void(counter, types.int64), build
+    return types.void(counters, types.intp, types.int64), build
 
 
 @intrinsic
-def _atomic_load(typing_context, counter):
+def _atomic_load(typing_context, counters, index):
     def build(context, builder, signature, arguments):
-        return builder.load_atomic(make_array(counter)(context, builder, arguments[0]).data, "seq_cst", 8)
+        counter = builder.gep(make_array(counters)(context, builder, arguments[0]).data, [arguments[1]])
+        return builder.load_atomic(counter, "seq_cst", 8)
 
-    return types.int64(counter), build
+    return types.int64(counters, types.intp), build
 
 
 @intrinsic

@@ -2,7 +2,8 @@
 
 ``matrix`` and ``vector`` lay a shape over a part of a contiguous buffer, ``flat`` over all of an array. They are slicing and
 ``reshape`` without the checks and without counting references, which on a network of a few units would take longer than its
-arithmetic. In return, whoever calls keeps the buffer alive and the offsets right. ``borrow`` frees the arguments of an entry from that counting.
+arithmetic. In return, whoever calls keeps the buffer alive and the offsets right. ``borrow`` frees the arguments of an entry from
+that counting.
 """
 
 from numba import types

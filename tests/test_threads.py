@@ -1,0 +1,613 @@
+"""Threads: the same training as by one, the same bits each time, wherever fits run; and nothing left behind when one ends.
+
+There are more threads than processors in some of these tests, so that the waiting at a meeting is seen to yield. What hangs where
+it fails is run in a process of its own, with a limit of time.
+"""
+
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import cross_val_score
+from sklearn.utils._param_validation import InvalidParameterError
+
+import fastbp
+from fastbp import MLPClassifier, MLPRegressor, base, threads, training
+from fastbp.kernels import Solver
+from fastbp.layout import Layout
+from fastbp.threads import Crew, allowed_threads, choose_threads
+
+pytestmark = [pytest.mark.compiled, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
+each_solver = pytest.mark.parametrize("solver", [member.name for member in Solver])
+
+
+def data(n_rows=90, dtype=np.float64):
+    random = np.random.default_rng(0)
+    X = (random.normal(size=(n_rows, 6)) * (random.random((n_rows, 6)) < 0.7)).astype(dtype)
+    return X, (X[:, 0] * X[:, 1] > X[:, 2]).astype(int) + (X[:, 3] > 0.5)
+
+
+def classifier(**asked):
+    defaults = {"hidden_layer_sizes": (17, 5), "max_iter": 6, "tol": 0, "batch_size": 20, "random_state": 0}
+    return MLPClassifier(**{**defaults, **asked})
+
+
+def bits(model):
+    return [array.tobytes() for array in [*model.coefs_, *model.intercepts_, np.array(model.loss_curve_)]]
+
+
+def crew_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("fastbp")]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    yield
+    assert crew_threads() == []
+
+
+# ---------------------------------------------------------------------- the same training
+
+
+def assert_same_fit(one, other, rtol=1e-9):
+    assert other.n_iter_ == one.n_iter_
+    assert other.t_ == one.t_
+    for name in ("loss_curve_", "validation_scores_"):
+        if getattr(one, name) is not None:
+            assert_allclose(getattr(other, name), getattr(one, name), rtol=rtol)
+    for want, got in zip([*one.coefs_, *one.intercepts_], [*other.coefs_, *other.intercepts_], strict=True):
+        assert_allclose(got, want, rtol=rtol, atol=rtol)
+
+
+@each_solver
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 20, 90, "auto"])
+def test_two_threads_train_as_one(batch_size, sparse, solver):
+    X, y = data()
+    models = [
+        classifier(n_threads=n_threads, batch_size=batch_size, solver=solver).fit(csr_array(X) if sparse else X, y)
+        for n_threads in (1, 2)
+    ]
+    assert_same_fit(*models)
+
+
+@each_solver
+@pytest.mark.parametrize("n_threads", [2, 3, 5])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"activation": "relu"},
+        {"activation": "tanh", "alpha": 3.0},
+        {"activation": "logistic", "shuffle": False},
+        {"activation": "identity", "early_stopping": True, "n_iter_no_change": 2},
+        {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (1, 40)},
+        {"batch_size": 4},  # fewer rows than threads
+        {"batch_size": 44},  # the last batch has two
+        {"learning_rate": "adaptive", "tol": 1e-2, "n_iter_no_change": 1, "max_iter": 30},
+        {"learning_rate": "invscaling", "nesterovs_momentum": False},
+        {"momentum": 0.5, "beta_1": 0.5},
+    ],
+    ids=str,
+)
+def test_several_threads_train_as_one(asked, n_threads, solver):
+    X, y = data()
+    asked = {"solver": solver, "learning_rate_init": 0.02, **asked}
+    assert_same_fit(*(classifier(n_threads=n, **asked).fit(X, y) for n in (1, n_threads)))
+
+
+@each_solver
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_threads_and_weights(n_threads, solver):
+    X, y = data()
+    weight = np.random.default_rng(1).uniform(0, 2, len(y)) * (np.arange(len(y)) % 3 > 0)
+    fitted = [classifier(n_threads=n, solver=solver).fit(X, y, sample_weight=weight) for n in (1, n_threads)]
+    assert_same_fit(*fitted)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_threads_of_a_regressor(loss):
+    X, y = data()
+    fitted = [
+        MLPRegressor(hidden_layer_sizes=(8,), loss=loss, max_iter=5, random_state=0, batch_size=32, n_threads=n).fit(
+            X, np.column_stack([y, 2 - y])
+        )
+        for n in (1, 2, 3)
+    ]
+    assert_same_fit(fitted[0], fitted[1])
+    assert_same_fit(fitted[0], fitted[2])
+
+
+@each_solver
+def test_threads_that_go_on_from_a_fit(solver):
+    X, y = data()
+    weight = np.linspace(0.1, 2, len(y))
+    partial = [classifier(n_threads=n, solver=solver) for n in (1, 2)]
+    warm = [classifier(n_threads=n, solver=solver, warm_start=True) for n in (1, 2)]
+    for start in (0, 40, 10):
+        for model in partial:
+            model.partial_fit(X[start : start + 50], y[start : start + 50], classes=[0, 1, 2], sample_weight=weight[:50])
+        for model in warm:
+            model.fit(X, y)
+        assert_same_fit(*partial)
+        assert_same_fit(*warm)
+
+
+def test_lbfgs_takes_the_number_and_trains_the_same():
+    X, y = data()
+    one, two = (clone(classifier(solver="lbfgs", n_threads=n)).fit(X, y) for n in (1, 2))
+    for want, got in zip(one.coefs_, two.coefs_, strict=True):
+        assert_array_equal(got, want)
+
+
+def test_float32_in_threads():
+    X, y = data(dtype=np.float32)
+    one, two = (classifier(n_threads=n).fit(X, y) for n in (1, 2))
+    assert two.coefs_[0].dtype == np.float32
+    assert_allclose(two.loss_curve_, one.loss_curve_, rtol=1e-5)
+
+
+def test_long_batches_pass_in_blocks_of_every_thread(monkeypatch):
+    """Blocks smaller than a thread's share, all of one size or not, and shares that end before the last block."""
+    X, y = data(301)
+    one = classifier(n_threads=1, batch_size=150).fit(X, y)
+    for block_size in (1, 7, 25, 50, 74):
+        monkeypatch.setattr(Layout, "block_size", lambda *_, size=block_size: size)
+        for n_threads in (2, 3):
+            assert_same_fit(one, classifier(n_threads=n_threads, batch_size=150).fit(X, y))
+
+
+# ---------------------------------------------------------------------- by the kernel, with poisoned scratch
+
+
+@each_solver
+@pytest.mark.parametrize("n_threads", [2, 3, 5])
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_scratch_of_nan_and_calls_in_pieces_give_the_same_bits(sparse, n_threads, solver, network):
+    asked = {"solver": solver, "sparse": sparse, "weighted": True, "n_rows": 13, "batch_size": 5, "block_size": 1, "shuffle": True}
+    clean, whole, pieces, alone = (
+        network(max_epochs=4, fill=fill, n_threads=n, **asked)
+        for fill, n in ((0, n_threads), (np.nan, n_threads), (np.nan, n_threads), (0, 1))
+    )
+
+    def parts(net):
+        return [array.tobytes() for array in (net.params, net.moments, net.order, net.losses, *net.twister)]
+
+    assert clean.train() == whole.train() == alone.train() == 4
+    n_calls = 0
+    while pieces.status == "running":
+        assert pieces.train(n_blocks=1) <= 1
+        n_calls += 1
+        assert len({state.tobytes() for state in pieces.progress}) == 1 or pieces.progress[0].blocks_done
+    assert n_calls == 4 * (2 * -(-5 // n_threads) + -(-3 // n_threads))
+    assert parts(whole) == parts(pieces) == parts(clean)
+    assert_array_equal(whole.order, alone.order)
+    assert_allclose(whole.params, alone.params, rtol=1e-9, atol=1e-12)
+    assert_allclose(whole.losses, alone.losses, rtol=1e-9)
+    assert {int(state.epoch) for state in whole.progress} == {4}
+
+
+# ---------------------------------------------------------------------- the same bits
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 5])
+def test_same_seed_and_same_threads_give_the_same_bits(n_threads, dtype):
+    X, y = data(dtype=dtype)
+    model = classifier(n_threads=n_threads, early_stopping=n_threads == 3)
+    assert len({tuple(bits(clone(model).fit(X, y))) for _ in range(8)}) == 1
+
+
+def test_the_number_of_threads_leaves_the_random_numbers_alone():
+    X, y = data()
+    states = []
+    for n_threads in (1, 2, 3):
+        random_state = np.random.RandomState(3)
+        classifier(n_threads=n_threads, random_state=random_state, early_stopping=True).fit(X, y)
+        states.append(random_state.randint(2**31))
+    assert len(set(states)) == 1
+
+
+# ---------------------------------------------------------------------- wherever fits run
+
+
+def models():
+    return [
+        classifier(n_threads=n_threads, solver=solver.name, random_state=seed)
+        for n_threads in (1, 2, 3)
+        for solver in Solver
+        for seed in (0, 1)
+    ]
+
+
+def test_fits_of_several_threads_at_once_equal_fits_in_turn():
+    X, y = data()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        at_once = list(pool.map(lambda model: model.fit(X, y), models()))
+    assert [bits(model) for model in at_once] == [bits(model.fit(X, y)) for model in models()]
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_fits_under_joblib(backend):
+    X, y = data()
+    model = classifier(n_threads=2)
+    with joblib.parallel_backend(backend, n_jobs=2):
+        scores = cross_val_score(model, X, y, cv=3, n_jobs=2)
+        fitted = joblib.Parallel()(joblib.delayed(clone(each).fit)(X, y) for each in models()[:6])
+    assert_array_equal(scores, cross_val_score(model, X, y, cv=3))
+    assert [bits(each) for each in fitted] == [bits(each.fit(X, y)) for each in models()[:6]]
+
+
+@pytest.mark.parametrize("method", sorted({"fork", "spawn"} & set(multiprocessing.get_all_start_methods())))
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_fits_of_several_threads_go_on_in_another_process(method):
+    X, y = data()
+    model = classifier(n_threads=2).fit(X, y)
+    context = multiprocessing.get_context(method)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, concurrent.futures.ProcessPoolExecutor(1, context) as processes:
+        busy = pool.submit(classifier(max_iter=300, n_threads=2).fit, X, y)  # its crew is at work when the parent forks
+        fitted = processes.submit(clone(model).fit, X, y).result(timeout=120)
+        busy.result()
+    assert bits(fitted) == bits(model)
+
+
+# ---------------------------------------------------------------------- how a fit may end
+
+
+def interrupting(function, rank_to_stop, calls_before=2):
+    """The function, which raises KeyboardInterrupt after some calls by one rank, as a signal that came meanwhile does."""
+    n_calls = [0]
+
+    def call(settings, progress, rank, *others):
+        result = function(settings, progress, rank, *others)
+        if rank == rank_to_stop:
+            n_calls[0] += 1
+            if n_calls[0] == calls_before + 1:
+                raise KeyboardInterrupt
+        return result
+
+    return call
+
+
+@each_solver
+@pytest.mark.parametrize("early_stopping", [False, True], ids=["plain", "early stopping"])
+def test_an_interruption_keeps_the_model(solver, early_stopping, monkeypatch):
+    X, y = data()
+    monkeypatch.setattr(training, "train", interrupting(training.train, 0))
+    monkeypatch.setattr(training, "_FIRST_TURN", 1)
+    model = classifier(n_threads=2, solver=solver, max_iter=10**6, early_stopping=early_stopping, n_iter_no_change=10**6)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(X, y)
+    assert crew_threads() == []
+    assert len(model.loss_curve_) == model.n_iter_ < 10**6
+    assert np.isfinite(model.predict_proba(X)).all()
+    model.set_params(max_iter=3).fit(X, y)
+
+
+SIGNAL = """
+import json, os, signal, threading, time, warnings
+import numpy as np
+from fastbp import MLPRegressor
+random = np.random.default_rng(0)
+X = random.normal(size=(20_000, 30))
+endless = dict(max_iter=10**6, tol=0, n_iter_no_change=10**6, random_state=0, n_threads=2)
+model = MLPRegressor(hidden_layer_sizes=(60, 60), batch_size=500, **endless)
+MLPRegressor(max_iter=1, n_threads=2).fit(X[:10], X[:10, 0])  # compiled before the clock starts
+seen = []
+
+def interrupt():
+    time.sleep(1)
+    seen.extend(thread.name for thread in threading.enumerate() if thread.name.startswith("fastbp"))
+    seen.append(time.perf_counter())
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    model.fit(X, X[:, 0] * X[:, 1])
+*names, pressed = seen
+seconds = time.perf_counter() - pressed
+print(json.dumps({
+    "names": names,
+    "seconds": seconds,
+    "left": [thread.name for thread in threading.enumerate() if thread.name.startswith("fastbp")],
+    "warnings": [str(warning.message) for warning in caught],
+    "epochs": [model.n_iter_, len(model.loss_curve_)],
+    "finite": bool(np.isfinite(model.predict(X)).all()),
+}))
+"""
+
+
+def run(script, timeout=100, **environment):
+    """What a process prints as its last line, by name; a limit of OMP_NUM_THREADS is not inherited."""
+    path = str(Path(fastbp.__file__).parents[1])
+    inherited = {name: value for name, value in os.environ.items() if name not in threads._LIMITS}
+    process = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**inherited, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore", **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    return SimpleNamespace(**json.loads(process.stdout.splitlines()[-1]))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+def test_ctrl_c_ends_two_threads_in_time():
+    got = run(SIGNAL)
+    assert len(got.names) == 1
+    assert got.left == []
+    assert "Training interrupted by user." in got.warnings
+    assert got.epochs[0] == got.epochs[1] > 0
+    assert got.finite
+    assert got.seconds < 1  # a tenth where no other process wants the cores
+
+
+# An interruption that reaches Python in the first thread before its kernel runs: while that is compiled or read from disk, or
+# after the others were sent off. These then wait for a thread that never comes.
+EARLY = """
+import json, sys, threading, warnings
+import numpy as np
+from fastbp import MLPRegressor, training
+train, n_calls = training.train, [0]
+
+def interrupted(settings, progress, rank, *others):
+    if rank == 0:
+        n_calls[0] += 1
+        if n_calls[0] == 2:
+            raise KeyboardInterrupt
+    return train(settings, progress, rank, *others)
+
+training.train, training._FIRST_TURN = interrupted, 1
+X = np.random.default_rng(0).normal(size=(100, 3))
+model = MLPRegressor(hidden_layer_sizes=(5,), max_iter=10**4, tol=0, n_iter_no_change=10**6, batch_size=10, n_threads=2)
+model.fit(X, X[:, 0])
+left = [thread.name for thread in threading.enumerate() if thread.name.startswith("fastbp")]
+print(json.dumps({"left": left, "epochs": model.n_iter_, "finite": bool(np.isfinite(model.predict(X)).all())}))
+"""
+
+
+def test_an_interruption_before_the_first_thread_works_does_not_hang():
+    got = run(EARLY, timeout=40)
+    assert got.left == []
+    assert got.finite
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_an_error_in_a_thread_is_raised_and_leaves_none_behind(failing, monkeypatch):
+    """After its work, as one before it would be the others' to wait for."""
+    X, y = data()
+    train = training.train
+
+    def fail(settings, progress, rank, *others):
+        train(settings, progress, rank, *others)
+        if rank == failing:
+            raise MemoryError("made up")
+
+    monkeypatch.setattr(training, "train", fail)
+    model = classifier(n_threads=2)
+    with pytest.raises(MemoryError, match="made up"):
+        model.fit(X, y)
+    assert crew_threads() == []
+    assert not hasattr(model, "coefs_")
+
+
+def test_an_error_before_training_leaves_no_thread(monkeypatch):
+    X, y = data()
+
+    def fail(*_):
+        raise MemoryError("no room for the buffers")
+
+    monkeypatch.setattr(training.Problem, "prepare", fail)
+    with pytest.raises(MemoryError):
+        classifier(n_threads=2).fit(X, y)
+    assert crew_threads() == []
+
+
+@each_solver
+def test_a_weightless_batch_is_an_error_and_leaves_no_thread(solver):
+    X, y = data()
+    weight = np.ones(len(y))
+    model = classifier(n_threads=2, solver=solver, shuffle=False).fit(X, y)
+    before = bits(model)
+    weight[40:60] = 0
+    with pytest.raises(ZeroDivisionError, match="Weights sum to zero"):
+        model.fit(X, y, sample_weight=weight)
+    assert crew_threads() == []
+    assert bits(model) == before
+
+
+def test_a_diverging_fit_leaves_no_thread():
+    X, y = data()
+    with pytest.raises(ValueError, match="non-finite"), np.errstate(all="ignore"):
+        classifier(n_threads=2, solver="sgd", activation="identity", learning_rate_init=1e30, max_iter=50).fit(X * 1e10, y)
+
+
+# ---------------------------------------------------------------------- the crew
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 7])
+def test_a_crew_works_in_as_many_threads(n_threads):
+    crew, seen = Crew(n_threads), {}
+    together = threading.Barrier(n_threads, timeout=20)
+    for _ in range(3):
+
+        def work(rank):
+            together.wait()
+            seen[rank] = threading.get_ident()
+
+        crew.run(work, lambda: None)
+        assert sorted(seen) == list(range(n_threads))
+        assert len(set(seen.values())) == n_threads
+        assert seen[0] == threading.get_ident()
+    crew.close()
+    crew.close()
+    assert crew_threads() == []
+
+
+@pytest.mark.parametrize("n_possible", [0, 1, 2])
+def test_where_no_thread_can_be_started_one_is_enough(n_possible, monkeypatch):
+    X, y = data()
+    want = classifier(n_threads=1).fit(X, y)
+    start, n_started = threading.Thread.start, [0]
+
+    def limited(thread):
+        if thread.name.startswith("fastbp"):
+            n_started[0] += 1
+            if n_started[0] > n_possible:
+                raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    crew = Crew(4)
+    assert crew.n_threads == 1
+    ran = []
+    crew.run(ran.append, lambda: None)
+    assert ran == [0]
+    assert crew_threads() == []
+    n_started[0] = 0
+    assert bits(classifier(n_threads=4).fit(X, y)) == bits(want)
+    assert n_started[0] == n_possible + 1
+
+
+# ---------------------------------------------------------------------- how many
+
+
+@pytest.fixture
+def many_processors(monkeypatch):
+    """A computer with eight, no limit set."""
+    for name in threads._LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
+
+
+@pytest.mark.usefixtures("many_processors")
+def test_the_environment_limits_threads(monkeypatch):
+    assert allowed_threads() == 8
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        for value, want in (("1", 1), ("3", 3), ("100", 8), ("0", 1), ("", 8), ("many", 8), ("-2", 8)):
+            monkeypatch.setenv(name, value)
+            assert allowed_threads() == want
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    monkeypatch.setenv("MKL_NUM_THREADS", "2")
+    assert allowed_threads() == 2
+
+
+@pytest.mark.usefixtures("many_processors")
+def test_nested_limits_of_openmp_count_from_the_outermost(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
+    assert allowed_threads() == 2
+
+
+@pytest.mark.usefixtures("many_processors")
+def test_a_thread_of_a_pool_is_left_alone():
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(allowed_threads).result() == 1
+        assert pool.submit(choose_threads, None, 10**12, 1000).result() == 1
+        assert pool.submit(choose_threads, 3, 10**12, 1000).result() == 3  # but for a wish
+
+
+@pytest.mark.usefixtures("many_processors")
+def test_choices():
+    plenty = 10**12
+    assert choose_threads(None, plenty, 200) == 8
+    assert choose_threads(None, plenty, 3) == 3  # rows
+    assert choose_threads(None, 0, 200) == choose_threads(None, 10_000, 200) == 1  # not worth two meetings
+    in_order = [choose_threads(None, work, 200) for work in np.geomspace(1, plenty, 50)]
+    assert in_order == sorted(in_order)
+    for wanted in (1, 2, 5, 30, np.int64(7)):
+        chosen = choose_threads(wanted, 1, 200)
+        assert (chosen, type(chosen)) == (wanted, int)
+        assert choose_threads(wanted, plenty, 1) == 1
+    assert choose_threads(30, plenty, 20) == 20
+
+
+def test_every_worker_of_a_pool_of_processes_gets_its_part():
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        assert joblib.Parallel()(joblib.delayed(allowed_threads)() for _ in range(4)) == [1] * 4
+
+
+ALLOWED = """
+import json, os
+from joblib import cpu_count
+from fastbp.threads import allowed_threads
+numbers = [allowed_threads(), cpu_count()]
+os.environ["OMP_NUM_THREADS"] = "1"
+numbers.append(allowed_threads())
+del os.environ["OMP_NUM_THREADS"]
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+print(json.dumps({"numbers": [*numbers, allowed_threads()]}))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity is Linux's")
+def test_affinity_limits_threads():
+    unlimited, n_processors, by_environment, by_affinity = run(ALLOWED).numbers
+    assert unlimited == n_processors
+    assert by_environment == by_affinity == 1
+
+
+class Recorder:
+    """`Descent` that keeps how many threads each was given."""
+
+    def __init__(self, monkeypatch):
+        self.numbers = []
+        descent = base.Descent
+
+        def record(*arguments):
+            self.numbers.append(arguments[-1])
+            return descent(*arguments)
+
+        monkeypatch.setattr(base, "Descent", record)
+
+
+@pytest.mark.usefixtures("many_processors")
+def test_what_estimators_ask_for(monkeypatch):
+    X, y = data()
+    asked = Recorder(monkeypatch)
+    assert classifier().n_threads is None
+    assert MLPRegressor().n_threads is None
+    classifier().fit(X, y)  # tiny
+    classifier(n_threads=3).fit(X, y)
+    classifier(n_threads=3, batch_size=2).fit(X, y)
+    MLPRegressor(hidden_layer_sizes=(500, 500), max_iter=1, n_threads=np.int32(2)).fit(X, y)
+    MLPRegressor(hidden_layer_sizes=(500, 500), max_iter=1).fit(X, y)
+    classifier(n_threads=2).partial_fit(X, y, classes=[0, 1, 2])
+    assert asked.numbers == [1, 3, 2, 2, 8, 2]
+    classifier(n_threads=3, solver="lbfgs").fit(X, y)
+    assert len(asked.numbers) == 6
+
+
+@pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("value", [0, -1, 1.0, 2.5, "2", "auto", [1]])
+def test_numbers_that_are_none(value, estimator):
+    X, y = data()
+    with pytest.raises(InvalidParameterError, match=f"The 'n_threads' parameter of {estimator.__name__} must be .*int.* or None"):
+        estimator(n_threads=value).fit(X, y)
+
+
+def test_the_number_is_a_parameter_like_any_other():
+    model = classifier(n_threads=2)
+    assert clone(model).get_params()["n_threads"] == 2
+    assert model.set_params(n_threads=None).n_threads is None
+    with pytest.raises(TypeError):
+        MLPClassifier((5,), "relu", "adam", 0.1, 2)
+    with pytest.warns(ConvergenceWarning):
+        model.set_params(n_threads=2, max_iter=1).fit(*data())

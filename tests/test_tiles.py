@@ -1,0 +1,395 @@
+"""The matrix products as machine code, against NumPy: every edge of a tile, nothing touched that is not theirs, on every processor.
+
+Factors are small integers, so that sums are exact in both dtypes, whatever their order, and are compared to the bit; what lies
+around and behind an array is NaN of a pattern that is looked for afterwards. `sweep` and `at_the_edge_of_memory` run in processes
+of their own, too: for processors with narrower vectors, and with arrays that end where memory does.
+"""
+
+import ctypes
+import itertools
+import json
+import mmap
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastbp.kernels import VECTOR_BYTES, products
+
+pytestmark = pytest.mark.compiled
+
+DTYPES = [np.float32, np.float64]
+each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+# Inner lengths: none, as of the first thread that has no row; the loops for one; more than a tile has rows.
+DEPTHS = (0, 1, 2, 17)
+
+
+def lanes(dtype):
+    return VECTOR_BYTES // np.dtype(dtype).itemsize
+
+
+def whole_vectors(n, dtype):
+    """The fewest columns that hold n in whole vectors."""
+    return -(-n // lanes(dtype)) * lanes(dtype)
+
+
+class Place:
+    """An array (shape) of its own values, or of NaN, within two cache lines of a pattern; `owned` columns of it may be written."""
+
+    PATTERN = 0xA5
+    AROUND = 128
+
+    def __init__(self, values, dtype, stride=None, owned=None, behind=0):
+        values = np.asarray(values)
+        shape = values.shape if stride is None else (len(values), stride)
+        self.n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        self.bytes = np.full(self.n_bytes + 2 * self.AROUND, self.PATTERN, np.uint8)
+        self.array = self.bytes[self.AROUND : self.AROUND + self.n_bytes].view(dtype).reshape(shape)
+        self.array[..., : values.shape[-1]] = values
+        self.before = self.bytes.copy()
+        self.free = np.zeros(self.bytes.size, bool)
+        if owned is not None:
+            self.free[self.AROUND : self.AROUND + self.n_bytes].reshape(*shape, np.dtype(dtype).itemsize)[..., :owned, :] = True
+        self.free[self.AROUND + self.n_bytes :][: behind * np.dtype(dtype).itemsize] = True
+
+    def assert_rest_untouched(self):
+        np.testing.assert_array_equal(self.bytes[~self.free], self.before[~self.free])
+
+
+def integers(random, shape, zeros=0.2):
+    return random.integers(-8, 9, shape) * (random.random(shape) >= zeros)
+
+
+def check_forward(random, dtype, n_rows, n_in, n_out, floor, a_wider=0, z_wider=0):
+    A, W, b = integers(random, (n_rows, n_in)), integers(random, (n_in, n_out)), integers(random, n_out)
+    # a single unit's values lie side by side
+    written = 1 if n_out == 1 else whole_vectors(n_out, dtype)
+    z = Place(np.full((n_rows, n_out), np.nan), dtype, written + (n_out > 1) * z_wider, written)
+    a, w, bias = Place(A, dtype, n_in + a_wider), Place(W, dtype), Place(b, dtype)
+    strip = Place(np.full(n_in * 2 * lanes(dtype), np.nan), dtype, owned=n_in * 2 * lanes(dtype))
+    products.forward_product(a.array, w.array, bias.array, z.array, floor, strip.array)
+    np.testing.assert_array_equal(z.array[:, :n_out], np.maximum(A @ W + b, floor))
+    for place in (z, a, w, bias, strip):
+        place.assert_rest_untouched()
+    return strip
+
+
+def check_gradient(random, dtype, n_in, n_rows, n_out, add, a_wider=0, d_wider=0):
+    A, D, G = integers(random, (n_rows, n_in)), integers(random, (n_rows, n_out)), integers(random, (n_in, n_out))
+    g = Place(G if add else np.full(G.shape, np.nan), dtype, owned=n_out)
+    a, d = Place(A, dtype, n_in + a_wider), Place(D, dtype, n_out + (n_out > 1) * d_wider)
+    strip = Place(np.full(n_rows * 2 * lanes(dtype), np.nan), dtype, owned=n_rows * 2 * lanes(dtype))
+    products.weight_gradient(a.array, d.array, g.array, add, strip.array)
+    np.testing.assert_array_equal(g.array, A.T @ D + (G if add else 0))
+    for place in (g, a, d, strip):
+        place.assert_rest_untouched()
+    return strip
+
+
+def check_backward(random, dtype, n_rows, n_out, n_in, relu, d_wider=0, wider=0):
+    stride = 1 if n_in == 1 else whole_vectors(n_in, dtype) + wider
+    D, W_T, A = integers(random, (n_rows, n_out)), integers(random, (n_out, stride)), integers(random, (n_rows, stride), 0.5)
+    # the row of a single unit is a vector all the same, which reaches into the room behind
+    out = Place(np.full(A.shape, np.nan), dtype, owned=stride, behind=lanes(dtype) if n_in == 1 else 0)
+    d, w, a = Place(D, dtype, n_out + (n_out > 1) * d_wider), Place(W_T, dtype), Place(A, dtype)
+    products.backward_product(d.array, w.array, a.array, out.array, relu)
+    np.testing.assert_array_equal(out.array, np.where(A == 0, 0, D @ W_T) if relu else D @ W_T)
+    for place in (out, d, w, a):
+        place.assert_rest_untouched()
+
+
+def sweep(dtype, step=1):
+    """All numbers of rows and of columns around the tiles' edges, step by step, with every inner length in turn."""
+    random, line = np.random.default_rng(0), 64 // np.dtype(dtype).itemsize
+    turns = itertools.cycle(itertools.product((False, True), (0, 3), (0, 1), DEPTHS, (0,) * 3))  # against the lengths' own rhythm
+    for n_rows, n_columns in list(itertools.product(range(31), range(1, 71)))[::step]:
+        flag, wider, lines, depth, _ = next(turns)
+        check_forward(random, dtype, n_rows, depth, n_columns, (-np.inf, 0.0)[flag], wider, lines * line)
+        if n_rows:  # the number of units that a gradient's rows are for
+            check_gradient(random, dtype, n_rows, depth, n_columns, flag, wider, wider)
+        if depth:
+            check_backward(random, dtype, n_rows, depth, n_columns, flag, wider, lines * line)
+
+
+def sweep_far_apart(dtype, step=1):
+    """The same where strips are packed, as rows are far apart and many, and on both sides of it."""
+    random, far = np.random.default_rng(1), 1024 // np.dtype(dtype).itemsize
+    columns = [far - 1, far, far + 1, far + lanes(dtype) - 1, far + lanes(dtype) + 1, far + 2 * lanes(dtype) + 3]
+    for n_tiled, n_columns, depth in list(itertools.product([47, 48, 53, 60], columns, DEPTHS))[::step]:
+        packed = n_tiled >= 48 and n_columns >= far and depth > 0
+        for flag in (False, True):
+            strips = [
+                check_forward(random, dtype, n_tiled, depth, n_columns, (-np.inf, 0.0)[flag], 3),
+                check_gradient(random, dtype, n_tiled, depth, n_columns, flag, 3),
+            ]
+            assert [not np.isnan(strip.array).any() for strip in strips] == [packed or depth == 0] * 2
+            assert [np.isnan(strip.array).all() for strip in strips] == [not packed or depth == 0] * 2
+    # a narrow gradient of deltas whose rows are wide
+    check_gradient(random, dtype, 50, 9, 3 * lanes(dtype) + 1, True, 0, far)
+
+
+@each_dtype
+def test_every_edge_of_a_tile(dtype):
+    sweep(dtype)
+
+
+@each_dtype
+def test_packed_strips(dtype):
+    sweep_far_apart(dtype)
+
+
+@each_dtype
+@pytest.mark.parametrize(("n_rows", "n_in", "n_out"), [(1, 300, 1), (37, 300, 1), (37, 1, 29), (61, 211, 267), (200, 100, 100)])
+def test_roundings(n_rows, n_in, n_out, dtype):
+    """Of numbers that are not exact: no worse than a sum of so many products in the dtype may be, one after another."""
+    random = np.random.default_rng(2)
+    A, W, D = random.normal(size=(n_rows, n_in)), random.normal(size=(n_in, n_out)), random.normal(size=(n_rows, n_out))
+    b = random.normal(size=n_out)
+    A, W, D, b = (values.astype(dtype).astype(float) for values in (A, W, D, b))
+    in_stride, out_stride = (1 if n == 1 else whole_vectors(n, dtype) for n in (n_in, n_out))
+    a, d, w, bias = Place(A, dtype, in_stride), Place(D, dtype, out_stride), Place(W, dtype), Place(b, dtype)
+    z, g, out = (Place(np.full(s, np.nan), dtype) for s in ((n_rows, out_stride), (n_in, n_out), (n_rows, in_stride)))
+    strip, w_t = Place(np.zeros(300 * 2 * lanes(dtype)), dtype), Place(W.T, dtype, in_stride)
+    products.forward_product(a.array, w.array, bias.array, z.array, -np.inf, strip.array)
+    products.weight_gradient(a.array, d.array, g.array, False, strip.array)
+    products.backward_product(d.array, w_t.array, a.array, out.array, False)
+    for got, left, right, start in [
+        (z.array[:, :n_out], A, W, b),
+        (g.array, A.T, D, np.zeros(1)),
+        (out.array[:, :n_in], D, W.T, np.zeros(1)),
+    ]:
+        bound = (left.shape[1] + 1) * np.finfo(dtype).eps * (np.abs(left) @ np.abs(right) + np.abs(start))
+        assert (np.abs(got - (left @ right + start)) <= bound).all()
+
+
+# ---------------------------------------------------------------------- what is not finite
+
+
+def special(n_rows, stride, values):
+    A = np.ones((n_rows, stride))
+    A[: len(values), 0] = values
+    return A
+
+
+@each_dtype
+@pytest.mark.parametrize("n_out", [1, 2, 33])
+def test_forward_passes_nan_and_infinities(n_out, dtype):
+    values = [np.nan, np.inf, -np.inf, 0.0, -5.0, 5.0]
+    A, W = special(9, 2, values), np.ones((2, n_out))
+    for floor in (-np.inf, 0.0):
+        z = Place(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
+        arrays = [Place(array, dtype).array for array in (A, W, np.zeros(n_out))]
+        products.forward_product(*arrays, z.array, floor, np.empty(0, dtype))
+        want = np.maximum([np.nan, np.inf, -np.inf, 1.0, -4.0, 6.0, 2.0, 2.0, 2.0], floor)  # which passes NaN
+        np.testing.assert_array_equal(z.array[:, :n_out], np.repeat(want[:, None], n_out, axis=1))
+    W[0] = 0  # ∞ · 0
+    z = Place(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
+    arrays = [Place(array, dtype).array for array in (A, W, np.zeros(n_out))]
+    products.forward_product(*arrays, z.array, 0.0, np.empty(0, dtype))
+    np.testing.assert_array_equal(np.isnan(z.array[:, :n_out]).all(axis=1), np.isin(np.arange(9), [0, 1, 2]))
+    np.testing.assert_array_equal(np.isnan(z.array[:, :n_out]).any(axis=1), np.isin(np.arange(9), [0, 1, 2]))
+
+
+@each_dtype
+@pytest.mark.parametrize("n_out", [1, 2, 33])
+def test_a_bias_that_is_not_finite_is_passed_on(n_out, dtype):
+    for value in (np.nan, np.inf, -np.inf):
+        b = np.zeros(n_out)
+        b[-1] = value
+        z = Place(np.zeros((4, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
+        arrays = [Place(array, dtype).array for array in (np.ones((4, 2)), np.ones((2, n_out)), b)]
+        products.forward_product(*arrays, z.array, 0.0, np.empty(0, dtype))
+        np.testing.assert_array_equal(z.array[:, :n_out], np.tile(np.maximum(2 + b, 0), (4, 1)))
+
+
+@each_dtype
+@pytest.mark.parametrize("n_out", [1, 2, 17])
+@pytest.mark.parametrize("n_in", [1, 2, 33])
+def test_backward_passes_nan_and_infinities_but_over_a_dead_unit(n_in, n_out, dtype):
+    values = [np.nan, np.inf, -np.inf, 3.0]
+    stride = 1 if n_in == 1 else whole_vectors(n_in, dtype)
+    D, W_T = special(4, n_out, values), np.zeros((n_out, stride))
+    W_T[0] = 1
+    # dead by either zero, or alive, be it as NaN
+    for activation, alive in ((0.0, False), (-0.0, False), (1e-30, True), (np.nan, True), (np.inf, True), (-1.0, True)):
+        for relu in (False, True):
+            a, out = Place(np.full((4, stride), activation), dtype), Place(np.full((4, stride), 7.0), dtype)
+            products.backward_product(Place(D, dtype).array, Place(W_T, dtype).array, a.array, out.array, relu)
+            want = values if alive or not relu else [0.0] * 4
+            np.testing.assert_array_equal(out.array, np.repeat(np.array(want)[:, None], stride, axis=1))
+
+
+@each_dtype
+@pytest.mark.parametrize("n_out", [1, 2, 33])
+def test_gradient_passes_nan_and_infinities(n_out, dtype):
+    for n_rows in (1, 5):  # of which the last is special
+        D = np.ones((n_rows, n_out))
+        for value in (np.nan, np.inf, -np.inf):
+            D[-1] = value
+            for add in (False, True):
+                g = Place(np.full((3, n_out), 4.0), dtype)
+                products.weight_gradient(
+                    Place(np.ones((n_rows, 3)), dtype).array, Place(D, dtype).array, g.array, add, np.empty(0, dtype)
+                )
+                np.testing.assert_array_equal(g.array, np.full((3, n_out), value))
+        g = Place(np.full((3, n_out), np.nan), dtype)
+        D[-1] = 1
+        arrays = Place(np.ones((n_rows, 3)), dtype).array, Place(D, dtype).array, g.array
+        products.weight_gradient(*arrays, True, np.empty(0, dtype))
+        assert np.isnan(g.array).all()
+        products.weight_gradient(*arrays, False, np.empty(0, dtype))
+        np.testing.assert_array_equal(g.array, np.full((3, n_out), n_rows))
+
+
+@each_dtype
+def test_same_bits_wherever_arrays_lie(dtype):
+    """Vectors are not aligned; where an array starts does not change a bit."""
+    random, results = np.random.default_rng(3), {}
+    A, W, b, D = (random.normal(size=size).astype(dtype) for size in ((29, 19), (19, 37), 37, (29, 37)))
+    for shift in range(lanes(dtype) + 1):
+
+        def shifted(values, stride=None, shift=shift):
+            shape = values.shape if stride is None else (len(values), stride)
+            array = np.full(int(np.prod(shape)) + 3 * lanes(dtype) + shift, np.nan, dtype)[shift:][: int(np.prod(shape))].reshape(
+                shape
+            )
+            array[..., : values.shape[-1]] = values
+            return array
+
+        wide = whole_vectors(37, dtype)
+        Z, G, strip = shifted(D * 0, wide), shifted(W * 0), np.empty(0, dtype)
+        products.forward_product(shifted(A), shifted(W), shifted(b), Z, 0.0, strip)
+        products.weight_gradient(shifted(A), shifted(D, wide), G, False, strip)
+        results[shift] = Z[:, :37].tobytes(), G.tobytes()
+    assert len(set(results.values())) == 1
+
+
+# ---------------------------------------------------------------------- the edge of memory
+
+
+class Edge:
+    """Pages of which the last cannot be touched; `put` lays an array so that it ends n_room elements before that."""
+
+    def __init__(self, n_pages=64):
+        self.pages = mmap.mmap(-1, (n_pages + 1) * mmap.PAGESIZE)
+        self.size = n_pages * mmap.PAGESIZE
+        self.bytes = np.frombuffer(self.pages, np.uint8)
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mprotect(ctypes.c_void_p(self.bytes.ctypes.data + self.size), ctypes.c_size_t(mmap.PAGESIZE), 0):
+            raise OSError(ctypes.get_errno(), "mprotect")
+
+    def put(self, values, dtype, n_room):
+        values = np.asarray(values, dtype)
+        stop = self.size - n_room * values.itemsize
+        array = self.bytes[stop - values.nbytes : stop].view(dtype).reshape(values.shape)
+        array[...] = values
+        return array
+
+
+def at_the_edge_of_memory(dtype):
+    """Every array of every product ends one vector before memory does, or without any room where only its elements are read."""
+    random, edges, room = np.random.default_rng(4), [Edge() for _ in range(5)], lanes(dtype)
+    for n_rows, depth, n_columns in itertools.product(
+        (1, 2, 5, 12, 13), (1, 2, 17), (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 49)
+    ):
+        stride = 1 if n_columns == 1 else whole_vectors(n_columns, dtype)
+        A, W, D = integers(random, (n_rows, depth)), integers(random, (depth, n_columns)), integers(random, (n_rows, n_columns))
+        b, W_T, mask = integers(random, n_columns), integers(random, (depth, stride)), integers(random, (n_rows, stride))
+        for n_strip in (0, depth * 2 * room):
+            a, w, bias, z, strip = (
+                edge.put(values, dtype, n_room)
+                for edge, values, n_room in zip(
+                    edges, (A, W, b, np.zeros((n_rows, stride)), np.zeros(n_strip)), (0, room, room, 0, 0), strict=True
+                )
+            )
+            products.forward_product(a, w, bias, z, 0.0, strip)
+            np.testing.assert_array_equal(z[:, :n_columns], np.maximum(A @ W + b, 0))
+        d = edges[0].put(D, dtype, room)
+        a, g = edges[1].put(A, dtype, 0), edges[2].put(np.zeros((depth, n_columns)), dtype, room)
+        products.weight_gradient(a, d, g, True, edges[3].put(np.zeros(0), dtype, 0))
+        np.testing.assert_array_equal(g, A.T @ D)
+        behind = room if stride == 1 else 0
+        d, w_t, a, out = (
+            edge.put(values, dtype, n_room)
+            for edge, values, n_room in zip(edges, (A, W_T, mask, mask), (0, behind, behind, behind), strict=False)
+        )
+        products.backward_product(d, w_t, a, out, True)
+        np.testing.assert_array_equal(out, np.where(mask == 0, 0, A @ W_T))
+
+
+SCRIPT = """
+import json, sys
+import numpy as np
+import test_tiles
+for call in sys.argv[1:]:
+    for dtype in test_tiles.DTYPES:
+        eval("test_tiles." + call, {"test_tiles": test_tiles, "dtype": dtype})
+from fastbp.kernels import tiles
+print(json.dumps([tiles.VECTOR_BYTES, tiles.TILE_ROWS[0]]))
+"""
+
+
+def elsewhere(*calls, script=SCRIPT, **environment):
+    """What a process prints last that runs some functions of this module for each dtype."""
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(Path(products.__file__).parents[2]), str(here)])
+    process = subprocess.run(
+        [sys.executable, "-c", script, *calls],
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        cwd=here,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="no mprotect")
+def test_nothing_is_read_or_written_beyond_the_room_that_is_promised():
+    elsewhere("at_the_edge_of_memory(dtype)")
+
+
+# ---------------------------------------------------------------------- other processors
+
+AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+sse3,+sse2,+popcnt,+bmi,+bmi2"}
+SSE2 = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}
+on_x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="takes an x86 processor")
+
+
+@pytest.mark.slow
+@on_x86
+@pytest.mark.parametrize(("processor", "shape"), [(AVX2, [32, 6]), (SSE2, [16, 6])], ids=["AVX2", "SSE2"])
+def test_processors_with_narrower_vectors(processor, shape):
+    if processor is AVX2 and VECTOR_BYTES < 32:
+        pytest.skip("this processor has no AVX2")
+    assert elsewhere("sweep(dtype, 3)", "sweep_far_apart(dtype, 5)", "at_the_edge_of_memory(dtype)", **processor) == shape
+
+
+FIT = """
+import json
+import numpy as np
+from fastbp import MLPRegressor
+random = np.random.default_rng(0)
+X = random.normal(size=(50, 5))
+y = np.sin(X @ random.normal(size=(5, 2)))
+model = MLPRegressor(hidden_layer_sizes=(19, 3), alpha=0.01, max_iter=5, tol=0, batch_size=20, random_state=0, n_threads=1)
+model.fit(X, y)
+print(json.dumps([model.loss_curve_, model.predict(X).ravel().tolist()]))
+"""
+
+
+@pytest.mark.slow
+@on_x86
+@pytest.mark.skipif(VECTOR_BYTES < 32, reason="this processor has no AVX2")
+def test_a_fit_on_narrower_vectors():
+    quiet = {"PYTHONWARNINGS": "ignore::UserWarning"}
+    (losses, outputs), (want_losses, want_outputs) = elsewhere(script=FIT, **AVX2, **quiet), elsewhere(script=FIT, **quiet)
+    np.testing.assert_allclose(losses, want_losses, rtol=1e-12)
+    np.testing.assert_allclose(outputs, want_outputs, rtol=1e-9)
