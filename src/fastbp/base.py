@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import sparray, spmatrix
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -28,6 +31,7 @@ from .prediction import outputs
 from .threads import choose_threads
 from .training import Descent, Optimizer, Problem, Shuffles, minimize_lbfgs, start_progress, weightless
 
+Matrix = ArrayLike | sparray | spmatrix
 FLOATS = (np.float64, np.float32)
 # The size of X up to which its validation is worth avoiding, and the most epochs that a kernel counts.
 _FEW_NUMBERS, _MOST_EPOCHS = 100_000, 2**62
@@ -84,7 +88,7 @@ class BaseMLP(BaseEstimator, ABC):
     # ------------------------------------------------------------------ fit
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the network on X and y.
 
         Parameters

@@ -22,7 +22,7 @@ from sklearn.utils import Bunch
 __all__ = ["load_adult", "load_california_housing", "load_covtype", "load_diamonds", "load_mnist"]
 
 
-def load_mnist(*, data_home=None, return_X_y=False, as_frame=False):
+def load_mnist(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
     """Load MNIST: 70,000 handwritten digits in 10 classes.
 
     The rows keep their standard order: the first 60,000 (`bunch.n_train`) are the training set, the last 10,000 the test set.
@@ -66,7 +66,7 @@ def load_mnist(*, data_home=None, return_X_y=False, as_frame=False):
     return _load(_MNIST, data_home, return_X_y, as_frame)
 
 
-def load_adult(*, data_home=None, return_X_y=False, as_frame=False):
+def load_adult(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
     """Load Adult: does a person in the 1994 US census earn more than 50,000 dollars? Needs pandas.
 
     The rows keep their standard order: the first 32,561 (`bunch.n_train`) are the training set, the last 16,281 the test set.
@@ -113,7 +113,9 @@ def load_adult(*, data_home=None, return_X_y=False, as_frame=False):
     return _load(_ADULT, data_home, return_X_y, as_frame)
 
 
-def load_california_housing(*, data_home=None, return_X_y=False, as_frame=False):
+def load_california_housing(
+    *, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False
+) -> Bunch | tuple:
     """Load California housing: the median house value of 20,640 census block groups in 1990. Needs pandas.
 
     Parameters
@@ -156,7 +158,7 @@ def load_california_housing(*, data_home=None, return_X_y=False, as_frame=False)
     return _load(_CALIFORNIA_HOUSING, data_home, return_X_y, as_frame)
 
 
-def load_diamonds(*, data_home=None, return_X_y=False, as_frame=False):
+def load_diamonds(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
     """Load diamonds: the prices of 53,940 cut stones. Needs pandas.
 
     Long stretches of rows lie in order of price: shuffle before splitting.
@@ -200,7 +202,7 @@ def load_diamonds(*, data_home=None, return_X_y=False, as_frame=False):
     return _load(_DIAMONDS, data_home, return_X_y, as_frame)
 
 
-def load_covtype(*, data_home=None, return_X_y=False, as_frame=False):
+def load_covtype(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
     """Load a subset of Covertype: which of 7 kinds of forest grows on 20,000 patches of land?
 
     Parameters

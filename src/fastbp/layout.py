@@ -39,7 +39,7 @@ class Layout:
     11
     >>> coefs, intercepts = layout.views(np.arange(11.0))
     >>> coefs[1].shape, intercepts[0]
-    ((2, 1), array([6., 7.]))
+    ((2, 1), array([8., 9.]))
     """
 
     sizes: tuple
