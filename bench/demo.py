@@ -9,6 +9,7 @@ Only the import differs between the two: wherever `nn` stands below, it is eithe
 """
 
 import argparse
+import os
 import sys
 import time
 import warnings
@@ -148,6 +149,7 @@ def main():
     warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is given, for both to do the same work
     console = Console()
     console.print(first_use(console))
+    os.environ["OMP_NUM_THREADS"] = "1"  # which fastbp looks at whenever it trains
     with threadpool_limits(1):
         results = run_all([make(arguments.quick) for make in (adult, mnist, california_housing)], console)
     console.print(table(results))

@@ -24,8 +24,10 @@ from threadpoolctl import threadpool_limits
 
 import fastbp
 
-# For as long as the process lives, and after both BLAS libraries, NumPy's and SciPy's, were loaded.
+# For as long as the process lives, and after both BLAS libraries, NumPy's and SciPy's, were loaded. fastbp, which calls no BLAS,
+# looks at the variable whenever it trains.
 threadpool_limits(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 LIBRARIES = {"fastbp": fastbp, "sklearn": sklearn.neural_network}
 
