@@ -158,7 +158,8 @@ class _Strip(_Tile):
         return [b.gep(self.A, [b.mul(b.add(row, _integer(i)), self.lda)]) for i in range(n_tile)], _integer(1)
 
     def start(self, C):
-        raise NotImplementedError
+        """What the sums of a tile start from: zero, where a kind of strip says nothing else."""
+        return [[ir.Constant(self.vector, None)] * self.n_vectors for _ in C]
 
     def finish(self, row, C, sums):
         for pointer, row_sums in zip(C, sums):
@@ -190,10 +191,6 @@ class _Backward(_Strip):
         super().__init__(context, builder, signature, arguments, n_vectors)
         self.activations = self.at(signature.args[10], arguments[10], arguments[11])
         self.keep = self.splat(builder.not_(builder.trunc(arguments[12], ir.IntType(1))))
-
-    def start(self, C):
-        zero = ir.Constant(self.vector, None)
-        return [[zero] * self.n_vectors for _ in C]
 
     def finish(self, row, C, sums):
         b, zero = self.builder, ir.Constant(self.vector, None)
