@@ -4,15 +4,18 @@ PYTHON ?= python3
 FLOOR_PYTHON ?= $(PYTHON)
 VENV := .venv
 FLOOR := .venv-floor
+PEERS := .venv-peers
 WORKERS ?= 2
+# What bench-compare compares. asv takes a larger result for a worse one, so ratios and scores, where more is better, are left out.
+BENCHMARKS ?= ^(?!.*(ratio|score))
 
-.PHONY: help demo test test-nojit test-floor lint format bench clean
+.PHONY: help demo test test-nojit test-floor lint format bench bench-peers bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 help: ## say what can be made
 	@echo "make <target>, where the target is one of:"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo "PYTHON=python3.12 names another interpreter for the first set-up; 3.11 or newer is needed."
 
 demo: $(VENV)/.has-demo ## train on real data, beside scikit-learn
@@ -39,8 +42,16 @@ bench: $(VENV)/.has-bench ## measure speed, memory and scores with asv, in this 
 	@test -f ~/.asv-machine.json || $(VENV)/bin/asv machine --yes --config bench/asv.conf.json >/dev/null  # else asv would ask
 	$(VENV)/bin/asv run --config bench/asv.conf.json --python=same $(ARGS)
 
+bench-peers: $(PEERS)/.has-peers ## measure fastbp beside scikit-learn, JAX and torch, in an environment of its own
+	$(PEERS)/bin/python bench/peers.py $(ARGS)
+
+bench-compare: $(VENV)/.has-bench ## compare BASE=<commit> with HEAD, both built anew, taking turns
+	@test -n "$(BASE)" || { echo "Say with what to compare: make bench-compare BASE=main" >&2; exit 1; }
+	@test -f ~/.asv-machine.json || $(VENV)/bin/asv machine --yes --config bench/asv.conf.json >/dev/null
+	$(VENV)/bin/asv continuous --config bench/asv.conf.json --interleave-rounds --bench '$(BENCHMARKS)' $(ARGS) $(BASE) HEAD
+
 clean: ## remove the environments and all that can be made again
-	rm -rf .venv .venv-floor .pytest_cache .ruff_cache .hypothesis .coverage dist bench/env bench/html
+	rm -rf .venv .venv-floor .venv-peers .pytest_cache .ruff_cache .hypothesis .coverage dist bench/env bench/html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 define make_venv
@@ -58,8 +69,16 @@ $(VENV)/.made:
 $(FLOOR)/.made:
 	$(call make_venv,$(FLOOR_PYTHON))
 
+$(PEERS)/.made:
+	$(call make_venv,$(PYTHON))
+
 $(VENV)/.has-%: $(VENV)/.made pyproject.toml
 	@echo "Installing fastbp and what '$*' needs into $(@D); this is done once."
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+$(PEERS)/.has-%: $(PEERS)/.made pyproject.toml
+	@echo "Installing fastbp and its peers into $(@D); this is done once."
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 

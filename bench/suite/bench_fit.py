@@ -42,6 +42,21 @@ class Epoch:
     track_seconds.unit = "s"
 
 
+class SomeEpochs:
+    """A fit of ten epochs in fastbp alone, set-up included: what asv can measure in turns for two commits."""
+
+    params = [list(NETWORKS), DTYPES]
+    param_names = ["network", "dtype"]
+
+    def setup(self, name, dtype):
+        self.X, self.y = NETWORKS[name].data(dtype)
+        self.estimator = NETWORKS[name].estimator("fastbp", 10)
+        fit(self.estimator, self.X, self.y)  # compiles
+
+    def time_fit(self, name, dtype):
+        fit(self.estimator, self.X, self.y)
+
+
 class EpochQuality:
     """What ten epochs reach, in both libraries: in float64 the two must be equal, in float32 nearly so."""
 

@@ -1,0 +1,257 @@
+"""The measuring itself: processes take turns, round after round, and what comes out is one `Result` for each row of the tables.
+
+In each round every peer is asked once, so that a slow moment of the machine meets all of them; ratios are taken within a round.
+"""
+
+from dataclasses import dataclass, replace
+from importlib import metadata, util
+from statistics import median
+
+from .remote import Remote
+from .works import PEERS, SPARSE_WORKS, WORKS, data, is_quick, loss
+
+TRAINERS = {
+    "fastbp": "train_sklearn:FastbpTrainer",
+    "scikit-learn": "train_sklearn:SklearnTrainer",
+    "JAX": "train_jax:JaxTrainer",
+    "torch": "train_torch:TorchTrainer",
+}
+JAX_SHUFFLES = "train_jax:ShufflingJaxTrainer"
+PACKAGES = {"fastbp": "fastbp", "scikit-learn": "sklearn", "JAX": "jax", "torch": "torch"}
+# The points of the two curves, and the networks they belong to.
+N_ROWS = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
+DEPTHS = (1, 2, 3, 4, 6, 8, 10, 12, 14, 16)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long measuring may take: rounds, the seconds that one timing aims at, the most epochs of one."""
+
+    rounds: int = 7
+    seconds: float = 0.4
+    most_epochs: int = 3000
+    loss_updates: int = 200
+
+
+QUICK = Effort(1, 0.0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The figures of one row: seconds of each peer in each round, and what else belongs to it.
+
+    `goals` are the least ratios to fastbp; `notes` are the losses, or whatever shows that equal work was done.
+    """
+
+    name: str
+    seconds: dict[str, list[float]]
+    goals: dict[str, float]
+    notes: dict[str, str]
+    n_epochs: int = 0
+    n_threads: int = 1
+
+    def median(self, peer):
+        return median(self.seconds[peer])
+
+    def ratios(self, peer):
+        """How many times faster fastbp was, round by round."""
+        return [theirs / ours for theirs, ours in zip(self.seconds[peer], self.seconds["fastbp"], strict=True)]
+
+    def ratio(self, peer):
+        return median(self.ratios(peer))
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The matrix products of a step beside the whole step, on one thread: seconds by round, and multiply-adds."""
+
+    name: str
+    dtype: str
+    n_products: int
+    blas: list[float]
+    tiles: list[float]
+    step: list[float]
+    peak: list[float]
+    goal: float | None
+
+    @property
+    def ratio(self):
+        return median(blas / step for blas, step in zip(self.blas, self.step, strict=True))
+
+    def share(self, seconds):
+        """Of the peak of multiply-adds that one core reached in any round."""
+        return self.n_products / median(seconds) / max(self.peak)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Seconds per epoch over something that grows; the line is the one of least relative squares."""
+
+    name: str
+    unit: str
+    at: list[float]
+    seconds: list[float]
+    line: list[float]
+
+    @property
+    def deviations(self):
+        """From the line, as fractions of it."""
+        return [seconds / on_line - 1 for seconds, on_line in zip(self.seconds, self.line, strict=True)]
+
+
+def peers_here():
+    """Those that are installed."""
+    return [peer for peer in PEERS if util.find_spec(PACKAGES[peer])]
+
+
+def versions():
+    return [f"{peer} {metadata.version(PACKAGES[peer])}" for peer in peers_here() if peer in ("JAX", "torch")]
+
+
+def _in_turns(effort, ask):
+    """{name: [answer of each round]} of functions by name."""
+    answers = {name: [] for name in ask}
+    for _ in range(effort.rounds):
+        for name, function in ask.items():
+            answers[name].append(function())
+    return answers
+
+
+class _Processes:
+    """Remotes by name, all closed at the end."""
+
+    def __enter__(self):
+        self.all = {}
+        return self
+
+    def __exit__(self, *error):
+        for remote in self.all.values():
+            remote.close()
+
+    def start(self, name, target, *arguments, **options):
+        self.all[name] = Remote(f"sidebyside.{target}", *arguments, **options)
+        return self.all[name]
+
+
+# ---------------------------------------------------------------------- training
+
+
+def train(name, effort, peers=None):
+    """(Result, Limit) of a network: microseconds a step of each peer, and its products alone; no Limit for sparse inputs."""
+    work = {**WORKS, **SPARSE_WORKS}[name]
+    peers = [peer for peer in peers or peers_here() if peer == "fastbp" or peer in work.goals]
+    X, y = data(work)
+    n_epochs = max(1, effort.loss_updates * work.batch_size // len(y))
+    with _Processes() as processes:
+        for peer in peers:
+            n_threads = None if peer == "JAX" else work.n_threads
+            processes.start(peer, TRAINERS[peer], work, X, y, n_threads=n_threads)
+        trained = {peer: processes.all[peer].call("train", n_epochs) for peer in peers}
+        losses = {peer: f"{loss(work, weights, X, y):.5f}" for peer, weights in trained.items()}
+        del trained
+        ask = {peer: processes.all[peer] for peer in peers}
+        if not work.non_zeros:
+            if work.n_threads > 1:
+                ask["one thread"] = processes.start("one thread", TRAINERS["fastbp"], replace(work, n_threads=1), X, y)
+            processes.start("products", "products:Products", work).call("calibrate", effort.seconds)
+        for remote in ask.values():
+            remote.call("calibrate", effort.seconds, effort.most_epochs)
+        functions = {who: lambda remote=remote: remote.call("seconds_per_step") for who, remote in ask.items()}
+        if not work.non_zeros:
+            products = processes.all["products"]
+            functions |= {what: lambda what=what: products.call(what) for what in ("seconds_by_blas", "seconds_by_tiles", "peak")}
+        seconds = _in_turns(effort, functions)
+    goals = {peer: goal for peer, goal in work.goals.items() if peer in peers}
+    result = Result(name, {peer: seconds[peer] for peer in peers}, goals, losses, n_epochs, work.n_threads)
+    if work.non_zeros:
+        return result, None
+    step = seconds.get("one thread", seconds["fastbp"])
+    products = (seconds[what] for what in ("seconds_by_blas", "seconds_by_tiles"))
+    return result, Limit(name, work.dtype, work.n_products, *products, step, seconds["peak"], work.limit)
+
+
+# ---------------------------------------------------------------------- fits and predictions
+
+
+def _call(name, effort, target, goal, *arguments):
+    """A Result of a `Repeated` in fastbp and scikit-learn; notes are its quality, where it has one."""
+    with _Processes() as processes:
+        both = {library: processes.start(library, f"calls:{target}", library, *arguments) for library in ("fastbp", "scikit-learn")}
+        for remote in both.values():
+            remote.call("calibrate", effort.seconds)
+        seconds = _in_turns(effort, {library: lambda remote=remote: remote.call("seconds") for library, remote in both.items()})
+        notes = {}
+        if target == "DefaultFit":
+            quality = {library: remote.call("quality") for library, remote in both.items()}
+            notes = {library: f"{value:.5f} after {n_iter}" for library, (value, n_iter) in quality.items()}
+    return Result(name, seconds, {"scikit-learn": goal}, notes)
+
+
+def default_fit(table, goal, effort):
+    return _call(f"default fit of {table}, float64", effort, "DefaultFit", goal, table)
+
+
+def predict(n_rows, goal, effort):
+    rows = "one row" if n_rows == 1 else f"{n_rows:,} rows"
+    return _call(f"predict of {rows} through 20-100-100-4", effort, "Predict", goal, n_rows)
+
+
+def memory_of_predict(library, n_rows):
+    """Bytes that `predict` takes on top of its input, at its peak, in a fresh process."""
+    with Remote("sidebyside.calls:Predict", library, n_rows) as remote:
+        return remote.call("growth")
+
+
+# ---------------------------------------------------------------------- cross-validation
+
+WAYS = {
+    "n_jobs=1, one thread": (1, 1),
+    "n_jobs=1, two threads": (1, 2),
+    "n_jobs=2, n_threads not given": (2, None),
+}
+
+
+def cross_validation(effort, wanted=24.0):
+    """{way: [seconds of each round]}, each in a fresh process, of work that takes about `wanted` seconds on one thread."""
+    wanted = 0.0 if is_quick() else wanted
+
+    def measure(way, n_epochs):
+        with Remote("sidebyside.calls:CrossValidation", n_epochs, n_threads=None) as remote:
+            return remote.call("seconds", *WAYS[way])
+
+    first = next(iter(WAYS))
+    n_epochs = 1
+    if wanted:
+        per_epoch = (measure(first, 9) - measure(first, 1)) / 8
+        n_epochs = max(1, round(wanted / per_epoch))
+    rounds = min(effort.rounds, 3)  # each takes a minute
+    return _in_turns(replace(effort, rounds=rounds), {way: lambda way=way: measure(way, n_epochs) for way in WAYS})
+
+
+# ---------------------------------------------------------------------- growth
+
+
+def curve_over_rows(effort):
+    return _curve("rows", "20-100-1, batches of 200, Adam", N_ROWS[:2] if is_quick() else N_ROWS, effort)
+
+
+def curve_over_depth(effort):
+    return _curve("hidden layers", "20-100-…-100-1, batches of 200, Adam, 4,000 rows", DEPTHS[:2] if is_quick() else DEPTHS, effort)
+
+
+def _curve(unit, name, points, effort):
+    with Remote("sidebyside.growth:Growth", unit, points) as remote:
+        remote.call("calibrate", effort.seconds, effort.most_epochs)
+        answers = _in_turns(effort, {at: lambda i=i: remote.call("seconds", i) for i, at in enumerate(points)})
+    seconds = [median(answers[at]) for at in points]
+    return Curve(name, unit, list(points), seconds, straight_line(points, seconds))
+
+
+def straight_line(at, seconds):
+    """The values of the line a + b·x whose squared relative deviations are least."""
+    import numpy as np
+
+    x, y = np.array(at, float), np.array(seconds)
+    design = np.stack([np.ones_like(x), x], axis=1)
+    solution = np.linalg.lstsq(design / y[:, None], np.ones_like(y), rcond=None)[0]
+    return list(design @ solution)

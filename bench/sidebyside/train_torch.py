@@ -1,0 +1,50 @@
+"""PyTorch, eager: tensors made once, fused optimiser, gradients set to None, batches by `index_select`."""
+
+import torch
+from torch import nn
+
+from .trainer import Trainer
+from .works import ALPHA, BETA_1, BETA_2, EPSILON, LEARNING_RATE, MOMENTUM
+
+_ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "logistic": nn.Sigmoid}
+
+
+class TorchTrainer(Trainer):
+    def setup(self):
+        torch.set_num_threads(self.work.n_threads)
+        self.features = torch.from_numpy(self.X)
+        self.targets = torch.from_numpy(self.y)
+        self.loss = nn.CrossEntropyLoss()
+        if self.work.sizes[-1] == 1:
+            self.targets = self.targets.to(self.features.dtype).reshape(-1, 1)
+            self.loss = nn.BCEWithLogitsLoss()
+
+    def train(self, n_epochs):
+        model = self.model()
+        optimizer = self.optimizer(model.parameters())
+        X, y, loss = self.features, self.targets, self.loss
+        for order in self.start.orders(n_epochs):
+            for rows in torch.from_numpy(order):
+                optimizer.zero_grad(set_to_none=True)
+                loss(model(X.index_select(0, rows)), y.index_select(0, rows)).backward()
+                optimizer.step()
+        linears = [layer for layer in model if isinstance(layer, nn.Linear)]
+        return [layer.weight.detach().numpy().T for layer in linears], [layer.bias.detach().numpy() for layer in linears]
+
+    def model(self):
+        """The network with the starting weights."""
+        layers = []
+        for W, b in zip(self.start.coefs, self.start.intercepts, strict=True):
+            linear = nn.Linear(*W.shape, dtype=self.features.dtype)
+            with torch.no_grad():
+                linear.weight.copy_(torch.from_numpy(W.T))
+                linear.bias.copy_(torch.from_numpy(b))
+            layers += [linear, _ACTIVATIONS[self.work.activation]()]
+        return nn.Sequential(*layers[:-1])
+
+    def optimizer(self, parameters):
+        # One group of parameters is faster than two; that biases decay too, unlike scikit-learn's, moves only those of dead units.
+        options = {"lr": LEARNING_RATE, "weight_decay": ALPHA / self.work.batch_size, "fused": True}
+        if self.work.solver == "adam":
+            return torch.optim.Adam(parameters, betas=(BETA_1, BETA_2), eps=EPSILON, **options)
+        return torch.optim.SGD(parameters, momentum=MOMENTUM, nesterov=True, **options)
