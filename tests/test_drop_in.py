@@ -1130,6 +1130,31 @@ def test_weights_that_make_up_no_network_are_refused(kind, name):
 
 @few_epochs
 @each_kind
+def test_weights_reshaped_in_place_are_refused(kind):
+    model = fitted(kind)
+    model.coefs_[0].shape = model.coefs_[0].shape[::-1]
+    for call in (lambda: model.predict(X), lambda: model.partial_fit(X, y_for(kind))):
+        with pytest.raises(ValueError, match="must make up a network"):
+            call()
+    again = pickle.loads(pickle.dumps(model))  # to be put right
+    again.coefs_[0] = again.coefs_[0].reshape(again.coefs_[0].shape[::-1])
+    assert_array_equal(again.predict(X), fitted(kind).predict(X))
+
+
+@few_epochs
+@each_kind
+def test_weights_may_be_lists_but_not_complex(kind):
+    model = fitted(kind)
+    before = model.predict(X)
+    model.coefs_[0] = model.coefs_[0].tolist()
+    assert_array_equal(model.predict(X), before)
+    model.coefs_[0] = np.multiply(model.coefs_[0], 1j)
+    with pytest.raises(ValueError, match="must hold real numbers, got complex128"):
+        model.predict(X)
+
+
+@few_epochs
+@each_kind
 def test_predict_heeds_no_parameter_of_training(kind):
     model = fitted(kind)
     before = model.predict(X)

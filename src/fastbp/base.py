@@ -7,7 +7,7 @@ become weights that of `training`.
 
 import warnings
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import pairwise
 from numbers import Integral, Real
@@ -185,20 +185,22 @@ class BaseMLP(BaseEstimator, ABC):
         self._views = [*self.coefs_, *self.intercepts_]
 
     def _layout(self):
-        return Layout((self.coefs_[0].shape[0], *(W.shape[1] for W in self.coefs_)))
+        return Layout((self.n_features_in_, *(np.shape(W)[1] for W in self.coefs_)))
 
     def _flat_params(self):
         """The parameters as one buffer, gathered anew where somebody put other arrays into `coefs_` or `intercepts_`."""
+        self._check_shapes()
         arrays = [*self.coefs_, *self.intercepts_]
         views = getattr(self, "_views", ())
         if len(views) == len(arrays) and all(a is b for a, b in zip(arrays, views, strict=True)):
             return self._params
-        self._check_shapes()
         gathered = np.concatenate([np.ravel(array) for array in arrays])
+        if gathered.dtype.kind not in "fiub":
+            raise ValueError(f"coefs_ and intercepts_ must hold real numbers, got {gathered.dtype}.")
         return _roomy(gathered, gathered.dtype if gathered.dtype in FLOATS else np.float64)
 
     def _check_shapes(self):
-        """Whether arrays that somebody put there make up a network, and one for this many features and outputs."""
+        """Refuse arrays, put there or reshaped by somebody, that make up no network for so many features and outputs."""
         weights, biases = [np.shape(W) for W in self.coefs_], [np.shape(b) for b in self.intercepts_]
         sizes = [self.n_features_in_, *(shape[-1] if shape else 0 for shape in weights)]
         if weights != list(pairwise(sizes)) or biases != [(n,) for n in sizes[1:]] or sizes[-1] != self.n_outputs_:
@@ -384,7 +386,9 @@ class BaseMLP(BaseEstimator, ABC):
     def __setstate__(self, state):
         super().__setstate__(state)
         if hasattr(self, "coefs_"):
-            self._hold(self._layout(), self._flat_params())
+            with suppress(ValueError):  # weights that make up no network can still be put right after loading
+                params = self._flat_params()
+                self._hold(self._layout(), params)
         if hasattr(self, "_optimizer"):  # whose moments may come memory-mapped, read-only
             self._optimizer = replace(self._optimizer, moments=np.array(self._optimizer.moments))
 
