@@ -134,8 +134,9 @@ def test_peers_agree_and_are_written_down(tmp_path):
     printed = run(BENCH / "peers.py", "--quick", *options, "--output", tmp_path)
     page = (tmp_path / "peers.md").read_text(encoding="utf-8")
     assert printed in page
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
-    trained = {row[0]: row for row in rows if len(row) > 6 and row[2].isdecimal()}
+    training = page.partition("\n## Training")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in training.splitlines() if line.startswith("| ")]
+    trained = {row[0]: row for row in rows[2:]}
     assert list(trained)[:2] == parts[:2]
     assert len(trained) == 3
     for row in trained.values():
