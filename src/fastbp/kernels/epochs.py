@@ -64,7 +64,7 @@ def judge(settings, progress, value):
     _judge(settings[0], progress[0], value)
 
 
-@kernel()
+@kernel(draft=True)
 def _train_round(settings, state, rank, team, table, params, moments, rows, y, weight, order, scratch):
     """The next block of this thread's rows of the present batch, and the update where it is the last."""
     n_threads = team.sums.shape[0]
@@ -80,7 +80,7 @@ def _train_round(settings, state, rank, team, table, params, moments, rows, y, w
         _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows)
 
 
-@kernel()
+@kernel(draft=True)
 def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows):
     """The update of this thread's share of the parameters, from the gradients of all."""
     n_coefs = table[0, B_AT]  # all weights stand before all biases
@@ -108,7 +108,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
     state.batch_weight = 0.0
 
 
-@kernel()
+@kernel(draft=True)
 def _end_epoch(settings, state, n_rows, loss):
     state.row = 0
     state.loss = 0.0

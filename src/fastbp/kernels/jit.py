@@ -16,23 +16,30 @@ from numba import njit
 from numba.core import config
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from .parts import Part
+
 # No "nnan", "ninf" and "afn": divergence must stay visible, and exp, log and tanh are our own.
 FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp"})
 # Where a rounding error is carried along on purpose, reassociation would cancel it.
 EXACT = frozenset({"contract"})
 
 
-def kernel(*, fastmath=FASTMATH):
-    """Compile a function for use inside other kernels: GIL free, no division checks, not kept on disk by itself.
+def kernel(*, fastmath=FASTMATH, draft=False):
+    """Compile a function for use inside other kernels: GIL free, no division checks, no machine code of its own.
 
-    It is always inlined, as a call that hands on a dozen arrays takes longer than a small layer.
+    It is always inlined, as a call that hands on a dozen arrays takes longer than a small layer. One that has no loops of its own to
+    speak of is a `draft`, which compiles sooner.
     """
-    return njit(nogil=True, error_model="numpy", fastmath=set(fastmath), forceinline=True)
+
+    def compiled(function):
+        return function if config.DISABLE_JIT else Part(function, _options(fastmath), draft=draft)
+
+    return compiled
 
 
 def entry(function):
     """Compile a function that Python calls, with its machine code kept on disk where a folder can be written."""
-    dispatcher = kernel()(function)
+    dispatcher = njit(**_options(FASTMATH))(function)
     if not config.DISABLE_JIT:
         try:
             dispatcher._cache = _StampedCache(function)
@@ -58,7 +65,7 @@ class _StampedCache(FunctionCache):
     def __init__(self, function):
         super().__init__(function)
         self._cache_file = _CacheFile(
-            cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp=(source_stamp(), _options())
+            cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp=(source_stamp(), _environment())
         )
 
     def load_overload(self, sig, target_context):
@@ -122,7 +129,11 @@ def _digest(content):
     return hashlib.sha256(content).digest()
 
 
-def _options():
+def _options(fastmath):
+    return {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath), "forceinline": True}
+
+
+def _environment():
     """What changes the machine code but is missing from Numba's own key."""
     return numba.__version__, str(config.OPT), config.LOOP_VECTORIZE, config.SLP_VECTORIZE
 

@@ -32,7 +32,7 @@ class Loss(IntEnum):
     poisson = 2
 
 
-@kernel()
+@kernel(draft=True)
 def link(code, Z, n_outputs, rows):
     """A = link(Z), in place; Z (n_rows, ≥ n_outputs); rows is scratch for a number per row."""
     if code == OutActivation.softmax:
@@ -43,7 +43,7 @@ def link(code, Z, n_outputs, rows):
         _exp(flat(Z))
 
 
-@kernel()
+@kernel(draft=True)
 def loss_and_delta(code, out_activation, A, y, weight, delta, n_outputs):
     """Σ_rows weight · loss(y, A), with ∂/∂Z of it in delta; A and delta of one shape (n_rows, ≥ n_outputs).
 

@@ -87,7 +87,7 @@ def transpose_weights(table, params, transposed):
         transpose(layer_weights(table, layer, params), layer_transposed(table, layer, transposed))
 
 
-@kernel()
+@kernel(draft=True)
 def forward(settings, table, params, rows, order, start, n_rows, activations, strip):
     """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], link included; returns A[L] (n_rows, ≥ n_outputs)."""
     last = table.shape[0] - 1
@@ -109,7 +109,7 @@ def forward(settings, table, params, rows, order, start, n_rows, activations, st
     return layer_outputs(table, last, n_rows, activations)
 
 
-@kernel()
+@kernel(draft=True)
 def backward(settings, table, rows, order, start, n_rows, scratch, add):
     """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; put in or added to the gradient."""
     relu = settings.activation == Activation.relu
@@ -139,7 +139,7 @@ def gather_targets(y, weight, order, start, y_out, weight_out):
             weight_out[i] = weight[r]
 
 
-@kernel()
+@kernel(draft=True)
 def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch, fresh):
     """Add Σ ∂loss/∂params of rows order[start:start + n_rows] to scratch.gradient, or set it where fresh, as new parameters are.
 

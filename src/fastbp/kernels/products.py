@@ -40,7 +40,7 @@ def gather(rows, order, start, out):
             target[j] = source[j]
 
 
-@kernel()
+@kernel(draft=True)
 def forward_product(A, W, b, Z, floor, strip):
     """Z = max(A·W + b, floor); A (n_rows, ≥ n_in), W (n_in, n_out), b (n_out,), Z (n_rows, ≥ n_out); strip for `packs`."""
     if W.shape[1] == 1:
@@ -49,7 +49,7 @@ def forward_product(A, W, b, Z, floor, strip):
         _forward_strips(A, W, b, Z, Z.dtype.type(floor), strip)
 
 
-@kernel()
+@kernel(draft=True)
 def weight_gradient(A, delta, G, add, strip):
     """G = Aᵀ·delta, or where `add` more; A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out); strip for `packs`."""
     if G.shape[1] == 1:
@@ -58,7 +58,7 @@ def weight_gradient(A, delta, G, add, strip):
         _gradient_strips(A, delta, G, add, strip)
 
 
-@kernel()
+@kernel(draft=True)
 def backward_product(delta, W_T, A, out, relu):
     """out = delta·Wᵀ, zero where A is if `relu`; delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in)."""
     if out.shape[1] == 1:

@@ -23,7 +23,7 @@ class Solver(IntEnum):
 N_MOMENTS = {Solver.sgd: 1, Solver.adam: 2}
 
 
-@kernel()
+@kernel(draft=True)
 def update(settings, progress, params, gradient, moments, n_coefs, weight_sum, low, high):
     """One step of parameters low to high; params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,).
 
@@ -40,7 +40,7 @@ def update(settings, progress, params, gradient, moments, n_coefs, weight_sum, l
     _step(settings, progress.learning_rate, scale, 0.0, params, gradient, moments, middle, high - middle)
 
 
-@kernel()
+@kernel(draft=True)
 def _step(settings, learning_rate, scale, alpha, params, gradient, moments, at, size):
     """The step of parameters at to at + size, which share a penalty."""
     w, g, m = vector(params, at, size), vector(gradient, at, size), vector(moments, at, size)

@@ -1,0 +1,77 @@
+"""Functions that exist only inside the kernels that call them.
+
+Numba compiles every function on its own: optimised, turned into machine code and given wrappers for Python, and then all of it
+once more inside each caller, up through every level of calls. A `Part` stops at LLVM's intermediate code, which its callers take
+in. Those that mostly call others are not even optimised before they have arrived where they run; those with loops are, since LLVM
+turns them into vector code most surely while they are small. This halves the time of a first fit.
+"""
+
+from numba import njit
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.registry import CPUDispatcher
+from numba.core.typed_passes import NativeLowering
+
+
+class Part(CPUDispatcher):
+    """A function for kernels; a `draft` is optimised in its callers only. Python gets one that is compiled like any other."""
+
+    def __init__(self, function, options, *, draft):
+        super().__init__(function, targetoptions={"nopython": True, **options}, pipeline_class=_DraftCompiler if draft else _Compiler)
+        self._whole = njit(**options)(function)
+
+    def _insert(self, *overload):
+        """There is no machine code of a part that Python could be given."""
+
+    def _compile_for_args(self, *args, **kwargs):
+        return self._whole._compile_for_args(*args, **kwargs)
+
+
+class _Library(JITCodeLibrary):
+    """Intermediate code that is never turned into machine code."""
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class _DraftLibrary(_Library):
+    def _optimize_final_module(self):
+        """Left to the callers."""
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Lowering(NativeLowering):
+    _name, library = "lowering_of_a_part", _Library
+
+    def run_pass(self, state):
+        state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.flags.no_compile = state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
+        super().run_pass(state)
+        lowered = state["cr"]
+        key = object()  # callers find the intermediate code by it, as they would by a function that Python can call
+        state.targetctx.insert_user_function(key, lowered.fndesc, [state.library])
+        state["cr"] = lowered._replace(cfunc=key)
+        return True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _DraftLowering(_Lowering):
+    _name, library = "lowering_of_a_draft", _DraftLibrary
+
+
+class _Compiler(CompilerBase):
+    """Numba's own pipeline with another end."""
+
+    lowering = _Lowering
+
+    def define_pipelines(self):
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        manager.passes = [(self.lowering if step is NativeLowering else step, name) for step, name in manager.passes]
+        manager.finalize()
+        return [manager]
+
+
+class _DraftCompiler(_Compiler):
+    lowering = _DraftLowering
