@@ -14,6 +14,10 @@ import numpy as np
 # Rows per block: few enough that a block's activations stay in the second-level cache, many enough that products run at full speed.
 _CACHE_BYTES = 1 << 20
 _FEWEST_ROWS, _MOST_ROWS = 128, 1024
+# Where all weights fit into half of the first-level cache, which passing over them for every block costs little, activations and
+# deltas are to stay in the other half; in whole tiles.
+_HALF_FIRST_CACHE = 24 << 10
+_FEWEST_ROWS_THERE, _TILE = 24, 12
 _LINE_BYTES = 64
 # Multiply-adds of one product over a block, the least that runs between two chances to be interrupted.
 _MOST_WORK = 1 << 29
@@ -62,8 +66,11 @@ class Layout:
 
     def block_size(self, batch_size, itemsize):
         """How many rows pass through the layers at once, for batches of batch_size rows."""
-        fitting = _CACHE_BYTES // (itemsize * max(self.sizes))
-        wanted = max(_FEWEST_ROWS, min(fitting, _MOST_ROWS))
+        row_bytes = itemsize * max(self.sizes)
+        if self.n_params * itemsize <= _HALF_FIRST_CACHE:
+            wanted = max(_FEWEST_ROWS_THERE, _HALF_FIRST_CACHE // (2 * row_bytes) // _TILE * _TILE)
+        else:
+            wanted = max(_FEWEST_ROWS, min(_CACHE_BYTES // row_bytes, _MOST_ROWS))
         return min(batch_size, wanted, max(1, _MOST_WORK // self.n_params))
 
     def strides(self, itemsize, vector_bytes):

@@ -116,7 +116,7 @@ def backward(settings, table, rows, order, start, n_rows, scratch, add):
     for layer in range(table.shape[0] - 1, -1, -1):
         delta = layer_outputs(table, layer, n_rows, scratch.deltas)
         G = layer_weights(table, layer, scratch.gradient)
-        column_sums(delta, layer_biases(table, layer, scratch.gradient), add)
+        column_sums(delta, layer_biases(table, layer, scratch.gradient), add, scratch.strip)
         if layer == 0 and is_sparse(rows):
             sparse_weight_gradient(rows, order, start, delta, G, add)
         else:

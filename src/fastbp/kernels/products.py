@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
+from .dots import row_dots, weighted_rows
 from .jit import kernel
 from .tiles import VECTOR_BYTES, backward_strip, forward_strip, gradient_strip, transpose_tile
 from .views import flat, vector
@@ -43,7 +44,9 @@ def gather(rows, order, start, out):
 @kernel(draft=True)
 def forward_product(A, W, b, Z, floor, strip):
     """Z = max(A·W + b, floor); A (n_rows, ≥ n_in), W (n_in, n_out), b (n_out,), Z (n_rows, ≥ n_out); strip for `packs`."""
-    if W.shape[1] == 1:
+    if _is_narrow(A, W.shape[1]):
+        _forward_to_few(A, W, b, Z, Z.dtype.type(floor), strip)
+    elif W.shape[1] == 1:
         _forward_to_one(A, flat(W), b[0], flat(Z), Z.dtype.type(floor))
     else:
         _forward_strips(A, W, b, Z, Z.dtype.type(floor), strip)
@@ -52,7 +55,9 @@ def forward_product(A, W, b, Z, floor, strip):
 @kernel(draft=True)
 def weight_gradient(A, delta, G, add, strip):
     """G = Aᵀ·delta, or where `add` more; A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out); strip for `packs`."""
-    if G.shape[1] == 1:
+    if _is_narrow(A, G.shape[1]):
+        _gradient_of_few(A, delta, G, add, strip)
+    elif G.shape[1] == 1:
         _gradient_of_one(A, flat(delta), flat(G), add)
     else:
         _gradient_strips(A, delta, G, add, strip)
@@ -63,10 +68,26 @@ def backward_product(delta, W_T, A, out, relu):
     """out = delta·Wᵀ, zero where A is if `relu`; delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in)."""
     if out.shape[1] == 1:
         _backward_to_one(delta, flat(W_T), flat(A), flat(out), relu)
-    elif W_T.shape[0] == 1:
-        _backward_from_one(flat(delta), W_T, A, out, relu)
     else:
         _backward_strips(delta, W_T, A, out, relu)
+
+
+@kernel()
+def column_sums(D, g, add, strip):
+    """g = Σ_rows D, or where `add` more; D (n_rows, ≥ n_out) of whole vectors or one column, g (n_out,); strip is scratch."""
+    if D.shape[1] == 1:
+        d, total = flat(D), g[0] if add else g.dtype.type(0)
+        for i in range(d.size):
+            total += d[i]
+        g[0] = total
+    else:
+        _sum_rows(D, g, add, strip)
+
+
+@kernel()
+def _is_narrow(A, n_columns):
+    """Whether products with so few columns are better made along A's rows, and these can be read as whole vectors."""
+    return n_columns <= 4 and 2 * n_columns * A.itemsize <= VECTOR_BYTES and A.shape[1] * A.itemsize % VECTOR_BYTES == 0
 
 
 def transpose(W, W_T):
@@ -179,6 +200,59 @@ def _backward_strips_in_numba(delta, W_T, A, out, relu):
     return strips
 
 
+def _forward_to_few(A, W, b, Z, floor, strip):
+    Z[:, : W.shape[1]] = np.maximum(A[:, : W.shape[0]] @ W + b, floor)
+
+
+@overload(_forward_to_few)
+def _forward_to_few_in_numba(A, W, b, Z, floor, strip):
+    def dots(A, W, b, Z, floor, strip):
+        (n_rows, a_stride), (n_in, n_out), z_stride = A.shape, W.shape, Z.shape[1]
+        for j in range(n_out):
+            w = flat(W) if n_out == 1 else vector(strip, 0, n_in)
+            if n_out > 1:
+                for k in range(n_in):
+                    w[k] = W[k, j]
+            row_dots(A, 0, a_stride, w, 0, Z, j, z_stride, n_rows, n_in, b[j], floor)
+
+    return dots
+
+
+def _gradient_of_few(A, delta, G, add, strip):
+    G[:] = (G if add else 0) + A[:, : G.shape[0]].T @ delta[:, : G.shape[1]]
+
+
+@overload(_gradient_of_few)
+def _gradient_of_few_in_numba(A, delta, G, add, strip):
+    lanes = _lanes(A)
+
+    def sums(A, delta, G, add, strip):
+        (n_rows, a_stride), d_stride, (n_in, n_out) = A.shape, delta.shape[1], G.shape
+        for j in range(n_out):
+            weighted_rows(A, 0, a_stride, delta, j, d_stride, strip, 0, n_rows, (n_in + lanes - 1) // lanes, False)
+            for k in range(n_in):
+                G[k, j] = G[k, j] + strip[k] if add else strip[k]
+
+    return sums
+
+
+def _sum_rows(D, g, add, strip):
+    g[:] = (g if add else 0) + D[:, : g.size].sum(axis=0)
+
+
+@overload(_sum_rows)
+def _sum_rows_in_numba(D, g, add, strip):
+    lanes = _lanes(D)
+
+    def sums(D, g, add, strip):
+        strip[0] = 1
+        weighted_rows(D, 0, D.shape[1], strip, 0, 0, strip, lanes, D.shape[0], (g.size + lanes - 1) // lanes, False)
+        for j in range(g.size):
+            g[j] = g[j] + strip[lanes + j] if add else strip[lanes + j]
+
+    return sums
+
+
 def _lanes(array):
     return VECTOR_BYTES // (array.dtype.bitwidth // 8)
 
@@ -209,21 +283,6 @@ def _gradient_of_one(A, d, g, add):
         i += 4
     for r in range(i, n_rows):
         add_scaled(d[r], vector(A, r * stride, g.size), g)
-
-
-@kernel()
-def _backward_from_one(d, W_T, A, out, relu):
-    """out = d·wᵀ, zero where A is and `relu` is set; d (n_rows,), W_T (1, n), A and out (n_rows, n)."""
-    zero, n = out.dtype.type(0), out.shape[1]
-    w = flat(W_T)
-    for i in range(d.size):
-        row, a = vector(out, i * n, n), vector(A, i * n, n)
-        if relu:
-            for j in range(n):
-                row[j] = zero if a[j] == zero else d[i] * w[j]
-        else:
-            for j in range(n):
-                row[j] = d[i] * w[j]
 
 
 @kernel()
@@ -264,17 +323,6 @@ def sparse_weight_gradient(rows, order, start, delta, G, add):
         d = vector(delta, i * delta.shape[1], n_out)
         for q in range(rows.indptr[r], rows.indptr[r + 1]):
             add_scaled(rows.data[q], d, vector(G, rows.indices[q] * n_out, n_out))
-
-
-@kernel()
-def column_sums(D, g, add):
-    """g = Σ_rows D, or where `add` more; D (n_rows, ≥ n_out), g (n_out,)."""
-    if not add:
-        g[:] = 0
-    for i in range(D.shape[0]):
-        row = vector(D, i * D.shape[1], g.size)
-        for j in range(g.size):
-            g[j] += row[j]
 
 
 @kernel()

@@ -28,12 +28,13 @@ _INT = ir.IntType(64)
 _FUSED = ("contract",)
 
 
-def _integer(value):
+def integer(value):
+    """A constant index."""
     return ir.Constant(_INT, value)
 
 
-class _Tile:
-    """Vectors of one dtype: how they are loaded, stored, filled and transposed."""
+class Tile:
+    """Vectors of one dtype: how they are loaded, stored, filled, multiplied and transposed."""
 
     def __init__(self, context, builder, dtype):
         self.context, self.builder = context, builder
@@ -52,14 +53,18 @@ class _Tile:
 
     def load(self, pointer, vectors_on=0):
         b = self.builder
-        value = b.load(b.bitcast(b.gep(pointer, [_integer(vectors_on * self.lanes)]), self.vector.as_pointer()))
+        value = b.load(b.bitcast(b.gep(pointer, [integer(vectors_on * self.lanes)]), self.vector.as_pointer()))
         value.align = self.itemsize
         return value
 
     def store(self, value, pointer, vectors_on=0):
         b = self.builder
-        target = b.bitcast(b.gep(pointer, [_integer(vectors_on * self.lanes)]), self.vector.as_pointer())
+        target = b.bitcast(b.gep(pointer, [integer(vectors_on * self.lanes)]), self.vector.as_pointer())
         b.store(value, target).align = self.itemsize
+
+    def multiplied_and_added(self, a, b, c):
+        """a·b + c, rounded once where the processor can."""
+        return self.builder.fadd(c, self.builder.fmul(a, b, flags=_FUSED), flags=_FUSED)
 
     def transposed(self, rows):
         """A square of vectors with rows and columns exchanged: blocks of half the size are swapped, then of a quarter, …"""
@@ -80,7 +85,7 @@ class _Tile:
         return self.builder.shuffle_vector(*pair, mask)
 
 
-class _Strip(_Tile):
+class _Strip(Tile):
     """The code of one strip: what its tiles share, and the tiles."""
 
     def __init__(self, context, builder, signature, arguments, n_vectors):
@@ -88,7 +93,7 @@ class _Strip(_Tile):
         kinds = signature.args
         super().__init__(context, builder, kinds[0].dtype)
         self.n_vectors = n_vectors
-        self.A, self.B, self.C = self.at(kinds[0], A, _integer(0)), self.at(kinds[2], B, b_at), self.at(kinds[5], C, c_at)
+        self.A, self.B, self.C = self.at(kinds[0], A, integer(0)), self.at(kinds[2], B, b_at), self.at(kinds[5], C, c_at)
 
     def rows(self):
         """All rows: the largest tiles in a loop, then each smaller one at most once."""
@@ -97,11 +102,11 @@ class _Strip(_Tile):
         b.branch(head)
         b.position_at_end(head)
         row = b.phi(_INT)
-        row.add_incoming(_integer(0), entry)
-        b.cbranch(b.icmp_signed("<=", b.add(row, _integer(largest)), self.n_rows), body, rest)
+        row.add_incoming(integer(0), entry)
+        b.cbranch(b.icmp_signed("<=", b.add(row, integer(largest)), self.n_rows), body, rest)
         b.position_at_end(body)
         self.tile(row, largest)
-        row.add_incoming(b.add(row, _integer(largest)), b.block)
+        row.add_incoming(b.add(row, integer(largest)), b.block)
         b.branch(head)
         b.position_at_end(rest)
         for n_tile in TILE_ROWS[1:]:
@@ -111,7 +116,7 @@ class _Strip(_Tile):
         """A tile of n_tile rows where so many are left; returns the next row."""
         b = self.builder
         before, body, after = b.block, b.append_basic_block("tile"), b.append_basic_block("after")
-        next_row = b.add(row, _integer(n_tile))
+        next_row = b.add(row, integer(n_tile))
         b.cbranch(b.icmp_signed("<=", next_row, self.n_rows), body, after)
         b.position_at_end(body)
         self.tile(row, n_tile)
@@ -126,7 +131,7 @@ class _Strip(_Tile):
     def tile(self, row, n_tile):
         """n_tile rows × n_vectors vectors of C, held in registers over the whole depth."""
         b = self.builder
-        C = [b.gep(self.C, [b.mul(b.add(row, _integer(i)), self.ldc)]) for i in range(n_tile)]
+        C = [b.gep(self.C, [b.mul(b.add(row, integer(i)), self.ldc)]) for i in range(n_tile)]
         first = self.start(C)
         A, step = self.rows_of_A(row, n_tile)
         entry, head, body, done = b.block, *(b.append_basic_block(name) for name in ("depth", "products", "done"))
@@ -134,7 +139,7 @@ class _Strip(_Tile):
         b.position_at_end(head)
         k, a_step, b_step = b.phi(_INT), b.phi(_INT), b.phi(_INT)
         sums = [[b.phi(self.vector) for _ in range(self.n_vectors)] for _ in C]
-        for phi, value in [(k, _integer(0)), (a_step, _integer(0)), (b_step, _integer(0))]:
+        for phi, value in [(k, integer(0)), (a_step, integer(0)), (b_step, integer(0))]:
             phi.add_incoming(value, entry)
         for row_sums, row_first in zip(sums, first):
             for phi, value in zip(row_sums, row_first):
@@ -145,8 +150,8 @@ class _Strip(_Tile):
         for pointer, row_sums in zip(A, sums):
             a = self.splat(b.load(b.gep(pointer, [a_step])))
             for phi, column in zip(row_sums, columns):
-                phi.add_incoming(b.fadd(phi, b.fmul(a, column, flags=_FUSED), flags=_FUSED), b.block)
-        for phi, change in [(k, _integer(1)), (a_step, step), (b_step, self.ldb)]:
+                phi.add_incoming(self.multiplied_and_added(a, column, phi), b.block)
+        for phi, change in [(k, integer(1)), (a_step, step), (b_step, self.ldb)]:
             phi.add_incoming(b.add(phi, change), b.block)
         b.branch(head)
         b.position_at_end(done)
@@ -155,7 +160,7 @@ class _Strip(_Tile):
     def rows_of_A(self, row, n_tile):
         """Where each row of the tile starts in A, and the way from one k to the next."""
         b = self.builder
-        return [b.gep(self.A, [b.mul(b.add(row, _integer(i)), self.lda)]) for i in range(n_tile)], _integer(1)
+        return [b.gep(self.A, [b.mul(b.add(row, integer(i)), self.lda)]) for i in range(n_tile)], integer(1)
 
     def start(self, C):
         """What the sums of a tile start from: zero, where a kind of strip says nothing else."""
@@ -195,7 +200,7 @@ class _Backward(_Strip):
     def finish(self, row, C, sums):
         b, zero = self.builder, ir.Constant(self.vector, None)
         for i, values in enumerate(sums):
-            A = b.gep(self.activations, [b.mul(b.add(row, _integer(i)), self.ldc)])
+            A = b.gep(self.activations, [b.mul(b.add(row, integer(i)), self.ldc)])
             for v, value in enumerate(values):
                 open_ = b.or_(b.fcmp_unordered("!=", self.load(A, v), zero), self.keep)
                 values[v] = b.select(open_, value, zero)
@@ -212,7 +217,7 @@ class _Gradient(_Strip):
         self.valid = builder.icmp_signed("<", lane, self.splat(arguments[11]))
 
     def rows_of_A(self, row, n_tile):
-        return [self.builder.gep(self.A, [self.builder.add(row, _integer(i))]) for i in range(n_tile)], self.lda
+        return [self.builder.gep(self.A, [self.builder.add(row, integer(i))]) for i in range(n_tile)], self.lda
 
     def start(self, C):
         zero = ir.Constant(self.vector, None)
@@ -259,11 +264,11 @@ def transpose_tile(typing_context, W, w_at, n_out, W_T, t_at, stride):
 
     def build(context, builder, signature, arguments):
         W, w_at, n_out, W_T, t_at, stride = arguments
-        tile = _Tile(context, builder, signature.args[0].dtype)
+        tile = Tile(context, builder, signature.args[0].dtype)
         source, target = tile.at(signature.args[0], W, w_at), tile.at(signature.args[3], W_T, t_at)
-        rows = [tile.load(builder.gep(source, [builder.mul(n_out, _integer(i))])) for i in range(tile.lanes)]
+        rows = [tile.load(builder.gep(source, [builder.mul(n_out, integer(i))])) for i in range(tile.lanes)]
         for i, row in enumerate(tile.transposed(rows)):
-            tile.store(row, builder.gep(target, [builder.mul(stride, _integer(i))]))
+            tile.store(row, builder.gep(target, [builder.mul(stride, integer(i))]))
         return context.get_dummy_value()
 
     return types.void(W, types.intp, types.intp, W_T, types.intp, types.intp), build
