@@ -19,12 +19,12 @@ from scipy.sparse import sparray, spmatrix
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .initializers import glorot_uniform
-from .inputs import IN_ORDER, as_rows, as_targets
+from .inputs import FLOATS, IN_ORDER, as_rows, as_targets, is_plain
 from .kernels import SETTINGS, Activation, Loss, OutActivation, Schedule, Solver, Status, record
 from .layout import Layout, buffer
 from .prediction import outputs
@@ -32,9 +32,7 @@ from .threads import choose_threads
 from .training import Descent, Optimizer, Problem, Shuffles, minimize_lbfgs, start_progress, weightless
 
 Matrix = ArrayLike | sparray | spmatrix
-FLOATS = (np.float64, np.float32)
-# The size of X up to which its validation is worth avoiding, and the most epochs that a kernel counts.
-_FEW_NUMBERS, _MOST_EPOCHS = 100_000, 2**62
+_MOST_EPOCHS = 2**62  # that a kernel counts
 
 
 class BaseMLP(BaseEstimator, ABC):
@@ -130,6 +128,19 @@ class BaseMLP(BaseEstimator, ABC):
             else:
                 self._fit_stochastic(X, y, sample_weight, incremental, fresh=not going_on)
         return self
+
+    def _validated(self, X, y, reset, **options):
+        """X and y as scikit-learn's validation gives them; plain arrays, where it takes longer than a small network, without it."""
+        if is_plain(X, 2) and is_plain(y, 1) and len(X) == len(y) and (reset or self._knows(X)):
+            self.n_features_in_ = X.shape[1]
+            vars(self).pop("feature_names_in_", None)
+        else:
+            X, y = validate_data(
+                self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=FLOATS, reset=reset, **options
+            )
+            if y.ndim == 2 and y.shape[1] == 1:
+                y = column_or_1d(y, warn=True)
+        return X, y
 
     @contextmanager
     def _all_or_nothing(self):
@@ -346,7 +357,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _outputs(self, X):
         """What the output units say (n_rows, n_outputs) for X as a user gives it."""
-        if not self._is_plainly_valid(X):
+        if not self._knows(X):
             check_is_fitted(self)
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         params = self._flat_params()
@@ -354,18 +365,13 @@ class BaseMLP(BaseEstimator, ABC):
         dtype = dtype if dtype in FLOATS else np.dtype(np.float64)
         return self._forward(as_rows(X, dtype), X.shape[0], params if params.dtype == dtype else _roomy(params, dtype))
 
-    def _is_plainly_valid(self, X):
-        """Whether X is such that scikit-learn's validation, which takes longer than a small network, could only pass it."""
+    def _knows(self, X):
+        """Whether X is plain, and has the features that the network was trained on, which had no names."""
         return (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype in FLOATS
-            and X.size > 0
+            is_plain(X, 2)
             and hasattr(self, "coefs_")
             and not hasattr(self, "feature_names_in_")
             and X.shape[1] == self.n_features_in_
-            and X.size <= _FEW_NUMBERS
-            and bool(np.isfinite(X).all())
         )
 
     def _forward(self, rows, n_rows, params, order=IN_ORDER):

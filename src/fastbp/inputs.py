@@ -11,6 +11,20 @@ from scipy.sparse import issparse
 from .kernels import Rows
 
 IN_ORDER = np.empty(0, np.int64)  # the order of rows that says: as they come
+FLOATS = (np.float64, np.float32)
+# The size up to which scikit-learn's checks take longer than those here, and longer than many a small network.
+_FEW_NUMBERS = 100_000
+
+
+def is_plain(array, n_dimensions):
+    """Whether an array is small, not empty, finite, and of a type that scikit-learn's validation could only pass on as it is."""
+    return (
+        type(array) is np.ndarray
+        and array.ndim == n_dimensions
+        and (array.dtype in FLOATS or (n_dimensions == 1 and array.dtype.kind in "iub"))
+        and 0 < array.size <= _FEW_NUMBERS
+        and (array.dtype.kind != "f" or bool(np.isfinite(array).all()))
+    )
 
 
 def as_rows(X, dtype):

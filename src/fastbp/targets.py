@@ -7,6 +7,21 @@ R², taken over what a network returns, without the checks of its input.
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.preprocessing import LabelBinarizer
+
+from .inputs import is_plain
+
+
+def learn_labels(y):
+    """A scikit-learn ``LabelBinarizer`` that knows the labels in y; its own ``fit`` takes longer than many a small network."""
+    binarizer = LabelBinarizer()
+    if is_plain(y, 1) and y.dtype.kind in "iub":
+        classes = np.unique(y)
+        if 2 * classes.size <= y.size:  # else it warns that y looks like regression
+            binarizer.y_type_ = "binary" if classes.size <= 2 else "multiclass"
+            binarizer.classes_, binarizer.sparse_input_ = classes, False
+            return binarizer
+    return binarizer.fit(y)
 
 
 def encode_labels(binarizer, y):
