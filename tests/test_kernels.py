@@ -224,13 +224,13 @@ def test_dense_products(n_rows, n_in, n_out, dtype):
     for floor, relu in ((-np.inf, False), (0.0, True), (-0.25, True)):
         Z, out = padded(np.full_like(d, np.nan), out_stride), padded(np.full_like(a, np.nan), in_stride)
         products.forward_product(A, W, b, Z, floor, strip)
-        products.backward_product(D, W_T, A, out, relu)
+        products.backward_product(D, W_T, A, out, relu, strip)
         close(Z[:, :n_out], np.maximum(sums, floor))
         close(out[:, :n_in], np.where(a == 0, 0, back) if relu else back)
     G, g = padded(np.full_like(W, np.nan)), np.full(n_out, np.nan, dtype)
     for times in (1, 2):
         products.weight_gradient(A, D, G, times > 1, strip)
-        products.column_sums(D, g, times > 1)
+        products.column_sums(D, g, times > 1, strip)
         close(G, [times * np.array(reference.product(column, d.tolist())) for column in a.T.tolist()])
         close(g, [times * sum(column) for column in d.T.tolist()])
 

@@ -64,30 +64,36 @@ def integers(random, shape, zeros=0.2):
     return random.integers(-8, 9, shape) * (random.random(shape) >= zeros)
 
 
+def scratch(dtype, *sizes, panels=0):
+    """What a product may pack its factors into, of NaN."""
+    n = 2 * lanes(dtype) * max(1, *sizes) + panels
+    return Place(np.full(n, np.nan), dtype, owned=n, behind=Place.AROUND // np.dtype(dtype).itemsize)
+
+
 def check_forward(random, dtype, n_rows, n_in, n_out, floor, a_wider=0, z_wider=0):
     A, W, b = integers(random, (n_rows, n_in)), integers(random, (n_in, n_out)), integers(random, n_out)
     # a single unit's values lie side by side
     written = 1 if n_out == 1 else whole_vectors(n_out, dtype)
     z = Place(np.full((n_rows, n_out), np.nan), dtype, written + (n_out > 1) * z_wider, written)
     a, w, bias = Place(A, dtype, n_in + a_wider), Place(W, dtype), Place(b, dtype)
-    strip = Place(np.full(n_in * 2 * lanes(dtype), np.nan), dtype, owned=n_in * 2 * lanes(dtype))
+    strip = scratch(dtype, n_in, n_out)
     products.forward_product(a.array, w.array, bias.array, z.array, floor, strip.array)
     np.testing.assert_array_equal(z.array[:, :n_out], np.maximum(A @ W + b, floor))
     for place in (z, a, w, bias, strip):
         place.assert_rest_untouched()
-    return strip
+    return strip.array[: 2 * lanes(dtype) * n_in]
 
 
-def check_gradient(random, dtype, n_in, n_rows, n_out, add, a_wider=0, d_wider=0):
+def check_gradient(random, dtype, n_in, n_rows, n_out, add, a_wider=0, d_wider=0, panels=0):
     A, D, G = integers(random, (n_rows, n_in)), integers(random, (n_rows, n_out)), integers(random, (n_in, n_out))
     g = Place(G if add else np.full(G.shape, np.nan), dtype, owned=n_out)
     a, d = Place(A, dtype, n_in + a_wider), Place(D, dtype, n_out + (n_out > 1) * d_wider)
-    strip = Place(np.full(n_rows * 2 * lanes(dtype), np.nan), dtype, owned=n_rows * 2 * lanes(dtype))
+    strip = scratch(dtype, n_rows, panels=panels) if panels else scratch(dtype, n_rows, n_in)
     products.weight_gradient(a.array, d.array, g.array, add, strip.array)
     np.testing.assert_array_equal(g.array, A.T @ D + (G if add else 0))
     for place in (g, a, d, strip):
         place.assert_rest_untouched()
-    return strip
+    return strip.array if panels else strip.array[: 2 * lanes(dtype) * n_rows]
 
 
 def check_backward(random, dtype, n_rows, n_out, n_in, relu, d_wider=0, wider=0):
@@ -96,10 +102,12 @@ def check_backward(random, dtype, n_rows, n_out, n_in, relu, d_wider=0, wider=0)
     # the row of a single unit is a vector all the same, which reaches into the room behind
     out = Place(np.full(A.shape, np.nan), dtype, owned=stride, behind=lanes(dtype) if n_in == 1 else 0)
     d, w, a = Place(D, dtype, n_out + (n_out > 1) * d_wider), Place(W_T, dtype), Place(A, dtype)
-    products.backward_product(d.array, w.array, a.array, out.array, relu)
+    strip = scratch(dtype, n_out)
+    products.backward_product(d.array, w.array, a.array, out.array, relu, strip.array)
     np.testing.assert_array_equal(out.array, np.where(A == 0, 0, D @ W_T) if relu else D @ W_T)
-    for place in (out, d, w, a):
+    for place in (out, d, w, a, strip):
         place.assert_rest_untouched()
+    return strip.array[: 2 * lanes(dtype) * n_out]
 
 
 def sweep(dtype, step=1):
@@ -126,15 +134,47 @@ def sweep_far_apart(dtype, step=1):
                 check_forward(random, dtype, n_tiled, depth, n_columns, (-np.inf, 0.0)[flag], 3),
                 check_gradient(random, dtype, n_tiled, depth, n_columns, flag, 3),
             ]
-            assert [not np.isnan(strip.array).any() for strip in strips] == [packed or depth == 0] * 2
-            assert [np.isnan(strip.array).all() for strip in strips] == [not packed or depth == 0] * 2
+            assert [not np.isnan(strip).any() for strip in strips] == [packed or depth == 0] * 2
+            assert [np.isnan(strip).all() for strip in strips] == [not packed or depth == 0] * 2
     # a narrow gradient of deltas whose rows are wide
     check_gradient(random, dtype, 50, 9, 3 * lanes(dtype) + 1, True, 0, far)
+    for n_tiled, n_columns in itertools.product((47, 48), (far, 2 * far)):
+        strip = check_backward(random, dtype, n_tiled, 5, n_columns, True)
+        assert np.isnan(strip).any() == (n_tiled < 48 or n_columns < 2 * far)
+    # inputs that are far apart and met by many columns, in panels if there is room for them; too few columns first
+    for n_in, n_out, add in itertools.product((far, far + 1, far + 11, far + 23), (47, 48, 70), (False, True)):
+        for n_rows, spare in ((1, 0), (9, 0), (9, -1)):
+            strip = check_gradient(random, dtype, n_in, n_rows, n_out, add, 0, 0, panels=n_in * n_rows + spare)
+            in_panels = strip[2 * lanes(dtype) * n_rows :]
+            assert np.isnan(in_panels).any() == (n_out < 48 or spare < 0)
+
+
+def sweep_few(dtype, step=1):
+    """Few columns, whose products go along rows of whole vectors; what these hold beyond the columns is NaN."""
+    random = np.random.default_rng(5)
+    rows, depths = (0, 1, 2, 7, 8, 9, 16, 17, 33), (1, 2, 7, 8, 9, 16, 17, 100, 129)
+    for n_rows, depth, n_columns in list(itertools.product(rows, depths, range(1, 6)))[::step]:
+        wider = whole_vectors(depth, dtype) - depth
+        for more in (0, lanes(dtype)):
+            check_forward(random, dtype, n_rows, depth, n_columns, (-np.inf, 0.0)[n_rows % 2], wider + more)
+            check_gradient(random, dtype, depth, n_rows, n_columns, n_rows % 2 == 0, wider + more)
+        D = Place(integers(random, (n_rows, depth)), dtype, depth + wider)
+        for add in (False, True):
+            g, strip = Place(np.full(depth, 3.0 if add else np.nan), dtype, owned=depth), scratch(dtype, depth)
+            products.column_sums(D.array, g.array, add, strip.array)
+            np.testing.assert_array_equal(g.array, D.array[:, :depth].sum(axis=0) + 3 * add)
+            for place in (g, D, strip):
+                place.assert_rest_untouched()
 
 
 @each_dtype
 def test_every_edge_of_a_tile(dtype):
     sweep(dtype)
+
+
+@each_dtype
+def test_few_columns(dtype):
+    sweep_few(dtype)
 
 
 @each_dtype
@@ -156,7 +196,7 @@ def test_roundings(n_rows, n_in, n_out, dtype):
     strip, w_t = Place(np.zeros(300 * 2 * lanes(dtype)), dtype), Place(W.T, dtype, in_stride)
     products.forward_product(a.array, w.array, bias.array, z.array, -np.inf, strip.array)
     products.weight_gradient(a.array, d.array, g.array, False, strip.array)
-    products.backward_product(d.array, w_t.array, a.array, out.array, False)
+    products.backward_product(d.array, w_t.array, a.array, out.array, False, strip.array)
     for got, left, right, start in [
         (z.array[:, :n_out], A, W, b),
         (g.array, A.T, D, np.zeros(1)),
@@ -183,13 +223,13 @@ def test_forward_passes_nan_and_infinities(n_out, dtype):
     for floor in (-np.inf, 0.0):
         z = Place(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
         arrays = [Place(array, dtype).array for array in (A, W, np.zeros(n_out))]
-        products.forward_product(*arrays, z.array, floor, np.empty(0, dtype))
+        products.forward_product(*arrays, z.array, floor, scratch(dtype, 64).array)
         want = np.maximum([np.nan, np.inf, -np.inf, 1.0, -4.0, 6.0, 2.0, 2.0, 2.0], floor)  # which passes NaN
         np.testing.assert_array_equal(z.array[:, :n_out], np.repeat(want[:, None], n_out, axis=1))
     W[0] = 0  # ∞ · 0
     z = Place(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
     arrays = [Place(array, dtype).array for array in (A, W, np.zeros(n_out))]
-    products.forward_product(*arrays, z.array, 0.0, np.empty(0, dtype))
+    products.forward_product(*arrays, z.array, 0.0, scratch(dtype, 64).array)
     np.testing.assert_array_equal(np.isnan(z.array[:, :n_out]).all(axis=1), np.isin(np.arange(9), [0, 1, 2]))
     np.testing.assert_array_equal(np.isnan(z.array[:, :n_out]).any(axis=1), np.isin(np.arange(9), [0, 1, 2]))
 
@@ -202,7 +242,7 @@ def test_a_bias_that_is_not_finite_is_passed_on(n_out, dtype):
         b[-1] = value
         z = Place(np.zeros((4, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
         arrays = [Place(array, dtype).array for array in (np.ones((4, 2)), np.ones((2, n_out)), b)]
-        products.forward_product(*arrays, z.array, 0.0, np.empty(0, dtype))
+        products.forward_product(*arrays, z.array, 0.0, scratch(dtype, 64).array)
         np.testing.assert_array_equal(z.array[:, :n_out], np.tile(np.maximum(2 + b, 0), (4, 1)))
 
 
@@ -218,7 +258,8 @@ def test_backward_passes_nan_and_infinities_but_over_a_dead_unit(n_in, n_out, dt
     for activation, alive in ((0.0, False), (-0.0, False), (1e-30, True), (np.nan, True), (np.inf, True), (-1.0, True)):
         for relu in (False, True):
             a, out = Place(np.full((4, stride), activation), dtype), Place(np.full((4, stride), 7.0), dtype)
-            products.backward_product(Place(D, dtype).array, Place(W_T, dtype).array, a.array, out.array, relu)
+            strip = scratch(dtype, n_out).array
+            products.backward_product(Place(D, dtype).array, Place(W_T, dtype).array, a.array, out.array, relu, strip)
             want = values if alive or not relu else [0.0] * 4
             np.testing.assert_array_equal(out.array, np.repeat(np.array(want)[:, None], stride, axis=1))
 
@@ -233,15 +274,15 @@ def test_gradient_passes_nan_and_infinities(n_out, dtype):
             for add in (False, True):
                 g = Place(np.full((3, n_out), 4.0), dtype)
                 products.weight_gradient(
-                    Place(np.ones((n_rows, 3)), dtype).array, Place(D, dtype).array, g.array, add, np.empty(0, dtype)
+                    Place(np.ones((n_rows, 3)), dtype).array, Place(D, dtype).array, g.array, add, scratch(dtype, 64).array
                 )
                 np.testing.assert_array_equal(g.array, np.full((3, n_out), value))
         g = Place(np.full((3, n_out), np.nan), dtype)
         D[-1] = 1
         arrays = Place(np.ones((n_rows, 3)), dtype).array, Place(D, dtype).array, g.array
-        products.weight_gradient(*arrays, True, np.empty(0, dtype))
+        products.weight_gradient(*arrays, True, scratch(dtype, 64).array)
         assert np.isnan(g.array).all()
-        products.weight_gradient(*arrays, False, np.empty(0, dtype))
+        products.weight_gradient(*arrays, False, scratch(dtype, 64).array)
         np.testing.assert_array_equal(g.array, np.full((3, n_out), n_rows))
 
 
@@ -261,7 +302,7 @@ def test_same_bits_wherever_arrays_lie(dtype):
             return array
 
         wide = whole_vectors(37, dtype)
-        Z, G, strip = shifted(D * 0, wide), shifted(W * 0), np.empty(0, dtype)
+        Z, G, strip = shifted(D * 0, wide), shifted(W * 0), scratch(dtype, 64).array
         products.forward_product(shifted(A), shifted(W), shifted(b), Z, 0.0, strip)
         products.weight_gradient(shifted(A), shifted(D, wide), G, False, strip)
         results[shift] = Z[:, :37].tobytes(), G.tobytes()
@@ -299,25 +340,27 @@ def at_the_edge_of_memory(dtype):
         stride = 1 if n_columns == 1 else whole_vectors(n_columns, dtype)
         A, W, D = integers(random, (n_rows, depth)), integers(random, (depth, n_columns)), integers(random, (n_rows, n_columns))
         b, W_T, mask = integers(random, n_columns), integers(random, (depth, stride)), integers(random, (n_rows, stride))
-        for n_strip in (0, depth * 2 * room):
+        n_strip = max(depth, n_columns) * 2 * room
+        for wider in (0, whole_vectors(depth, dtype) - depth):
+            wide_A = np.pad(A.astype(dtype), ((0, 0), (0, wider)), constant_values=np.nan)
             a, w, bias, z, strip = (
                 edge.put(values, dtype, n_room)
                 for edge, values, n_room in zip(
-                    edges, (A, W, b, np.zeros((n_rows, stride)), np.zeros(n_strip)), (0, room, room, 0, 0), strict=True
+                    edges, (wide_A, W, b, np.zeros((n_rows, stride)), np.zeros(n_strip)), (0, room, room, 0, 0), strict=True
                 )
             )
             products.forward_product(a, w, bias, z, 0.0, strip)
             np.testing.assert_array_equal(z[:, :n_columns], np.maximum(A @ W + b, 0))
-        d = edges[0].put(D, dtype, room)
-        a, g = edges[1].put(A, dtype, 0), edges[2].put(np.zeros((depth, n_columns)), dtype, room)
-        products.weight_gradient(a, d, g, True, edges[3].put(np.zeros(0), dtype, 0))
-        np.testing.assert_array_equal(g, A.T @ D)
+            d = edges[1].put(D, dtype, room)
+            g = edges[2].put(np.zeros((depth, n_columns)), dtype, room)
+            products.weight_gradient(a, d, g, True, edges[3].put(np.zeros(n_strip), dtype, 0))
+            np.testing.assert_array_equal(g, A.T @ D)
         behind = room if stride == 1 else 0
         d, w_t, a, out = (
             edge.put(values, dtype, n_room)
             for edge, values, n_room in zip(edges, (A, W_T, mask, mask), (0, behind, behind, behind), strict=False)
         )
-        products.backward_product(d, w_t, a, out, True)
+        products.backward_product(d, w_t, a, out, True, edges[4].put(np.zeros(n_strip), dtype, 0))
         np.testing.assert_array_equal(out, np.where(mask == 0, 0, A @ W_T))
 
 
@@ -369,7 +412,12 @@ on_x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reaso
 def test_processors_with_narrower_vectors(processor, shape):
     if processor is AVX2 and VECTOR_BYTES < 32:
         pytest.skip("this processor has no AVX2")
-    assert elsewhere("sweep(dtype, 3)", "sweep_far_apart(dtype, 5)", "at_the_edge_of_memory(dtype)", **processor) == shape
+    assert (
+        elsewhere(
+            "sweep(dtype, 3)", "sweep_few(dtype, 5)", "sweep_far_apart(dtype, 5)", "at_the_edge_of_memory(dtype)", **processor
+        )
+        == shape
+    )
 
 
 FIT = """

@@ -122,7 +122,7 @@ def _own_products(n_steps, sizes, strides, block, n_blocks, params, gradients, a
                     if at_block == 0:
                         transpose(W, W_T)
                     out = deltas[a_at - block * s_in : a_at].reshape(block, s_in)
-                    backward_product(D, W_T, A, out, True)
+                    backward_product(D, W_T, A, out, True, strip)
                 w_at += n_in * n_out
 
 

@@ -123,7 +123,7 @@ class Problem:
                 buffer(block_size * layout.strides(dtype.itemsize, VECTOR_BYTES)[-1], dtype),
                 buffer(block_size, dtype),
                 layout.transposed(dtype, VECTOR_BYTES),
-                layout.strip(block_size, dtype, VECTOR_BYTES),
+                layout.strip(block_size, dtype, VECTOR_BYTES, panels=True),
                 gradient[: layout.n_params],
             )
             for gradient in gradients

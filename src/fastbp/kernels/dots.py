@@ -17,7 +17,7 @@ _GROUPS = 12, 4, 1
 
 
 class _Dots(Tile):
-    """z[i·ldz] = max(A[i]·w + b, floor), many rows at once or one, by the same additions in the same order."""
+    """z[i·ldz] = max(A[i]·w + b, floor), for as many rows at once as a vector has lanes, then for each that is left."""
 
     def __init__(self, context, builder, kinds, arguments):
         super().__init__(context, builder, kinds[0].dtype)

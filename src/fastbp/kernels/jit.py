@@ -27,8 +27,8 @@ EXACT = frozenset({"contract"})
 def kernel(*, fastmath=FASTMATH, draft=False):
     """Compile a function for use inside other kernels: GIL free, no division checks, no machine code of its own.
 
-    It is always inlined, as a call that hands on a dozen arrays takes longer than a small layer. One that has no loops of its own to
-    speak of is a `draft`, which compiles sooner.
+    It is always inlined, as a call that hands on a dozen arrays takes longer than a small layer. One without loops that matter is a
+    `draft`, which compiles sooner.
     """
 
     def compiled(function):

@@ -124,7 +124,7 @@ def backward(settings, table, rows, order, start, n_rows, scratch, add):
             weight_gradient(A, delta, G, add, scratch.strip)
             if layer > 0:
                 before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
-                backward_product(delta, layer_transposed(table, layer, scratch.transposed), A, before, relu)
+                backward_product(delta, layer_transposed(table, layer, scratch.transposed), A, before, relu, scratch.strip)
                 multiply_by_slope(settings.activation, flat(A), flat(before))
 
 

@@ -18,7 +18,9 @@ class Part(CPUDispatcher):
     """A function for kernels; a `draft` is optimised in its callers only. Python gets one that is compiled like any other."""
 
     def __init__(self, function, options, *, draft):
-        super().__init__(function, targetoptions={"nopython": True, **options}, pipeline_class=_DraftCompiler if draft else _Compiler)
+        super().__init__(
+            function, targetoptions={"nopython": True, **options}, pipeline_class=_DraftCompiler if draft else _Compiler
+        )
         self._whole = njit(**options)(function)
 
     def _insert(self, *overload):

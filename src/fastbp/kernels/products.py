@@ -13,7 +13,7 @@ from numba.extending import overload
 
 from .dots import row_dots, weighted_rows
 from .jit import kernel
-from .tiles import VECTOR_BYTES, backward_strip, forward_strip, gradient_strip, transpose_tile
+from .tiles import TILE_ROWS, VECTOR_BYTES, backward_strip, forward_strip, gradient_strip, pack_panel, transpose_tile
 from .views import flat, vector
 
 
@@ -64,12 +64,12 @@ def weight_gradient(A, delta, G, add, strip):
 
 
 @kernel(draft=True)
-def backward_product(delta, W_T, A, out, relu):
+def backward_product(delta, W_T, A, out, relu, strip):
     """out = delta·Wᵀ, zero where A is if `relu`; delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in)."""
     if out.shape[1] == 1:
         _backward_to_one(delta, flat(W_T), flat(A), flat(out), relu)
     else:
-        _backward_strips(delta, W_T, A, out, relu)
+        _backward_strips(delta, W_T, A, out, relu, strip)
 
 
 @kernel()
@@ -116,19 +116,9 @@ def _transpose_in_numba(W, W_T):
 def packs(n_tiled, stride, strip):
     """Whether a strip of a matrix with this stride is worth copying out, for n_tiled rows that are multiplied with it.
 
-    Rows far apart share few places of the cache; a copy, strip (depth · 2 vectors,), has them side by side.
+    Rows far apart share few places of the cache, and lie on a page each; a copy, strip (depth · 2 vectors,), has them side by side.
     """
     return n_tiled >= 48 and stride * strip.itemsize >= 1024
-
-
-@kernel()
-def _pack(B, at, width, strip):
-    """strip = B[:, at : at + width], side by side; what lies beyond B's columns is copied along."""
-    depth, stride = B.shape
-    for k in range(depth):
-        source, target = vector(B, k * stride + at, width), vector(strip, k * width, width)
-        for j in range(width):
-            target[j] = source[j]
 
 
 def _forward_strips(A, W, b, Z, floor, strip):
@@ -140,17 +130,17 @@ def _forward_strips_in_numba(A, W, b, Z, floor, strip):
     lanes = _lanes(A)
 
     def strips(A, W, b, Z, floor, strip):
-        (n_rows, a_stride), (n_in, n_out), z_stride, j = A.shape, W.shape, Z.shape[1], 0
+        (n_rows, lda), (n_in, n_out), ldz, j = A.shape, W.shape, Z.shape[1], 0
         packed = packs(n_rows, n_out, strip)
         while n_out - j > lanes:
             if packed:
-                _pack(W, j, 2 * lanes, strip)
-                forward_strip(2, A, a_stride, strip, 0, 2 * lanes, Z, j, z_stride, n_rows, n_in, b, j, floor)
+                pack_panel(2, W, j, n_out, strip, 0, 2 * lanes, n_in)
+                forward_strip(2, A, 0, lda, strip, 0, 2 * lanes, Z, j, ldz, n_rows, n_in, False, b, j, floor)
             else:
-                forward_strip(2, A, a_stride, flat(W), j, n_out, Z, j, z_stride, n_rows, n_in, b, j, floor)
+                forward_strip(2, A, 0, lda, flat(W), j, n_out, Z, j, ldz, n_rows, n_in, False, b, j, floor)
             j += 2 * lanes
         if j < n_out:
-            forward_strip(1, A, a_stride, flat(W), j, n_out, Z, j, z_stride, n_rows, n_in, b, j, floor)
+            forward_strip(1, A, 0, lda, flat(W), j, n_out, Z, j, ldz, n_rows, n_in, False, b, j, floor)
 
     return strips
 
@@ -164,38 +154,72 @@ def _gradient_strips_in_numba(A, delta, G, add, strip):
     lanes = _lanes(A)
 
     def strips(A, delta, G, add, strip):
-        (n_rows, a_stride), d_stride, (n_in, n_out), j = A.shape, delta.shape[1], G.shape, 0
-        packed = packs(n_in, d_stride, strip)
+        (n_rows, lda), ldd, (n_in, n_out), j = A.shape, delta.shape[1], G.shape, 0
+        packed = packs(n_in, ldd, strip)
+        panels = vector(strip, 2 * lanes * n_rows, n_in * n_rows)
+        if packs(n_out, lda, strip) and strip.size >= (2 * lanes + n_in) * n_rows:
+            _pack_panels(A, n_in, panels)
+            A_at, in_panels = panels, True
+        else:
+            A_at, in_panels = flat(A), False
         while n_out - j > lanes:
             if packed:
-                _pack(delta, j, 2 * lanes, strip)
-                gradient_strip(2, A, a_stride, strip, 0, 2 * lanes, G, j, n_out, n_in, n_rows, add, n_out - j - lanes)
+                pack_panel(2, delta, j, ldd, strip, 0, 2 * lanes, n_rows)
+                n_valid = n_out - j - lanes
+                gradient_strip(2, A_at, 0, lda, strip, 0, 2 * lanes, G, j, n_out, n_in, n_rows, add, in_panels, n_valid)
             else:
-                gradient_strip(2, A, a_stride, flat(delta), j, d_stride, G, j, n_out, n_in, n_rows, add, n_out - j - lanes)
+                gradient_strip(2, A_at, 0, lda, flat(delta), j, ldd, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j - lanes)
             j += 2 * lanes
         if j < n_out:
-            gradient_strip(1, A, a_stride, flat(delta), j, d_stride, G, j, n_out, n_in, n_rows, add, n_out - j)
+            gradient_strip(1, A_at, 0, lda, flat(delta), j, ldd, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j)
 
     return strips
 
 
-def _backward_strips(delta, W_T, A, out, relu):
+def _pack_panels(A, n_in, panels):
+    """A[:, :n_in] in panels of as many columns as a tile has rows, one behind the other; within one, row after row."""
+
+
+@overload(_pack_panels)
+def _pack_panels_in_numba(A, n_in, panels):
+    n_vectors = -(-TILE_ROWS[0] // _lanes(A))
+
+    def pack(A, n_in, panels):
+        n_rows, stride = A.shape
+        at = 0
+        for width in TILE_ROWS:
+            while at + width <= n_in:
+                # behind the last row of users' data there is nothing that could be touched
+                pack_panel(n_vectors, A, at, stride, panels, at * n_rows, width, n_rows - 1)
+                for j in range(width):
+                    panels[at * n_rows + (n_rows - 1) * width + j] = A[n_rows - 1, at + j]
+                at += width
+
+    return pack
+
+
+def _backward_strips(delta, W_T, A, out, relu, strip):
     out[:] = delta[:, : W_T.shape[0]] @ W_T
     if relu:
         out[A == 0] = 0
 
 
 @overload(_backward_strips)
-def _backward_strips_in_numba(delta, W_T, A, out, relu):
+def _backward_strips_in_numba(delta, W_T, A, out, relu, strip):
     lanes = _lanes(delta)
 
-    def strips(delta, W_T, A, out, relu):
-        (n_rows, d_stride), (n_out, stride), j = delta.shape, W_T.shape, 0
+    def strips(delta, W_T, A, out, relu, strip):
+        (n_rows, ldd), (n_out, stride), j = delta.shape, W_T.shape, 0
+        packed = packs(n_rows, stride // 2, strip)  # rows of whole vectors, never a power of two apart, bear more
         while stride - j > lanes:
-            backward_strip(2, delta, d_stride, W_T, j, stride, out, j, stride, n_rows, n_out, A, j, relu)
+            if packed:
+                pack_panel(2, W_T, j, stride, strip, 0, 2 * lanes, n_out)
+                backward_strip(2, delta, 0, ldd, strip, 0, 2 * lanes, out, j, stride, n_rows, n_out, False, A, j, relu)
+            else:
+                backward_strip(2, delta, 0, ldd, W_T, j, stride, out, j, stride, n_rows, n_out, False, A, j, relu)
             j += 2 * lanes
         if j < stride:
-            backward_strip(1, delta, d_stride, W_T, j, stride, out, j, stride, n_rows, n_out, A, j, relu)
+            backward_strip(1, delta, 0, ldd, W_T, j, stride, out, j, stride, n_rows, n_out, False, A, j, relu)
 
     return strips
 

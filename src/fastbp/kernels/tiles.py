@@ -9,7 +9,7 @@ is put back as it was. Which strips make a product is the matter of `products`.
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import config
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
@@ -89,11 +89,15 @@ class _Strip(Tile):
     """The code of one strip: what its tiles share, and the tiles."""
 
     def __init__(self, context, builder, signature, arguments, n_vectors):
-        A, self.lda, B, b_at, self.ldb, C, c_at, self.ldc, self.n_rows, self.depth = arguments[:10]
+        A, a_at, self.lda, B, b_at, self.ldb, C, c_at, self.ldc, self.n_rows, self.depth, add = arguments[:12]
         kinds = signature.args
         super().__init__(context, builder, kinds[0].dtype)
-        self.n_vectors = n_vectors
-        self.A, self.B, self.C = self.at(kinds[0], A, integer(0)), self.at(kinds[2], B, b_at), self.at(kinds[5], C, c_at)
+        self.n_vectors, self.arguments = n_vectors, list(zip(kinds, arguments))[12:]
+        self.A, self.B, self.C = self.at(kinds[0], A, a_at), self.at(kinds[3], B, b_at), self.at(kinds[6], C, c_at)
+        self.add = self.splat(self.flag(add))
+
+    def flag(self, argument):
+        return self.builder.trunc(argument, ir.IntType(1))
 
     def rows(self):
         """All rows: the largest tiles in a loop, then each smaller one at most once."""
@@ -163,8 +167,11 @@ class _Strip(Tile):
         return [b.gep(self.A, [b.mul(b.add(row, integer(i)), self.lda)]) for i in range(n_tile)], integer(1)
 
     def start(self, C):
-        """What the sums of a tile start from: zero, where a kind of strip says nothing else."""
-        return [[ir.Constant(self.vector, None)] * self.n_vectors for _ in C]
+        """What the sums of a tile start from: what is in C where `add` is set, else `first`."""
+        return [[self.builder.select(self.add, self.load(c, v), first) for v, first in enumerate(self.first())] for c in C]
+
+    def first(self):
+        return [ir.Constant(self.vector, None)] * self.n_vectors
 
     def finish(self, row, C, sums):
         for pointer, row_sums in zip(C, sums):
@@ -175,14 +182,13 @@ class _Strip(Tile):
 class _Forward(_Strip):
     """Starts from the bias, and raises what is below a floor to it: 0 makes the ReLU, −inf nothing. NaN passes."""
 
-    def __init__(self, context, builder, signature, arguments, n_vectors):
-        super().__init__(context, builder, signature, arguments, n_vectors)
-        self.bias = self.at(signature.args[10], arguments[10], arguments[11])
-        self.floor = self.splat(arguments[12])
+    def __init__(self, *context):
+        super().__init__(*context)
+        (kind, bias), (_, bias_at), (_, floor) = self.arguments
+        self.bias, self.floor = self.at(kind, bias, bias_at), self.splat(floor)
 
-    def start(self, C):
-        bias = [self.load(self.bias, v) for v in range(self.n_vectors)]
-        return [bias for _ in C]
+    def first(self):
+        return [self.load(self.bias, v) for v in range(self.n_vectors)]
 
     def finish(self, row, C, sums):
         b = self.builder
@@ -190,12 +196,12 @@ class _Forward(_Strip):
 
 
 class _Backward(_Strip):
-    """Starts from zero; where `relu` is set, what stands over an activation of zero becomes zero."""
+    """Where `relu` is set, what stands over an activation of zero becomes zero."""
 
-    def __init__(self, context, builder, signature, arguments, n_vectors):
-        super().__init__(context, builder, signature, arguments, n_vectors)
-        self.activations = self.at(signature.args[10], arguments[10], arguments[11])
-        self.keep = self.splat(builder.not_(builder.trunc(arguments[12], ir.IntType(1))))
+    def __init__(self, *context):
+        super().__init__(*context)
+        (kind, activations), (_, at), (_, relu) = self.arguments
+        self.activations, self.keep = self.at(kind, activations, at), self.splat(self.builder.not_(self.flag(relu)))
 
     def finish(self, row, C, sums):
         b, zero = self.builder, ir.Constant(self.vector, None)
@@ -208,20 +214,20 @@ class _Backward(_Strip):
 
 
 class _Gradient(_Strip):
-    """A is transposed; starts from what is in C where `add` is set; of the last vector, n_valid columns are C's."""
+    """A is transposed, or in the panels of ``pack_panel`` where `packed`; of the last vector, n_valid columns are C's."""
 
-    def __init__(self, context, builder, signature, arguments, n_vectors):
-        super().__init__(context, builder, signature, arguments, n_vectors)
-        self.add = self.splat(builder.trunc(arguments[10], ir.IntType(1)))
+    def __init__(self, *context):
+        super().__init__(*context)
+        (_, packed), (_, n_valid) = self.arguments
+        self.packed = self.flag(packed)
         lane = ir.Constant(ir.VectorType(_INT, self.lanes), list(range(self.lanes)))
-        self.valid = builder.icmp_signed("<", lane, self.splat(arguments[11]))
+        self.valid = self.builder.icmp_signed("<", lane, self.splat(n_valid))
 
     def rows_of_A(self, row, n_tile):
-        return [self.builder.gep(self.A, [self.builder.add(row, integer(i))]) for i in range(n_tile)], self.lda
-
-    def start(self, C):
-        zero = ir.Constant(self.vector, None)
-        return [[self.builder.select(self.add, self.load(c, v), zero) for v in range(self.n_vectors)] for c in C]
+        b = self.builder
+        first = b.select(self.packed, b.mul(row, self.depth), row)
+        rows = [b.gep(self.A, [b.add(first, integer(i))]) for i in range(n_tile)]
+        return rows, b.select(self.packed, integer(n_tile), self.lda)
 
     def finish(self, row, C, sums):
         for pointer, values in zip(C, sums):
@@ -230,18 +236,18 @@ class _Gradient(_Strip):
 
 
 @intrinsic
-def forward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor):
-    return _built(_Forward, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor)
+def forward_strip(typing_context, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, bias, bias_at, floor):
+    return _built(_Forward, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, bias, bias_at, floor)
 
 
 @intrinsic
-def backward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu):
-    return _built(_Backward, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu)
+def backward_strip(typing_context, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, activations, at, relu):
+    return _built(_Backward, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, activations, at, relu)
 
 
 @intrinsic
-def gradient_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, n_valid):
-    return _built(_Gradient, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, n_valid)
+def gradient_strip(typing_context, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid):
+    return _built(_Gradient, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid)
 
 
 def _built(strip, n_vectors, *kinds):
@@ -256,6 +262,25 @@ def _built(strip, n_vectors, *kinds):
         return context.get_dummy_value()
 
     return types.void(n_vectors, *kinds), build
+
+
+@intrinsic
+def pack_panel(typing_context, n_vectors, A, a_at, lda, P, p_at, width, depth):
+    """P[p_at + k·width : … + width] = A[a_at + k·lda : … + width] for k below depth, in this order and by whole vectors."""
+    if not isinstance(n_vectors, types.IntegerLiteral):
+        return None
+
+    def build(context, builder, signature, arguments):
+        _, A, a_at, lda, P, p_at, width, depth = arguments
+        tile = Tile(context, builder, signature.args[1].dtype)
+        source, target = tile.at(signature.args[1], A, a_at), tile.at(signature.args[4], P, p_at)
+        with cgutils.for_range(builder, depth) as loop:
+            row, place = (builder.gep(start, [builder.mul(loop.index, step)]) for start, step in ((source, lda), (target, width)))
+            for v, values in enumerate([tile.load(row, v) for v in range(n_vectors.literal_value)]):
+                tile.store(values, place, v)
+        return context.get_dummy_value()
+
+    return types.void(n_vectors, A, types.intp, types.intp, P, types.intp, types.intp, types.intp), build
 
 
 @intrinsic
