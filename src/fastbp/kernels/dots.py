@@ -1,8 +1,9 @@
-"""Products with a single column, as vector code along the rows of the matrix.
+"""Vector code that runs along the rows of a matrix.
 
-``row_dots`` is A·w, a dot product for each row; ``weighted_rows`` is Aᵀ·d, a sum of rows. Strips of `tiles` would fill one lane of
-a vector where these fill all. A's rows must be whole vectors apart, so that the last vector of each can be read; what it holds
-beyond A's columns does not matter. Which products are made of these is the matter of `products`.
+``row_dots`` is A·w, a dot product for each row; ``weighted_rows`` is Aᵀ·d, a sum of rows: strips of `tiles` would fill one lane
+of a vector where these fill all. ``less_row_max`` and ``per_row_sum`` are what a softmax does before and after the exponential.
+Rows must be whole vectors apart, so that the last vector of each can be read; what it holds beyond the columns does not matter.
+Which products are made of these is the matter of `products`.
 """
 
 from llvmlite import ir
@@ -25,8 +26,7 @@ class _Dots(Tile):
         self.A, self.w, self.z = self.at(kinds[0], A, a_at), self.at(kinds[3], w, w_at), self.at(kinds[5], z, z_at)
         self.n_whole = builder.sdiv(depth, integer(self.lanes))
         self.n_last = builder.srem(depth, integer(self.lanes))
-        lane = ir.Constant(ir.VectorType(ir.IntType(64), self.lanes), list(range(self.lanes)))
-        self.valid = builder.icmp_signed("<", lane, self.splat(self.n_last))
+        self.valid = self.lanes_below(self.n_last)
 
     def build(self):
         b, lanes = self.builder, self.lanes
@@ -37,11 +37,8 @@ class _Dots(Tile):
             self.store_all(self.finished(z, self.splat(self.bias), self.splat(self.floor)), row)
         with cgutils.for_range_slice(b, b.mul(n_tiles, integer(lanes)), self.n_rows, integer(1), integer(0).type) as (row, _):
             (total,) = self.products(row, 1)
-            distance = lanes // 2
-            while distance:
-                total = b.fadd(total, self.shuffled((total, total), [i ^ distance for i in range(lanes)]))
-                distance //= 2
-            z = self.finished(b.extract_element(total, ir.Constant(ir.IntType(32), 0)), self.bias, self.floor)
+            total = b.extract_element(self.spread(total, b.fadd), ir.Constant(ir.IntType(32), 0))
+            z = self.finished(total, self.bias, self.floor)
             b.store(z, b.gep(self.z, [b.mul(row, self.ldz)]))
 
     def products(self, row, n_rows):
@@ -125,6 +122,67 @@ class _Sum(Tile):
                 b.store(self.multiplied_and_added(d, self.load(row, v), b.load(total)), total)
         for v, total in enumerate(sums):
             self.store(b.load(total), target, v)
+
+
+class _PerRow(Tile):
+    """Something done to each row of Z (n_rows, ≥ n_columns) in place, with one number from all of its columns."""
+
+    neutral = 0.0
+
+    def __init__(self, context, builder, kinds, arguments):
+        super().__init__(context, builder, kinds[0].dtype)
+        Z, self.stride, self.n_rows, n_columns = arguments
+        self.Z = self.at(kinds[0], Z, integer(0))
+        self.n_whole = builder.sdiv(builder.sub(n_columns, integer(1)), integer(self.lanes))  # vectors before the last
+        self.valid = self.lanes_below(builder.sub(n_columns, builder.mul(self.n_whole, integer(self.lanes))))
+
+    def build(self):
+        b, number = self.builder, self.vector.element
+        none = ir.Constant(self.vector, [ir.Constant(number, self.neutral)] * self.lanes)
+        together = cgutils.alloca_once(b, self.vector)
+        with cgutils.for_range(b, self.n_rows) as loop:
+            row = b.gep(self.Z, [b.mul(loop.index, self.stride)])
+            last = b.gep(row, [b.mul(self.n_whole, integer(self.lanes))])
+            b.store(b.select(self.valid, self.load(last), none), together)
+            with cgutils.for_range(b, self.n_whole) as vectors:
+                values = self.load(b.gep(row, [b.mul(vectors.index, integer(self.lanes))]))
+                b.store(self.both(values, b.load(together)), together)
+            change = self.change(self.spread(b.load(together), self.both))
+            with cgutils.for_range(b, b.add(self.n_whole, integer(1))) as vectors:
+                place = b.gep(row, [b.mul(vectors.index, integer(self.lanes))])
+                self.store(change(self.load(place)), place)
+
+
+class _LessMax(_PerRow):
+    neutral = float("-inf")
+
+    def both(self, a, b):
+        return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
+
+    def change(self, largest):
+        return lambda values: self.builder.fsub(values, largest)
+
+
+class _PerSum(_PerRow):
+    def both(self, a, b):
+        return self.builder.fadd(a, b)
+
+    def change(self, total):
+        total = self.builder.extract_element(total, ir.Constant(ir.IntType(32), 0))  # one number is divided sooner than a vector
+        factor = self.splat(self.builder.fdiv(ir.Constant(total.type, 1.0), total))
+        return lambda values: self.builder.fmul(values, factor)
+
+
+@intrinsic
+def less_row_max(typing_context, Z, stride, n_rows, n_columns):
+    """Z[i] − max of Z[i, :n_columns], in place; of numbers and NaN, a number may be the largest."""
+    return _built(_LessMax, Z, stride, n_rows, n_columns)
+
+
+@intrinsic
+def per_row_sum(typing_context, Z, stride, n_rows, n_columns):
+    """Z[i] / Σ of Z[i, :n_columns], in place."""
+    return _built(_PerSum, Z, stride, n_rows, n_columns)
 
 
 @intrinsic

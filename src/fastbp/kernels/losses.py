@@ -8,11 +8,13 @@ of `Loss` and one branch in ``loss_and_delta``; a new link, one member of `OutAc
 from enum import IntEnum
 
 import numpy as np
+from numba.extending import overload
 
 from .activations import Activation, activate
+from .dots import less_row_max, per_row_sum
 from .elementary import exp, log
 from .jit import kernel
-from .views import flat, vector
+from .views import flat
 
 
 class OutActivation(IntEnum):
@@ -33,10 +35,10 @@ class Loss(IntEnum):
 
 
 @kernel(draft=True)
-def link(code, Z, n_outputs, rows):
-    """A = link(Z), in place; Z (n_rows, ≥ n_outputs); rows is scratch for a number per row."""
+def link(code, Z, n_outputs):
+    """A = link(Z), in place; Z (n_rows, ≥ n_outputs)."""
     if code == OutActivation.softmax:
-        _softmax(Z, n_outputs, vector(rows, 0, Z.shape[0]))
+        _softmax(Z, n_outputs)
     elif code == OutActivation.logistic:
         activate(Activation.logistic, flat(Z))
     elif code == OutActivation.exp:
@@ -67,28 +69,22 @@ def loss_and_delta(code, out_activation, A, y, weight, delta, n_outputs):
 # all rows at once, unused columns included; what is done row by row runs down the columns, where each row's step is its own.
 
 
-@kernel()
-def _softmax(Z, n_outputs, scale):
-    """e^(Z − max) / Σ e^(Z − max) of each row, in place; scale (n_rows,) is scratch."""
-    for i in range(Z.shape[0]):
-        scale[i] = Z[i, 0]
-    for j in range(1, n_outputs):
-        for i in range(Z.shape[0]):
-            scale[i] = Z[i, j] if Z[i, j] > scale[i] else scale[i]  # where this passes over a NaN, its own exp brings it back
-    for j in range(n_outputs):
-        for i in range(Z.shape[0]):
-            Z[i, j] -= scale[i]
-    _exp(flat(Z))
-    for i in range(Z.shape[0]):
-        scale[i] = Z[i, 0]
-    for j in range(1, n_outputs):
-        for i in range(Z.shape[0]):
-            scale[i] += Z[i, j]
-    for i in range(Z.shape[0]):
-        scale[i] = 1 / scale[i]
-    for j in range(n_outputs):
-        for i in range(Z.shape[0]):
-            Z[i, j] *= scale[i]
+def _softmax(Z, n_outputs):
+    """e^(Z − max) / Σ e^(Z − max) of each row, in place; Z (n_rows, ≥ n_outputs) of whole vectors."""
+    z = Z[:, :n_outputs]
+    z[:] = np.exp(z - z.max(axis=1, keepdims=True))
+    z /= z.sum(axis=1, keepdims=True)
+
+
+@overload(_softmax)
+def _softmax_in_numba(Z, n_outputs):
+    def softmax(Z, n_outputs):
+        n_rows, stride = Z.shape
+        less_row_max(Z, stride, n_rows, n_outputs)
+        _exp(flat(Z))
+        per_row_sum(Z, stride, n_rows, n_outputs)
+
+    return softmax
 
 
 @kernel()

@@ -105,7 +105,7 @@ def forward(settings, table, params, rows, order, start, n_rows, activations, st
         if layer < last:
             activate(settings.activation, flat(Z))
         else:
-            link(settings.out_activation, Z, table[layer, N_OUT], strip)
+            link(settings.out_activation, Z, table[layer, N_OUT])
     return layer_outputs(table, last, n_rows, activations)
 
 

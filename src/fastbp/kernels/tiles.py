@@ -66,6 +66,18 @@ class Tile:
         """a·b + c, rounded once where the processor can."""
         return self.builder.fadd(c, self.builder.fmul(a, b, flags=_FUSED), flags=_FUSED)
 
+    def lanes_below(self, n):
+        """Which lanes come before the n-th."""
+        return self.builder.icmp_signed("<", ir.Constant(ir.VectorType(_INT, self.lanes), list(range(self.lanes))), self.splat(n))
+
+    def spread(self, values, both):
+        """What `both` makes of all lanes together, in each lane: of halves, then of quarters, …"""
+        distance = self.lanes // 2
+        while distance:
+            values = both(values, self.shuffled((values, values), [i ^ distance for i in range(self.lanes)]))
+            distance //= 2
+        return values
+
     def transposed(self, rows):
         """A square of vectors with rows and columns exchanged: blocks of half the size are swapped, then of a quarter, …"""
         rows, distance = list(rows), self.lanes // 2
@@ -220,8 +232,7 @@ class _Gradient(_Strip):
         super().__init__(*context)
         (_, packed), (_, n_valid) = self.arguments
         self.packed = self.flag(packed)
-        lane = ir.Constant(ir.VectorType(_INT, self.lanes), list(range(self.lanes)))
-        self.valid = self.builder.icmp_signed("<", lane, self.splat(n_valid))
+        self.valid = self.lanes_below(n_valid)
 
     def rows_of_A(self, row, n_tile):
         b = self.builder
