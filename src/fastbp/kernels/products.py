@@ -132,12 +132,11 @@ def _forward_strips_in_numba(A, W, b, Z, floor, strip):
     def strips(A, W, b, Z, floor, strip):
         (n_rows, lda), (n_in, n_out), ldz, j = A.shape, W.shape, Z.shape[1], 0
         packed = packs(n_rows, n_out, strip)
+        B, ldb = (strip, 2 * lanes) if packed else (flat(W), n_out)
         while n_out - j > lanes:
             if packed:
                 pack_panel(2, W, j, n_out, strip, 0, 2 * lanes, n_in)
-                forward_strip(2, A, 0, lda, strip, 0, 2 * lanes, Z, j, ldz, n_rows, n_in, False, b, j, floor)
-            else:
-                forward_strip(2, A, 0, lda, flat(W), j, n_out, Z, j, ldz, n_rows, n_in, False, b, j, floor)
+            forward_strip(2, A, 0, lda, B, 0 if packed else j, ldb, Z, j, ldz, n_rows, n_in, False, b, j, floor)
             j += 2 * lanes
         if j < n_out:
             forward_strip(1, A, 0, lda, flat(W), j, n_out, Z, j, ldz, n_rows, n_in, False, b, j, floor)
@@ -156,6 +155,7 @@ def _gradient_strips_in_numba(A, delta, G, add, strip):
     def strips(A, delta, G, add, strip):
         (n_rows, lda), ldd, (n_in, n_out), j = A.shape, delta.shape[1], G.shape, 0
         packed = packs(n_in, ldd, strip)
+        B, ldb = (strip, 2 * lanes) if packed else (flat(delta), ldd)
         panels = vector(strip, 2 * lanes * n_rows, n_in * n_rows)
         if packs(n_out, lda, strip) and strip.size >= (2 * lanes + n_in) * n_rows:
             _pack_panels(A, n_in, panels)
@@ -165,10 +165,8 @@ def _gradient_strips_in_numba(A, delta, G, add, strip):
         while n_out - j > lanes:
             if packed:
                 pack_panel(2, delta, j, ldd, strip, 0, 2 * lanes, n_rows)
-                n_valid = n_out - j - lanes
-                gradient_strip(2, A_at, 0, lda, strip, 0, 2 * lanes, G, j, n_out, n_in, n_rows, add, in_panels, n_valid)
-            else:
-                gradient_strip(2, A_at, 0, lda, flat(delta), j, ldd, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j - lanes)
+            at, n_valid = 0 if packed else j, n_out - j - lanes
+            gradient_strip(2, A_at, 0, lda, B, at, ldb, G, j, n_out, n_in, n_rows, add, in_panels, n_valid)
             j += 2 * lanes
         if j < n_out:
             gradient_strip(1, A_at, 0, lda, flat(delta), j, ldd, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j)
@@ -211,12 +209,11 @@ def _backward_strips_in_numba(delta, W_T, A, out, relu, strip):
     def strips(delta, W_T, A, out, relu, strip):
         (n_rows, ldd), (n_out, stride), j = delta.shape, W_T.shape, 0
         packed = packs(n_rows, stride // 2, strip)  # rows of whole vectors, never a power of two apart, bear more
+        B, ldb = (strip, 2 * lanes) if packed else (flat(W_T), stride)
         while stride - j > lanes:
             if packed:
                 pack_panel(2, W_T, j, stride, strip, 0, 2 * lanes, n_out)
-                backward_strip(2, delta, 0, ldd, strip, 0, 2 * lanes, out, j, stride, n_rows, n_out, False, A, j, relu)
-            else:
-                backward_strip(2, delta, 0, ldd, W_T, j, stride, out, j, stride, n_rows, n_out, False, A, j, relu)
+            backward_strip(2, delta, 0, ldd, B, 0 if packed else j, ldb, out, j, stride, n_rows, n_out, False, A, j, relu)
             j += 2 * lanes
         if j < stride:
             backward_strip(1, delta, 0, ldd, W_T, j, stride, out, j, stride, n_rows, n_out, False, A, j, relu)
