@@ -279,7 +279,7 @@ class BaseMLP(BaseEstimator, ABC):
         settings[0].max_epochs = 1 if incremental else min(self.max_iter, _MOST_EPOCHS)
         shuffles = Shuffles(self._random_state, wanted=self.shuffle, shared=not isinstance(self.random_state, Integral))
         problem = self._problem(X, y, sample_weight, params)
-        n_threads = choose_threads(self.n_threads, 3 * settings[0].batch_size * params.size, settings[0].batch_size)
+        n_threads = choose_threads(self.n_threads, 3 * settings[0].batch_size * params.nbytes, settings[0].batch_size)
         descent = Descent(problem, settings, self._start_progress(), self._optimizer, order, shuffles, n_threads)
         # a fit that goes on from best weights goes on in them, as scikit-learn's does
         watch = _Watch(self, y, sample_weight, held_out, best_params=params.copy() if fresh and self.early_stopping else params)

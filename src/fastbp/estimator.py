@@ -436,7 +436,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> from sklearn.datasets import make_regression
     >>> from fastbp import MLPRegressor
     >>> X, y = make_regression(n_features=5, random_state=0)
-    >>> regressor = MLPRegressor(solver="lbfgs", alpha=1.0, max_iter=1000, random_state=0).fit(X, y)
+    >>> regressor = MLPRegressor(solver="lbfgs", alpha=1.0, max_iter=3000, random_state=0).fit(X, y)
     >>> regressor.score(X, y) > 0.99
     True
     """

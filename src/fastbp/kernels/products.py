@@ -87,7 +87,8 @@ def column_sums(D, g, add, strip):
 @kernel()
 def _is_narrow(A, n_columns):
     """Whether products with so few columns are better made along A's rows, and these can be read as whole vectors."""
-    return n_columns <= 4 and 2 * n_columns * A.itemsize <= VECTOR_BYTES and A.shape[1] * A.itemsize % VECTOR_BYTES == 0
+    whole = A.shape[1] * A.itemsize % VECTOR_BYTES == 0
+    return whole and A.shape[0] >= 4 and n_columns <= 4 and 2 * n_columns * A.itemsize <= VECTOR_BYTES
 
 
 def transpose(W, W_T):
