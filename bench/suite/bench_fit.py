@@ -4,11 +4,14 @@ Ratios to scikit-learn are measured in turns with it in one process, and are wha
 Losses and scores stand beside them so that speed cannot be bought with quality unseen.
 """
 
+from dataclasses import replace
+
 from .common import (
     DTYPES,
     LIBRARIES,
     NETWORKS,
     TABLES,
+    EpochTimer,
     compare_default_fits,
     compare_epochs,
     default_estimator,
@@ -114,5 +117,28 @@ class DefaultFit:
 
     def track_training_score(self, name, dtype):
         return rounded(self.fitted.score(self.X, self.y), 4)
+
+    track_training_score.unit = "accuracy"
+
+
+class Rows:
+    """What a row costs, set-up not counted: the same from few rows to many, or something does not grow with them alone."""
+
+    params = [[1000, 10_000, 100_000], DTYPES]
+    param_names = ["n_rows", "dtype"]
+
+    def setup(self, n_rows, dtype):
+        network = replace(NETWORKS["20-100-1 b200 adam"], n_rows=n_rows)
+        self.timer = EpochTimer(network, "fastbp", dtype)
+        self.fitted = fit(network.estimator("fastbp", 1), self.timer.X, self.timer.y)
+
+    def track_nanoseconds_per_row(self, n_rows, dtype):
+        seconds = min(self.timer.measure() for _ in range(3))
+        return rounded(1e9 * seconds / len(self.timer.y), 3)
+
+    track_nanoseconds_per_row.unit = "ns"
+
+    def track_training_score(self, n_rows, dtype):
+        return rounded(self.fitted.score(self.timer.X, self.timer.y), 4)
 
     track_training_score.unit = "accuracy"

@@ -1,9 +1,9 @@
 """exp, log, tanh and sigmoid that LLVM can inline into a loop and turn into vector code.
 
 In goes one float32 or float64, out comes one of the same type, at most 1.6 units in the last place off (sigmoid 2.6, as its
-formula rounds three times; without fused multiply-add 0.2 to 0.4 more). No branch, table or libm call is inside, so a loop over
-an array can be vectorised. NaN, infinities, subnormals and signed zeros come out as IEEE 754 wants them. Outside compiled code
-the same formulas run as plain Python. Nothing here knows about arrays, and the compiler refuses other types.
+formula rounds three times; tanh in float32 4.5; without fused multiply-add a little more). No branch, table or libm call is
+inside, so a loop over an array can be vectorised. NaN, infinities, subnormals and signed zeros come out as IEEE 754 wants them.
+Outside compiled code the same formulas run as plain Python. Nothing here knows about arrays, and the compiler refuses other types.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ LOG2E_32, LN2_HIGH_32, LN2_LOW_32 = F32(1.442695), F32(0.693145751953125), F32(1
 LOG2E_64, LN2_HIGH_64, LN2_LOW_64 = 1.4426950408889634, 0.6931471805601177, -1.7239444525614835e-13
 
 # Beyond these, exp is 0 or infinite and tanh is 1. They bound the exponents, so that the scale factors stay finite.
-EXP_MIN_32, K_MIN_32, EXP_MAX_32, TANH_MAX_32 = F32(-104.0), F32(-150.0), F32(89.0), F32(10.0)
+EXP_MIN_32, K_MIN_32, EXP_MAX_32, TANH_FIT_32, TANH_MAX_32 = F32(-104.0), F32(-150.0), F32(89.0), F32(8.01773), F32(9.02)
 EXP_MIN_64, K_MIN_64, EXP_MAX_64, TANH_MAX_64 = -746.0, -1077.0, 710.0, 20.0
 
 # log: the smallest normal number, the factor that lifts subnormals above it, its logarithm, and the bits of sqrt(1/2).
@@ -43,6 +43,10 @@ L1_32, L2_32, L3_32 = F32(0.66666776), F32(0.39977664), F32(0.29869077)
 L1, L2, L3, L4 = 0.6666666666666731, 0.39999999999436836, 0.28571428738224364, 0.2222219894696494
 L5, L6, L7 = 0.18183546957396649, 0.15314453717579116, 0.14792251614813878
 
+# tanh x = x (1 + x^2 P(x^2)) / Q(x^2) on |x| <= 8.01773, beyond which it is nearly 1: coefficients of Eigen's ptanh_float.
+P1_32, P2_32, P3_32, P4_32 = F32(1.340216100e-1), F32(3.520756727e-3), F32(2.102733560e-5), F32(1.394553628e-8)
+Q1_32, Q2_32, Q3_32, Q4_32 = F32(4.673548340e-1), F32(2.597254514e-2), F32(3.326951409e-4), F32(8.015776984e-7)
+
 
 def exp(x):
     """e^x, with gradual underflow: x = k ln 2 + r, e^x = 2^k e^r."""
@@ -55,7 +59,10 @@ def log(x):
 
 
 def tanh(x):
-    """The hyperbolic tangent, odd, never beyond 1, and x itself for tiny x: e / (e + 2) with e = expm1(2 |x|)."""
+    """The hyperbolic tangent, odd, never beyond 1, and x itself for tiny x.
+
+    In float32 a rational function, in float64 e / (e + 2) with e = expm1(2 |x|).
+    """
     return _in_python(x, _tanh32, _tanh64)
 
 
@@ -129,15 +136,13 @@ def _exp64(x):
 
 def _tanh32(x):
     a = abs(x)
-    a = TANH_MAX_32 if a > TANH_MAX_32 else a
-    k = np.rint(a * (TWO32 * LOG2E_32) - QUARTER32)
-    r, t = _reduced32(TWO32 * a, k)
-    scale = _power32(np.int32(k if k > ZERO32 else ZERO32))
-    e = scale * (r + t) + (scale - ONE32)
-    near = k == ZERO32  # then e / (e + 2) = |x| + (t - |x| e) / (e + 2), which rounds a small correction only
-    base = a if near else ZERO32
-    top = t - a * e if near else e
-    return np.copysign(base + top / (e + TWO32), x)
+    c = TANH_FIT_32 if a > TANH_FIT_32 else a
+    z = c * c
+    top = z * (P1_32 + z * (P2_32 + z * (P3_32 + z * P4_32)))
+    bottom = ONE32 + z * (Q1_32 + z * (Q2_32 + z * (Q3_32 + z * Q4_32)))
+    y = (c * top + c) / bottom
+    y = ONE32 if y > ONE32 else y
+    return np.copysign(ONE32 if a > TANH_MAX_32 else y, x)
 
 
 def _tanh64(x):

@@ -1,0 +1,124 @@
+"""The parts of a step, each alone: the three products of a layer, and the elementwise functions with their accuracy.
+
+Every benchmark is one call into compiled code that repeats its part, so that what is measured is not the call.
+"""
+
+import numpy as np
+from numba import njit
+
+from fastbp.kernels import VECTOR_BYTES, elementary, products
+from fastbp.kernels.jit import FASTMATH
+from fastbp.layout import Layout, buffer
+
+from .common import DTYPES, profile, rounded, seconds_of
+
+# rows, inputs and outputs of a layer: of the networks in `common`, of one that is wider, of one sample
+SHAPES = [(200, 20, 100), (200, 100, 1), (32, 64, 64), (128, 784, 128), (256, 256, 256), (256, 1024, 1024), (1, 10, 16)]
+_WORK = 20_000_000  # multiply-adds, or numbers, of one benchmark
+_compiled = njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))
+
+
+@_compiled
+def _forward(n, A, W, W_T, b, Z, D, out, G, strip):
+    for _ in range(n):
+        products.forward_product(A, W, b, Z, 0.0, strip)
+
+
+@_compiled
+def _gradient(n, A, W, W_T, b, Z, D, out, G, strip):
+    for _ in range(n):
+        products.weight_gradient(A, D, G, False, strip)
+
+
+@_compiled
+def _backward(n, A, W, W_T, b, Z, D, out, G, strip):
+    for _ in range(n):
+        products.backward_product(D, W_T, A, out, True, strip)
+
+
+class Products:
+    """One product of a layer."""
+
+    params = [["forward", "gradient", "backward"], SHAPES, DTYPES]
+    param_names = ["product", "shape", "dtype"]
+
+    def setup(self, product, shape, dtype):
+        n_rows, n_in, n_out = shape
+        layout = Layout((n_in, n_in, n_out))
+        _, a_stride, z_stride = layout.strides(np.dtype(dtype).itemsize, VECTOR_BYTES)
+        random = np.random.default_rng(0)
+
+        def filled(*shape):
+            array = buffer(int(np.prod(shape)), dtype)
+            array[:] = random.normal(size=array.size)
+            return array.reshape(shape)
+
+        strip = layout.strip(n_rows, np.dtype(dtype), VECTOR_BYTES, panels=True)
+        self.arrays = (
+            filled(n_rows, a_stride),
+            filled(n_in, n_out),
+            filled(n_out, a_stride),
+            filled(n_out),
+            filled(n_rows, z_stride),
+            filled(n_rows, z_stride),
+            filled(n_rows, a_stride),
+            filled(n_in, n_out),
+            strip,
+        )
+        self.call = {"forward": _forward, "gradient": _gradient, "backward": _backward}[product]
+        self.work = n_rows * n_in * n_out
+        self.n = max(1, int(_WORK * profile().row_share) // self.work)
+        self.call(1, *self.arrays)  # compiles
+
+    def time_products(self, product, shape, dtype):
+        self.call(self.n, *self.arrays)
+
+    def track_gflops(self, product, shape, dtype):
+        seconds = min(seconds_of(lambda: self.call(self.n, *self.arrays)) for _ in range(5))
+        return rounded(2 * self.work * self.n / seconds / 1e9, 3)
+
+    track_gflops.unit = "GFLOP/s"
+
+
+# The grid of each function, and what its accuracy is measured against, in twice the digits where there are such.
+FUNCTIONS = {
+    "exp": (np.exp, (-80, 80)),
+    "log": (np.log, (1e-30, 10)),
+    "tanh": (np.tanh, (-10, 10)),
+    "sigmoid": (lambda x: 1 / (1 + np.exp(-x)), (-30, 30)),
+}
+
+
+def _loop(function):
+    @_compiled
+    def loop(n, x, out):
+        for _ in range(n):
+            for i in range(x.size):
+                out[i] = function(x[i])
+
+    return loop
+
+
+class Elementwise:
+    """A function over 20,000 numbers, and how far it is off at most, in units in the last place."""
+
+    params = [list(FUNCTIONS), DTYPES]
+    param_names = ["function", "dtype"]
+
+    def setup(self, name, dtype):
+        self.x = np.linspace(*FUNCTIONS[name][1], 20_000).astype(dtype)
+        self.out = np.empty_like(self.x)
+        self.n = max(1, int(_WORK * profile().row_share) // self.x.size)
+        self.loop = _loop(getattr(elementary, name))
+        self.loop(1, self.x, self.out)  # compiles
+
+    def time_function(self, name, dtype):
+        self.loop(self.n, self.x, self.out)
+
+    def track_ulps(self, name, dtype):
+        wide = np.float64 if dtype == "float32" else np.longdouble
+        exact = FUNCTIONS[name][0](self.x.astype(wide))
+        unit = np.spacing(np.abs(exact).astype(dtype)).astype(wide)
+        return rounded(np.max(np.abs(self.out - exact) / unit), 2)
+
+    track_ulps.unit = "ULP"
