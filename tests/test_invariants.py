@@ -601,3 +601,31 @@ def test_processes_that_compile_at_once_leave_a_good_cache(outputs, tmp_path):
     third = run("predict", "float32", "float64", NUMBA_CACHE_DIR=tmp_path)
     assert third.results == {"float32": outputs, "float64": outputs}
     assert (third.compilations, third.hits, third.warnings) == (0, 2, [])
+
+
+# ---------------------------------------------------------------------- subnormal numbers
+
+
+@pytest.mark.compiled
+def test_subnormals_are_zero_in_training_only(network):
+    """A gradient of 1e-40 moves nothing in float32, and afterwards the thread counts as small as ever."""
+    net = network(
+        (1, 1), np.float32, n_rows=1, alpha=0.0, momentum=0.0, learning_rate_init=1.0, activation="identity", max_epochs=1
+    )
+    net.params[:] = [0.0, 1e-20]
+    net.rows.dense.flags.writeable = True
+    net.rows.dense[:] = 1e-20
+    net.y[:] = 0
+    net.train(100)
+    assert net.params[0] == 0  # was 1e-40 off
+    tiny = np.float32(1e-30) * np.float32([1e-10])
+    assert tiny[0] > 0
+
+
+@pytest.mark.compiled
+def test_predictions_may_be_subnormal(network):
+    net = network((1, 1), np.float32, n_rows=1, activation="identity")
+    net.params[:] = [1e-20, 0.0]
+    net.rows.dense.flags.writeable = True
+    net.rows.dense[:] = 1e-20
+    assert 0 < net.predict()[0, 0] < 1e-38

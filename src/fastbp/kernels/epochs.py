@@ -11,6 +11,7 @@ from .jit import entry, kernel
 from .network import B_AT, gradient_of_block
 from .shuffles import shuffle
 from .solvers import Solver, squared_norm, update
+from .subnormals import flush_subnormals, restore_subnormals
 from .team import LOSS, SQUARES, WEIGHT, add_gradients, meet, share, share_of_line, total
 from .views import borrow, vector
 
@@ -42,6 +43,7 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
     team, table, params, moments, rows = borrow(team, table, params, moments, rows)
     y, weight, order, twister, scratch, losses = borrow(y, weight, order, twister, scratch, losses)
     steering, state, n_threads = settings[0], progress[rank], team.sums.shape[0]
+    mode = flush_subnormals()
     n_epochs = 0
     while state.status == Status.running and n_rounds > 0 and n_epochs < losses.size:
         if state.row == 0 and state.blocks_done == 0 and steering.shuffle:
@@ -55,6 +57,7 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
             losses[n_epochs] = state.loss / order.size
             n_epochs += 1
             _end_epoch(steering, state, order.size, losses[n_epochs - 1])
+    restore_subnormals(mode)
     return n_epochs
 
 

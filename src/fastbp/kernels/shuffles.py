@@ -10,9 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .jit import kernel
+from .views import prefetch, stack_array
 
 _N, _M = 624, 397
 _LOWER, _UPPER, _TWIST = np.uint32(0x7FFFFFFF), np.uint32(0x80000000), np.uint32(0x9908B0DF)
+
+
+_AHEAD = 32
 
 
 class Twister(NamedTuple):
@@ -24,17 +28,27 @@ class Twister(NamedTuple):
 
 @kernel()
 def shuffle(order, twister):
-    """Permute order as ``RandomState.shuffle`` does: Fisher and Yates from the end, each index drawn by masked rejection."""
+    """Permute order as ``RandomState.shuffle`` does: Fisher and Yates from the end, each index drawn by masked rejection.
+
+    Some places are drawn before the exchanges are made, so that memory is asked for all of them at once.
+    """
     mask = np.uint32(1)
     while mask < order.size - 1:
         mask = np.uint32((mask << np.uint32(1)) | np.uint32(1))
-    for i in range(order.size - 1, 0, -1):
-        while mask >> np.uint32(1) >= i:
-            mask = np.uint32(mask >> np.uint32(1))
-        j = np.int64(_next_word(twister) & mask)
-        while j > i:
+    drawn = stack_array(_AHEAD)
+    for top in range(order.size - 1, 0, -_AHEAD):
+        n = min(_AHEAD, top)
+        for k in range(n):
+            while mask >> np.uint32(1) >= top - k:
+                mask = np.uint32(mask >> np.uint32(1))
             j = np.int64(_next_word(twister) & mask)
-        order[i], order[j] = order[j], order[i]
+            while j > top - k:
+                j = np.int64(_next_word(twister) & mask)
+            drawn[k] = j
+            prefetch(order, j)
+        for k in range(n):
+            i, j = top - k, drawn[k]
+            order[i], order[j] = order[j], order[i]
 
 
 @kernel()

@@ -3,9 +3,11 @@
 ``matrix`` and ``vector`` lay a shape over a part of a contiguous buffer, ``flat`` over all of an array. They are slicing and
 ``reshape`` without the checks and without counting references, which on a network of a few units would take longer than its
 arithmetic. In return, whoever calls keeps the buffer alive and the offsets right. ``borrow`` frees the arguments of an entry from
-that counting.
+that counting. ``stack_array`` is a few numbers for the time of a call, ``prefetch`` asks for memory before it is needed.
 """
 
+import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
@@ -83,3 +85,52 @@ def _lay(typing_context, buffer, at, shape):
         return array._getvalue()
 
     return view(buffer, types.intp, types.UniTuple(types.intp, len(shape))), build
+
+
+def stack_array(size):
+    """Room for `size` int64, a constant, until the caller returns."""
+    return np.empty(size, np.int64)
+
+
+@overload(stack_array)
+def _stack_array(size):
+    return lambda size: _on_the_stack(size)
+
+
+@intrinsic
+def _on_the_stack(typing_context, size):
+    if not isinstance(size, types.IntegerLiteral):
+        return None
+    kind, length = types.Array(types.int64, 1, "C"), size.literal_value
+
+    def build(context, builder, signature, arguments):
+        room = cgutils.alloca_once(builder, ir.IntType(64), size=length)
+        array = make_array(kind)(context, builder)
+        shape, strides = [context.get_constant(types.intp, n) for n in (length, 8)]
+        itemsize = context.get_constant(types.intp, 8)
+        populate_array(array, data=room, shape=[shape], strides=[strides], itemsize=itemsize, meminfo=None)
+        return array._getvalue()
+
+    return kind(size), build
+
+
+def prefetch(array, index):
+    """Have the cache line of an element of a contiguous array fetched, without waiting for it."""
+
+
+@overload(prefetch)
+def _prefetch(array, index):
+    return lambda array, index: _fetch(array, index)
+
+
+@intrinsic
+def _fetch(typing_context, array, index):
+    def build(context, builder, signature, arguments):
+        place = builder.gep(make_array(array)(context, builder, arguments[0]).data, [arguments[1]])
+        pointer, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(function, [builder.bitcast(place, pointer), flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), build
