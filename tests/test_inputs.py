@@ -23,6 +23,7 @@ LABELS = {
     "many": list(range(12)),
     "float": [0.0, 1.0, 2.0] * 4,
     "strings": ["a", "b", "c"] * 4,
+    "foreign integers": np.array([1, 2] * 6, ">i8"),
     "small integers": np.array([1, 2] * 6, np.int8),
     "a column": np.array([[1], [2]] * 6),
     "multilabel": np.tile([[0, 1], [1, 1]], (6, 1)),

@@ -629,3 +629,12 @@ def test_predictions_may_be_subnormal(network):
     net.rows.dense.flags.writeable = True
     net.rows.dense[:] = 1e-20
     assert 0 < net.predict()[0, 0] < 1e-38
+
+
+@pytest.mark.parametrize(("dtype", "epsilon"), [(np.float32, 1e-40), (np.float64, 1e-310)])
+def test_an_epsilon_that_is_subnormal_keeps_weights_finite(dtype, epsilon):
+    X = np.random.default_rng(0).normal(size=(30, 5)).astype(dtype)
+    X[:, 4] = 0  # whose weights have no gradient at all
+    model = MLPRegressor(hidden_layer_sizes=(4,), epsilon=epsilon, alpha=0.0, max_iter=5, random_state=0)
+    model.fit(X, X[:, 0])
+    assert np.isfinite(model.loss_)

@@ -611,3 +611,13 @@ def test_the_number_is_a_parameter_like_any_other():
         MLPClassifier((5,), "relu", "adam", 0.1, 2)
     with pytest.warns(ConvergenceWarning):
         model.set_params(n_threads=2, max_iter=1).fit(*data())
+
+
+def test_a_last_batch_of_fewer_rows_than_threads_on_a_wide_layer():
+    """A thread without a row has nothing to pack."""
+    random = np.random.default_rng(0)
+    X = random.normal(size=(65, 300)).astype(np.float32)
+    y = X[:, 0].copy()
+    asked = {"hidden_layer_sizes": (64,), "batch_size": 64, "max_iter": 20, "tol": 0, "random_state": 0}
+    one, three = (MLPRegressor(**asked, n_threads=n_threads).fit(X, y) for n_threads in (1, 3))
+    np.testing.assert_allclose(one.loss_curve_, three.loss_curve_, rtol=1e-3)

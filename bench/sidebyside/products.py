@@ -14,8 +14,10 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from fastbp.kernels.jit import FASTMATH
 from fastbp.kernels.products import backward_product, forward_product, transpose, weight_gradient
 from fastbp.kernels.tiles import VECTOR_BYTES
+from fastbp.kernels.views import borrow, matrix, vector
 from fastbp.layout import Layout, buffer
 
 _CHAINS = 12  # more than the 8 to 10 that latency × units asks for, and few enough for 16 registers
@@ -95,13 +97,14 @@ class Products:
         gradients = filled(layout.n_params)
         activations, deltas = filled(int(block * strides.sum())), filled(int(block * strides.sum()))
         transposed = filled(int(max(n_in * s for n_in, s in zip(work.sizes[1:], strides[:-1], strict=True))))
-        strip = layout.strip(block, dtype, VECTOR_BYTES)
+        strip = layout.strip(block, dtype, VECTOR_BYTES, panels=True)
         sizes = np.array(work.sizes)
         return sizes, strides, block, -(-work.batch_size // block), params, gradients, activations, deltas, transposed, strip
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))
 def _own_products(n_steps, sizes, strides, block, n_blocks, params, gradients, activations, deltas, transposed, strip):
+    params, gradients, activations, deltas, transposed, strip = borrow(params, gradients, activations, deltas, transposed, strip)
     n_layers = sizes.size - 1
     zero = params.dtype.type(0)
     for _ in range(n_steps):
@@ -109,19 +112,19 @@ def _own_products(n_steps, sizes, strides, block, n_blocks, params, gradients, a
             w_at, a_at = 0, 0
             for layer in range(n_layers):
                 n_in, n_out, s_in, s_out = sizes[layer], sizes[layer + 1], strides[layer], strides[layer + 1]
-                A = activations[a_at : a_at + block * s_in].reshape(block, s_in)
+                A = matrix(activations, a_at, block, s_in)
                 a_at += block * s_in
-                Z = activations[a_at : a_at + block * s_out].reshape(block, s_out)
-                D = deltas[a_at : a_at + block * s_out].reshape(block, s_out)
-                W = params[w_at : w_at + n_in * n_out].reshape(n_in, n_out)
-                G = gradients[w_at : w_at + n_in * n_out].reshape(n_in, n_out)
-                forward_product(A, W, params[:n_out], Z, zero, strip)
+                Z = matrix(activations, a_at, block, s_out)
+                D = matrix(deltas, a_at, block, s_out)
+                W = matrix(params, w_at, n_in, n_out)
+                G = matrix(gradients, w_at, n_in, n_out)
+                forward_product(A, W, vector(params, 0, n_out), Z, zero, strip)
                 weight_gradient(A, D, G, at_block > 0, strip)
                 if layer > 0:
-                    W_T = transposed[: n_out * s_in].reshape(n_out, s_in)
+                    W_T = matrix(transposed, 0, n_out, s_in)
                     if at_block == 0:
                         transpose(W, W_T)
-                    out = deltas[a_at - block * s_in : a_at].reshape(block, s_in)
+                    out = matrix(deltas, a_at - block * s_in, block, s_in)
                     backward_product(D, W_T, A, out, True, strip)
                 w_at += n_in * n_out
 

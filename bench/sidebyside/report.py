@@ -135,15 +135,16 @@ def draw_ratios(results, path, caption):
     highest = max(max(*result.ratios(peer), result.goals[peer]) for _, peer, result in bars)
     for y, peer, result in bars:
         ratios, ratio, goal = result.ratios(peer), result.ratio(peer), result.goals[peer]
-        axes.barh(y, ratio - 0.7, left=0.7, height=0.86, color=COLORS[peer], alpha=1 if ratio >= goal else 0.55)
+        axes.barh(y, ratio - 1, left=1, height=0.86, color=COLORS[peer], alpha=1 if ratio >= goal else 0.55)
         axes.plot([min(ratios), max(ratios)], [y, y], color="#00000080", linewidth=1)
         axes.plot([goal, goal], [y - 0.46, y + 0.46], color=GOAL_COLOR, linewidth=2, solid_capstyle="butt")
         shown = f"{ratio:.3g}" if ratio < 100 else f"{ratio:.0f}"
         axes.annotate(
-            shown, (max(*ratios, goal), y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7.5, color="#333333"
+            shown, (max(1, *ratios), y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7.5, color="#333333"
         )
     axes.axvline(1, color=GOAL_COLOR, linewidth=0.8)
-    axes.set_xlim(0.7, 1.9 * highest)
+    lowest = min(min(result.ratios(peer)) for _, peer, result in bars)
+    axes.set_xlim(min(0.8, 0.9 * lowest), 1.9 * highest)
     axes.set_ylim(at - 0.6, -0.7)
     axes.set_yticks([y for y, _ in ticks], [name for _, name in ticks])
     axes.tick_params(axis="y", length=0)
@@ -157,7 +158,9 @@ def draw_ratios(results, path, caption):
     present = [peer for peer in PEERS if any(peer == other for _, other, _ in bars)]
     handles = [plt.Rectangle((0, 0), 1, 1, color=COLORS[peer]) for peer in present]
     handles.append(plt.Line2D([], [], color=GOAL_COLOR, linewidth=2, marker="|", linestyle="none", markersize=9, markeredgewidth=2))
-    axes.legend(handles, [*present, "goal (pale where missed)"], loc="lower right", frameon=True, framealpha=0.95, edgecolor="none")
+    handles.append(plt.Line2D([], [], color="#00000080", linewidth=1))
+    names = [*present, "goal (pale where missed)", "lowest to highest round"]
+    axes.legend(handles, names, loc="lower right", frameon=True, framealpha=0.95, edgecolor="none")
     figure.supxlabel(caption, fontsize=6.5, color="#666666")
     figure.savefig(path, dpi=150)
     plt.close(figure)
@@ -169,6 +172,8 @@ def draw_curves(curves, path, caption):
     figure, axes = plt.subplots(
         2, len(curves), figsize=(4.6 * len(curves), 4.9), layout="constrained", height_ratios=[3, 1.3], squeeze=False
     )
+    figure.suptitle("Seconds per epoch, and how far from a straight line", x=0.01, ha="left", fontsize=10)
+    reach = max(20, *(125 * abs(deviation) for curve in curves for deviation in curve.deviations))
     for curve, (above, below) in zip(curves, axes.T, strict=True):
         scale = 1 if max(curve.seconds) >= 0.5 else 1e3
         above.plot(curve.at, [scale * s for s in curve.line], color=GOAL_COLOR, linewidth=1, label="straight line")
@@ -183,7 +188,6 @@ def draw_curves(curves, path, caption):
         below.axhline(0, color=GOAL_COLOR, linewidth=0.8)
         below.vlines(curve.at, 0, deviations, color=OURS, linewidth=2)
         below.plot(curve.at, deviations, "o", color=OURS, markersize=4)
-        reach = max(20, 1.25 * max(map(abs, deviations)))
         below.set_ylim(-reach, reach)
         below.set_ylabel("deviation, %")
         below.set_xlabel(curve.unit)

@@ -131,7 +131,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _validated(self, X, y, reset, **options):
         """X and y as scikit-learn's validation gives them; plain arrays, where it takes longer than a small network, without it."""
-        if is_plain(X, 2) and is_plain(y, 1) and len(X) == len(y) and (reset or self._knows(X)):
+        if (is_plain(X, 2) if reset else self._knows(X)) and is_plain(y, 1) and len(X) == len(y):
             self.n_features_in_ = X.shape[1]
             vars(self).pop("feature_names_in_", None)
         else:

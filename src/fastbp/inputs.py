@@ -20,6 +20,7 @@ def is_plain(array, n_dimensions):
     """Whether an array is small, not empty, finite, and of a type that scikit-learn's validation could only pass on as it is."""
     return (
         type(array) is np.ndarray
+        and array.dtype.isnative
         and array.ndim == n_dimensions
         and (array.dtype in FLOATS or (n_dimensions == 1 and array.dtype.kind in "iub"))
         and 0 < array.size <= _FEW_NUMBERS

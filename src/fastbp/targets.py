@@ -17,7 +17,7 @@ def learn_labels(y):
     binarizer = LabelBinarizer()
     if is_plain(y, 1) and y.dtype.kind in "iub":
         classes = np.unique(y)
-        if 2 * classes.size <= y.size:  # else it warns that y looks like regression
+        if 2 * classes.size <= y.size:  # above half, type_of_target warns that y looks like regression, from 21 rows on
             binarizer.y_type_ = "binary" if classes.size <= 2 else "multiclass"
             binarizer.classes_, binarizer.sparse_input_ = classes, False
             return binarizer

@@ -2,8 +2,9 @@
 
 Matrices of rows (activations, deltas) are C-contiguous and may have more columns than the layer has units: what lies behind them
 is never read as a unit's value. Weights and gradients have no such columns, but a vector of room behind their buffer. The first
-layer's A may be rows of a CSR matrix instead, which are walked, never unfolded. Each product is made of strips of `tiles`; a single
-output unit goes by plain loops. Activations enter only as the ReLU, which costs nothing on the way to memory.
+layer's A may be rows of a CSR matrix instead, which are walked, never unfolded. Each product is made of strips of `tiles`, or, for
+a few columns, of `dots`; a single unit whose inputs are not whole vectors goes by plain loops. Activations enter only as the ReLU,
+which costs nothing on the way to memory.
 """
 
 from typing import NamedTuple
@@ -158,7 +159,7 @@ def _gradient_strips_in_numba(A, delta, G, add, strip):
         packed = packs(n_in, ldd, strip)
         B, ldb = (strip, 2 * lanes) if packed else (flat(delta), ldd)
         panels = vector(strip, 2 * lanes * n_rows, n_in * n_rows)
-        if packs(n_out, lda, strip) and strip.size >= (2 * lanes + n_in) * n_rows:
+        if n_rows > 0 and packs(n_out, lda, strip) and strip.size >= (2 * lanes + n_in) * n_rows:  # a thread may have no row
             _pack_panels(A, n_in, panels)
             A_at, in_panels = panels, True
         else:

@@ -13,10 +13,8 @@ from .jit import kernel
 from .views import prefetch, stack_array
 
 _N, _M = 624, 397
+_AHEAD = 32  # how many places are drawn before they are exchanged: memory takes about as long as so many draws
 _LOWER, _UPPER, _TWIST = np.uint32(0x7FFFFFFF), np.uint32(0x80000000), np.uint32(0x9908B0DF)
-
-
-_AHEAD = 32
 
 
 class Twister(NamedTuple):

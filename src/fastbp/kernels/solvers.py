@@ -63,7 +63,8 @@ def squared_norm(w):
 def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
     """m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η m / (√v + ε); Kingma and Ba 2014, ε outside the correction."""
     real = w.dtype.type
-    lr, scale, alpha, epsilon = real(learning_rate), real(scale), real(alpha), real(settings.epsilon)
+    lr, scale, alpha = real(learning_rate), real(scale), real(alpha)
+    epsilon = real(max(settings.epsilon, float(np.finfo(w.dtype).tiny)))  # a smaller one would be flushed, and 0 / 0 be left
     beta_1, beta_2 = real(settings.beta_1), real(settings.beta_2)
     rest_1, rest_2 = real(1 - settings.beta_1), real(1 - settings.beta_2)
     for q in range(w.size):

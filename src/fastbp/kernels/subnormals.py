@@ -1,4 +1,4 @@
-"""Numbers too small to be normal, which processors multiply a hundred times slower, taken for zero while training.
+"""Numbers too small to be normal, which processors multiply a hundred times slower, taken for zero in epochs of training.
 
 A network that is sure of its rows has errors around 1e-40 in float32, and spent a fifth of its time on them. The mode is a thread's
 own; it is put back when training returns, so that predictions keep every digit. Only x86 and ARM are known here.
