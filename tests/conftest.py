@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from fastbp import kernels
+from fastbp import activations, kernels, training
 from fastbp.inputs import IN_ORDER, as_rows, as_targets
 from fastbp.kernels.network import OUT_STRIDE
 from fastbp.layout import Layout, buffer
@@ -34,10 +34,8 @@ def network():
 
 
 CODES = {
-    "activation": kernels.Activation,
     "out_activation": kernels.OutActivation,
     "loss": kernels.Loss,
-    "solver": kernels.Solver,
     "schedule": kernels.Schedule,
 }
 ASKED = {
@@ -55,6 +53,8 @@ ASKED = {
     "beta_1": 0.85,
     "beta_2": 0.95,
     "epsilon": 1e-3,
+    "rho": 0.7,
+    "weight_decay": 0.0,
     "tol": 0.0,
     "patience": float("inf"),
 }
@@ -115,6 +115,11 @@ class Network:
     def settings(self):
         settings = kernels.record(kernels.SETTINGS)
         for name, value in self.asked.items():
+            if name == "activation":
+                continue  # which is in the table
+            if name == "solver":
+                training.write_solver(settings, value, self.dtype)
+                continue
             setattr(settings[0], name, CODES[name][value] if name in CODES else value)
         return settings
 
@@ -122,15 +127,22 @@ class Network:
     def progress(self):
         progress = kernels.record(kernels.PROGRESS, self.n_threads)
         progress["best"], progress["learning_rate"] = np.inf, self.asked["learning_rate_init"]
+        progress["product"] = 1
         return progress
 
     @cached_property
     def moments(self):
-        return np.zeros(kernels.N_MOMENTS[kernels.Solver[self.asked["solver"]]] * self.params.size, self.dtype)
+        return np.zeros(kernels.N_MOMENTS[self.asked["solver"]] * self.params.size, self.dtype)
 
     @cached_property
     def table(self):
-        return self.layout.table(self.asked["block_size"], self.dtype.itemsize, kernels.VECTOR_BYTES)
+        table = self.layout.table(self.asked["block_size"], self.dtype.itemsize, kernels.VECTOR_BYTES)
+        activations.write_into(table, self.activations, self.dtype)
+        return table
+
+    @property
+    def activations(self):
+        return activations.per_layer(self.asked["activation"], len(self.layout.sizes) - 2)
 
     @cached_property
     def team(self):
@@ -142,15 +154,18 @@ class Network:
     @cached_property
     def scratches(self):
         n, dtype, layout, vector_bytes = self.asked["block_size"], self.dtype, self.layout, kernels.VECTOR_BYTES
+        called = activations.any_called(self.activations)
         return [
             kernels.Scratch(
                 self._filled(layout.activations(n, dtype, vector_bytes, gathered=True)),
+                self._filled(buffer(0, dtype) if not called else layout.activations(n, dtype, vector_bytes, gathered=False)),
                 self._filled(layout.activations(n, dtype, vector_bytes, gathered=False)),
                 self._filled(buffer(n * int(self.table[-1, OUT_STRIDE]), dtype)),
                 self._filled(buffer(n, dtype)),
                 self._filled(layout.transposed(dtype, vector_bytes)),
                 self._filled(layout.strip(n, dtype, vector_bytes)),
                 gradient[: layout.n_params],
+                np.full(kernels.N_NUMBERS, self.fill),
             )
             for gradient in self.team.gradients
         ]

@@ -14,12 +14,34 @@ def sigmoid(z):
     return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
 
 
+def softplus(z):
+    return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
+
+
+def normal(z):
+    return 0.5 * math.erfc(-z / math.sqrt(2))
+
+
+SELU, ALPHA = 1.0507009873554805, 1.6732632423543772
+
 # g(z), g'(z)
 ACTIVATIONS = {
     "identity": (lambda z: z, lambda z: 1.0),
     "logistic": (sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z))),
     "tanh": (math.tanh, lambda z: 1 - math.tanh(z) ** 2),
     "relu": (lambda z: max(z, 0.0), lambda z: 1.0 if z > 0 else 0.0),
+    "leaky_relu": (lambda z: z if z > 0 else 0.01 * z, lambda z: 1.0 if z > 0 else 0.01),
+    "elu": (lambda z: z if z > 0 else math.expm1(z), lambda z: 1.0 if z > 0 else math.exp(z)),
+    "selu": (lambda z: SELU * (z if z > 0 else ALPHA * math.expm1(z)), lambda z: SELU * (1.0 if z > 0 else ALPHA * math.exp(z))),
+    "silu": (lambda z: z * sigmoid(z), lambda z: sigmoid(z) * (1 + z * (1 - sigmoid(z)))),
+    "gelu": (lambda z: z * normal(z), lambda z: normal(z) + z * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)),
+    "mish": (lambda z: z * math.tanh(softplus(z)), lambda z: math.tanh(softplus(z)) + z * sigmoid(z) / math.cosh(softplus(z)) ** 2),
+    "softplus": (lambda z: softplus(z), sigmoid),
+    "hard_sigmoid": (lambda z: min(max(z / 6 + 0.5, 0.0), 1.0), lambda z: 1 / 6 if -3 < z < 3 else 0.0),
+    "hard_swish": (
+        lambda z: z * min(max(z / 6 + 0.5, 0.0), 1.0),
+        lambda z: z / 3 + 0.5 if -3 < z < 3 else float(z >= 3),
+    ),
 }
 
 
@@ -79,6 +101,11 @@ def product(a, W):
     return [sum(a[i] * W[i][j] for i in range(len(a))) for j in range(len(W[0]))]
 
 
+def of_layer(activation, layer):
+    """The value and the slope of a hidden layer, where `activation` is a name for all or a list."""
+    return ACTIVATIONS[activation if isinstance(activation, str) else activation[layer]]
+
+
 def forward(x, coefs, intercepts, activation, link):
     """The weighted sums Z[1..L] and the activations A[0..L] of one row."""
     sums, activations = [], [[float(value) for value in x]]
@@ -86,7 +113,7 @@ def forward(x, coefs, intercepts, activation, link):
         z = [value + float(bias) for value, bias in zip(product(activations[-1], W), b, strict=True)]
         sums.append(z)
         last = layer == len(coefs) - 1
-        activations.append(LINKS[link](z) if last else [ACTIVATIONS[activation][0](value) for value in z])
+        activations.append(LINKS[link](z) if last else [of_layer(activation, layer)[0](value) for value in z])
     return sums, activations
 
 
@@ -114,7 +141,7 @@ def gradient(X, y, weight, coefs, intercepts, activation, loss, link, eps=2.0**-
                 for j, a in enumerate(activations[layer]):
                     by_coefs[layer][j, k] += a * d
             if layer > 0:
-                slopes = [ACTIVATIONS[activation][1](z) for z in sums[layer - 1]]
+                slopes = [of_layer(activation, layer - 1)[1](z) for z in sums[layer - 1]]
                 back = [sum(d * W for d, W in zip(delta, row, strict=True)) for row in coefs[layer]]
                 delta = [d * slope for d, slope in zip(back, slopes, strict=True)]
     return total, weight_sum, by_coefs, by_intercepts
@@ -135,8 +162,69 @@ def adam(trainer, w, g, moments):
     return w - rate * m / (math.sqrt(v) + trainer.epsilon), (m, v)
 
 
+def adagrad(trainer, w, g, moments):
+    s = moments[0] + g * g
+    return w - trainer.learning_rate * g / (math.sqrt(s) + trainer.epsilon), (s,)
+
+
+def adadelta(trainer, w, g, moments):
+    v, u = moments
+    v = trainer.rho * v + (1 - trainer.rho) * g * g
+    step = math.sqrt(u + trainer.epsilon) / math.sqrt(v + trainer.epsilon) * g
+    return w - trainer.learning_rate * step, (v, trainer.rho * u + (1 - trainer.rho) * step * step)
+
+
+def rmsprop(trainer, w, g, moments):
+    v = trainer.rho * moments[0] + (1 - trainer.rho) * g * g
+    return w - trainer.learning_rate * g / (math.sqrt(v) + trainer.epsilon), (v,)
+
+
+def corrected(trainer, g, moments):
+    """Adam's moments, and both without their bias towards the start."""
+    m, v = (b * moment + (1 - b) * value for b, moment, value in zip(betas(trainer), moments, (g, g * g), strict=True))
+    return m, v, m / (1 - trainer.beta_1**trainer.step), v / (1 - trainer.beta_2**trainer.step)
+
+
+def betas(trainer):
+    return trainer.beta_1, trainer.beta_2
+
+
+def adamw(trainer, w, g, moments):
+    m, v, mean, square = corrected(trainer, g, moments)
+    return w - trainer.learning_rate * mean / (math.sqrt(square) + trainer.epsilon), (m, v)
+
+
+def nadam(trainer, w, g, moments):
+    m, v, _, square = corrected(trainer, g, moments)
+    mu = [trainer.beta_1 * (1 - 0.5 * 0.96 ** (0.004 * t)) for t in range(1, trainer.step + 2)]
+    mean = mu[-1] * m / (1 - math.prod(mu)) + (1 - mu[-2]) * g / (1 - math.prod(mu[:-1]))
+    return w - trainer.learning_rate * mean / (math.sqrt(square) + trainer.epsilon), (m, v)
+
+
+def adamax(trainer, w, g, moments):
+    m, u = moments
+    m, u = trainer.beta_1 * m + (1 - trainer.beta_1) * g, max(trainer.beta_2 * u, abs(g) + trainer.epsilon)
+    return w - trainer.learning_rate / (1 - trainer.beta_1**trainer.step) * m / u, (m, u)
+
+
+def lion(trainer, w, g, moments):
+    (m,) = moments
+    c = trainer.beta_1 * m + (1 - trainer.beta_1) * g
+    return w - trainer.learning_rate * ((c > 0) - (c < 0)), (trainer.beta_2 * m + (1 - trainer.beta_2) * g,)
+
+
 # the step of one parameter, and how many moments it keeps
-SOLVERS = {"sgd": (sgd, 1), "adam": (adam, 2)}
+SOLVERS = {
+    "sgd": (sgd, 1),
+    "adam": (adam, 2),
+    "adagrad": (adagrad, 1),
+    "adadelta": (adadelta, 2),
+    "rmsprop": (rmsprop, 1),
+    "adamw": (adamw, 2),
+    "nadam": (nadam, 2),
+    "adamax": (adamax, 2),
+    "lion": (lion, 1),
+}
 
 
 def shuffle(order, random_state):

@@ -27,12 +27,12 @@ from sklearn.base import clone
 import fastbp
 from fastbp import MLPClassifier, MLPRegressor, kernels, training
 from fastbp.inputs import as_rows, as_targets
-from fastbp.kernels import Activation, Loss, Schedule, Solver, jit
+from fastbp.kernels import N_MOMENTS, Activation, Loss, Schedule, jit
 from fastbp.layout import Layout
 
 PACKAGE = Path(fastbp.__file__).parent
 ENTRIES = {entry.__name__: entry for entry in (kernels.train, kernels.judge, kernels.loss_and_gradient, kernels.predict)}
-SOLVERS = ["lbfgs", *(member.name for member in Solver)]
+SOLVERS = ["lbfgs", *N_MOMENTS]
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 compiled = pytest.mark.compiled
@@ -146,7 +146,7 @@ def test_training_allocates_nothing(network, count_allocations):
     pairs = [("squared_error", "identity"), ("log_loss", "logistic"), ("log_loss", "softmax"), ("poisson", "exp")]
     for dtype in (np.float32, np.float64):
         for (loss, link), activation in zip(pairs, Activation, strict=False):
-            for solver in Solver:
+            for solver in N_MOMENTS:
                 for changes in (
                     {},
                     {"sparse": True},
@@ -155,7 +155,7 @@ def test_training_allocates_nothing(network, count_allocations):
                     {"batch_size": 1},
                     {"n_threads": 2},
                 ):
-                    asked = {"loss": loss, "out_activation": link, "activation": activation.name, "solver": solver.name}
+                    asked = {"loss": loss, "out_activation": link, "activation": activation.name, "solver": solver}
                     net = network(dtype=dtype, shuffle=True, learning_rate_init=1e-3, **asked, **changes)
                     net.train(1)
                     # arguments are wrapped once per call, however many epochs it runs
@@ -282,7 +282,7 @@ def estimators(random_states):
     """One of each solver and of each activation for each random state, early stopping now and then."""
     for random_state in random_states:
         for solver in SOLVERS:
-            for activation in Activation:
+            for activation in list(Activation)[:4]:
                 stop = solver != "lbfgs" and activation % 2 == 0
                 yield classifier(solver=solver, activation=activation.name, early_stopping=stop, random_state=random_state)
 

@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from numba import njit
 from scipy.sparse import csr_array
 
+from fastbp.activations import NAMES
 from fastbp.inputs import IN_ORDER, as_rows
 from fastbp.kernels import (
+    N_MOMENTS,
     VECTOR_BYTES,
     Activation,
     Loss,
     OutActivation,
     Schedule,
-    Solver,
     activations,
     losses,
     products,
@@ -31,15 +32,16 @@ from fastbp.kernels import (
     team,
     views,
 )
+from fastbp.kernels.more_activations import MORE_ACTIVATIONS
 from fastbp.kernels.network import gather_targets
 from fastbp.layout import Layout, buffer
 
 PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in reference.LOSSES]
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-each_activation = pytest.mark.parametrize("activation", [member.name for member in Activation])
+each_activation = pytest.mark.parametrize("activation", NAMES)
 each_pair = pytest.mark.parametrize(("loss", "out_activation"), PAIRS)
-each_solver = pytest.mark.parametrize("solver", [member.name for member in Solver])
+each_solver = pytest.mark.parametrize("solver", N_MOMENTS)
 dense_or_sparse = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 with_weights_or_without = pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 
@@ -87,16 +89,16 @@ def expected(network, rows=slice(None)):
 @pytest.mark.parametrize(
     ("registry", "known"),
     [
-        (Activation, reference.ACTIVATIONS),
-        (OutActivation, reference.LINKS),
-        (OutActivation, {link for _, link in reference.LOSSES}),
-        (Loss, {loss for loss, _ in reference.LOSSES}),
-        (Solver, reference.SOLVERS),
+        (NAMES, reference.ACTIVATIONS),
+        (OutActivation.__members__, reference.LINKS),
+        (OutActivation.__members__, {link for _, link in reference.LOSSES}),
+        (Loss.__members__, {loss for loss, _ in reference.LOSSES}),
+        (N_MOMENTS, reference.SOLVERS),
     ],
     ids=["activations", "links", "links with a loss", "losses", "solvers"],
 )
 def test_reference_knows(registry, known):
-    assert {member.name for member in registry} == set(known), "give tests/reference.py a line for it"
+    assert set(registry) == set(known), "give tests/reference.py a line for it"
 
 
 # ---------------------------------------------------------------------- views
@@ -128,13 +130,18 @@ def test_views_are_slices(dtype, at, n_rows, n_columns):
 # ---------------------------------------------------------------------- activations, links and losses
 
 
+def some_sums(dtype):
+    z = drawn(45, dtype, scale=3)
+    z[0], z[5:10] = 0, np.linspace(-40, 40, 5)
+    return z
+
+
 @each_dtype
-@each_activation
+@pytest.mark.parametrize("activation", [member.name for member in Activation if member != Activation.called])
 def test_activation_and_slope(activation, dtype):
     """Of the ReLU, the products have done all before: the floor on the way forward, the slope on the way back."""
     value, slope = reference.ACTIVATIONS[activation]
-    z, delta, code = drawn(45, dtype, scale=3), drawn(45, dtype, 2), Activation[activation]
-    z[0], z[5:10] = 0, np.linspace(-40, 40, 5)
+    z, delta, code = some_sums(dtype), drawn(45, dtype, 2), Activation[activation]
     floor, relu = activations.floor_of(code), activation == "relu"
     assert floor == (0 if relu else -np.inf)
     a = np.maximum(z, dtype(floor))
@@ -143,6 +150,19 @@ def test_activation_and_slope(activation, dtype):
     got = np.where(a == 0, 0, delta) if relu else delta.copy()
     activations.multiply_by_slope(code, a, got)
     close(got, delta * [slope(x) for x in z.tolist()])
+
+
+@each_dtype
+@pytest.mark.parametrize("activation", MORE_ACTIVATIONS)
+def test_called_activation_and_its_slope(activation, dtype):
+    value, slope = reference.ACTIVATIONS[activation]
+    z = some_sums(dtype)
+    a, alone, slopes = z.copy(), z.copy(), np.full_like(z, np.nan)
+    MORE_ACTIVATIONS[activation](a, slopes)
+    MORE_ACTIVATIONS[activation](alone, np.empty(0, dtype))
+    close(a, [value(x) for x in z.tolist()])
+    close(slopes, [slope(x) for x in z.tolist()])
+    np.testing.assert_array_equal(a, alone)
 
 
 @each_dtype
@@ -330,13 +350,18 @@ def test_updates(solver, nesterov, cuts, dtype, network):
     net = network((2, 3, 1), dtype, solver=solver, nesterov=nesterov)
     n_coefs, weight_sum, w = net.layout.n_coefs, 1.75, net.params.astype(float).tolist()
     trainer = reference.Trainer([], [], **net.asked)
-    moments = [(0.0,) * reference.SOLVERS[solver][1]] * len(w)
+    moments, asked, product = [(0.0,) * reference.SOLVERS[solver][1]] * len(w), net.scratch.asked, 1.0
     for step in range(1, 5):
         gradient = drawn(len(w) + 3, dtype, step)  # which may be longer than the parameters
         # in shares, as threads have them, which all count the step
         for low, high in itertools.pairwise(cuts):
-            solvers.update(net.settings[0], net.progress[0], net.params, gradient, net.moments, n_coefs, weight_sum, low, high)
-            net.progress[0].step -= high < len(w)
+            solvers.update(
+                net.settings[0], net.progress[0], net.params, gradient, net.moments, asked, n_coefs, weight_sum, low, high
+            )
+            if high < len(w):
+                net.progress[0].step -= 1
+                net.progress[0].product = product
+        product = net.progress[0].product
         trainer.step = step
         gradient = gradient[: len(w)]
         for q, g in enumerate(gradient.tolist()):
@@ -592,7 +617,7 @@ def test_adaptive_rate_ends_training_below_a_millionth(network):
 
 @given(
     values=st.lists(st.floats(-10, 10) | st.sampled_from([0.0, 1.0, np.inf, np.nan]), max_size=30),
-    solver=st.sampled_from([member.name for member in Solver]),
+    solver=st.sampled_from(list(N_MOMENTS)),
     schedule=st.sampled_from([member.name for member in Schedule]),
     tol=st.sampled_from([0.0, 1e-4, 1.0]),
     patience=st.sampled_from([0.0, 1.0, 3.0, np.inf]),

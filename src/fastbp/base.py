@@ -23,9 +23,10 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from .activations import NAMES, Activation, per_layer
 from .initializers import glorot_uniform
 from .inputs import FLOATS, IN_ORDER, as_rows, as_targets, is_plain
-from .kernels import SETTINGS, Activation, Loss, OutActivation, Schedule, Solver, Status, record
+from .kernels import N_MOMENTS, SETTINGS, Loss, OutActivation, Schedule, Status, record
 from .layout import Layout, buffer
 from .prediction import outputs
 from .threads import choose_threads
@@ -40,8 +41,8 @@ class BaseMLP(BaseEstimator, ABC):
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({member.name for member in Activation})],
-        "solver": [StrOptions({"lbfgs", *(member.name for member in Solver)})],
+        "activation": [StrOptions(set(NAMES)), list, tuple, Activation],
+        "solver": [StrOptions({"lbfgs", *N_MOMENTS})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({member.name for member in Schedule})],
@@ -62,6 +63,8 @@ class BaseMLP(BaseEstimator, ABC):
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "rho": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
 
@@ -177,8 +180,11 @@ class BaseMLP(BaseEstimator, ABC):
         self.n_outputs_, self.n_layers_, self.out_activation_ = sizes[-1], len(sizes), out_activation
         layout = Layout(sizes)
         self._hold(layout, buffer(layout.n_params, X.dtype))
-        for W, b in zip(self.coefs_, self.intercepts_, strict=True):
-            W[...], b[...] = glorot_uniform(self._random_state, *W.shape, self.activation)
+        # the last layer is drawn as scikit-learn draws it, by the function of the hidden units
+        activations = self._activations()
+        activations += activations[-1:] or ("" if isinstance(self.activation, (list, tuple)) else self.activation,)
+        for W, b, activation in zip(self.coefs_, self.intercepts_, activations, strict=True):
+            W[...], b[...] = glorot_uniform(self._random_state, *W.shape, activation)
         if self.solver != "lbfgs":
             self.loss_curve_, self._no_improvement_count = [], 0
             self._start_judging()
@@ -218,17 +224,23 @@ class BaseMLP(BaseEstimator, ABC):
                 f"W (n_in, n_out) and b (n_out,) for each layer; got shapes {weights} and {biases}."
             )
 
+    def _activations(self):
+        """The activation of each hidden layer."""
+        return per_layer(self.activation, len(self.coefs_) - 1)
+
     def _settings(self, settings):
         """Fill in what is asked of every fit, beside what its solver was asked."""
         asked = settings[0]
-        asked.activation, asked.out_activation = Activation[self.activation], OutActivation[self.out_activation_]
-        asked.loss, asked.alpha = Loss[self.loss], self.alpha
+        asked.out_activation = OutActivation[self.out_activation_]
+        asked.loss, asked.alpha, asked.weight_decay = Loss[self.loss], self.alpha, self.weight_decay
         asked.tol, asked.patience, asked.validated = self.tol, self.n_iter_no_change, self.early_stopping
         return settings
 
     def _problem(self, X, y, sample_weight, params):
         dtype = params.dtype
-        return Problem(self._layout(), params, as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype))
+        return Problem(
+            self._layout(), self._activations(), params, as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
+        )
 
     def _check_finite(self, params):
         if not np.isfinite(params).all():
@@ -374,7 +386,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _forward(self, rows, n_rows, params, order=IN_ORDER):
         """What the output units say for n_rows rows, or for those that order names."""
-        return outputs(self._layout(), params, (self.activation, self.out_activation_), rows, n_rows, order)
+        return outputs(self._layout(), params, (self._activations(), self.out_activation_), rows, n_rows, order)
 
     # ------------------------------------------------------------------ what scikit-learn asks of an estimator
 

@@ -29,11 +29,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ----------
     hidden_layer_sizes : array-like of int or int, default=(100,)
         The number of units of each hidden layer, from the inputs on; an empty one gives a linear model.
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        The function of the hidden units: z, 1 / (1 + exp(-z)), tanh(z), or max(0, z).
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+    activation : str, Activation, or list of these, default='relu'
+        The function of the hidden units: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', 'silu', 'gelu',
+        'mish', 'softplus', 'hard_sigmoid' or 'hard_swish', whose formulas and sources `fastbp.kernels.more_activations` has; one of
+        your own, as a `fastbp.Activation`; or a list with one for each hidden layer.
+    solver : str, default='adam'
         'sgd' is stochastic gradient descent with momentum; 'adam' that of [2]_; 'lbfgs' is SciPy's L-BFGS-B [3]_ on all of the
-        data at once, in float64, which often is best on little data.
+        data at once, in float64, which often is best on little data. 'adagrad', 'adadelta', 'rmsprop', 'adamw', 'nadam', 'adamax'
+        and 'lion' step as PyTorch's solvers of these names do (lion, which it has not, by its paper); `rho`, `beta_1`, `beta_2` and
+        `epsilon` are theirs, too. 'adadelta' wants a `learning_rate_init` of 1, 'lion' one of about 1e-4.
     alpha : float, default=0.0001
         The strength of the L2 penalty on the weights: alpha / 2 times the sum of their squares, divided by the weight of a batch.
     batch_size : int, default='auto'
@@ -77,6 +81,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Patience: how many epochs in a row may fail to improve; the next one that fails ends training.
     max_fun : int, default=15000
         The most evaluations of loss and gradient by 'lbfgs'.
+    rho : float, default=0.9
+        The decay of the mean of squared gradients of 'rmsprop' and 'adadelta'.
+    weight_decay : float, default=0.0
+        Each step of 'sgd' and those after it first takes this share, times the learning rate, of the weights (not the biases) away
+        [4]_. Unlike `alpha`, no solver divides it by anything.
     n_threads : int, default=None
         The threads that train together, each on its rows of every batch. None takes what this process may use, but one where the
         work of a step is too small to gain. Equal seeds and equal numbers of threads give equal bits.
@@ -131,6 +140,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     .. [2] Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
     .. [3] Byrd, Lu, Nocedal and Zhu, "A Limited Memory Algorithm for Bound Constrained Optimization", SIAM Journal on Scientific
        Computing 16, 1995.
+    .. [4] Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 
     Examples
     --------
@@ -172,6 +182,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        rho: float = 0.9,
+        weight_decay: float = 0.0,
         n_threads: int | None = None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -197,6 +209,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.rho = rho
+        self.weight_decay = weight_decay
         self.n_threads = n_threads
 
     @available_if(lambda estimator: estimator._check_solver())
@@ -330,11 +344,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Half the squared error, or half the Poisson deviance, which needs y >= 0 and has exp at the output.
     hidden_layer_sizes : array-like of int or int, default=(100,)
         The number of units of each hidden layer, from the inputs on; an empty one gives a linear model.
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        The function of the hidden units: z, 1 / (1 + exp(-z)), tanh(z), or max(0, z).
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+    activation : str, Activation, or list of these, default='relu'
+        The function of the hidden units: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', 'silu', 'gelu',
+        'mish', 'softplus', 'hard_sigmoid' or 'hard_swish', whose formulas and sources `fastbp.kernels.more_activations` has; one of
+        your own, as a `fastbp.Activation`; or a list with one for each hidden layer.
+    solver : str, default='adam'
         'sgd' is stochastic gradient descent with momentum; 'adam' that of [2]_; 'lbfgs' is SciPy's L-BFGS-B [3]_ on all of the
-        data at once, in float64, which often is best on little data.
+        data at once, in float64, which often is best on little data. 'adagrad', 'adadelta', 'rmsprop', 'adamw', 'nadam', 'adamax'
+        and 'lion' step as PyTorch's solvers of these names do (lion, which it has not, by its paper); `rho`, `beta_1`, `beta_2` and
+        `epsilon` are theirs, too. 'adadelta' wants a `learning_rate_init` of 1, 'lion' one of about 1e-4.
     alpha : float, default=0.0001
         The strength of the L2 penalty on the weights: alpha / 2 times the sum of their squares, divided by the weight of a batch.
     batch_size : int, default='auto'
@@ -378,6 +396,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Patience: how many epochs in a row may fail to improve; the next one that fails ends training.
     max_fun : int, default=15000
         The most evaluations of loss and gradient by 'lbfgs'.
+    rho : float, default=0.9
+        The decay of the mean of squared gradients of 'rmsprop' and 'adadelta'.
+    weight_decay : float, default=0.0
+        Each step of 'sgd' and those after it first takes this share, times the learning rate, of the weights (not the biases) away
+        [4]_. Unlike `alpha`, no solver divides it by anything.
     n_threads : int, default=None
         The threads that train together, each on its rows of every batch. None takes what this process may use, but one where the
         work of a step is too small to gain. Equal seeds and equal numbers of threads give equal bits.
@@ -430,6 +453,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     .. [2] Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
     .. [3] Byrd, Lu, Nocedal and Zhu, "A Limited Memory Algorithm for Bound Constrained Optimization", SIAM Journal on Scientific
        Computing 16, 1995.
+    .. [4] Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 
     Examples
     --------
@@ -473,6 +497,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        rho: float = 0.9,
+        weight_decay: float = 0.0,
         n_threads: int | None = None,
     ):
         self.loss = loss
@@ -499,6 +525,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.rho = rho
+        self.weight_decay = weight_decay
         self.n_threads = n_threads
 
     @available_if(lambda estimator: estimator._check_solver())

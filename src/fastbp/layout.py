@@ -79,7 +79,7 @@ class Layout:
         return np.array([self.sizes[0], *(1 if n == 1 else _stride(n, lanes, itemsize) for n in self.sizes[1:])])
 
     def table(self, block_size, itemsize, vector_bytes):
-        """int64 (n_layers, 9), with the columns that `fastbp.kernels.network` names."""
+        """int64 (n_layers, 11), with the columns that `fastbp.kernels.network` names; the last two, of activations, are zero."""
         n_in, n_out = np.array(self.sizes[:-1]), np.array(self.sizes[1:])
         strides = self.strides(itemsize, vector_bytes)
         out_at = _starts(strides[1:] * block_size)
@@ -87,6 +87,7 @@ class Layout:
         in_at = np.concatenate([[strides[1:].sum() * block_size], out_at[:-1]])
         t_at = _starts(np.concatenate([[0], n_out[1:] * strides[1:-1]]))
         columns = n_in, n_out, _starts(n_in * n_out), self.n_coefs + _starts(n_out), in_at, strides[:-1], out_at, strides[1:], t_at
+        columns += (np.zeros_like(n_in),) * 2
         return np.stack(columns, axis=1).astype(np.int64)
 
     def activations(self, block_size, dtype, vector_bytes, gathered):

@@ -8,17 +8,18 @@ from functools import lru_cache
 
 import numpy as np
 
+from .activations import write_into
 from .inputs import IN_ORDER
-from .kernels import SETTINGS, VECTOR_BYTES, Activation, OutActivation, predict, record
+from .kernels import SETTINGS, VECTOR_BYTES, OutActivation, predict, record
 from .training import Pace, turns
 
 
 def outputs(layout, params, activations, rows, n_rows, order=IN_ORDER):
     """What the output units say (n_rows, n_outputs), for rows as they come, or those that order names.
 
-    `activations` are the names of the hidden units' function and of the output units'.
+    `activations` are those of the hidden layers, a tuple, and the name of the output units'.
     """
-    settings, table = _plan(layout, min(n_rows, layout.block_size(n_rows, params.itemsize)), params.itemsize, *activations)
+    settings, table = _plan(layout, min(n_rows, layout.block_size(n_rows, params.itemsize)), params.dtype, *activations)
     block_size = int(settings[0].block_size)
     out = np.empty((n_rows, layout.sizes[-1]), params.dtype)
     gathered = order.size > 0 and rows.indptr.size == 0
@@ -30,9 +31,11 @@ def outputs(layout, params, activations, rows, n_rows, order=IN_ORDER):
 
 
 @lru_cache(maxsize=64)
-def _plan(layout, block_size, itemsize, activation, out_activation):
+def _plan(layout, block_size, dtype, activations, out_activation):
     """What does not depend on the weights, kept because one row takes no longer than to make it."""
     settings = record(SETTINGS)
-    settings[0].activation, settings[0].out_activation = Activation[activation], OutActivation[out_activation]
+    settings[0].out_activation = OutActivation[out_activation]
     settings[0].block_size = block_size
-    return settings, layout.table(block_size, itemsize, VECTOR_BYTES)
+    table = layout.table(block_size, dtype.itemsize, VECTOR_BYTES)
+    write_into(table, activations, dtype)
+    return settings, table

@@ -8,13 +8,17 @@ and what L-BFGS does with the gradient. Estimators, labels and scores are not kn
 import threading
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
+from .activations import any_called, write_into
 from .kernels import (
     CALLED_OFF,
+    MORE_SOLVERS,
     N_MOMENTS,
+    N_NUMBERS,
     PROGRESS,
     SETTINGS,
     VECTOR_BYTES,
@@ -24,6 +28,8 @@ from .kernels import (
     Status,
     Team,
     Twister,
+    address_of,
+    flat_arrays,
     judge,
     loss_and_gradient,
     record,
@@ -52,12 +58,14 @@ _ASKED_ONCE = (
     "beta_1",
     "beta_2",
     "epsilon",
+    "rho",
 )
 
 
 @dataclass
 class Optimizer:
-    """What a solver keeps between calls: what it was asked, its learning rate, its steps, its moments (n_moments · n_params,).
+    """What a solver keeps between calls: what it was asked, its learning rate, its steps, Nadam's product of momenta, its moments
+    (n_moments · n_params,).
 
     As in scikit-learn, a solver that goes on heeds none of the parameters in `asked` that were changed since it was made.
     """
@@ -65,17 +73,18 @@ class Optimizer:
     asked: dict
     learning_rate: float
     step: int
+    product: float
     moments: np.ndarray
 
     @classmethod
     def fresh(cls, estimator, params):
         asked = {name: getattr(estimator, name) for name in _ASKED_ONCE}
-        n_moments = N_MOMENTS[Solver[asked["solver"]]]
-        return cls(asked, float(asked["learning_rate_init"]), 0, np.zeros(n_moments * params.size, params.dtype))
+        n_moments = N_MOMENTS[asked["solver"]]
+        return cls(asked, float(asked["learning_rate_init"]), 0, 1.0, np.zeros(n_moments * params.size, params.dtype))
 
     def going_on(self, params):
         """A copy for the same network, so that a failure can go back to what was."""
-        if self.moments.size != N_MOMENTS[Solver[self.asked["solver"]]] * params.size:
+        if self.moments.size != N_MOMENTS[self.asked["solver"]] * params.size:
             raise ValueError(
                 f"partial_fit goes on from the state of its solver, which is that of another network than the present one of "
                 f"{params.size} weights and biases: call fit, or give coefs_ and intercepts_ the shapes they had."
@@ -85,9 +94,9 @@ class Optimizer:
     def settings(self):
         """`SETTINGS` with what was asked in them."""
         settings, asked = record(SETTINGS), self.asked
-        settings[0].solver, settings[0].schedule = Solver[asked["solver"]], Schedule[asked["learning_rate"]]
-        settings[0].nesterov = asked["nesterovs_momentum"]
-        for name in ("learning_rate_init", "power_t", "momentum", "beta_1", "beta_2", "epsilon"):
+        settings[0].schedule, settings[0].nesterov = Schedule[asked["learning_rate"]], asked["nesterovs_momentum"]
+        write_solver(settings, asked["solver"], self.moments.dtype)
+        for name in ("learning_rate_init", "power_t", "momentum", "beta_1", "beta_2", "epsilon", "rho"):
             setattr(settings[0], name, asked[name])
         return settings
 
@@ -96,11 +105,26 @@ class Optimizer:
         return self.asked["solver"] == "sgd" and self.asked["learning_rate"] == "adaptive"
 
 
+def write_solver(settings, name, dtype):
+    """Put a solver's code, or its address, into `SETTINGS`."""
+    if name in MORE_SOLVERS:
+        settings[0].solver, settings[0].solver_at = Solver.called, _solver_address(name, np.dtype(dtype))
+    else:
+        settings[0].solver = Solver[name]
+
+
+@cache
+def _solver_address(name, dtype):
+    function, _ = MORE_SOLVERS[name]
+    return address_of(function, (*flat_arrays(dtype, 4), *flat_arrays(np.float64, 1)))
+
+
 @dataclass
 class Problem:
     """What is trained: the plan and the parameters of a network, and its data as `inputs` makes it."""
 
     layout: object
+    activations: tuple
     params: np.ndarray
     rows: object
     y: np.ndarray
@@ -116,19 +140,24 @@ class Problem:
         block_size = settings[0].block_size = layout.block_size(-(-batch_size // n_threads), dtype.itemsize)
         gradients = buffer(n_threads * layout.gradient_stride(dtype.itemsize), dtype).reshape(n_threads, -1)
         team = Team(np.zeros(2, np.int64), np.zeros((n_threads, 3)), gradients)
+        called = any_called(self.activations)
         scratches = [
             Scratch(
                 layout.activations(block_size, dtype, VECTOR_BYTES, gathered=self.rows.indptr.size == 0),
+                layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False) if called else buffer(0, dtype),
                 layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False),
                 buffer(block_size * layout.strides(dtype.itemsize, VECTOR_BYTES)[-1], dtype),
                 buffer(block_size, dtype),
                 layout.transposed(dtype, VECTOR_BYTES),
                 layout.strip(block_size, dtype, VECTOR_BYTES, panels=True),
                 gradient[: layout.n_params],
+                np.zeros(N_NUMBERS),
             )
             for gradient in gradients
         ]
-        return layout.table(block_size, dtype.itemsize, VECTOR_BYTES), team, scratches
+        table = layout.table(block_size, dtype.itemsize, VECTOR_BYTES)
+        write_into(table, self.activations, dtype)
+        return table, team, scratches
 
 
 class Pace:
@@ -184,7 +213,11 @@ class Descent:
     def __init__(self, problem, settings, progress, optimizer, order, shuffles, n_threads):
         self.problem, self.settings = problem, settings
         self.optimizer, self.order, self.shuffles = optimizer, order, shuffles
-        progress[0].learning_rate, progress[0].step = optimizer.learning_rate, optimizer.step
+        progress[0].learning_rate, progress[0].step, progress[0].product = (
+            optimizer.learning_rate,
+            optimizer.step,
+            optimizer.product,
+        )
         settings[0].shuffle = shuffles.by_kernel
         self._losses, self._buffer = [], np.empty(_MOST_EPOCHS)
         self.crew = Crew(n_threads)
@@ -268,7 +301,9 @@ class Descent:
         """Give back what was lent: the random numbers, and the solver's state."""
         self.crew.close()
         self.shuffles.close()
-        self.optimizer.learning_rate, self.optimizer.step = float(self.progress[0].learning_rate), int(self.progress[0].step)
+        reached = self.progress[0]
+        self.optimizer.learning_rate, self.optimizer.step = float(reached.learning_rate), int(reached.step)
+        self.optimizer.product = float(reached.product)
 
 
 def start_progress(best, bad_epochs, rows_seen):

@@ -5,9 +5,12 @@ stamp over this whole folder. Arrays, integers and floats enter; nothing here im
 """
 
 from .activations import Activation
+from .calls import address_of, flat_arrays
 from .epochs import Schedule, Status, judge, train
 from .losses import Loss, OutActivation
-from .network import Scratch, loss_and_gradient, predict
+from .more_activations import MORE_ACTIVATIONS
+from .more_solvers import MORE_SOLVERS, N_NUMBERS
+from .network import ACTIVATION, CALLED_AT, Scratch, loss_and_gradient, predict
 from .products import Rows
 from .settings import PROGRESS, SETTINGS, record
 from .shuffles import Twister
@@ -16,8 +19,13 @@ from .team import CALLED_OFF, Team
 from .tiles import VECTOR_BYTES
 
 __all__ = [
+    "ACTIVATION",
+    "CALLED_AT",
     "CALLED_OFF",
+    "MORE_ACTIVATIONS",
+    "MORE_SOLVERS",
     "N_MOMENTS",
+    "N_NUMBERS",
     "PROGRESS",
     "SETTINGS",
     "VECTOR_BYTES",
@@ -31,6 +39,8 @@ __all__ = [
     "Status",
     "Team",
     "Twister",
+    "address_of",
+    "flat_arrays",
     "judge",
     "loss_and_gradient",
     "predict",

@@ -14,12 +14,13 @@ from .jit import kernel
 
 
 class Activation(IntEnum):
-    """What `activation` may be; the names are scikit-learn's."""
+    """What `activation` may be, by scikit-learn's names; `called` is any other, by its address."""
 
     identity = 0
     logistic = 1
     tanh = 2
     relu = 3
+    called = 4
 
 
 @kernel()
@@ -49,3 +50,10 @@ def multiply_by_slope(code, a, delta):
     elif code == Activation.logistic:
         for q in range(delta.size):
             delta[q] *= a[q] * (one - a[q])
+
+
+@kernel()
+def multiply(delta, slopes):
+    """delta ⊙ slopes, in place; both flat."""
+    for q in range(delta.size):
+        delta[q] *= slopes[q]

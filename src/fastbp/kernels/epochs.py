@@ -102,7 +102,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
         return
     loss = state.batch_loss + 0.5 * settings.alpha * squares
     state.loss += loss / state.batch_weight * n_rows
-    update(settings, state, params, team.gradients, moments, n_coefs, state.batch_weight, low, high)
+    update(settings, state, params, team.gradients, moments, scratch.asked, n_coefs, state.batch_weight, low, high)
     if n_threads > 1:
         meet(team, state)
     state.row += n_rows

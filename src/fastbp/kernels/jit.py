@@ -9,6 +9,7 @@ a compilation, never a run. Nothing here knows about networks.
 import hashlib
 import pickle
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numba
@@ -37,9 +38,11 @@ def kernel(*, fastmath=FASTMATH, draft=False):
     return compiled
 
 
-def entry(function):
+def entry(function=None, *, fastmath=FASTMATH):
     """Compile a function that Python calls, with its machine code kept on disk where a folder can be written."""
-    dispatcher = njit(**_options(FASTMATH))(function)
+    if function is None:
+        return partial(entry, fastmath=fastmath)
+    dispatcher = njit(**_options(fastmath))(function)
     if not config.DISABLE_JIT:
         try:
             dispatcher._cache = _StampedCache(function)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .activations import Activation, activate, floor_of, multiply_by_slope
+from .activations import Activation, activate, floor_of, multiply, multiply_by_slope
+from .calls import call
 from .jit import entry, kernel
 from .losses import link, loss_and_delta
 from .products import (
@@ -27,23 +28,27 @@ from .views import borrow, flat, matrix, vector
 
 # The columns of a network's table, one row per layer: its sizes; where W and b start in the parameters (all weights before all
 # biases); where the layer's input and output start in the activations, and how far apart their rows are (deltas lie as outputs do);
-# where Wᵀ starts among the transposed weights, whose rows are as far apart as the inputs'.
-N_IN, N_OUT, W_AT, B_AT, IN_AT, IN_STRIDE, OUT_AT, OUT_STRIDE, T_AT = range(9)
+# where Wᵀ starts among the transposed weights, whose rows are as far apart as the inputs'. Then the code of its activation, and the
+# address of one that is called.
+N_IN, N_OUT, W_AT, B_AT, IN_AT, IN_STRIDE, OUT_AT, OUT_STRIDE, T_AT, ACTIVATION, CALLED_AT = range(11)
 
 
 class Scratch(NamedTuple):
-    """Buffers of one fit, all flat: four for a block of rows, then transposed weights, a factor's strip, and a batch's gradient.
+    """Buffers of one fit, all flat: five for a block of rows, then transposed weights, a factor's strip, and a batch's gradient.
 
+    Slopes lie as deltas do, and are there if any activation is called; `asked`, in float64, takes the numbers of a called solver.
     Between calls, only transposed weights and gradient mean anything, in the middle of a batch.
     """
 
     activations: np.ndarray
+    slopes: np.ndarray
     deltas: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
     transposed: np.ndarray
     strip: np.ndarray
     gradient: np.ndarray
+    asked: np.ndarray
 
 
 @kernel()
@@ -88,8 +93,11 @@ def transpose_weights(table, params, transposed):
 
 
 @kernel(draft=True)
-def forward(settings, table, params, rows, order, start, n_rows, activations, strip):
-    """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], link included; returns A[L] (n_rows, ≥ n_outputs)."""
+def forward(settings, table, params, rows, order, start, n_rows, activations, slopes, strip):
+    """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], link included; returns A[L] (n_rows, ≥ n_outputs).
+
+    Where slopes has room, activations that are called leave theirs in it.
+    """
     last = table.shape[0] - 1
     sparse = is_sparse(rows)
     if order.size and not sparse:
@@ -97,22 +105,30 @@ def forward(settings, table, params, rows, order, start, n_rows, activations, st
     for layer in range(last + 1):
         W, b = layer_weights(table, layer, params), layer_biases(table, layer, params)
         Z = layer_outputs(table, layer, n_rows, activations)
-        floor = floor_of(settings.activation) if layer < last else -np.inf
+        floor = floor_of(table[layer, ACTIVATION]) if layer < last else -np.inf
         if layer == 0 and sparse:
             sparse_forward_product(rows, order, start, W, b, Z, floor)
         else:
             forward_product(layer_inputs(table, layer, rows, order, start, n_rows, activations), W, b, Z, floor, strip)
         if layer < last:
-            activate(settings.activation, flat(Z))
+            _activate(table, layer, Z, slopes)
         else:
             link(settings.out_activation, Z, table[layer, N_OUT])
     return layer_outputs(table, last, n_rows, activations)
 
 
 @kernel(draft=True)
-def backward(settings, table, rows, order, start, n_rows, scratch, add):
+def _activate(table, layer, Z, slopes):
+    code, z = table[layer, ACTIVATION], flat(Z)
+    if code == Activation.called:
+        call(table[layer, CALLED_AT], z, vector(slopes, table[layer, OUT_AT], z.size) if slopes.size else slopes)
+    else:
+        activate(code, z)
+
+
+@kernel(draft=True)
+def backward(table, rows, order, start, n_rows, scratch, add):
     """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; put in or added to the gradient."""
-    relu = settings.activation == Activation.relu
     for layer in range(table.shape[0] - 1, -1, -1):
         delta = layer_outputs(table, layer, n_rows, scratch.deltas)
         G = layer_weights(table, layer, scratch.gradient)
@@ -124,8 +140,13 @@ def backward(settings, table, rows, order, start, n_rows, scratch, add):
             weight_gradient(A, delta, G, add, scratch.strip)
             if layer > 0:
                 before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
-                backward_product(delta, layer_transposed(table, layer, scratch.transposed), A, before, relu, scratch.strip)
-                multiply_by_slope(settings.activation, flat(A), flat(before))
+                code = table[layer - 1, ACTIVATION]
+                W_T = layer_transposed(table, layer, scratch.transposed)
+                backward_product(delta, W_T, A, before, code == Activation.relu, scratch.strip)
+                if code == Activation.called:
+                    multiply(flat(before), vector(scratch.slopes, table[layer - 1, OUT_AT], before.size))
+                else:
+                    multiply_by_slope(code, flat(A), flat(before))
 
 
 @kernel()
@@ -152,10 +173,10 @@ def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_
     targets = matrix(scratch.targets, 0, n_rows, 1 if codes else table[last, OUT_STRIDE])
     weights = vector(scratch.weights, 0, n_rows if weight.size else 0)
     gather_targets(y, weight, order, start, targets, weights)
-    A = forward(settings, table, params, rows, order, start, n_rows, scratch.activations, scratch.strip)
+    A = forward(settings, table, params, rows, order, start, n_rows, scratch.activations, scratch.slopes, scratch.strip)
     delta = layer_outputs(table, last, n_rows, scratch.deltas)
     loss = loss_and_delta(settings.loss, settings.out_activation, A, targets, weights, delta, table[last, N_OUT])
-    backward(settings, table, rows, order, start, n_rows, scratch, not fresh)
+    backward(table, rows, order, start, n_rows, scratch, not fresh)
     return loss, float(np.sum(weights) if weight.size else n_rows)
 
 
@@ -182,7 +203,7 @@ def predict(settings, table, params, rows, order, start, stop, activations, stri
     steering = settings[0]
     for at in range(start, stop, steering.block_size):
         n_rows = min(steering.block_size, stop - at)
-        A = forward(steering, table, params, rows, order, at, n_rows, activations, strip)
+        A = forward(steering, table, params, rows, order, at, n_rows, activations, vector(strip, 0, 0), strip)
         for i in range(n_rows):
             for j in range(out.shape[1]):
                 out[at + i, j] = A[i, j]

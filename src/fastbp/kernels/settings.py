@@ -11,7 +11,6 @@ SETTINGS = np.dtype(
         np.record,
         [
             # codes, each read by the module that holds its enumeration
-            ("activation", np.int64),
             ("out_activation", np.int64),
             ("loss", np.int64),
             ("solver", np.int64),
@@ -30,6 +29,9 @@ SETTINGS = np.dtype(
             ("beta_1", np.float64),
             ("beta_2", np.float64),
             ("epsilon", np.float64),
+            ("rho", np.float64),
+            ("weight_decay", np.float64),
+            ("solver_at", np.int64),  # the address of a solver that is called
             # when to stop: patience counts epochs, and may be infinite; a validated fit is judged by scores that Python takes
             ("tol", np.float64),
             ("patience", np.float64),
@@ -55,6 +57,7 @@ PROGRESS = np.dtype(
             ("rows_seen", np.int64),  # scikit-learn's t_
             ("step", np.int64),  # updates by the present optimiser
             ("learning_rate", np.float64),
+            ("product", np.float64),  # of Nadam's momenta so far
             ("loss", np.float64),  # of the present epoch so far: Σ over batches of mean loss × rows
             ("best", np.float64),  # the lowest value that an epoch was judged by
             ("bad_epochs", np.int64),  # in a row that did not better it by tol

@@ -1,53 +1,100 @@
 """How a gradient becomes a step, over flat buffers.
 
 Parameters, gradient and the solver's own moments enter as arrays of one length and are updated in place; which of them are weights
-or biases, and of what layer, is not known here. A new solver is one member of `Solver`, its number of moments, and one branch in
-``update``.
+or biases, and of what layer, is not known here. scikit-learn's two are part of the epochs; all others are called, and stand in
+`more_solvers`.
 """
 
 from enum import IntEnum
 
 import numpy as np
 
+from .calls import call
 from .jit import EXACT, kernel
+from .more_solvers import (
+    ALPHA,
+    BETA_1,
+    BETA_2,
+    EPSILON,
+    MORE_SOLVERS,
+    MU,
+    NEXT_MU,
+    NEXT_PRODUCT,
+    PRODUCT,
+    RATE,
+    REST_1,
+    REST_2,
+    RHO,
+    SCALE,
+)
 from .views import vector
 
 
 class Solver(IntEnum):
-    """What `solver` may be beside "lbfgs"; the names are scikit-learn's."""
+    """What `solver` may be beside "lbfgs", by scikit-learn's names; `called` is any other, by its address."""
 
     sgd = 0
     adam = 1
+    called = 2
 
 
-N_MOMENTS = {Solver.sgd: 1, Solver.adam: 2}
+N_MOMENTS = {"sgd": 1, "adam": 2} | {name: n_moments for name, (_, n_moments) in MORE_SOLVERS.items()}
 
 
 @kernel(draft=True)
-def update(settings, progress, params, gradient, moments, n_coefs, weight_sum, low, high):
+def update(settings, progress, params, gradient, moments, asked, n_coefs, weight_sum, low, high):
     """One step of parameters low to high; params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,).
 
-    The first n_coefs parameters bear the L2 penalty. gradient holds Σ_rows ∂loss; the step is taken along
-    (gradient + alpha · W) / weight_sum.
+    The first n_coefs parameters bear the L2 penalty and the decay. gradient holds Σ_rows ∂loss; the step is taken along
+    (gradient + alpha · W) / weight_sum. asked is scratch for the numbers of a solver that is called.
     """
     progress.step += 1
-    scale = 1 / weight_sum
+    scale, base = 1 / weight_sum, progress.learning_rate
     if settings.solver == Solver.adam:
-        correction = np.sqrt(1 - settings.beta_2**progress.step) / (1 - settings.beta_1**progress.step)
-        progress.learning_rate = settings.learning_rate_init * correction
+        base = settings.learning_rate_init
+        progress.learning_rate = base * np.sqrt(1 - settings.beta_2**progress.step) / (1 - settings.beta_1**progress.step)
+    elif settings.solver == Solver.called:
+        _ask(settings, progress, scale, asked)
     middle = min(max(n_coefs, low), high)
-    _step(settings, progress.learning_rate, scale, settings.alpha, params, gradient, moments, low, middle - low)
-    _step(settings, progress.learning_rate, scale, 0.0, params, gradient, moments, middle, high - middle)
+    if settings.weight_decay > 0:
+        _decay(vector(params, low, middle - low), base * settings.weight_decay)
+    _step(settings, progress.learning_rate, scale, settings.alpha, params, gradient, moments, asked, low, middle - low)
+    _step(settings, progress.learning_rate, scale, 0.0, params, gradient, moments, asked, middle, high - middle)
+
+
+@kernel()
+def _ask(settings, progress, scale, asked):
+    """The numbers of a step of a called solver, by their places."""
+    t, mu, product = progress.step, settings.beta_1, progress.product
+    asked[RATE], asked[SCALE], asked[RHO], asked[EPSILON] = progress.learning_rate, scale, settings.rho, settings.epsilon
+    asked[BETA_1], asked[BETA_2] = settings.beta_1, settings.beta_2
+    asked[REST_1], asked[REST_2] = 1 - settings.beta_1**t, 1 - settings.beta_2**t
+    asked[MU], asked[NEXT_MU] = mu * (1 - 0.5 * 0.96 ** (t / 250)), mu * (1 - 0.5 * 0.96 ** ((t + 1) / 250))
+    asked[PRODUCT] = product * asked[MU]
+    asked[NEXT_PRODUCT] = asked[PRODUCT] * asked[NEXT_MU]
+    progress.product = asked[PRODUCT]
+
+
+@kernel()
+def _decay(w, share):
+    """w ← (1 − share) w, as decoupled from the gradient (Loshchilov and Hutter 2019)."""
+    kept = w.dtype.type(1 - share)
+    for q in range(w.size):
+        w[q] *= kept
 
 
 @kernel(draft=True)
-def _step(settings, learning_rate, scale, alpha, params, gradient, moments, at, size):
+def _step(settings, learning_rate, scale, alpha, params, gradient, moments, asked, at, size):
     """The step of parameters at to at + size, which share a penalty."""
     w, g, m = vector(params, at, size), vector(gradient, at, size), vector(moments, at, size)
+    second = vector(moments, params.size + at, size if moments.size > params.size else 0)
     if settings.solver == Solver.adam:
-        _adam(settings, learning_rate, scale, alpha, w, g, m, vector(moments, params.size + at, size))
-    else:
+        _adam(settings, learning_rate, scale, alpha, w, g, m, second)
+    elif settings.solver == Solver.sgd:
         _sgd(settings, learning_rate, scale, alpha, w, g, m)
+    else:
+        asked[ALPHA] = alpha
+        call(settings.solver_at, w, g, m, second, asked)
 
 
 @kernel()

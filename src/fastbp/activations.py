@@ -1,0 +1,161 @@
+"""What may stand for `activation`: a name, a function of the user's own, or a list with one for each hidden layer.
+
+Parameters enter; codes and addresses leave, in the columns of a network's table. scikit-learn's four are part of the epochs; the
+others, and users' own, are compiled when they are first used. How they are called is the kernels' matter.
+"""
+
+from functools import cache
+
+import numpy as np
+from numba import njit
+
+from .kernels import ACTIVATION, CALLED_AT, MORE_ACTIVATIONS, address_of, flat_arrays
+from .kernels import Activation as Code
+from .kernels.jit import FASTMATH
+
+NAMES = [*(code.name for code in Code if code != Code.called), *MORE_ACTIVATIONS]
+
+
+class Activation:
+    """A function of hidden units of your own.
+
+    Parameters
+    ----------
+    value : callable
+        A plain Python function from one number to one number, g(z), that Numba can compile: arithmetic, comparisons, `math` and
+        scalar NumPy functions.
+    slope : callable, default=None
+        Its derivative g'(z), of the same kind. None takes the central difference of `value`, which is right to about 1e-10 in
+        float64 and costs two more calls.
+
+    Raises
+    ------
+    TypeError
+        If a function is not callable or cannot be compiled.
+    ValueError
+        If `slope` is not the derivative of `value`, by finite differences between −3 and 3; kinks are allowed.
+
+    Notes
+    -----
+    Two activations of the same functions are equal, so that ``clone`` and searches handle them. They are pickled by their
+    functions: those of a module by name; functions that only exist in a session need cloudpickle, which joblib's processes use. The
+    machine code is kept for the process, not on disk.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import Activation, MLPRegressor
+    >>> def bent(z):
+    ...     return (np.sqrt(z * z + 1) - 1) / 2 + z
+    >>> def slope_of_bent(z):
+    ...     return z / (2 * np.sqrt(z * z + 1)) + 1
+    >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
+    >>> model = MLPRegressor(activation=Activation(bent, slope_of_bent), solver="lbfgs", random_state=0).fit(X, X.ravel() ** 2)
+    >>> model.score(X, X.ravel() ** 2) > 0.99
+    True
+    """
+
+    def __init__(self, value, slope=None):
+        for name, function in (("value", value), ("slope", slope)):
+            if not (callable(function) or (name == "slope" and function is None)):
+                raise TypeError(f"{name} must be a function of one number, got {function!r}.")
+        self.value, self.slope = value, slope
+        self._check()
+
+    def _check(self):
+        """Compile, and compare the slope with differences of the value."""
+        try:
+            kernel = _compiled(self.value, self.slope)
+            z = np.linspace(-3, 3, 241) + 0.0061
+            a, slopes = z.copy(), np.empty_like(z)
+            kernel(a, slopes)
+        except Exception as error:  # whatever Numba raises
+            raise TypeError(
+                f"value and slope must be functions of one number that Numba can compile; {self!r} cannot be: {error}"
+            ) from error
+        step = 1e-6
+        above, below = z + step, z - step
+        kernel(above, np.empty(0))
+        kernel(below, np.empty(0))
+        wrong = np.abs((above - below) / (2 * step) - slopes) > 1e-4 * (1 + np.abs(slopes))
+        if wrong.mean() > 0.1:
+            at = np.flatnonzero(wrong)[0]
+            raise ValueError(
+                f"slope must be the derivative of value: at {z[at]:.4g} it gives {slopes[at]:.6g}, and differences of value give "
+                f"{(above[at] - below[at]) / (2 * step):.6g}. Mend slope, or leave it out."
+            )
+
+    def address(self, dtype):
+        return address_of(_compiled(self.value, self.slope), flat_arrays(dtype, 2))
+
+    def __eq__(self, other):
+        return isinstance(other, Activation) and (self.value, self.slope) == (other.value, other.slope)
+
+    def __hash__(self):
+        return hash((self.value, self.slope))
+
+    def __repr__(self):
+        functions = [getattr(f, "__name__", repr(f)) for f in (self.value, self.slope) if f is not None]
+        return f"Activation({', '.join(functions)})"
+
+
+@cache  # an address must stay good for as long as the process lives
+def _compiled(value, slope):
+    """The two functions over flat arrays, as `fastbp.kernels.more_activations` has them."""
+    g = njit(error_model="numpy")(value)
+    if slope is None:
+
+        @njit(error_model="numpy")
+        def derivative(z):
+            step = 6e-6 * max(1.0, abs(z))
+            return (g(z + step) - g(z - step)) / (2 * step)
+
+    else:
+        derivative = njit(error_model="numpy")(slope)
+
+    @njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))
+    def over_arrays(z, slopes):
+        for q in range(z.size):
+            x = float(z[q])
+            z[q] = g(x)
+            if slopes.size:
+                slopes[q] = derivative(x)
+
+    return over_arrays
+
+
+def per_layer(activation, n_hidden):
+    """A tuple with the activation of each hidden layer, from a valid parameter; a ValueError for a list of another length."""
+    if not isinstance(activation, (list, tuple)):
+        return (activation,) * n_hidden
+    unknown = [one for one in activation if not isinstance(one, Activation) and one not in NAMES]
+    if unknown:
+        raise ValueError(f"activation must hold names among {NAMES} or instances of fastbp.Activation, got {unknown[0]!r}.")
+    if len(activation) != n_hidden:
+        raise ValueError(
+            f"activation must be one for all, or a list of one for each hidden layer: got {len(activation)} for the {n_hidden} "
+            "hidden layers of hidden_layer_sizes."
+        )
+    return tuple(activation)
+
+
+def any_called(activations):
+    """Whether some layer needs room for its slopes."""
+    return any(not hasattr(Code, str(one)) for one in activations)
+
+
+def write_into(table, activations, dtype):
+    """Put codes and addresses of the hidden layers' activations into a network's table."""
+    for row, activation in zip(table, activations, strict=False):
+        if isinstance(activation, str) and hasattr(Code, activation):
+            row[ACTIVATION] = Code[activation]
+        else:
+            row[ACTIVATION] = Code.called
+            row[CALLED_AT] = _address(activation, np.dtype(dtype))
+
+
+@cache
+def _address(activation, dtype):
+    if isinstance(activation, Activation):
+        return activation.address(dtype)
+    return address_of(MORE_ACTIVATIONS[activation], flat_arrays(dtype, 2))
