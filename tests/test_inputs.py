@@ -21,6 +21,7 @@ LABELS = {
     "one": [4] * 12,
     "bool": [True, False] * 6,
     "many": list(range(12)),
+    "more than half of many rows": list(range(30)),
     "float": [0.0, 1.0, 2.0] * 4,
     "strings": ["a", "b", "c"] * 4,
     "foreign integers": np.array([1, 2] * 6, ">i8"),

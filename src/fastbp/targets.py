@@ -16,11 +16,9 @@ def learn_labels(y):
     """A scikit-learn ``LabelBinarizer`` that knows the labels in y; its own ``fit`` takes longer than many a small network."""
     binarizer = LabelBinarizer()
     if is_plain(y, 1) and y.dtype.kind in "iub":
-        classes = np.unique(y)
-        if 2 * classes.size <= y.size:  # above half, type_of_target warns that y looks like regression, from 21 rows on
-            binarizer.y_type_ = "binary" if classes.size <= 2 else "multiclass"
-            binarizer.classes_, binarizer.sparse_input_ = classes, False
-            return binarizer
+        binarizer.classes_, binarizer.sparse_input_ = np.unique(y), False
+        binarizer.y_type_ = "binary" if binarizer.classes_.size <= 2 else "multiclass"
+        return binarizer
     return binarizer.fit(y)
 
 
