@@ -165,7 +165,7 @@ class Network:
                 self._filled(layout.transposed(dtype, vector_bytes)),
                 self._filled(layout.strip(n, dtype, vector_bytes)),
                 gradient[: layout.n_params],
-                np.full(kernels.N_NUMBERS, self.fill),
+                np.full(kernels.N_NUMBERS, self.fill, float),
             )
             for gradient in self.team.gradients
         ]

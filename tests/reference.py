@@ -210,7 +210,7 @@ def adamax(trainer, w, g, moments):
 def lion(trainer, w, g, moments):
     (m,) = moments
     c = trainer.beta_1 * m + (1 - trainer.beta_1) * g
-    return w - trainer.learning_rate * ((c > 0) - (c < 0)), (trainer.beta_2 * m + (1 - trainer.beta_2) * g,)
+    return w - trainer.learning_rate * float(np.sign(c)), (trainer.beta_2 * m + (1 - trainer.beta_2) * g,)
 
 
 # the step of one parameter, and how many moments it keeps

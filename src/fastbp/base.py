@@ -9,8 +9,10 @@ import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
+from inspect import signature
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Self
 
 import numpy as np
@@ -20,13 +22,13 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from .activations import NAMES, Activation, per_layer
+from .activations import per_layer
 from .initializers import glorot_uniform
 from .inputs import FLOATS, IN_ORDER, as_rows, as_targets, is_plain
-from .kernels import N_MOMENTS, SETTINGS, Loss, OutActivation, Schedule, Status, record
+from .kernels import SETTINGS, Loss, OutActivation, Status, record
 from .layout import Layout, buffer
 from .prediction import outputs
 from .threads import choose_threads
@@ -38,35 +40,6 @@ _MOST_EPOCHS = 2**62  # that a kernel counts
 
 class BaseMLP(BaseEstimator, ABC):
     """A multilayer perceptron; see the subclasses."""
-
-    _parameter_constraints = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(NAMES)), list, tuple, Activation],
-        "solver": [StrOptions({"lbfgs", *N_MOMENTS})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({member.name for member in Schedule})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "rho": [Interval(Real, 0, 1, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-    }
 
     # ------------------------------------------------------------------ what a subclass says
 
@@ -158,6 +131,12 @@ class BaseMLP(BaseEstimator, ABC):
             for buffer, copy in zip(buffers, copies, strict=True):
                 buffer[...] = copy
             raise
+
+    def _validate_params(self):
+        """scikit-learn's validation of the parameters that somebody gave; for all of them it takes longer than many a small fit."""
+        defaults = _defaults(type(self))
+        given = {name: value for name, value in vars(self).items() if name in defaults and value is not defaults[name]}
+        validate_parameter_constraints(self._parameter_constraints, given, caller_name=type(self).__name__)
 
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes
@@ -412,6 +391,11 @@ class BaseMLP(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+@cache
+def _defaults(cls):
+    return {name: parameter.default for name, parameter in signature(cls.__init__).parameters.items()}
 
 
 def _roomy(values, dtype):

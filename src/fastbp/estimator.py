@@ -4,21 +4,41 @@ Each says what its y means and how outputs become predictions; all that they sha
 and behaviour are those of scikit-learn 1.9.
 """
 
+from collections.abc import Callable
+from numbers import Real
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
+from .activations import Activation
 from .base import BaseMLP, Matrix
-from .kernels import Loss
+from .losses import REGRESSION, Loss
+from .parameters import CONSTRAINTS, documented, take
 from .targets import accuracy, check_values, count_outputs, decode_labels, encode_labels, learn_labels, r2
 
 
+@documented(
+    own="""loss : {'log_loss', 'squared_error'} or Loss, default='log_loss'
+    What is minimised: the log-loss; half the squared error of one output per class against 1 for the right and 0 for the others,
+    summed over the outputs; or a `fastbp.Loss` of your own, of the same targets.
+label_smoothing : float, default=0.0
+    The share of each target that is spread evenly over the classes [17]_.
+class_weight : dict or 'balanced', default=None
+    Weights of the classes, by label, that multiply those of their rows; 'balanced' is n_samples / (n_classes * count of the class)
+    [18]_. For a multilabel y, of which a row may have many labels, only None.""",
+    out_activation="""'auto' is 'softmax' for a multiclass y, else 'logistic', and 'logistic' with the squared error; or
+    'identity', 'logistic', 'softmax', 'relu', 'softplus' or 'exp', where the loss can go with it.""",
+    out_activation_="'logistic' for a binary or multilabel y, 'softmax' for a multiclass one, or what was asked for.",
+    held_out="stratified for a binary y",
+    score="accuracy",
+    Score="The accuracy",
+)
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multilayer perceptron for classification.
 
@@ -27,101 +47,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes : array-like of int or int, default=(100,)
-        The number of units of each hidden layer, from the inputs on; an empty one gives a linear model.
-    activation : str, Activation, or list of these, default='relu'
-        The function of the hidden units: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', 'silu', 'gelu',
-        'mish', 'softplus', 'hard_sigmoid' or 'hard_swish', whose formulas and sources `fastbp.kernels.more_activations` has; one of
-        your own, as a `fastbp.Activation`; or a list with one for each hidden layer.
-    solver : str, default='adam'
-        'sgd' is stochastic gradient descent with momentum; 'adam' that of [2]_; 'lbfgs' is SciPy's L-BFGS-B [3]_ on all of the
-        data at once, in float64, which often is best on little data. 'adagrad', 'adadelta', 'rmsprop', 'adamw', 'nadam', 'adamax'
-        and 'lion' step as PyTorch's solvers of these names do (lion, which it has not, by its paper); `rho`, `beta_1`, `beta_2` and
-        `epsilon` are theirs, too. 'adadelta' wants a `learning_rate_init` of 1, 'lion' one of about 1e-4.
-    alpha : float, default=0.0001
-        The strength of the L2 penalty on the weights: alpha / 2 times the sum of their squares, divided by the weight of a batch.
-    batch_size : int, default='auto'
-        Rows per update of 'sgd' and 'adam'; 'auto' is min(200, n_samples).
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        The learning rate of 'sgd': learning_rate_init throughout; that divided by (rows seen + 1) ** power_t after each epoch; or
-        that divided by 5 each time patience is at its end, until it is below 1e-6.
-    learning_rate_init : float, default=0.001
-        The first learning rate of 'sgd' and 'adam'.
-    power_t : float, default=0.5
-        The exponent of 'invscaling'.
-    max_iter : int, default=200
-        The most epochs ('sgd', 'adam') or iterations ('lbfgs') of one fit.
-    shuffle : bool, default=True
-        Whether 'sgd' and 'adam' take the rows in a new random order each epoch.
-    random_state : int, RandomState instance or None, default=None
-        Where starting weights, shuffles and the validation rows come from; an int gives the same fit each time.
-    tol : float, default=1e-4
-        An epoch counts as an improvement if it betters the best loss (or validation score) by more than this; the tolerance on the
-        gradient of 'lbfgs'.
-    verbose : bool, default=False
-        Whether to print the loss of every epoch or iteration.
-    warm_start : bool, default=False
-        Whether a further fit goes on from the weights of the one before; solvers start afresh.
-    momentum : float, default=0.9
-        The share of the last step that 'sgd' takes again, from 0 to 1.
-    nesterovs_momentum : bool, default=True
-        Whether 'sgd' looks ahead by its momentum before it steps.
-    early_stopping : bool, default=False
-        Whether to hold out validation_fraction of the rows (stratified for a binary y), to stop when the accuracy on them no
-        longer improves, and to keep the weights that scored best. Not for 'lbfgs'.
-    validation_fraction : float, default=0.1
-        The share of the rows that early stopping holds out.
-    beta_1 : float, default=0.9
-        The decay of Adam's mean of gradients.
-    beta_2 : float, default=0.999
-        The decay of Adam's mean of squared gradients.
-    epsilon : float, default=1e-8
-        What keeps Adam's division finite.
-    n_iter_no_change : int or inf, default=10
-        Patience: how many epochs in a row may fail to improve; the next one that fails ends training.
-    max_fun : int, default=15000
-        The most evaluations of loss and gradient by 'lbfgs'.
-    rho : float, default=0.9
-        The decay of the mean of squared gradients of 'rmsprop' and 'adadelta'.
-    weight_decay : float, default=0.0
-        Each step of 'sgd' and those after it first takes this share, times the learning rate, of the weights (not the biases) away
-        [4]_. Unlike `alpha`, no solver divides it by anything.
-    n_threads : int, default=None
-        The threads that train together, each on its rows of every batch. None takes what this process may use, but one where the
-        work of a step is too small to gain. Equal seeds and equal numbers of threads give equal bits.
+    {parameters}
 
     Attributes
     ----------
     classes_ : ndarray or list of ndarray of shape (n_classes,)
         The class labels.
-    coefs_ : list of ndarray of shape (n_in, n_out)
-        The weights of each layer: views of one buffer. They may be written into, or replaced.
-    intercepts_ : list of ndarray of shape (n_out,)
-        The biases of each layer.
-    loss_ : float
-        The loss of the last epoch or iteration, its L2 penalty included.
-    best_loss_ : float or None
-        The lowest loss of any epoch; None with early stopping.
-    loss_curve_ : list of float
-        The loss of every epoch ('sgd', 'adam').
-    validation_scores_ : list of float or None
-        The accuracy on the validation rows after every epoch; None without early stopping.
-    best_validation_score_ : float or None
-        The highest of these.
-    t_ : int
-        How many rows training has seen, each as often as it was seen.
-    n_iter_ : int
-        The epochs or iterations of the last fit.
-    n_features_in_ : int
-        The number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        The names of the features, where X had names that are all strings.
-    n_layers_ : int
-        The number of layers, inputs and outputs included.
-    n_outputs_ : int
-        The number of output units.
-    out_activation_ : str
-        The function of the output units: 'logistic' for a binary or multilabel y, 'softmax' for a multiclass one.
+    {attributes}
 
     See Also
     --------
@@ -135,12 +67,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     References
     ----------
-    .. [1] Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010 (the
-       starting weights).
-    .. [2] Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
-    .. [3] Byrd, Lu, Nocedal and Zhu, "A Limited Memory Algorithm for Bound Constrained Optimization", SIAM Journal on Scientific
-       Computing 16, 1995.
-    .. [4] Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+    {references}
+    .. [17] Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
+    .. [18] King and Zeng, "Logistic Regression in Rare Events Data", Political Analysis 9, 2001.
 
     Examples
     --------
@@ -154,17 +83,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
-    loss = "log_loss"
+    _parameter_constraints = {
+        **CONSTRAINTS,
+        "loss": [StrOptions({"log_loss", "squared_error"}), Loss],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
 
     def __init__(
         self,
         hidden_layer_sizes: int | ArrayLike = (100,),
-        activation: str = "relu",
+        activation: str | Activation | list = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        learning_rate: str | Callable = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -172,7 +106,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
         verbose: bool | int = False,
-        warm_start: bool = False,
+        warm_start: bool | str = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
@@ -182,36 +116,39 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        loss: str | Loss = "log_loss",
+        label_smoothing: float = 0.0,
+        class_weight: dict | str | None = None,
+        out_activation: str = "auto",
         rho: float = 0.9,
         weight_decay: float = 0.0,
+        learning_rate_decay: float = 0.1,
+        learning_rate_step: int = 10,
+        learning_rate_horizon: int | None = None,
+        warmup_fraction: float | None = None,
+        dropout: float | ArrayLike = 0.0,
+        input_noise: float = 0.0,
+        l1: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
+        batch_norm: bool = False,
+        layer_norm: bool = False,
+        ema_decay: float | None = None,
+        weight_init: str | Callable = "auto",
+        bias_init: str | Callable = "auto",
+        coefs_init: list | None = None,
+        intercepts_init: list | None = None,
+        weight_norm: str = "batch",
+        scale: str | None = None,
+        missing: str = "error",
+        dtype: str = "auto",
+        scoring: str | Callable | None = None,
+        validation_splitter: object = None,
+        max_time: float | None = None,
+        callbacks: Callable | list | None = None,
         n_threads: int | None = None,
     ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.rho = rho
-        self.weight_decay = weight_decay
-        self.n_threads = n_threads
+        take(self, locals())
 
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -332,109 +269,42 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return tags
 
 
+@documented(
+    own="""huber_delta : float, default=1.0
+    The error from which the loss 'huber' is straight, in units of y, or of the scaled y.
+quantile : float or list of float, default=0.5
+    The quantile of y that the loss 'quantile' asks for, or several, in rising order, which never cross: each output is the one
+    before and a softplus more.
+tweedie_power : float, default=1.5
+    The power of the mean that the variance of a Tweedie distribution goes with, from 1 (Poisson) to 2 (gamma).
+scale_y : {'standard', 'robust'}, default=None
+    Whether to scale the targets inside the model, as `scale` does inputs; positive ones, below an output of 'exp', are only divided
+    by their mean. Losses are of the scaled targets; predictions are not scaled.""",
+    out_activation="""'auto' is 'exp' for the deviances, else 'identity'; or 'identity', 'logistic', 'relu', 'softplus' or 'exp',
+    where the loss can go with it.""",
+    out_activation_="'identity', 'exp' for the deviances, or what was asked for.",
+    held_out="at random",
+    score="R²",
+    Score="R²",
+)
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """Multilayer perceptron for regression.
+    r"""Multilayer perceptron for regression.
 
     A network of fully connected layers, trained by backpropagation to minimise the squared error or the Poisson deviance, for one
     or several outputs. It is scikit-learn's ``MLPRegressor``, in compiled kernels.
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        Half the squared error, or half the Poisson deviance, which needs y >= 0 and has exp at the output.
-    hidden_layer_sizes : array-like of int or int, default=(100,)
-        The number of units of each hidden layer, from the inputs on; an empty one gives a linear model.
-    activation : str, Activation, or list of these, default='relu'
-        The function of the hidden units: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', 'silu', 'gelu',
-        'mish', 'softplus', 'hard_sigmoid' or 'hard_swish', whose formulas and sources `fastbp.kernels.more_activations` has; one of
-        your own, as a `fastbp.Activation`; or a list with one for each hidden layer.
-    solver : str, default='adam'
-        'sgd' is stochastic gradient descent with momentum; 'adam' that of [2]_; 'lbfgs' is SciPy's L-BFGS-B [3]_ on all of the
-        data at once, in float64, which often is best on little data. 'adagrad', 'adadelta', 'rmsprop', 'adamw', 'nadam', 'adamax'
-        and 'lion' step as PyTorch's solvers of these names do (lion, which it has not, by its paper); `rho`, `beta_1`, `beta_2` and
-        `epsilon` are theirs, too. 'adadelta' wants a `learning_rate_init` of 1, 'lion' one of about 1e-4.
-    alpha : float, default=0.0001
-        The strength of the L2 penalty on the weights: alpha / 2 times the sum of their squares, divided by the weight of a batch.
-    batch_size : int, default='auto'
-        Rows per update of 'sgd' and 'adam'; 'auto' is min(200, n_samples).
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        The learning rate of 'sgd': learning_rate_init throughout; that divided by (rows seen + 1) ** power_t after each epoch; or
-        that divided by 5 each time patience is at its end, until it is below 1e-6.
-    learning_rate_init : float, default=0.001
-        The first learning rate of 'sgd' and 'adam'.
-    power_t : float, default=0.5
-        The exponent of 'invscaling'.
-    max_iter : int, default=200
-        The most epochs ('sgd', 'adam') or iterations ('lbfgs') of one fit.
-    shuffle : bool, default=True
-        Whether 'sgd' and 'adam' take the rows in a new random order each epoch.
-    random_state : int, RandomState instance or None, default=None
-        Where starting weights, shuffles and the validation rows come from; an int gives the same fit each time.
-    tol : float, default=1e-4
-        An epoch counts as an improvement if it betters the best loss (or validation score) by more than this; the tolerance on the
-        gradient of 'lbfgs'.
-    verbose : bool, default=False
-        Whether to print the loss of every epoch or iteration.
-    warm_start : bool, default=False
-        Whether a further fit goes on from the weights of the one before; solvers start afresh.
-    momentum : float, default=0.9
-        The share of the last step that 'sgd' takes again, from 0 to 1.
-    nesterovs_momentum : bool, default=True
-        Whether 'sgd' looks ahead by its momentum before it steps.
-    early_stopping : bool, default=False
-        Whether to hold out validation_fraction of the rows (at random), to stop when the R² on them no
-        longer improves, and to keep the weights that scored best. Not for 'lbfgs'.
-    validation_fraction : float, default=0.1
-        The share of the rows that early stopping holds out.
-    beta_1 : float, default=0.9
-        The decay of Adam's mean of gradients.
-    beta_2 : float, default=0.999
-        The decay of Adam's mean of squared gradients.
-    epsilon : float, default=1e-8
-        What keeps Adam's division finite.
-    n_iter_no_change : int or inf, default=10
-        Patience: how many epochs in a row may fail to improve; the next one that fails ends training.
-    max_fun : int, default=15000
-        The most evaluations of loss and gradient by 'lbfgs'.
-    rho : float, default=0.9
-        The decay of the mean of squared gradients of 'rmsprop' and 'adadelta'.
-    weight_decay : float, default=0.0
-        Each step of 'sgd' and those after it first takes this share, times the learning rate, of the weights (not the biases) away
-        [4]_. Unlike `alpha`, no solver divides it by anything.
-    n_threads : int, default=None
-        The threads that train together, each on its rows of every batch. None takes what this process may use, but one where the
-        work of a step is too small to gain. Equal seeds and equal numbers of threads give equal bits.
+    loss : str or Loss, default='squared_error'
+        What is minimised, of a target y and an output a, with d = y - a: 'squared_error', d² / 2; 'absolute_error', \|d\|; 'huber',
+        d² / 2 up to `huber_delta` and straight from there [17]_; 'quantile', max(q d, (q - 1) d) for each `quantile` q [18]_; half
+        the deviance of 'poisson' (y >= 0), 'gamma' (y > 0) or 'tweedie' of the power `tweedie_power` [19]_; or a `fastbp.Loss` of
+        your own. 'squared_error' is a mean over the outputs, as in scikit-learn, whose gradient is not; all others are sums.
+    {parameters}
 
     Attributes
     ----------
-    coefs_ : list of ndarray of shape (n_in, n_out)
-        The weights of each layer: views of one buffer. They may be written into, or replaced.
-    intercepts_ : list of ndarray of shape (n_out,)
-        The biases of each layer.
-    loss_ : float
-        The loss of the last epoch or iteration, its L2 penalty included.
-    best_loss_ : float or None
-        The lowest loss of any epoch; None with early stopping.
-    loss_curve_ : list of float
-        The loss of every epoch ('sgd', 'adam').
-    validation_scores_ : list of float or None
-        The R² on the validation rows after every epoch; None without early stopping.
-    best_validation_score_ : float or None
-        The highest of these.
-    t_ : int
-        How many rows training has seen, each as often as it was seen.
-    n_iter_ : int
-        The epochs or iterations of the last fit.
-    n_features_in_ : int
-        The number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        The names of the features, where X had names that are all strings.
-    n_layers_ : int
-        The number of layers, inputs and outputs included.
-    n_outputs_ : int
-        The number of output units.
-    out_activation_ : str
-        The function of the output units: 'identity', or 'exp' for the Poisson loss.
+    {attributes}
 
     See Also
     --------
@@ -448,12 +318,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     References
     ----------
-    .. [1] Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010 (the
-       starting weights).
-    .. [2] Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
-    .. [3] Byrd, Lu, Nocedal and Zhu, "A Limited Memory Algorithm for Bound Constrained Optimization", SIAM Journal on Scientific
-       Computing 16, 1995.
-    .. [4] Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+    {references}
+    .. [17] Huber, "Robust Estimation of a Location Parameter", Annals of Mathematical Statistics 35, 1964.
+    .. [18] Koenker and Bassett, "Regression Quantiles", Econometrica 46, 1978.
+    .. [19] Jørgensen, "Exponential Dispersion Models", Journal of the Royal Statistical Society B 49, 1987.
 
     Examples
     --------
@@ -466,20 +334,24 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _parameter_constraints = {
-        **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({member.name for member in Loss} - {MLPClassifier.loss})],
+        **CONSTRAINTS,
+        "loss": [StrOptions(set(REGRESSION)), Loss],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "tweedie_power": [Interval(Real, 1, 2, closed="both")],
+        "scale_y": [StrOptions({"standard", "robust"}), None],
     }
 
     def __init__(
         self,
-        loss: str = "squared_error",
+        loss: str | Loss = "squared_error",
         hidden_layer_sizes: int | ArrayLike = (100,),
-        activation: str = "relu",
+        activation: str | Activation | list = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        learning_rate: str | Callable = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -487,7 +359,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
         verbose: bool | int = False,
-        warm_start: bool = False,
+        warm_start: bool | str = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
@@ -497,37 +369,40 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        huber_delta: float = 1.0,
+        quantile: float | ArrayLike = 0.5,
+        tweedie_power: float = 1.5,
+        scale_y: str | None = None,
+        out_activation: str = "auto",
         rho: float = 0.9,
         weight_decay: float = 0.0,
+        learning_rate_decay: float = 0.1,
+        learning_rate_step: int = 10,
+        learning_rate_horizon: int | None = None,
+        warmup_fraction: float | None = None,
+        dropout: float | ArrayLike = 0.0,
+        input_noise: float = 0.0,
+        l1: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
+        batch_norm: bool = False,
+        layer_norm: bool = False,
+        ema_decay: float | None = None,
+        weight_init: str | Callable = "auto",
+        bias_init: str | Callable = "auto",
+        coefs_init: list | None = None,
+        intercepts_init: list | None = None,
+        weight_norm: str = "batch",
+        scale: str | None = None,
+        missing: str = "error",
+        dtype: str = "auto",
+        scoring: str | Callable | None = None,
+        validation_splitter: object = None,
+        max_time: float | None = None,
+        callbacks: Callable | list | None = None,
         n_threads: int | None = None,
     ):
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.rho = rho
-        self.weight_decay = weight_decay
-        self.n_threads = n_threads
+        take(self, locals())
 
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)

@@ -5,6 +5,8 @@ The source is the estimator's ``random_state``, so that NumPy alone decides what
 
 import numpy as np
 
+INITIALIZERS = ("auto",)
+
 
 def glorot_uniform(random_state, n_in, n_out, activation):
     """W (n_in, n_out) and b (n_out,) from U(±√(6 / (n_in + n_out))), or 2 for 6 with "logistic"; Glorot and Bengio 2010.
