@@ -5,6 +5,7 @@
 
 from .activations import Activation
 from .estimator import MLPClassifier, MLPRegressor
+from .losses import Loss
 
-__all__ = ["Activation", "MLPClassifier", "MLPRegressor", "__version__"]
+__all__ = ["Activation", "Loss", "MLPClassifier", "MLPRegressor", "__version__"]
 __version__ = "0.1.0"

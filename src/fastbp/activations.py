@@ -1,7 +1,7 @@
 """What may stand for `activation`: a name, a function of the user's own, or a list with one for each hidden layer.
 
-Parameters enter; codes and addresses leave, in the columns of a network's table. scikit-learn's four are part of the epochs; the
-others, and users' own, are compiled when they are first used. How they are called is the kernels' matter.
+Parameters enter; addresses leave, of functions that are compiled when they are first used. scikit-learn's four are part of the
+epochs besides. How they are called is the kernels' matter.
 """
 
 from functools import cache
@@ -9,11 +9,10 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from .kernels import ACTIVATION, CALLED_AT, MORE_ACTIVATIONS, address_of, flat_arrays
-from .kernels import Activation as Code
+from .kernels import ACTIVATIONS, address_of, find, signature
 from .kernels.jit import FASTMATH
 
-NAMES = [*(code.name for code in Code if code != Code.called), *MORE_ACTIVATIONS]
+NAMES = list(ACTIVATIONS)
 
 
 class Activation:
@@ -65,7 +64,7 @@ class Activation:
     def _check(self):
         """Compile, and compare the slope with differences of the value."""
         try:
-            kernel = _compiled(self.value, self.slope)
+            kernel = self.compiled
             z = np.linspace(-3, 3, 241) + 0.0061
             a, slopes = z.copy(), np.empty_like(z)
             kernel(a, slopes)
@@ -85,8 +84,10 @@ class Activation:
                 f"{(above[at] - below[at]) / (2 * step):.6g}. Mend slope, or leave it out."
             )
 
-    def address(self, dtype):
-        return address_of(_compiled(self.value, self.slope), flat_arrays(dtype, 2))
+    @property
+    def compiled(self):
+        """The functions, over flat arrays."""
+        return _compiled(self.value, self.slope)
 
     def __eq__(self, other):
         return isinstance(other, Activation) and (self.value, self.slope) == (other.value, other.slope)
@@ -101,7 +102,7 @@ class Activation:
 
 @cache  # an address must stay good for as long as the process lives
 def _compiled(value, slope):
-    """The two functions over flat arrays, as `fastbp.kernels.more_activations` has them."""
+    """The two functions over flat arrays, as `fastbp.kernels.called.activations` has them."""
     g = njit(error_model="numpy")(value)
     if slope is None:
 
@@ -139,23 +140,9 @@ def per_layer(activation, n_hidden):
     return tuple(activation)
 
 
-def any_called(activations):
-    """Whether some layer needs room for its slopes."""
-    return any(not hasattr(Code, str(one)) for one in activations)
-
-
-def write_into(table, activations, dtype):
-    """Put codes and addresses of the hidden layers' activations into a network's table."""
-    for row, activation in zip(table, activations, strict=False):
-        if isinstance(activation, str) and hasattr(Code, activation):
-            row[ACTIVATION] = Code[activation]
-        else:
-            row[ACTIVATION] = Code.called
-            row[CALLED_AT] = _address(activation, np.dtype(dtype))
-
-
 @cache
-def _address(activation, dtype):
+def address(activation, dtype):
+    """Where kernels find an activation's function over flat arrays of a dtype."""
     if isinstance(activation, Activation):
-        return activation.address(dtype)
-    return address_of(MORE_ACTIVATIONS[activation], flat_arrays(dtype, 2))
+        return address_of(activation.compiled, signature("activation", dtype))
+    return find("activation", activation, dtype)

@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import sparray, spmatrix
+from scipy.sparse import issparse, sparray, spmatrix
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -26,13 +26,16 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .activations import per_layer
+from .architecture import Architecture
 from .initializers import glorot_uniform
 from .inputs import FLOATS, IN_ORDER, as_rows, as_targets, is_plain
-from .kernels import SETTINGS, Loss, OutActivation, Status, record
+from .kernels import SETTINGS, Status, record
 from .layout import Layout, buffer
 from .prediction import outputs
 from .threads import choose_threads
-from .training import Descent, Optimizer, Problem, Shuffles, minimize_lbfgs, start_progress, weightless
+from .training import Descent, Problem, Shuffles, minimize_lbfgs, start_progress, weightless
+from .updates import Optimizer, write_penalties
+from .workspace import Plan
 
 Matrix = ArrayLike | sparray | spmatrix
 _MOST_EPOCHS = 2**62  # that a kernel counts
@@ -50,6 +53,10 @@ class BaseMLP(BaseEstimator, ABC):
     @abstractmethod
     def _output(self, y):
         """The number of output units for such a y, and the name of their activation."""
+
+    @abstractmethod
+    def _objective(self):
+        """What is minimised."""
 
     @abstractmethod
     def _stratify(self, y):
@@ -93,6 +100,7 @@ class BaseMLP(BaseEstimator, ABC):
             X, y = self._validate_input(X, y, incremental, reset=not going_on)
             if sample_weight is not None:
                 sample_weight = _check_sample_weight(sample_weight, X)
+            self._check_together(X)
             self._random_state = check_random_state(self.random_state)
             n_outputs, out_activation = self._output(y)
             if going_on:
@@ -100,6 +108,7 @@ class BaseMLP(BaseEstimator, ABC):
             else:
                 self._initialize(X, (X.shape[1], *hidden_layer_sizes, n_outputs), out_activation)
             if self.solver == "lbfgs":
+                self._check_lbfgs()
                 self._fit_lbfgs(X, y, sample_weight)
             else:
                 self._fit_stochastic(X, y, sample_weight, incremental, fresh=not going_on)
@@ -147,6 +156,19 @@ class BaseMLP(BaseEstimator, ABC):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return [int(size) for size in sizes]
 
+    def _check_together(self, X):
+        """Refuse parameters that do not go together, or not with such X."""
+        if self.batch_norm and self.layer_norm:
+            raise ValueError("batch_norm and layer_norm must not both be True: choose one.")
+        if issparse(X):
+            first = self.dropout[0] if np.ndim(self.dropout) and len(self.dropout) > len(self._hidden_layer_sizes()) else 0
+            for name, wanted in (("input_noise", self.input_noise), ("dropout", first)):
+                if wanted:
+                    raise ValueError(
+                        f"{name}={getattr(self, name)!r} changes the inputs, which sparse X do not bear without being unfolded: "
+                        "give a dense X, or leave the inputs as they are."
+                    )
+
     def _check_outputs(self, n_outputs):
         if n_outputs != self.n_outputs_:
             raise ValueError(
@@ -157,13 +179,15 @@ class BaseMLP(BaseEstimator, ABC):
     def _initialize(self, X, sizes, out_activation):
         self.n_iter_, self.t_ = 0, 0
         self.n_outputs_, self.n_layers_, self.out_activation_ = sizes[-1], len(sizes), out_activation
-        layout = Layout(sizes)
+        layout = Layout(sizes, self._is_normed())
         self._hold(layout, buffer(layout.n_params, X.dtype))
         # the last layer is drawn as scikit-learn draws it, by the function of the hidden units
         activations = self._activations()
         activations += activations[-1:] or ("" if isinstance(self.activation, (list, tuple)) else self.activation,)
         for W, b, activation in zip(self.coefs_, self.intercepts_, activations, strict=True):
             W[...], b[...] = glorot_uniform(self._random_state, *W.shape, activation)
+        for scale in layout.scales(self._params):
+            scale[...] = 1
         if self.solver != "lbfgs":
             self.loss_curve_, self._no_improvement_count = [], 0
             self._start_judging()
@@ -176,15 +200,19 @@ class BaseMLP(BaseEstimator, ABC):
         """Take a flat buffer for the parameters, with `coefs_` and `intercepts_` as views of it."""
         self._params = params
         self.coefs_, self.intercepts_ = layout.views(params)
-        self._views = [*self.coefs_, *self.intercepts_]
+        self._scales = layout.scales(params)
+        self._views = [*self.coefs_, *self.intercepts_, *self._scales]
+
+    def _is_normed(self):
+        return self.batch_norm or self.layer_norm
 
     def _layout(self):
-        return Layout((self.n_features_in_, *(np.shape(W)[1] for W in self.coefs_)))
+        return Layout((self.n_features_in_, *(np.shape(W)[1] for W in self.coefs_)), self._is_normed())
 
     def _flat_params(self):
         """The parameters as one buffer, gathered anew where somebody put other arrays into `coefs_` or `intercepts_`."""
         self._check_shapes()
-        arrays = [*self.coefs_, *self.intercepts_]
+        arrays = [*self.coefs_, *self.intercepts_, *self._scales]
         views = getattr(self, "_views", ())
         if len(views) == len(arrays) and all(a is b for a, b in zip(arrays, views, strict=True)):
             return self._params
@@ -207,19 +235,47 @@ class BaseMLP(BaseEstimator, ABC):
         """The activation of each hidden layer."""
         return per_layer(self.activation, len(self.coefs_) - 1)
 
-    def _settings(self, settings):
-        """Fill in what is asked of every fit, beside what its solver was asked."""
+    def _settings(self, settings, dtype):
+        """Fill in what is asked of every fit, beside what its solver was asked; returns the numbers of penalties and limits."""
         asked = settings[0]
-        asked.out_activation = OutActivation[self.out_activation_]
-        asked.loss, asked.alpha, asked.weight_decay = Loss[self.loss], self.alpha, self.weight_decay
         asked.tol, asked.patience, asked.validated = self.tol, self.n_iter_no_change, self.early_stopping
-        return settings
+        return write_penalties(settings, vars(self), dtype)
+
+    def _plan(self):
+        """The network that is trained."""
+        return Plan(self._layout(), self._architecture(), self._objective())
+
+    def _architecture(self):
+        norm = "batch_norm" if self.batch_norm else "layer_norm" if self.layer_norm else None
+        activations = self._activations()
+        return Architecture(activations, self._link, norm, self._dropout_rates(), self.input_noise, self._link_numbers())
+
+    @property
+    def _link(self):
+        """The kernels' name of the function of the output units."""
+        return self.out_activation_
+
+    def _link_numbers(self):
+        """The numbers that this function, or the loss, needs in a list."""
+        return ()
+
+    def _dropout_rates(self):
+        """The share dropped of the inputs and of each hidden layer, or () for none of all."""
+        n_hidden, rates = len(self.coefs_) - 1, self.dropout
+        if not np.ndim(rates):
+            return (0.0, *(float(rates),) * n_hidden) if rates else ()
+        rates = tuple(float(rate) for rate in rates)
+        if len(rates) not in (n_hidden, n_hidden + 1) or not all(0 <= rate < 1 for rate in rates):
+            raise ValueError(
+                f"dropout must be a share from 0 up to, but not, 1, or a list of {n_hidden} such, one for each hidden layer, or "
+                f"of {n_hidden + 1} with one for the inputs before them; got {self.dropout!r}."
+            )
+        rates = (0.0, *rates) if len(rates) == n_hidden else rates
+        return rates if any(rates) else ()
 
     def _problem(self, X, y, sample_weight, params):
         dtype = params.dtype
-        return Problem(
-            self._layout(), self._activations(), params, as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
-        )
+        return Problem(self._plan(), params, as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype))
 
     def _check_finite(self, params):
         if not np.isfinite(params).all():
@@ -230,6 +286,21 @@ class BaseMLP(BaseEstimator, ABC):
 
     # ------------------------------------------------------------------ L-BFGS
 
+    def _check_lbfgs(self):
+        """Refuse what L-BFGS, which wants one function of all rows, cannot do."""
+        asked = {
+            "learning_rate": self.learning_rate not in ("constant", "invscaling", "adaptive"),
+            "dropout": any(self._dropout_rates()),
+        }
+        names = ("input_noise", "batch_norm", "clip_norm", "max_norm", "weight_decay")
+        asked |= {name: getattr(self, name) for name in names} | {"ema_decay": self.ema_decay is not None}
+        for name, wanted in asked.items():
+            if wanted:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is not for solver='lbfgs', which minimises one function of all rows: take "
+                    f"another solver, as 'adam', or leave {name} out."
+                )
+
     def _fit_lbfgs(self, X, y, sample_weight):
         def report(iteration, loss):
             if self.verbose:
@@ -237,10 +308,12 @@ class BaseMLP(BaseEstimator, ABC):
 
         problem = self._problem(X, y, sample_weight, _roomy(self._flat_params(), X.dtype))
         limits = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
-        result, interrupted = minimize_lbfgs(problem, self._settings(record(SETTINGS)), report=report, **limits)
+        settings = record(SETTINGS)
+        write_penalties(settings, vars(self), X.dtype)
+        result, interrupted = minimize_lbfgs(problem, settings, report=report, **limits)
         self._check_finite(result.x)
         # SciPy iterates in float64, and scikit-learn's weights then are what it returns, whatever the data
-        self._hold(problem.layout, _roomy(result.x, np.float64))
+        self._hold(problem.plan.layout, _roomy(result.x, np.float64))
         self.n_iter_, self.loss_ = min(result.nit, self.max_iter), float(result.fun)
         if interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=5)
@@ -262,16 +335,20 @@ class BaseMLP(BaseEstimator, ABC):
             self._hold(self._layout(), params)
         order, held_out = self._split(y)
         if incremental and hasattr(self, "_optimizer"):
-            self._optimizer = self._optimizer.going_on(params)
+            self._optimizer = self._optimizer.going_on(params, self.ema_decay is not None)
         else:
             self._optimizer = Optimizer.fresh(self, params)
-        settings = self._settings(self._optimizer.settings())
+        settings, rates = self._optimizer.settings(self.max_iter)
+        numbers = self._settings(settings, params.dtype)
         settings[0].batch_size = self._batch_size(len(order))
         settings[0].max_epochs = 1 if incremental else min(self.max_iter, _MOST_EPOCHS)
         shuffles = Shuffles(self._random_state, wanted=self.shuffle, shared=not isinstance(self.random_state, Integral))
         problem = self._problem(X, y, sample_weight, params)
+        problem.numbers = numbers
+        if problem.plan.architecture.draws:
+            problem.seed = int(self._random_state.randint(np.iinfo(np.int32).max))
         n_threads = choose_threads(self.n_threads, 3 * settings[0].batch_size * params.nbytes, settings[0].batch_size)
-        descent = Descent(problem, settings, self._start_progress(), self._optimizer, order, shuffles, n_threads)
+        descent = Descent(problem, settings, rates, self._start_progress(), self._optimizer, order, shuffles, n_threads)
         # a fit that goes on from best weights goes on in them, as scikit-learn's does
         watch = _Watch(self, y, sample_weight, held_out, best_params=params.copy() if fresh and self.early_stopping else params)
         try:
@@ -365,7 +442,8 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _forward(self, rows, n_rows, params, order=IN_ORDER):
         """What the output units say for n_rows rows, or for those that order names."""
-        return outputs(self._layout(), params, (self._activations(), self.out_activation_), rows, n_rows, order)
+        plan = Plan(self._layout(), self._architecture().for_prediction())
+        return outputs(plan, params, rows, n_rows, order)
 
     # ------------------------------------------------------------------ what scikit-learn asks of an estimator
 

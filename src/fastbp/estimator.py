@@ -17,8 +17,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
 from .activations import Activation
+from .architecture import Objective
 from .base import BaseMLP, Matrix
-from .losses import REGRESSION, Loss
+from .losses import REGRESSION, Loss, check_targets, link_of_classifier, link_of_regressor, named
 from .parameters import CONSTRAINTS, documented, take
 from .targets import accuracy, check_values, count_outputs, decode_labels, encode_labels, learn_labels, r2
 
@@ -252,8 +253,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}.")
 
     def _output(self, y):
-        out_activation = "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
-        return count_outputs(self._label_binarizer, y), out_activation
+        n_classes = len(self.classes_) if self._label_binarizer.y_type_ == "multiclass" else 0
+        return count_outputs(self._label_binarizer, y), link_of_classifier(self.loss, self.out_activation, n_classes)
+
+    def _objective(self):
+        return Objective(self.loss, smoothing=self.label_smoothing, of_classes=True)
 
     def _stratify(self, y):
         return y.astype(bool) if self.n_outputs_ == 1 else None
@@ -431,7 +435,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Matrix) -> np.ndarray:
-        """The predicted values of each row.
+        """The predicted values of each row; of several quantiles, a column each.
 
         Parameters
         ----------
@@ -440,18 +444,36 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        y : ndarray of shape (n_samples,), (n_samples, n_outputs), or, of several quantiles, one axis more
             The predicted values.
         """
-        outputs = self._outputs(X)
+        outputs, n_quantiles = self._outputs(X), self._n_quantiles
+        if 1 < n_quantiles < outputs.shape[1]:
+            return outputs.reshape(len(outputs), -1, n_quantiles)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
     def _validate_input(self, X, y, incremental, reset):
         X, y = self._validated(X, y, reset, y_numeric=True)
-        return X, check_values(y)
+        y = check_values(y)
+        check_targets(self.loss, y)
+        return X, np.repeat(y, self._n_quantiles, axis=1)
+
+    @property
+    def _n_quantiles(self):
+        return np.size(self.quantile) if self.loss == "quantile" else 1
+
+    @property
+    def _link(self):
+        return "rising" if self._n_quantiles > 1 else self.out_activation_
+
+    def _link_numbers(self):
+        return tuple(np.atleast_1d(self.quantile).tolist()) if self.loss == "quantile" else ()
 
     def _output(self, y):
-        return y.shape[1], "exp" if self.loss == "poisson" else "identity"
+        return y.shape[1], link_of_regressor(self.loss, self.out_activation, self._n_quantiles)
+
+    def _objective(self):
+        return Objective(named(self.loss, self.tweedie_power), delta=self.huber_delta, power=self.tweedie_power)
 
     def _stratify(self, y):
         return None

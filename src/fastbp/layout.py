@@ -47,20 +47,30 @@ class Layout:
     """
 
     sizes: tuple
+    scaled: bool = False  # whether each hidden unit has a scale, γ, of a norm; these stand behind the biases
 
     @property
     def n_coefs(self):
         return sum(n_in * n_out for n_in, n_out in pairwise(self.sizes))
 
     @property
+    def n_hidden(self):
+        return sum(self.sizes[1:-1])
+
+    @property
     def n_params(self):
-        return self.n_coefs + sum(self.sizes[1:])
+        return self.n_coefs + sum(self.sizes[1:]) + self.scaled * self.n_hidden
+
+    def scales(self, flat):
+        """The list of γ (n_out,) of the hidden layers within a flat buffer (n_params,)."""
+        ends = self.n_params - self.n_hidden + np.cumsum((0, *self.sizes[1:-1]))
+        return [flat[start:stop] for start, stop in pairwise(ends)] if self.scaled else []
 
     def views(self, flat):
         """The lists of W (n_in, n_out) and of b (n_out,) within a flat buffer (n_params,)."""
         shapes = list(pairwise(self.sizes))
         ends = np.cumsum([n_in * n_out for n_in, n_out in shapes] + [n_out for _, n_out in shapes])
-        parts = np.split(flat, ends[:-1])
+        parts = np.split(flat[: ends[-1]], ends[:-1])
         n_layers = len(shapes)
         return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=False)], parts[n_layers:]
 
@@ -79,7 +89,7 @@ class Layout:
         return np.array([self.sizes[0], *(1 if n == 1 else _stride(n, lanes, itemsize) for n in self.sizes[1:])])
 
     def table(self, block_size, itemsize, vector_bytes):
-        """int64 (n_layers, 11), with the columns that `fastbp.kernels.network` names; the last two, of activations, are zero."""
+        """int64 (n_layers, 16), with the columns that `fastbp.kernels.network` names; those of what is called are zero."""
         n_in, n_out = np.array(self.sizes[:-1]), np.array(self.sizes[1:])
         strides = self.strides(itemsize, vector_bytes)
         out_at = _starts(strides[1:] * block_size)
@@ -87,7 +97,8 @@ class Layout:
         in_at = np.concatenate([[strides[1:].sum() * block_size], out_at[:-1]])
         t_at = _starts(np.concatenate([[0], n_out[1:] * strides[1:-1]]))
         columns = n_in, n_out, _starts(n_in * n_out), self.n_coefs + _starts(n_out), in_at, strides[:-1], out_at, strides[1:], t_at
-        columns += (np.zeros_like(n_in),) * 2
+        nothing, unit_at = np.zeros_like(n_in), _starts(n_out)
+        columns += nothing, nothing, nothing, nothing, self.n_coefs + n_out.sum() + unit_at, unit_at, nothing
         return np.stack(columns, axis=1).astype(np.int64)
 
     def activations(self, block_size, dtype, vector_bytes, gathered):

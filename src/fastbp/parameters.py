@@ -80,7 +80,7 @@ hidden_layer_sizes : array-like of int or int, default=(100,)
     The number of units of each hidden layer, from the inputs on; an empty one gives a linear model.
 activation : str, Activation, or list of these, default='relu'
     The function of the hidden units: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', 'silu', 'gelu',
-    'mish', 'softplus', 'hard_sigmoid' or 'hard_swish', whose formulas and sources `fastbp.kernels.more_activations` has; one of
+    'mish', 'softplus', 'hard_sigmoid' or 'hard_swish', whose formulas and sources `fastbp.kernels.called.activations` has; one of
     your own, as a `fastbp.Activation`; or a list with one for each hidden layer.
 solver : str, default='adam'
     'sgd' is stochastic gradient descent with momentum; 'adam' that of [2]_; 'lbfgs' is SciPy's L-BFGS-B [3]_ on all of the

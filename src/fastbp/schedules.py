@@ -1,12 +1,42 @@
 """How a learning rate goes on: what may stand for `learning_rate`.
 
-Its names enter by `parameters`; factors by which kernels multiply the rate of a step leave. The schedules of scikit-learn are the
-kernels' own matter.
+Parameters enter; what kernels need to multiply the rate of each step leaves. scikit-learn's schedules are their own matter; a
+function of the user's is called here, before each epoch.
 """
 
-from .kernels import Schedule
+import numpy as np
 
-SCHEDULES = [
-    *(member.name for member in Schedule),
-    *("cosine", "linear_warmup_cosine", "one_cycle", "exponential", "step", "reduce_on_plateau"),
-]
+from .kernels import SCHEDULES as CALLED
+from .kernels import Schedule, find
+from .kernels.called import schedules
+
+SCHEDULES = [*(member.name for member in Schedule if member != Schedule.called), *CALLED]
+_WARMUP = {"one_cycle": 0.3}
+
+
+def write_into(settings, asked, n_epochs, dtype):
+    """Put what was asked of a schedule, through so many epochs, into `SETTINGS`; returns the numbers that it is called with."""
+    steering, name, numbers = settings[0], asked["learning_rate"], np.zeros(schedules.N_NUMBERS)
+    steering.horizon = asked["learning_rate_horizon"] or n_epochs
+    steering.decay, steering.decay_step = asked["learning_rate_decay"], asked["learning_rate_step"]
+    if callable(name):
+        steering.schedule = Schedule.constant
+    elif name in CALLED:
+        steering.schedule, steering.schedule_at = Schedule.called, find("schedule", name, np.dtype(dtype))
+        warmup = asked["warmup_fraction"]
+        numbers[schedules.WARMUP] = _WARMUP.get(name, 0.1) if warmup is None else warmup
+        numbers[schedules.DECAY], numbers[schedules.STEP] = steering.decay, steering.decay_step
+    else:
+        steering.schedule = Schedule[name]
+    return numbers
+
+
+def factor_of(function, epoch, horizon):
+    """What a function of the user's says for an epoch, or an error that names it."""
+    factor = function(epoch, epoch / horizon)
+    if not (np.isscalar(factor) and np.isreal(factor) and np.isfinite(factor) and factor >= 0):
+        raise ValueError(
+            f"learning_rate must be a function of (epoch, progress) that returns a finite factor >= 0; at epoch {epoch} it "
+            f"returned {factor!r}."
+        )
+    return float(factor)

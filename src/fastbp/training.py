@@ -7,36 +7,14 @@ and what L-BFGS does with the gradient. Estimators, labels and scores are not kn
 
 import threading
 import time
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from .activations import any_called, write_into
-from .kernels import (
-    CALLED_OFF,
-    MORE_SOLVERS,
-    N_MOMENTS,
-    N_NUMBERS,
-    PROGRESS,
-    SETTINGS,
-    VECTOR_BYTES,
-    Schedule,
-    Scratch,
-    Solver,
-    Status,
-    Team,
-    Twister,
-    address_of,
-    flat_arrays,
-    judge,
-    loss_and_gradient,
-    record,
-    train,
-)
-from .layout import buffer
+from .kernels import CALLED_OFF, PROGRESS, Status, Twister, judge, loss_and_gradient, record, train
 from .threads import Crew
+from .workspace import Moving, Plan, workspace
 
 # Python gets control back after about this many seconds in a kernel, half of what Ctrl-C may take.
 _TURN = 0.05
@@ -47,116 +25,45 @@ _BLOCK_OVERHEAD = 1000
 _MOST_EPOCHS = 1000
 
 
-# What a solver is asked when it is made, by the names of the estimators' parameters.
-_ASKED_ONCE = (
-    "solver",
-    "learning_rate_init",
-    "learning_rate",
-    "power_t",
-    "momentum",
-    "nesterovs_momentum",
-    "beta_1",
-    "beta_2",
-    "epsilon",
-    "rho",
-)
-
-
-@dataclass
-class Optimizer:
-    """What a solver keeps between calls: what it was asked, its learning rate, its steps, Nadam's product of momenta, its moments
-    (n_moments · n_params,).
-
-    As in scikit-learn, a solver that goes on heeds none of the parameters in `asked` that were changed since it was made.
-    """
-
-    asked: dict
-    learning_rate: float
-    step: int
-    product: float
-    moments: np.ndarray
-
-    @classmethod
-    def fresh(cls, estimator, params):
-        asked = {name: getattr(estimator, name) for name in _ASKED_ONCE}
-        n_moments = N_MOMENTS[asked["solver"]]
-        return cls(asked, float(asked["learning_rate_init"]), 0, 1.0, np.zeros(n_moments * params.size, params.dtype))
-
-    def going_on(self, params):
-        """A copy for the same network, so that a failure can go back to what was."""
-        if self.moments.size != N_MOMENTS[self.asked["solver"]] * params.size:
-            raise ValueError(
-                f"partial_fit goes on from the state of its solver, which is that of another network than the present one of "
-                f"{params.size} weights and biases: call fit, or give coefs_ and intercepts_ the shapes they had."
-            )
-        return replace(self, moments=self.moments.astype(params.dtype, copy=False))
-
-    def settings(self):
-        """`SETTINGS` with what was asked in them."""
-        settings, asked = record(SETTINGS), self.asked
-        settings[0].schedule, settings[0].nesterov = Schedule[asked["learning_rate"]], asked["nesterovs_momentum"]
-        write_solver(settings, asked["solver"], self.moments.dtype)
-        for name in ("learning_rate_init", "power_t", "momentum", "beta_1", "beta_2", "epsilon", "rho"):
-            setattr(settings[0], name, asked[name])
-        return settings
-
-    @property
-    def is_adaptive(self):
-        return self.asked["solver"] == "sgd" and self.asked["learning_rate"] == "adaptive"
-
-
-def write_solver(settings, name, dtype):
-    """Put a solver's code, or its address, into `SETTINGS`."""
-    if name in MORE_SOLVERS:
-        settings[0].solver, settings[0].solver_at = Solver.called, _solver_address(name, np.dtype(dtype))
-    else:
-        settings[0].solver = Solver[name]
-
-
-@cache
-def _solver_address(name, dtype):
-    function, _ = MORE_SOLVERS[name]
-    return address_of(function, (*flat_arrays(dtype, 4), *flat_arrays(np.float64, 1)))
-
-
 @dataclass
 class Problem:
-    """What is trained: the plan and the parameters of a network, and its data as `inputs` makes it."""
+    """What is trained: the plan and parameters of a network, its data as `inputs` makes it, and what training keeps beside these.
 
-    layout: object
-    activations: tuple
+    `moving` are the statistics of a batch's norm, `seed` is where what is drawn at each step comes from, `numbers` are those of
+    penalties and limits.
+    """
+
+    plan: Plan
     params: np.ndarray
     rows: object
     y: np.ndarray
     weight: np.ndarray
+    moving: Moving | None = None
+    seed: int = 0
+    numbers: np.ndarray | None = None
 
     @property
     def n_rows(self):
         return self.y.shape[0]
 
-    def prepare(self, settings, batch_size, n_threads):
+    def prepare(self, settings, batch_size, n_threads, rates=None):
         """Set the block size for a batch size; returns the table, what the threads share, and the scratch of each."""
-        dtype, layout = self.params.dtype, self.layout
-        block_size = settings[0].block_size = layout.block_size(-(-batch_size // n_threads), dtype.itemsize)
-        gradients = buffer(n_threads * layout.gradient_stride(dtype.itemsize), dtype).reshape(n_threads, -1)
-        team = Team(np.zeros(2, np.int64), np.zeros((n_threads, 3)), gradients)
-        called = any_called(self.activations)
-        scratches = [
-            Scratch(
-                layout.activations(block_size, dtype, VECTOR_BYTES, gathered=self.rows.indptr.size == 0),
-                layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False) if called else buffer(0, dtype),
-                layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False),
-                buffer(block_size * layout.strides(dtype.itemsize, VECTOR_BYTES)[-1], dtype),
-                buffer(block_size, dtype),
-                layout.transposed(dtype, VECTOR_BYTES),
-                layout.strip(block_size, dtype, VECTOR_BYTES, panels=True),
-                gradient[: layout.n_params],
-                np.zeros(N_NUMBERS),
-            )
-            for gradient in gradients
-        ]
-        table = layout.table(block_size, dtype.itemsize, VECTOR_BYTES)
-        write_into(table, self.activations, dtype)
+        plan, dtype, rows_each = self.plan, self.params.dtype, -(-batch_size // n_threads)
+        # a batch that is normed passes in one block, as its statistics are wanted before its activations
+        whole = plan.architecture.norm == "batch_norm"
+        block_size = rows_each if whole else plan.layout.block_size(rows_each, dtype.itemsize)
+        table = plan.table(settings, block_size, dtype)
+        team, scratches = workspace(
+            plan,
+            block_size,
+            dtype,
+            n_threads,
+            gathered=self.rows.indptr.size == 0,
+            moving=self.moving,
+            numbers=self.numbers,
+            rates=rates,
+            seed=self.seed,
+        )
         return table, team, scratches
 
 
@@ -210,24 +117,20 @@ class Descent:
     ``losses`` holds the mean loss of every epoch that ended, whenever it is read.
     """
 
-    def __init__(self, problem, settings, progress, optimizer, order, shuffles, n_threads):
+    def __init__(self, problem, settings, rates, progress, optimizer, order, shuffles, n_threads):
         self.problem, self.settings = problem, settings
         self.optimizer, self.order, self.shuffles = optimizer, order, shuffles
-        progress[0].learning_rate, progress[0].step, progress[0].product = (
-            optimizer.learning_rate,
-            optimizer.step,
-            optimizer.product,
-        )
+        optimizer.start(progress)
         settings[0].shuffle = shuffles.by_kernel
         self._losses, self._buffer = [], np.empty(_MOST_EPOCHS)
         self.crew = Crew(n_threads)
         try:
             self.progress = np.repeat(progress, self.crew.n_threads)  # each thread's own; the first is read here
-            self.table, self.team, self.scratches = problem.prepare(settings, settings[0].batch_size, self.crew.n_threads)
+            self.table, self.team, self.scratches = problem.prepare(settings, settings[0].batch_size, self.crew.n_threads, rates)
         except BaseException:
             self.crew.close()
             raise
-        self.pace = Pace(problem.layout, settings[0].block_size)
+        self.pace = Pace(problem.plan.layout, settings[0].block_size)
 
     @property
     def status(self):
@@ -280,7 +183,7 @@ class Descent:
         )
 
     def _call_off(self):
-        self.team.gate[CALLED_OFF] = 1
+        self.team.gate[CALLED_OFF] = self.scratches[0].gate[CALLED_OFF] = 1
 
     def _rounds(self):
         """How many blocks each thread has done since the start, up to a few."""
@@ -301,9 +204,7 @@ class Descent:
         """Give back what was lent: the random numbers, and the solver's state."""
         self.crew.close()
         self.shuffles.close()
-        reached = self.progress[0]
-        self.optimizer.learning_rate, self.optimizer.step = float(reached.learning_rate), int(reached.step)
-        self.optimizer.product = float(reached.product)
+        self.optimizer.stop(self.progress)
 
 
 def start_progress(best, bad_epochs, rows_seen):
@@ -340,10 +241,10 @@ class _Objective:
     def __init__(self, problem, settings):
         self.problem, self.settings = problem, settings
         self.table, _, (self.scratch,) = problem.prepare(settings, problem.n_rows, 1)
-        self.pace = Pace(problem.layout, settings[0].block_size)
+        self.pace = Pace(problem.plan.layout, settings[0].block_size)
 
     def __call__(self, x):
-        problem, settings, n_coefs = self.problem, self.settings, self.problem.layout.n_coefs
+        problem, settings, n_coefs = self.problem, self.settings, self.problem.plan.layout.n_coefs
         problem.params[...] = x  # which SciPy keeps in float64, and without room behind it
         loss, weight_sum = 0.0, 0.0
         for start, stop in turns(problem.n_rows, self.pace, settings[0].block_size):
@@ -353,9 +254,9 @@ class _Objective:
             loss, weight_sum = loss + part[0], weight_sum + part[1]
         if weight_sum == 0:
             raise weightless()
-        W, gradient = x[:n_coefs], self.scratch.gradient.astype(np.float64)
-        gradient[:n_coefs] += settings[0].alpha * W
-        return (loss + 0.5 * settings[0].alpha * (W @ W)) / weight_sum, gradient / weight_sum
+        W, gradient, l1 = x[:n_coefs], self.scratch.gradient.astype(np.float64), settings[0].l1
+        gradient[:n_coefs] += settings[0].alpha * W + l1 * np.sign(W)
+        return (loss + 0.5 * settings[0].alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum, gradient / weight_sum
 
 
 def weightless():

@@ -1,16 +1,20 @@
 """Every compiled function, and every code and record that they read.
 
-Python enters by ``train``, ``judge``, ``loss_and_gradient`` and ``predict``; these alone keep their machine code on disk, under one
-stamp over this whole folder. Arrays, integers and floats enter; nothing here imports another part of fastbp.
+Python enters by ``train``, ``judge``, ``loss_and_gradient``, ``evaluate`` and ``predict``; these, and what `called` has, keep their
+machine code on disk, under one stamp over this whole folder. Arrays, integers and floats enter; nothing here imports another part
+of fastbp.
 """
 
 from .activations import Activation
-from .calls import address_of, flat_arrays
+from .called import find, signature
+from .called.activations import ACTIVATIONS
+from .called.losses import LOSSES
+from .called.schedules import SCHEDULES
+from .called.solvers import N_NUMBERS, SOLVERS
+from .calls import address_of
 from .epochs import Schedule, Status, judge, train
 from .losses import Loss, OutActivation
-from .more_activations import MORE_ACTIVATIONS
-from .more_solvers import MORE_SOLVERS, N_NUMBERS
-from .network import ACTIVATION, CALLED_AT, Scratch, loss_and_gradient, predict
+from .network import Scratch, evaluate, loss_and_gradient, predict
 from .products import Rows
 from .settings import PROGRESS, SETTINGS, record
 from .shuffles import Twister
@@ -19,15 +23,15 @@ from .team import CALLED_OFF, Team
 from .tiles import VECTOR_BYTES
 
 __all__ = [
-    "ACTIVATION",
-    "CALLED_AT",
+    "ACTIVATIONS",
     "CALLED_OFF",
-    "MORE_ACTIVATIONS",
-    "MORE_SOLVERS",
+    "LOSSES",
     "N_MOMENTS",
     "N_NUMBERS",
     "PROGRESS",
+    "SCHEDULES",
     "SETTINGS",
+    "SOLVERS",
     "VECTOR_BYTES",
     "Activation",
     "Loss",
@@ -40,10 +44,12 @@ __all__ = [
     "Team",
     "Twister",
     "address_of",
-    "flat_arrays",
+    "evaluate",
+    "find",
     "judge",
     "loss_and_gradient",
     "predict",
     "record",
+    "signature",
     "train",
 ]

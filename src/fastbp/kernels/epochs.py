@@ -7,21 +7,30 @@ the state of the shuffles. The rule for stopping is scikit-learn's, to the lette
 
 from enum import IntEnum
 
+import numpy as np
+
+from .called.draws import FIRST_ROW, STEP
+from .called.penalties import SUM
+from .called.schedules import EPOCH, FACTOR
+from .called.schedules import PROGRESS as DONE
+from .calls import call
 from .jit import entry, kernel
 from .network import B_AT, gradient_of_block
 from .shuffles import shuffle
 from .solvers import Solver, squared_norm, update
 from .subnormals import flush_subnormals, restore_subnormals
-from .team import LOSS, SQUARES, WEIGHT, add_gradients, meet, share, share_of_line, total
+from .team import LOSS, PENALTY, SQUARES, WEIGHT, add_gradients, meet, share, share_of_line, total
 from .views import borrow, vector
 
 
 class Schedule(IntEnum):
-    """What `learning_rate` may be; the names are scikit-learn's, and only "sgd" heeds them."""
+    """What `learning_rate` may be; of scikit-learn's three, only "sgd" heeds the second and third. `called` is any other."""
 
     constant = 0
     invscaling = 1
     adaptive = 2
+    reduce_on_plateau = 3
+    called = 4
 
 
 class Status(IntEnum):
@@ -75,40 +84,91 @@ def _train_round(settings, state, rank, team, table, params, moments, rows, y, w
     stop = state.row + share(n_rows, rank + 1, n_threads)
     start = min(state.row + share(n_rows, rank, n_threads) + state.blocks_done * settings.block_size, stop)
     n_block, fresh = min(settings.block_size, stop - start), state.blocks_done == 0
+    scratch.drawn[STEP], scratch.drawn[FIRST_ROW] = state.step, start - state.row
     loss, weight_sum = gradient_of_block(settings, table, params, rows, y, weight, order, start, n_block, scratch, fresh)
     state.batch_loss += loss
     state.batch_weight += weight_sum
     state.blocks_done += 1
     if state.blocks_done * settings.block_size * n_threads >= n_rows:
-        _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows)
+        _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows, order.size)
 
 
 @kernel(draft=True)
-def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows):
+def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows, n_rows_of_epoch):
     """The update of this thread's share of the parameters, from the gradients of all."""
     n_coefs = table[0, B_AT]  # all weights stand before all biases
     n_threads = team.sums.shape[0]
     low, high = share_of_line(params.size, rank, n_threads), share_of_line(params.size, rank + 1, n_threads)
-    squares = squared_norm(vector(params, low, max(0, min(high, n_coefs) - low)))
+    penalty = _penalty(settings, vector(params, low, max(0, min(high, n_coefs) - low)), scratch)
     if n_threads > 1:
-        team.sums[rank, LOSS], team.sums[rank, WEIGHT], team.sums[rank, SQUARES] = state.batch_loss, state.batch_weight, squares
+        team.sums[rank, LOSS], team.sums[rank, WEIGHT], team.sums[rank, PENALTY] = state.batch_loss, state.batch_weight, penalty
         if not meet(team, state):
             state.status = Status.called_off
             return
-        state.batch_loss, state.batch_weight, squares = total(team, LOSS), total(team, WEIGHT), total(team, SQUARES)
+        state.batch_loss, state.batch_weight, penalty = total(team, LOSS), total(team, WEIGHT), total(team, PENALTY)
         add_gradients(team, low, high)
     if state.batch_weight == 0:
         state.status = Status.weightless
         return
-    loss = state.batch_loss + 0.5 * settings.alpha * squares
-    state.loss += loss / state.batch_weight * n_rows
-    update(settings, state, params, team.gradients, moments, scratch.asked, n_coefs, state.batch_weight, low, high)
+    weight_sum = float(n_rows) if settings.global_weights else state.batch_weight
+    state.loss += (state.batch_loss + penalty) / weight_sum * n_rows
+    if settings.schedule == Schedule.called:
+        _follow_schedule(settings, state, scratch.rates, n_rows_of_epoch)
+    alpha, scale = settings.alpha, 1 / weight_sum
+    if settings.penalise_at:
+        alpha, scale = 0.0, _adjust_gradient(settings, state, rank, team, params, scratch.penalties, n_coefs, scale, low, high)
+    update(settings, state, params, team.gradients, moments, scratch.asked, n_coefs, alpha, scale, low, high)
     if n_threads > 1:
         meet(team, state)
+    if settings.hold_norms_at:
+        call(settings.hold_norms_at, table, params, scratch.strip, scratch.penalties, rank, n_threads)
+        if n_threads > 1:
+            meet(team, state)
+    if settings.average_at:  # the means stand behind the solver's moments
+        means = vector(moments, moments.size - params.size + low, high - low)
+        call(settings.average_at, means, vector(params, low, high - low), scratch.penalties)
     state.row += n_rows
     state.blocks_done = 0
     state.batch_loss = 0.0
     state.batch_weight = 0.0
+
+
+@kernel(draft=True)
+def _penalty(settings, w, scratch):
+    """alpha / 2 Σ w² + l1 Σ |w|."""
+    penalty = 0.5 * settings.alpha * squared_norm(w)
+    if settings.l1 > 0:
+        call(settings.absolute_sum_at, w, w, scratch.penalties)
+        penalty += settings.l1 * scratch.penalties[SUM]
+    return penalty
+
+
+@kernel()
+def _follow_schedule(settings, state, rates, n_rows_of_epoch):
+    """The factor of the learning rate, by the share of the course that is done."""
+    done = state.epochs_before + state.epoch + state.row / n_rows_of_epoch
+    rates[EPOCH], rates[DONE] = done, done / settings.horizon
+    call(settings.schedule_at, rates)
+    state.factor = rates[FACTOR]
+
+
+@kernel(draft=True)
+def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scale, low, high):
+    """Add the penalties to this thread's share of the gradient; returns what it is to be multiplied by, clipping included."""
+    n_threads, n_weights = team.sums.shape[0], max(0, min(high, n_coefs) - low)
+    call(settings.penalise_at, vector(params, low, n_weights), vector(team.gradients, low, n_weights), numbers)
+    if settings.clip_norm > 0:
+        gradient = vector(team.gradients, low, high - low)
+        call(settings.square_sum_at, gradient, gradient, numbers)
+        squares = numbers[SUM]
+        if n_threads > 1:
+            team.sums[rank, SQUARES] = squares
+            meet(team, state)
+            squares = total(team, SQUARES)
+        norm = np.sqrt(squares) * scale
+        if norm > settings.clip_norm:
+            scale *= settings.clip_norm / norm
+    return scale
 
 
 @kernel(draft=True)
@@ -129,6 +189,11 @@ def _judge(settings, state, value):
         state.best = value
     if settings.solver == Solver.sgd and settings.schedule == Schedule.invscaling:
         state.learning_rate = settings.learning_rate_init / (state.rows_seen + 1) ** settings.power_t
+    if settings.schedule == Schedule.reduce_on_plateau:
+        state.plateau = 0 if state.bad_epochs == 0 else state.plateau + 1
+        if state.plateau > settings.decay_step:
+            state.factor *= settings.decay
+            state.plateau = 0
     if state.bad_epochs > settings.patience:
         if settings.solver == Solver.sgd and settings.schedule == Schedule.adaptive and state.learning_rate > 1e-6:
             state.learning_rate /= 5

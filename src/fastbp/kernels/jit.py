@@ -9,7 +9,7 @@ a compilation, never a run. Nothing here knows about networks.
 import hashlib
 import pickle
 import warnings
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numba
@@ -54,11 +54,12 @@ def entry(function=None, *, fastmath=FASTMATH):
     return dispatcher
 
 
+@cache
 def source_stamp(folder=Path(__file__).parent):
     """The digest of the text of every kernel file in `folder`: machine code made from another text is not loaded."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

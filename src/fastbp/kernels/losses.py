@@ -18,20 +18,22 @@ from .views import flat
 
 
 class OutActivation(IntEnum):
-    """What `out_activation_` may be; the names are scikit-learn's."""
+    """What `out_activation_` may be, by scikit-learn's names; `called` is any other, by its address."""
 
     identity = 0
     logistic = 1
     softmax = 2
     exp = 3
+    called = 4
 
 
 class Loss(IntEnum):
-    """What `loss` may be; the names are scikit-learn's. Each stands beside its canonical link, so that delta = A − y."""
+    """What `loss` may be, by scikit-learn's names, each beside its canonical link, so that delta = A − y; `called` is any other."""
 
     squared_error = 0
     log_loss = 1
     poisson = 2
+    called = 3
 
 
 @kernel(draft=True)

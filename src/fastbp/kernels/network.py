@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .activations import Activation, activate, floor_of, multiply, multiply_by_slope
+from .called.losses import SUM
 from .calls import call
 from .jit import entry, kernel
-from .losses import link, loss_and_delta
+from .losses import Loss, OutActivation, link, loss_and_delta
 from .products import (
     backward_product,
     column_sums,
@@ -29,26 +30,39 @@ from .views import borrow, flat, matrix, vector
 # The columns of a network's table, one row per layer: its sizes; where W and b start in the parameters (all weights before all
 # biases); where the layer's input and output start in the activations, and how far apart their rows are (deltas lie as outputs do);
 # where Wᵀ starts among the transposed weights, whose rows are as far apart as the inputs'. Then the code of its activation, and the
-# address of one that is called.
-N_IN, N_OUT, W_AT, B_AT, IN_AT, IN_STRIDE, OUT_AT, OUT_STRIDE, T_AT, ACTIVATION, CALLED_AT = range(11)
+# address of one that is called; the addresses of a norm, forth and back, or 0; where its γ starts in the parameters, and where its
+# units start among all hidden units; and what share of its outputs is dropped, times 2³².
+N_IN, N_OUT, W_AT, B_AT, IN_AT, IN_STRIDE, OUT_AT, OUT_STRIDE, T_AT = range(9)
+ACTIVATION, CALLED_AT, NORM_AT, NORM_BACK_AT, GAMMA_AT, UNIT_AT, DROP = range(9, 16)
 
 
 class Scratch(NamedTuple):
-    """Buffers of one fit, all flat: five for a block of rows, then transposed weights, a factor's strip, and a batch's gradient.
+    """Buffers of one thread of a fit, all flat but one, those that a network does not need being empty.
 
-    Slopes lie as deltas do, and are there if any activation is called; `asked`, in float64, takes the numbers of a called solver.
-    Between calls, only transposed weights and gradient mean anything, in the middle of a batch.
+    For a block of rows: activations, slopes of called activations and what norms leave for the way back (these lie as outputs do),
+    deltas, targets, weights. Then transposed weights, a factor's strip, a batch's gradient, and what a norm divides by. Numbers for
+    what is called: solvers, penalties, schedules, loss and link; and the whole numbers of `called.draws` and `called.norms`. Shared
+    by all threads are the moving statistics of norms, where they exchange sums, and where they meet for that.
     """
 
     activations: np.ndarray
     slopes: np.ndarray
+    normed: np.ndarray
     deltas: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
     transposed: np.ndarray
     strip: np.ndarray
     gradient: np.ndarray
+    spread: np.ndarray
     asked: np.ndarray
+    penalties: np.ndarray
+    rates: np.ndarray
+    of_loss: np.ndarray
+    drawn: np.ndarray
+    moving: np.ndarray
+    exchange: np.ndarray
+    gate: np.ndarray
 
 
 @kernel()
@@ -93,15 +107,18 @@ def transpose_weights(table, params, transposed):
 
 
 @kernel(draft=True)
-def forward(settings, table, params, rows, order, start, n_rows, activations, slopes, strip):
-    """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], link included; returns A[L] (n_rows, ≥ n_outputs).
-
-    Where slopes has room, activations that are called leave theirs in it.
-    """
+def forward(settings, table, params, rows, order, start, n_rows, scratch):
+    """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], link included; returns A[L] (n_rows, ≥ n_outputs)."""
     last = table.shape[0] - 1
     sparse = is_sparse(rows)
+    activations = scratch.activations
     if order.size and not sparse:
-        gather(rows, order, start, layer_inputs(table, 0, rows, order, start, n_rows, activations))
+        A = layer_inputs(table, 0, rows, order, start, n_rows, activations)
+        gather(rows, order, start, A)
+        if settings.input_noise:
+            call(settings.noise_at, A, vector(scratch.slopes, 0, 0), A.shape[1], scratch.drawn, -2, settings.input_noise)
+        if settings.input_drop:
+            call(settings.drop_at, A, vector(scratch.slopes, 0, 0), A.shape[1], scratch.drawn, -1, settings.input_drop)
     for layer in range(last + 1):
         W, b = layer_weights(table, layer, params), layer_biases(table, layer, params)
         Z = layer_outputs(table, layer, n_rows, activations)
@@ -109,30 +126,57 @@ def forward(settings, table, params, rows, order, start, n_rows, activations, sl
         if layer == 0 and sparse:
             sparse_forward_product(rows, order, start, W, b, Z, floor)
         else:
-            forward_product(layer_inputs(table, layer, rows, order, start, n_rows, activations), W, b, Z, floor, strip)
+            A = layer_inputs(table, layer, rows, order, start, n_rows, activations)
+            forward_product(A, W, b, Z, floor, scratch.strip)
         if layer < last:
-            _activate(table, layer, Z, slopes)
+            _activate(settings, table, layer, params, Z, scratch)
+        elif settings.out_activation == OutActivation.called:
+            call(settings.link_at, Z, table[layer, N_OUT], scratch.of_loss)
         else:
             link(settings.out_activation, Z, table[layer, N_OUT])
     return layer_outputs(table, last, n_rows, activations)
 
 
 @kernel(draft=True)
-def _activate(table, layer, Z, slopes):
+def _activate(settings, table, layer, params, Z, scratch):
+    """The norm, if any, the activation, and what is dropped of it, of a hidden layer, in place."""
     code, z = table[layer, ACTIVATION], flat(Z)
+    if table[layer, NORM_AT]:
+        at = 4 * table[layer, UNIT_AT] + layer
+        _norm(table, layer, table[layer, NORM_AT], params, layer_biases(table, layer, params), Z, scratch, at)
+    slopes = vector(scratch.slopes, table[layer, OUT_AT], z.size if scratch.slopes.size else 0)
     if code == Activation.called:
-        call(table[layer, CALLED_AT], z, vector(slopes, table[layer, OUT_AT], z.size) if slopes.size else slopes)
+        call(table[layer, CALLED_AT], z, slopes)
     else:
         activate(code, z)
+    if table[layer, DROP]:
+        call(settings.drop_at, Z, slopes, table[layer, N_OUT], scratch.drawn, layer, table[layer, DROP])
 
 
 @kernel(draft=True)
-def backward(table, rows, order, start, n_rows, scratch, add):
+def _norm(table, layer, address, params, b, Z, scratch, at):
+    """Call a norm forth, with the layer's b, or back, with where the gradient of its γ goes."""
+    n_out, unit_at = table[layer, N_OUT], table[layer, UNIT_AT]
+    n_rows = Z.shape[0] if scratch.normed.size else 0
+    N = matrix(scratch.normed, table[layer, OUT_AT], n_rows, table[layer, OUT_STRIDE])
+    gamma = vector(params, table[layer, GAMMA_AT], n_out)
+    per_unit = scratch.moving.size > 0  # as a batch has it; a row has one number for all units, for each row of a block
+    spread = vector(scratch.spread, 3 * unit_at, 3 * n_out) if per_unit else vector(scratch.spread, layer * Z.shape[0], n_rows)
+    moving = vector(scratch.moving, 2 * unit_at, 2 * n_out if per_unit else 0)
+    call(address, Z, N, gamma, b, spread, moving, scratch.exchange, scratch.gate, scratch.drawn, at)
+
+
+@kernel(draft=True)
+def backward(table, params, rows, order, start, n_rows, scratch, add):
     """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; put in or added to the gradient."""
     for layer in range(table.shape[0] - 1, -1, -1):
         delta = layer_outputs(table, layer, n_rows, scratch.deltas)
         G = layer_weights(table, layer, scratch.gradient)
         column_sums(delta, layer_biases(table, layer, scratch.gradient), add, scratch.strip)
+        if table[layer, NORM_BACK_AT]:
+            g = vector(scratch.gradient, table[layer, GAMMA_AT], table[layer, N_OUT])
+            at = 4 * table[layer, UNIT_AT] + layer + 2 * g.size + 1 if scratch.moving.size else int(add)
+            _norm(table, layer, table[layer, NORM_BACK_AT], params, g, delta, scratch, at)
         if layer == 0 and is_sparse(rows):
             sparse_weight_gradient(rows, order, start, delta, G, add)
         else:
@@ -161,23 +205,35 @@ def gather_targets(y, weight, order, start, y_out, weight_out):
 
 
 @kernel(draft=True)
+def loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch):
+    """Σ weight · loss and Σ weight of rows order[start:start + n_rows], with ∂/∂Z[L] left in the last layer's delta."""
+    last = table.shape[0] - 1
+    n_columns = y.shape[1] if y.shape[1] < table[last, N_OUT] else table[last, OUT_STRIDE]
+    targets = matrix(scratch.targets, 0, n_rows, n_columns)
+    weights = vector(scratch.weights, 0, n_rows if weight.size else 0)
+    gather_targets(y, weight, order, start, targets, weights)
+    A = forward(settings, table, params, rows, order, start, n_rows, scratch)
+    delta = layer_outputs(table, last, n_rows, scratch.deltas)
+    if settings.loss == Loss.called:
+        numbers = scratch.of_loss
+        call(settings.finish_at, A, scratch.targets, y.shape[1], weights, delta, table[last, N_OUT], numbers, settings.loss_at)
+        loss = numbers[SUM]
+    else:
+        loss = float(loss_and_delta(settings.loss, settings.out_activation, A, targets, weights, delta, table[last, N_OUT]))
+    return loss, float(np.sum(weights) if weight.size else n_rows)
+
+
+@kernel(draft=True)
 def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch, fresh):
     """Add Σ ∂loss/∂params of rows order[start:start + n_rows] to scratch.gradient, or set it where fresh, as new parameters are.
 
     Returns Σ weight · loss and Σ weight; n_rows is at most settings.block_size.
     """
-    last = table.shape[0] - 1
     if fresh:
         transpose_weights(table, params, scratch.transposed)
-    codes = y.shape[1] < table[last, N_OUT]
-    targets = matrix(scratch.targets, 0, n_rows, 1 if codes else table[last, OUT_STRIDE])
-    weights = vector(scratch.weights, 0, n_rows if weight.size else 0)
-    gather_targets(y, weight, order, start, targets, weights)
-    A = forward(settings, table, params, rows, order, start, n_rows, scratch.activations, scratch.slopes, scratch.strip)
-    delta = layer_outputs(table, last, n_rows, scratch.deltas)
-    loss = loss_and_delta(settings.loss, settings.out_activation, A, targets, weights, delta, table[last, N_OUT])
-    backward(table, rows, order, start, n_rows, scratch, not fresh)
-    return loss, float(np.sum(weights) if weight.size else n_rows)
+    sums = loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch)
+    backward(table, params, rows, order, start, n_rows, scratch, not fresh)
+    return sums
 
 
 @entry
@@ -196,14 +252,29 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
 
 
 @entry
-def predict(settings, table, params, rows, order, start, stop, activations, strip, out):
+def evaluate(settings, table, params, rows, y, weight, order, start, stop, scratch):
+    """Σ weight · loss and Σ weight of rows order[start:stop] (start … where order is empty)."""
+    table, params, rows, order = borrow(table, params, rows, order)
+    y, weight, scratch = borrow(y, weight, scratch)
+    steering = settings[0]
+    loss, weight_sum = 0.0, 0.0
+    for at in range(start, stop, steering.block_size):
+        n_rows = min(steering.block_size, stop - at)
+        block_loss, block_weight = loss_of_block(steering, table, params, rows, y, weight, order, at, n_rows, scratch)
+        loss += block_loss
+        weight_sum += block_weight
+    return loss, weight_sum
+
+
+@entry
+def predict(settings, table, params, rows, order, start, stop, scratch, out):
     """out[start:stop] = A[L] of rows order[start:stop] (start … where order is empty); out (n_rows, n_outputs)."""
     table, params, rows, order = borrow(table, params, rows, order)
-    activations, strip, out = borrow(activations, strip, out)
+    scratch, out = borrow(scratch, out)
     steering = settings[0]
     for at in range(start, stop, steering.block_size):
         n_rows = min(steering.block_size, stop - at)
-        A = forward(steering, table, params, rows, order, at, n_rows, activations, vector(strip, 0, 0), strip)
+        A = forward(steering, table, params, rows, order, at, n_rows, scratch)
         for i in range(n_rows):
             for j in range(out.shape[1]):
                 out[at + i, j] = A[i, j]

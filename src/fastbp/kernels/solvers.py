@@ -2,21 +2,18 @@
 
 Parameters, gradient and the solver's own moments enter as arrays of one length and are updated in place; which of them are weights
 or biases, and of what layer, is not known here. scikit-learn's two are part of the epochs; all others are called, and stand in
-`more_solvers`.
+`called.solvers`.
 """
 
 from enum import IntEnum
 
 import numpy as np
 
-from .calls import call
-from .jit import EXACT, kernel
-from .more_solvers import (
+from .called.solvers import (
     ALPHA,
     BETA_1,
     BETA_2,
     EPSILON,
-    MORE_SOLVERS,
     MU,
     NEXT_MU,
     NEXT_PRODUCT,
@@ -26,7 +23,10 @@ from .more_solvers import (
     REST_2,
     RHO,
     SCALE,
+    SOLVERS,
 )
+from .calls import call
+from .jit import EXACT, kernel
 from .views import vector
 
 
@@ -38,35 +38,36 @@ class Solver(IntEnum):
     called = 2
 
 
-N_MOMENTS = {"sgd": 1, "adam": 2} | {name: n_moments for name, (_, n_moments) in MORE_SOLVERS.items()}
+N_MOMENTS = {"sgd": 1, "adam": 2} | {name: n_moments for name, (_, n_moments) in SOLVERS.items()}
 
 
 @kernel(draft=True)
-def update(settings, progress, params, gradient, moments, asked, n_coefs, weight_sum, low, high):
+def update(settings, progress, params, gradient, moments, asked, n_coefs, alpha, scale, low, high):
     """One step of parameters low to high; params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,).
 
     The first n_coefs parameters bear the L2 penalty and the decay. gradient holds Σ_rows ∂loss; the step is taken along
-    (gradient + alpha · W) / weight_sum. asked is scratch for the numbers of a solver that is called.
+    (gradient + alpha · W) · scale. asked is scratch for the numbers of a solver that is called.
     """
     progress.step += 1
-    scale, base = 1 / weight_sum, progress.learning_rate
+    base = progress.learning_rate * progress.factor
+    rate = base
     if settings.solver == Solver.adam:
-        base = settings.learning_rate_init
-        progress.learning_rate = base * np.sqrt(1 - settings.beta_2**progress.step) / (1 - settings.beta_1**progress.step)
+        base = settings.learning_rate_init * progress.factor
+        progress.learning_rate = rate = base * np.sqrt(1 - settings.beta_2**progress.step) / (1 - settings.beta_1**progress.step)
     elif settings.solver == Solver.called:
-        _ask(settings, progress, scale, asked)
+        _ask(settings, progress, rate, scale, asked)
     middle = min(max(n_coefs, low), high)
     if settings.weight_decay > 0:
         _decay(vector(params, low, middle - low), base * settings.weight_decay)
-    _step(settings, progress.learning_rate, scale, settings.alpha, params, gradient, moments, asked, low, middle - low)
-    _step(settings, progress.learning_rate, scale, 0.0, params, gradient, moments, asked, middle, high - middle)
+    _step(settings, rate, scale, alpha, params, gradient, moments, asked, low, middle - low)
+    _step(settings, rate, scale, 0.0, params, gradient, moments, asked, middle, high - middle)
 
 
 @kernel()
-def _ask(settings, progress, scale, asked):
+def _ask(settings, progress, rate, scale, asked):
     """The numbers of a step of a called solver, by their places."""
     t, mu, product = progress.step, settings.beta_1, progress.product
-    asked[RATE], asked[SCALE], asked[RHO], asked[EPSILON] = progress.learning_rate, scale, settings.rho, settings.epsilon
+    asked[RATE], asked[SCALE], asked[RHO], asked[EPSILON] = rate, scale, settings.rho, settings.epsilon
     asked[BETA_1], asked[BETA_2] = settings.beta_1, settings.beta_2
     asked[REST_1], asked[REST_2] = 1 - settings.beta_1**t, 1 - settings.beta_2**t
     asked[MU], asked[NEXT_MU] = mu * (1 - 0.5 * 0.96 ** (t / 250)), mu * (1 - 0.5 * 0.96 ** ((t + 1) / 250))

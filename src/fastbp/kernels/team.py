@@ -21,14 +21,15 @@ from .views import vector
 _SPINS = 2000
 # by name, not by address, so that the machine code can be kept on disk
 _YIELD = "SwitchToThread" if os.name == "nt" else "sched_yield"
-# What a thread tells the others of a batch: its sums of loss and weight, and of the squares of its part of the weights.
-LOSS, WEIGHT, SQUARES = range(3)
+# What a thread tells the others of a batch: its sums of loss and weight, of the penalty of its part of the weights, and of the
+# squares of its part of the gradient.
+LOSS, WEIGHT, PENALTY, SQUARES = range(4)
 # What stands in the gate: how often threads have come to a meeting, and whether one of them will come no more.
 ARRIVALS, CALLED_OFF = range(2)
 
 
 class Team(NamedTuple):
-    """What threads share: the `gate` (2,) where they meet, and a row each of `sums` (n_threads, 3) and `gradients`."""
+    """What threads share: the `gate` (2,) where they meet, and a row each of `sums` (n_threads, 4) and `gradients`."""
 
     gate: np.ndarray
     sums: np.ndarray
@@ -39,11 +40,22 @@ class Team(NamedTuple):
 def meet(team, state):
     """Wait until every thread has come to the next meeting; returns False if one never will."""
     state.meeting += 1
-    expected = state.meeting * team.sums.shape[0]
-    _atomic_add(team.gate, ARRIVALS, 1)
+    return _wait(team.gate, state.meeting * team.sums.shape[0])
+
+
+@kernel()
+def arrive(gate, counts, at, n_threads):
+    """`meet` at a gate of its own, for those who count their meetings in counts[at]."""
+    counts[at] += 1
+    return n_threads == 1 or _wait(gate, counts[at] * n_threads)
+
+
+@kernel()
+def _wait(gate, expected):
+    _atomic_add(gate, ARRIVALS, 1)
     spins = 0
-    while _atomic_load(team.gate, ARRIVALS) < expected:
-        if _atomic_load(team.gate, CALLED_OFF):
+    while _atomic_load(gate, ARRIVALS) < expected:
+        if _atomic_load(gate, CALLED_OFF):
             return False
         spins += 1
         if spins > _SPINS:

@@ -1,13 +1,13 @@
-"""The solvers that are compiled when somebody asks for them.
+"""The solvers that are called: all but scikit-learn's two.
 
 Each takes one step over flat arrays of equal length: the parameters w, the gradient g, up to two moments, and what it was asked, by
-the places named below. The slope of a parameter is (g + alpha w) / weight of the batch, as everywhere. A new solver is one function
-here and a line in ``MORE_SOLVERS``, with its number of moments. The formulas are PyTorch's.
+the places named below. The slope of a parameter is (g + alpha w) / weight of the batch, as everywhere. The formulas are
+PyTorch's.
 """
 
 import numpy as np
 
-from .jit import EXACT, entry
+from ..jit import EXACT, entry
 
 # Where a step's numbers stand: the learning rate, 1 / the weight of the batch, the L2 penalty, the decay `rho`, Adam's decays, ε,
 # 1 − β₁ᵗ and 1 − β₂ᵗ, and the momenta of Nadam at t and t + 1 with the products of all up to each.
@@ -113,6 +113,8 @@ def lion(w, g, m, unused, asked):
         w[q] -= lr if direction > zero else (-lr if direction < zero else direction)  # 0 stays, and NaN is passed on
 
 
-# how many moments each keeps
-MORE_SOLVERS = {adagrad: 1, adadelta: 2, rmsprop: 1, adamw: 2, nadam: 2, adamax: 2, lion: 1}
-MORE_SOLVERS = {function.__name__: (function, n_moments) for function, n_moments in MORE_SOLVERS.items()}
+# each with how many moments it keeps
+SOLVERS = {
+    function.__name__: (function, n_moments)
+    for function, n_moments in ((adagrad, 1), (adadelta, 2), (rmsprop, 1), (adamw, 2), (nadam, 2), (adamax, 2), (lion, 1))
+}

@@ -1,15 +1,56 @@
-"""The functions of hidden units that are compiled when somebody asks for them.
+"""The functions of hidden units, as they are called.
 
-Each turns a layer's weighted sums into its activations and, where `slopes` has room, leaves the slopes there for the way back, as
-they need not follow from the activations. A new one is one function here and a line in ``MORE_ACTIVATIONS``.
+Each turns a layer's weighted sums z into its activations, in place, and, where `slopes` has room, leaves the slopes there for the
+way back, as they need not follow from the activations. scikit-learn's four are here, too, for layers that are normed or dropped.
 """
 
 import numpy as np
 from numba import types
 from numba.extending import overload
 
-from .elementary import exp, log, tanh
-from .jit import entry, kernel
+from ..elementary import exp, log, sigmoid
+from ..elementary import tanh as hyperbolic_tangent
+from ..jit import entry, kernel
+
+
+@entry
+def identity(z, slopes):
+    """z."""
+    one = z.dtype.type(1)
+    for q in range(slopes.size):
+        slopes[q] = one
+
+
+@entry
+def logistic(z, slopes):
+    """1 / (1 + e^−z)."""
+    one = z.dtype.type(1)
+    for q in range(z.size):
+        a = sigmoid(z[q])
+        if slopes.size:
+            slopes[q] = a * (one - a)
+        z[q] = a
+
+
+@entry
+def tanh(z, slopes):
+    """tanh z."""
+    one = z.dtype.type(1)
+    for q in range(z.size):
+        a = hyperbolic_tangent(z[q])
+        if slopes.size:
+            slopes[q] = one - a * a
+        z[q] = a
+
+
+@entry
+def relu(z, slopes):
+    """max(0, z) (Nair and Hinton 2010)."""
+    zero, one = z.dtype.type(0), z.dtype.type(1)
+    for q in range(z.size):
+        if slopes.size:
+            slopes[q] = one if z[q] > zero else zero
+        z[q] = zero if z[q] < zero else z[q]
 
 
 @entry
@@ -62,7 +103,7 @@ def mish(z, slopes):
     """z tanh(ln(1 + e^z)) (Misra 2019)."""
     one = z.dtype.type(1)
     for q in range(z.size):
-        t = tanh(_softplus(z[q], z.dtype.type))
+        t = hyperbolic_tangent(_softplus(z[q], z.dtype.type))
         a = z[q] * t
         if slopes.size:
             slopes[q] = t + z[q] * (one - t * t) * (one / (one + exp(-z[q])))
@@ -110,7 +151,7 @@ def hard_swish(z, slopes):
 def _expm1(x, real):
     """e^x − 1, from tanh(x/2) where e^x is near 1."""
     one, two, half = real(1), real(2), real(0.5)
-    t = tanh(half * x)
+    t = hyperbolic_tangent(half * x)
     return two * t / (one - t) if abs(x) < one else exp(x) - one
 
 
@@ -180,6 +221,9 @@ def gelu(z, slopes):
         z[q] *= share
 
 
-MORE_ACTIVATIONS = {
-    function.__name__: function for function in (leaky_relu, elu, selu, silu, gelu, mish, softplus, hard_sigmoid, hard_swish)
+ACTIVATIONS = {
+    function.__name__: function
+    for function in (
+        *(identity, logistic, tanh, relu, leaky_relu, elu, selu, silu, gelu, mish, softplus, hard_sigmoid, hard_swish),
+    )
 }
