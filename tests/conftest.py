@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from fastbp import activations, kernels, training
+from fastbp import kernels, updates
+from fastbp.activations import per_layer
+from fastbp.architecture import Architecture, Objective
 from fastbp.inputs import IN_ORDER, as_rows, as_targets
-from fastbp.kernels.network import OUT_STRIDE
 from fastbp.layout import Layout, buffer
 from fastbp.threads import Crew
+from fastbp.workspace import Moving, Plan, workspace
 
 hypothesis.settings.register_profile("fastbp", derandomize=True, deadline=None, database=None, max_examples=40)
 hypothesis.settings.load_profile("fastbp")
@@ -33,11 +35,9 @@ def network():
     return Network
 
 
-CODES = {
-    "out_activation": kernels.OutActivation,
-    "loss": kernels.Loss,
-    "schedule": kernels.Schedule,
-}
+# what a layout, an architecture and an objective are made from, rather than fields of `SETTINGS`
+OF_THE_PLAN = {"activation", "out_activation", "loss", "norm", "dropout", "input_noise", "numbers", "objective"}
+OF_PENALTIES = ("alpha", "weight_decay", "l1", "clip_norm", "max_norm", "ema_decay")
 ASKED = {
     "activation": "tanh",
     "loss": "squared_error",
@@ -55,6 +55,10 @@ ASKED = {
     "epsilon": 1e-3,
     "rho": 0.7,
     "weight_decay": 0.0,
+    "l1": 0.0,
+    "clip_norm": None,
+    "max_norm": None,
+    "ema_decay": None,
     "tol": 0.0,
     "patience": float("inf"),
 }
@@ -81,7 +85,8 @@ class Network:
         n_threads=1,
         **asked,
     ):
-        self.dtype, self.fill, self.layout, self.n_threads = np.dtype(dtype), fill, Layout(sizes), n_threads
+        self.dtype, self.fill, self.n_threads = np.dtype(dtype), fill, n_threads
+        self.layout = Layout(sizes, asked.get("norm") is not None)
         self.asked = {**ASKED, "batch_size": n_rows, "block_size": n_rows, **asked}
         random = np.random.default_rng(seed)
         self.params = self._filled(buffer(self.layout.n_params, dtype))
@@ -111,64 +116,62 @@ class Network:
             return random.poisson(1.5, (n_rows, n_outputs))
         return random.normal(size=(n_rows, n_outputs))
 
+    @property
+    def plan(self):
+        asked = self.asked
+        activations = per_layer(asked["activation"], len(self.layout.sizes) - 2)
+        more = {name: asked[name] for name in ("norm", "dropout", "input_noise", "numbers") if name in asked}
+        architecture = Architecture(activations, asked["out_activation"], **more)
+        return Plan(self.layout, architecture, Objective(asked["loss"], **asked.get("objective", {})))
+
     @cached_property
     def settings(self):
         settings = kernels.record(kernels.SETTINGS)
+        updates.write_solver(settings, self.asked["solver"], self.dtype)
+        updates.write_penalties(settings, {name: self.asked[name] for name in OF_PENALTIES}, self.dtype)
+        self.plan.table(settings, self.asked["block_size"], self.dtype)
+        settings[0].schedule = kernels.Schedule[self.asked["schedule"]]
         for name, value in self.asked.items():
-            if name == "activation":
-                continue  # which is in the table
-            if name == "solver":
-                training.write_solver(settings, value, self.dtype)
-                continue
-            setattr(settings[0], name, CODES[name][value] if name in CODES else value)
+            if name not in ("solver", "schedule", *OF_THE_PLAN, *OF_PENALTIES):
+                setattr(settings[0], name, value)
         return settings
 
     @cached_property
     def progress(self):
         progress = kernels.record(kernels.PROGRESS, self.n_threads)
         progress["best"], progress["learning_rate"] = np.inf, self.asked["learning_rate_init"]
-        progress["product"] = 1
+        progress["product"] = progress["factor"] = 1
         return progress
 
     @cached_property
     def moments(self):
-        return np.zeros(kernels.N_MOMENTS[self.asked["solver"]] * self.params.size, self.dtype)
+        moments = np.zeros(kernels.N_MOMENTS[self.asked["solver"]] * self.params.size, self.dtype)
+        return moments if self.asked["ema_decay"] is None else np.concatenate([moments, self.params])
 
     @cached_property
     def table(self):
-        table = self.layout.table(self.asked["block_size"], self.dtype.itemsize, kernels.VECTOR_BYTES)
-        activations.write_into(table, self.activations, self.dtype)
-        return table
+        return self.plan.table(self.settings, self.asked["block_size"], self.dtype)
+
+    @cached_property
+    def _workspace(self):
+        asked = {name: self.asked[name] for name in OF_PENALTIES}
+        numbers = updates.write_penalties(kernels.record(kernels.SETTINGS), asked, self.dtype)
+        where = self.asked["block_size"], self.dtype, self.n_threads
+        team, scratches = workspace(self.plan, *where, gathered=True, moving=Moving.fresh(self.layout), numbers=numbers)
+        for scratch in scratches:
+            scratch.asked[...] = self.fill
+            for name in ("activations", "slopes", "normed", "deltas", "targets", "weights", "transposed", "strip", "spread"):
+                self._filled(getattr(scratch, name))
+        team.gradients.base[...] = self.fill
+        return team, scratches
 
     @property
-    def activations(self):
-        return activations.per_layer(self.asked["activation"], len(self.layout.sizes) - 2)
-
-    @cached_property
     def team(self):
-        stride = self.layout.gradient_stride(self.dtype.itemsize)
-        gradients = buffer(self.n_threads * stride, self.dtype)
-        gradients.base[...] = self.fill
-        return kernels.Team(np.zeros(2, np.int64), np.zeros((self.n_threads, 3)), gradients.reshape(self.n_threads, stride))
+        return self._workspace[0]
 
-    @cached_property
+    @property
     def scratches(self):
-        n, dtype, layout, vector_bytes = self.asked["block_size"], self.dtype, self.layout, kernels.VECTOR_BYTES
-        called = activations.any_called(self.activations)
-        return [
-            kernels.Scratch(
-                self._filled(layout.activations(n, dtype, vector_bytes, gathered=True)),
-                self._filled(buffer(0, dtype) if not called else layout.activations(n, dtype, vector_bytes, gathered=False)),
-                self._filled(layout.activations(n, dtype, vector_bytes, gathered=False)),
-                self._filled(buffer(n * int(self.table[-1, OUT_STRIDE]), dtype)),
-                self._filled(buffer(n, dtype)),
-                self._filled(layout.transposed(dtype, vector_bytes)),
-                self._filled(layout.strip(n, dtype, vector_bytes)),
-                gradient[: layout.n_params],
-                np.full(kernels.N_NUMBERS, self.fill, float),
-            )
-            for gradient in self.team.gradients
-        ]
+        return self._workspace[1]
 
     @property
     def scratch(self):
@@ -208,8 +211,7 @@ class Network:
         """Outputs (n_rows, n_outputs), -1 where none were asked for."""
         out = np.full((order.size or len(self.X), self.layout.sizes[-1]), -1, self.dtype)
         stop = len(out) if stop is None else stop
-        buffers = self.scratch.activations, self.scratch.strip, out
-        kernels.predict(self.settings, self.table, self.params, self.rows, order, start, stop, *buffers)
+        kernels.predict(self.settings, self.table, self.params, self.rows, order, start, stop, self.scratch, out)
         return out
 
     def train(self, n_epochs=None, n_blocks=10**9):

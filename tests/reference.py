@@ -56,6 +56,10 @@ LINKS = {
     "logistic": lambda z: [sigmoid(value) for value in z],
     "softmax": softmax,
     "exp": lambda z: [math.exp(value) for value in z],
+    "relu": lambda z: [max(value, 0.0) for value in z],
+    "softplus": lambda z: [softplus(value) for value in z],
+    "groups": lambda z: softmax(z[:2]) + softmax(z[2:]),  # of two classes, and of all others
+    "rising": lambda z: [z[0] + sum(softplus(value) for value in z[1 : j + 1]) for j in range(len(z))],
 }
 
 
@@ -87,14 +91,86 @@ def difference_from_one_hot(y, a):
     return [p - (j == int(y[0])) for j, p in enumerate(a)]
 
 
-# by loss and link: the loss of one row, and its delta. As in scikit-learn, the squared error is a mean over the outputs, and its
-# delta is not: the gradient is n_outputs times that of the loss.
+# by loss and link, and smoothing of class codes: the loss of one row, and its delta. As in scikit-learn, the squared error is a
+# mean over the outputs, and its delta is not: the gradient is n_outputs times that of the loss.
 LOSSES = {
     ("squared_error", "identity"): (half_squared_error, difference),
     ("log_loss", "logistic"): (binary_log_loss, difference),
     ("log_loss", "softmax"): (multinomial_log_loss, difference_from_one_hot),
     ("poisson", "exp"): (half_poisson_deviance, difference),
 }
+
+
+def tweedie(y, a, p=1.3):
+    return (y ** (2 - p) / ((1 - p) * (2 - p)) if y else 0.0) - y * a ** (1 - p) / (1 - p) + a ** (2 - p) / (2 - p)
+
+
+# of one output: the loss, and its slope by the output
+OF_OUTPUTS = {
+    "squared_error": (lambda y, a: (a - y) ** 2 / 2, lambda y, a: a - y),
+    "absolute_error": (lambda y, a: abs(a - y), lambda y, a: math.copysign(1, a - y)),
+    "huber": (
+        lambda y, a: (a - y) ** 2 / 2 if abs(a - y) < 0.6 else 0.6 * (abs(a - y) - 0.3),
+        lambda y, a: max(-0.6, min(0.6, a - y)),
+    ),
+    "quantile": (lambda y, a: max(0.3 * (y - a), -0.7 * (y - a)), lambda y, a: -0.3 if y > a else 0.7),
+    "poisson": (lambda y, a: (y * math.log(y / a) if y else 0.0) - y + a, lambda y, a: 1 - y / a),
+    "gamma": (lambda y, a: math.log(a / y) + y / a - 1, lambda y, a: (a - y) / a**2),
+    "tweedie": (tweedie, lambda y, a: (a - y) * a**-1.3),
+}
+# the slope of a link at an output a
+LINK_SLOPES = {
+    "identity": lambda a: 1.0,
+    "logistic": lambda a: a * (1 - a),
+    "exp": lambda a: a,
+    "relu": lambda a: float(a > 0),
+    "softplus": lambda a: -math.expm1(-a),
+}
+# of the losses that are called: those of regressors with each link, and then those of class codes, smoothed or not
+CALLED = [(loss, link) for loss in OF_OUTPUTS for link in LINK_SLOPES if loss not in ("poisson", "gamma", "tweedie")]
+CALLED += [(loss, link) for loss in ("poisson", "gamma", "tweedie") for link in ("exp", "softplus")]
+CALLED = [pair for pair in CALLED if pair not in LOSSES]
+OF_CODES = [("squared_error", link) for link in (*LINK_SLOPES, "softmax")] + [("log_loss", "softmax"), ("log_loss", "groups")]
+
+
+def of_outputs(loss, link):
+    """The loss of one row, summed over the outputs, and its delta."""
+    value, slope = OF_OUTPUTS[loss]
+    return (
+        lambda y, a, eps: sum(value(t, p) for t, p in zip(y, a, strict=True)),
+        lambda y, a: [slope(t, p) * LINK_SLOPES[link](p) for t, p in zip(y, a, strict=True)],
+    )
+
+
+def one_hot(y, n, smoothing, link):
+    """The smoothed targets of a row of class codes: of one group of n classes, or of 2 and n − 2."""
+    targets = []
+    for code, size in zip(y, (2, n - 2) if link == "groups" else (n,), strict=True):
+        targets += [(1 - smoothing) * (j == int(code)) + smoothing / size for j in range(size)]
+    return targets
+
+
+def of_codes(loss, link, smoothing):
+    def row_loss(y, a, eps):
+        t = one_hot(y, len(a), smoothing, link)
+        if loss == "log_loss":
+            return -sum(s * math.log(clipped(p, eps)) for s, p in zip(t, a, strict=True))
+        return sum((p - s) ** 2 / 2 for s, p in zip(t, a, strict=True))
+
+    def delta(y, a):
+        d = [p - s for s, p in zip(one_hot(y, len(a), smoothing, link), a, strict=True)]
+        if loss == "log_loss":
+            return d
+        if link == "softmax":
+            mean = sum(p * e for p, e in zip(a, d, strict=True))
+            return [p * (e - mean) for p, e in zip(a, d, strict=True)]
+        return [e * LINK_SLOPES[link](p) for e, p in zip(d, a, strict=True)]
+
+    return row_loss, delta
+
+
+LOSSES |= {(loss, link): of_outputs(loss, link) for loss, link in CALLED}
+LOSSES |= {(loss, link, share): of_codes(loss, link, share) for loss, link in OF_CODES for share in (0.0, 0.2)}
 
 
 def product(a, W):
@@ -122,7 +198,7 @@ def predict(X, coefs, intercepts, activation, link):
     return np.array([forward(x, coefs, intercepts, activation, link)[1][-1] for x in X])
 
 
-def gradient(X, y, weight, coefs, intercepts, activation, loss, link, eps=2.0**-52):
+def gradient(X, y, weight, coefs, intercepts, activation, loss, link, eps=2.0**-52, smoothing=()):
     """Σ weight · loss, Σ weight, and the gradients of Σ weight · loss by each W and each b; weight None is 1 for all."""
     coefs, intercepts = [np.asarray(W, float).tolist() for W in coefs], [np.asarray(b, float).tolist() for b in intercepts]
     total, weight_sum = 0.0, 0.0
@@ -131,7 +207,7 @@ def gradient(X, y, weight, coefs, intercepts, activation, loss, link, eps=2.0**-
         w = 1.0 if weight is None else float(weight[i])
         t = [float(value) for value in y[i]]
         sums, activations = forward(X[i], coefs, intercepts, activation, link)
-        row_loss, output_delta = LOSSES[loss, link]
+        row_loss, output_delta = LOSSES[(loss, link, *smoothing)]
         total += w * row_loss(t, activations[-1], eps)
         weight_sum += w
         delta = [w * value for value in output_delta(t, activations[-1])]

@@ -25,10 +25,15 @@ from scipy.sparse import csc_array, csr_array, csr_matrix
 from sklearn.base import clone
 
 import fastbp
-from fastbp import MLPClassifier, MLPRegressor, kernels, training
+from fastbp import MLPClassifier, MLPRegressor, kernels, training, updates
+from fastbp.activations import NAMES
+from fastbp.architecture import Architecture, Objective
 from fastbp.inputs import as_rows, as_targets
-from fastbp.kernels import N_MOMENTS, Activation, Loss, Schedule, jit
+from fastbp.kernels import N_MOMENTS, jit
 from fastbp.layout import Layout
+from fastbp.losses import REGRESSION
+from fastbp.schedules import SCHEDULES
+from fastbp.workspace import Plan
 
 PACKAGE = Path(fastbp.__file__).parent
 ENTRIES = {entry.__name__: entry for entry in (kernels.train, kernels.judge, kernels.loss_and_gradient, kernels.predict)}
@@ -96,15 +101,15 @@ def test_one_compilation_serves_every_fit_of_a_dtype(tmp_path):
     for dtype in (np.float32, np.float64):
         X, codes, values = data(dtype)
         for solver in SOLVERS:
-            for sizes, activation in zip([(), (3,), (7, 5), (4, 3, 2)], Activation, strict=False):
-                asked = {"solver": solver, "hidden_layer_sizes": sizes, "activation": activation.name}
+            for sizes, activation in zip([(), (3,), (7, 5), (4, 3, 2)], NAMES, strict=False):
+                asked = {"solver": solver, "hidden_layer_sizes": sizes, "activation": activation}
                 classifier(**asked).fit(X, codes == 1, sample_weight=weight).predict_proba(X)
                 regressor(**asked, loss="poisson").fit(X, values).predict(X)
                 regressor(**asked, batch_size=7, shuffle=False).fit(X, values[:, 0], sample_weight=weight)
-        for loss in {member.name for member in Loss} - {MLPClassifier.loss}:
-            regressor(loss=loss).fit(X, values)
-        for schedule in Schedule:
-            classifier(solver="sgd", learning_rate=schedule.name, early_stopping=True).fit(X, codes)
+        for loss in REGRESSION:
+            regressor(loss=loss).fit(X, np.abs(values) + 0.1)
+        for schedule in SCHEDULES:
+            classifier(solver="sgd", learning_rate=schedule, early_stopping=True).fit(X, codes)
         multilabel = classifier().fit(X, np.eye(3, dtype=int)[codes])
         multilabel.partial_fit(X, np.eye(3, dtype=int)[codes])
         for form in layouts_of(X, tmp_path).values():
@@ -145,7 +150,7 @@ def test_training_allocates_nothing(network, count_allocations):
     assert count_allocations(allocate) > 0
     pairs = [("squared_error", "identity"), ("log_loss", "logistic"), ("log_loss", "softmax"), ("poisson", "exp")]
     for dtype in (np.float32, np.float64):
-        for (loss, link), activation in zip(pairs, Activation, strict=False):
+        for (loss, link), activation in zip(pairs, NAMES, strict=False):
             for solver in N_MOMENTS:
                 for changes in (
                     {},
@@ -155,7 +160,7 @@ def test_training_allocates_nothing(network, count_allocations):
                     {"batch_size": 1},
                     {"n_threads": 2},
                 ):
-                    asked = {"loss": loss, "out_activation": link, "activation": activation.name, "solver": solver}
+                    asked = {"loss": loss, "out_activation": link, "activation": activation, "solver": solver}
                     net = network(dtype=dtype, shuffle=True, learning_rate_init=1e-3, **asked, **changes)
                     net.train(1)
                     # arguments are wrapped once per call, however many epochs it runs
@@ -236,11 +241,13 @@ def test_python_gets_control_back(n_rows, batch_size, sizes, n_epochs, speed, n_
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(training, "time", machine)
     params = np.zeros(layout.n_params)
-    problem = training.Problem(layout, params, as_rows(np.zeros((1, sizes[0])), float), y, as_targets(None, float))
+    plan = Plan(layout, Architecture(("relu",) * (len(sizes) - 2)), Objective("squared_error"))
+    problem = training.Problem(plan, params, as_rows(np.zeros((1, sizes[0])), float), y, as_targets(None, float))
     settings, shuffles = kernels.record(kernels.SETTINGS), training.Shuffles(np.random.RandomState(0), wanted=True, shared=False)
     settings[0].batch_size = batch_size
-    optimizer = training.Optimizer.fresh(MLPRegressor(solver="sgd"), params)
-    descent = training.Descent(problem, settings, training.start_progress(np.inf, 0, 0), optimizer, y[:, 0], shuffles, n_threads)
+    optimizer = updates.Optimizer.fresh(MLPRegressor(solver="sgd"), params)
+    progress = training.start_progress(np.inf, 0, 0)
+    descent = training.Descent(problem, settings, None, progress, optimizer, y[:, 0], shuffles, n_threads)
     while descent.progress[0].epoch < n_epochs:
         descent.turn()
     descent.close()
@@ -282,9 +289,9 @@ def estimators(random_states):
     """One of each solver and of each activation for each random state, early stopping now and then."""
     for random_state in random_states:
         for solver in SOLVERS:
-            for activation in list(Activation)[:4]:
-                stop = solver != "lbfgs" and activation % 2 == 0
-                yield classifier(solver=solver, activation=activation.name, early_stopping=stop, random_state=random_state)
+            for place, activation in enumerate(NAMES[:4]):
+                stop = solver != "lbfgs" and place % 2 == 0
+                yield classifier(solver=solver, activation=activation, early_stopping=stop, random_state=random_state)
 
 
 def test_fits_at_once_equal_fits_in_turn():
@@ -485,16 +492,14 @@ with warnings.catch_warnings(record=True) as caught:
                 model.set_params(early_stopping=True).fit(X, X[:, 0] > 0)
                 model.set_params(early_stopping=False, solver="lbfgs").fit(X, X[:, 0] > 0)
             else:
-                from fastbp.inputs import IN_ORDER, as_rows
+                from fastbp.architecture import Architecture
+                from fastbp.inputs import as_rows
                 from fastbp.layout import Layout, buffer
-                layout = Layout((2, 3, 1))
-                settings, out = kernels.record(kernels.SETTINGS), np.zeros((40, 1), dtype)
-                settings[0].activation, settings[0].block_size = kernels.Activation.relu, 40
-                params, itemsize, width = buffer(13, dtype), np.dtype(dtype).itemsize, kernels.VECTOR_BYTES
+                from fastbp.prediction import outputs
+                from fastbp.workspace import Plan
+                params = buffer(13, dtype)
                 params[...] = np.linspace(-1, 1, 13)
-                table, strip = layout.table(40, itemsize, width), layout.strip(40, dtype, width)
-                activations = layout.activations(40, dtype, width, gathered=False)
-                kernels.predict(settings, table, params, as_rows(X, dtype), IN_ORDER, 0, 40, activations, strip, out)
+                out = outputs(Plan(Layout((2, 3, 1)), Architecture(("relu",))), params, as_rows(X, dtype), 40)
                 results[dtype] = out.ravel().tolist()
     entries = [kernels.train, kernels.judge, kernels.loss_and_gradient, kernels.predict]
 print(json.dumps({

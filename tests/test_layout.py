@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbp.kernels.network import B_AT, IN_AT, IN_STRIDE, N_IN, N_OUT, OUT_AT, OUT_STRIDE, T_AT, W_AT
+from fastbp.kernels.network import B_AT, GAMMA_AT, IN_AT, IN_STRIDE, N_IN, N_OUT, OUT_AT, OUT_STRIDE, T_AT, W_AT
 from fastbp.layout import Layout, buffer
 
 some_sizes = st.lists(st.integers(1, 40), min_size=2, max_size=6).map(tuple)
@@ -40,13 +40,17 @@ def test_views_tile_the_buffer(sizes):
 
 @given(sizes=some_sizes, block_size=st.integers(1, 9), itemsize=st.sampled_from([4, 8]), width=some_width)
 def test_the_table_says_where_views_start(sizes, block_size, itemsize, width):
-    layout = Layout(sizes)
+    layout = Layout(sizes, scaled=True)
     table = layout.table(block_size, itemsize, width)
-    assert (table.dtype, table.shape, table.flags.c_contiguous) == (np.int64, (len(sizes) - 1, 9), True)
+    assert (table.dtype, table.shape, table.flags.c_contiguous) == (np.int64, (len(sizes) - 1, 16), True)
     coefs, intercepts = layout.views(np.arange(layout.n_params))
     for row, W, b in zip(table, coefs, intercepts, strict=True):
         assert W.shape == (row[N_IN], row[N_OUT])
         assert (W.flat[0], b[0]) == (row[W_AT], row[B_AT])
+    scales = layout.scales(np.arange(layout.n_params))
+    assert [(scale[0], scale.size) for scale in scales] == [(row[GAMMA_AT], row[N_OUT]) for row in table[:-1]]
+    assert Layout(sizes).scales(np.arange(layout.n_params)) == []
+    assert sum(map(np.size, (*coefs, *intercepts, *scales))) == layout.n_params
 
 
 @given(sizes=some_sizes, block_size=st.integers(1, 9), gathered=st.booleans(), dtype=some_dtype, width=some_width)

@@ -212,7 +212,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _flat_params(self):
         """The parameters as one buffer, gathered anew where somebody put other arrays into `coefs_` or `intercepts_`."""
         self._check_shapes()
-        arrays = [*self.coefs_, *self.intercepts_, *self._scales]
+        arrays = [*self.coefs_, *self.intercepts_, *getattr(self, "_scales", ())]
         views = getattr(self, "_views", ())
         if len(views) == len(arrays) and all(a is b for a, b in zip(arrays, views, strict=True)):
             return self._params

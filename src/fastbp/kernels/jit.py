@@ -54,7 +54,6 @@ def entry(function=None, *, fastmath=FASTMATH):
     return dispatcher
 
 
-@cache
 def source_stamp(folder=Path(__file__).parent):
     """The digest of the text of every kernel file in `folder`: machine code made from another text is not loaded."""
     digest = hashlib.sha256()
@@ -63,13 +62,20 @@ def source_stamp(folder=Path(__file__).parent):
     return digest.hexdigest()
 
 
+@cache
+def _stamp_of_this_folder():
+    return source_stamp()
+
+
 class _StampedCache(FunctionCache):
     """Numba's disk cache of one function, with `source_stamp` in its index and damage survived."""
 
     def __init__(self, function):
         super().__init__(function)
         self._cache_file = _CacheFile(
-            cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp=(source_stamp(), _environment())
+            cache_path=self._cache_path,
+            filename_base=self._impl.filename_base,
+            source_stamp=(_stamp_of_this_folder(), _environment()),
         )
 
     def load_overload(self, sig, target_context):
