@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 from numba import njit
+from scipy.special import expit
 
 from .kernels import ACTIVATION, CALLED_AT, MORE_ACTIVATIONS, address_of, flat_arrays
 from .kernels import Activation as Code
@@ -142,6 +143,26 @@ def per_layer(activation, n_hidden):
 def any_called(activations):
     """Whether some layer needs room for its slopes."""
     return any(not hasattr(Code, str(one)) for one in activations)
+
+
+def apply(activation, Z):
+    """g(Z) of one hidden layer's activation, in place; Z C-contiguous."""
+    if activation in _OWN_TO_EPOCHS:
+        _OWN_TO_EPOCHS[activation](Z)
+    elif isinstance(activation, Activation):
+        _compiled(activation.value, activation.slope)(Z.reshape(-1), np.empty(0, Z.dtype))
+    else:
+        MORE_ACTIVATIONS[activation](Z.reshape(-1), np.empty(0, Z.dtype))
+    return Z
+
+
+# scikit-learn's, which have no compiled function of their own
+_OWN_TO_EPOCHS = {
+    "identity": lambda Z: None,
+    "logistic": lambda Z: expit(Z, out=Z),
+    "tanh": lambda Z: np.tanh(Z, out=Z),
+    "relu": lambda Z: np.maximum(Z, 0, out=Z),
+}
 
 
 def write_into(table, activations, dtype):

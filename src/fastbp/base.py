@@ -17,28 +17,27 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import sparray, spmatrix
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import validate_parameter_constraints
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .activations import per_layer
-from .initializers import glorot_uniform
-from .inputs import FLOATS, IN_ORDER, as_rows, as_targets, is_plain
+from .inputs import FLOATS, IN_ORDER, Matrix, as_rows, as_targets, common_float, is_plain
 from .kernels import SETTINGS, Loss, OutActivation, Status, record
 from .layout import Layout, buffer
 from .prediction import outputs
+from .preparation import Preparation, roomy
 from .threads import choose_threads
 from .training import Descent, Optimizer, Problem, Shuffles, minimize_lbfgs, start_progress, weightless
+from .transforming import HiddenUnits
 
-Matrix = ArrayLike | sparray | spmatrix
 _MOST_EPOCHS = 2**62  # that a kernel counts
 
 
-class BaseMLP(BaseEstimator, ABC):
+class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
     """A multilayer perceptron; see the subclasses."""
 
     # ------------------------------------------------------------------ what a subclass says
@@ -91,10 +90,10 @@ class BaseMLP(BaseEstimator, ABC):
             hidden_layer_sizes = self._hidden_layer_sizes()
             going_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
             X, y = self._validate_input(X, y, incremental, reset=not going_on)
-            if sample_weight is not None:
-                sample_weight = _check_sample_weight(sample_weight, X)
+            sample_weight = self._weights(X, y, sample_weight, incremental)
             self._random_state = check_random_state(self.random_state)
             n_outputs, out_activation = self._output(y)
+            X, y = self._prepare(X, y, out_activation, going_on)
             if going_on:
                 self._check_outputs(n_outputs)
             else:
@@ -103,6 +102,7 @@ class BaseMLP(BaseEstimator, ABC):
                 self._fit_lbfgs(X, y, sample_weight)
             else:
                 self._fit_stochastic(X, y, sample_weight, incremental, fresh=not going_on)
+            self._publish_for_good()
         return self
 
     def _validated(self, X, y, reset, **options):
@@ -111,7 +111,8 @@ class BaseMLP(BaseEstimator, ABC):
             self.n_features_in_ = X.shape[1]
             vars(self).pop("feature_names_in_", None)
         else:
-            X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=FLOATS, reset=reset, **options)
+            options |= {"accept_sparse": ["csr", "csc"], "dtype": FLOATS, "multi_output": True}
+            X, y = validate_data(self, X, y, ensure_all_finite=_allowed(self.missing == "indicator"), reset=reset, **options)
             if y.ndim == 2 and y.shape[1] == 1:
                 y = column_or_1d(y, warn=True)
         return X, y
@@ -121,6 +122,7 @@ class BaseMLP(BaseEstimator, ABC):
         """Put everything back as it was if the body fails: attributes, and the buffers that training writes into."""
         attributes = dict(vars(self))
         buffers = [self._params] if hasattr(self, "_params") else []
+        buffers += [self._training_params] if self._training_params is not None else []
         buffers += [self._optimizer.moments] if hasattr(self, "_optimizer") else []
         copies = [buffer.copy() for buffer in buffers]
         try:
@@ -158,12 +160,11 @@ class BaseMLP(BaseEstimator, ABC):
         self.n_iter_, self.t_ = 0, 0
         self.n_outputs_, self.n_layers_, self.out_activation_ = sizes[-1], len(sizes), out_activation
         layout = Layout(sizes)
-        self._hold(layout, buffer(layout.n_params, X.dtype))
+        self._hold_trained(layout, buffer(layout.n_params, X.dtype))
         # the last layer is drawn as scikit-learn draws it, by the function of the hidden units
         activations = self._activations()
         activations += activations[-1:] or ("" if isinstance(self.activation, (list, tuple)) else self.activation,)
-        for W, b, activation in zip(self.coefs_, self.intercepts_, activations, strict=True):
-            W[...], b[...] = glorot_uniform(self._random_state, *W.shape, activation)
+        self._draw(activations)
         if self.solver != "lbfgs":
             self.loss_curve_, self._no_improvement_count = [], 0
             self._start_judging()
@@ -179,7 +180,7 @@ class BaseMLP(BaseEstimator, ABC):
         self._views = [*self.coefs_, *self.intercepts_]
 
     def _layout(self):
-        return Layout((self.n_features_in_, *(np.shape(W)[1] for W in self.coefs_)))
+        return Layout((self._n_inputs, *(np.shape(W)[1] for W in self.coefs_)))
 
     def _flat_params(self):
         """The parameters as one buffer, gathered anew where somebody put other arrays into `coefs_` or `intercepts_`."""
@@ -191,15 +192,15 @@ class BaseMLP(BaseEstimator, ABC):
         gathered = np.concatenate([np.ravel(array) for array in arrays])
         if gathered.dtype.kind not in "fiub":
             raise ValueError(f"coefs_ and intercepts_ must hold real numbers, got {gathered.dtype}.")
-        return _roomy(gathered, gathered.dtype if gathered.dtype in FLOATS else np.float64)
+        return roomy(gathered, gathered.dtype if gathered.dtype in FLOATS else np.float64)
 
     def _check_shapes(self):
         """Refuse arrays, put there or reshaped by somebody, that make up no network for so many features and outputs."""
         weights, biases = [np.shape(W) for W in self.coefs_], [np.shape(b) for b in self.intercepts_]
-        sizes = [self.n_features_in_, *(shape[-1] if shape else 0 for shape in weights)]
+        sizes = [self._n_inputs, *(shape[-1] if shape else 0 for shape in weights)]
         if weights != list(pairwise(sizes)) or biases != [(n,) for n in sizes[1:]] or sizes[-1] != self.n_outputs_:
             raise ValueError(
-                f"coefs_ and intercepts_ must make up a network from {self.n_features_in_} features to {self.n_outputs_} outputs, "
+                f"coefs_ and intercepts_ must make up a network from {self._n_inputs} inputs to {self.n_outputs_} outputs, "
                 f"W (n_in, n_out) and b (n_out,) for each layer; got shapes {weights} and {biases}."
             )
 
@@ -235,12 +236,13 @@ class BaseMLP(BaseEstimator, ABC):
             if self.verbose:
                 print(f"Iteration {iteration}, loss = {loss:.8f}")
 
-        problem = self._problem(X, y, sample_weight, _roomy(self._flat_params(), X.dtype))
+        sample_weight = self._relative_weights(sample_weight)
+        problem = self._problem(X, y, sample_weight, roomy(self._params_to_train(), X.dtype))
         limits = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
         result, interrupted = minimize_lbfgs(problem, self._settings(record(SETTINGS)), report=report, **limits)
         self._check_finite(result.x)
         # SciPy iterates in float64, and scikit-learn's weights then are what it returns, whatever the data
-        self._hold(problem.layout, _roomy(result.x, np.float64))
+        self._hold_trained(problem.layout, roomy(result.x, np.float64))
         self.n_iter_, self.loss_ = min(result.nit, self.max_iter), float(result.fun)
         if interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=5)
@@ -257,10 +259,9 @@ class BaseMLP(BaseEstimator, ABC):
     def _fit_stochastic(self, X, y, sample_weight, incremental, fresh):
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
-        params = self._flat_params()
-        if params is not getattr(self, "_params", None):
-            self._hold(self._layout(), params)
+        params = self._params_to_train()
         order, held_out = self._split(y)
+        sample_weight = self._relative_weights(sample_weight, order)
         if incremental and hasattr(self, "_optimizer"):
             self._optimizer = self._optimizer.going_on(params)
         else:
@@ -346,13 +347,18 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _outputs(self, X):
         """What the output units say (n_rows, n_outputs) for X as a user gives it."""
+        X = self._inputs(X)
+        params = self._flat_params()
+        dtype = common_float(X, params)
+        return self._forward(as_rows(X, dtype), X.shape[0], params if params.dtype == dtype else roomy(params, dtype))
+
+    def _inputs(self, X):
+        """What the network that is shown takes, for X as a user gives it."""
         if not self._knows(X):
             check_is_fitted(self)
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        params = self._flat_params()
-        dtype = np.result_type(X.dtype, params.dtype)
-        dtype = dtype if dtype in FLOATS else np.dtype(np.float64)
-        return self._forward(as_rows(X, dtype), X.shape[0], params if params.dtype == dtype else _roomy(params, dtype))
+            allowed = _allowed(self._imputer is not None)
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], ensure_all_finite=allowed, reset=False)
+        return self._imputed(X)
 
     def _knows(self, X):
         """Whether X is plain, and has the features that the network was trained on, which had no names."""
@@ -384,12 +390,18 @@ class BaseMLP(BaseEstimator, ABC):
             with suppress(ValueError):  # weights that make up no network can still be put right after loading
                 params = self._flat_params()
                 self._hold(self._layout(), params)
+        if self._training_params is not None:  # which come without the room behind them
+            self._training_params = roomy(self._training_params, self._training_params.dtype)
         if hasattr(self, "_optimizer"):  # whose moments may come memory-mapped, read-only
             self._optimizer = replace(self._optimizer, moments=np.array(self._optimizer.moments))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.missing == "indicator"
+        # L-BFGS leaves float64 weights
+        keeps = self.solver != "lbfgs" and self.dtype == "auto"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if keeps else ["float64"]
         return tags
 
 
@@ -398,11 +410,9 @@ def _defaults(cls):
     return {name: parameter.default for name, parameter in signature(cls.__init__).parameters.items()}
 
 
-def _roomy(values, dtype):
-    """A copy of flat values, with the room behind it that kernels want."""
-    copy = buffer(values.size, dtype)
-    copy[...] = values
-    return copy
+def _allowed(nan):
+    """What scikit-learn's validation wants to hear of NaN."""
+    return "allow-nan" if nan else True
 
 
 class _Watch:

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from .activations import NAMES, Activation
-from .initializers import INITIALIZERS
+from .initializers import BIAS_INITIALIZERS, INITIALIZERS
 from .kernels import N_MOMENTS
 from .schedules import SCHEDULES
 
@@ -60,7 +60,7 @@ CONSTRAINTS = {
     "layer_norm": ["boolean"],
     "ema_decay": [_SHARE, None],
     "weight_init": [StrOptions(set(INITIALIZERS)), callable],
-    "bias_init": [StrOptions(set(INITIALIZERS) | {"zeros"}), callable],
+    "bias_init": [StrOptions(set(BIAS_INITIALIZERS)), callable],
     "coefs_init": [list, tuple, None],
     "intercepts_init": [list, tuple, None],
     "weight_norm": [StrOptions({"batch", "global"})],
@@ -184,9 +184,9 @@ weight_init : str or callable, default='auto'
 bias_init : str or callable, default='auto'
     The distribution of the starting biases: as for weights, or 'zeros'; a function is called with (random_state, (n_out,)).
 coefs_init : list of array-like, default=None
-    The starting weights themselves, of shapes (n_in, n_out). None draws them.
+    The starting weights themselves, of shapes (n_in, n_out), in the place of those that are drawn.
 intercepts_init : list of array-like, default=None
-    The starting biases themselves, of shapes (n_out,). None draws them.
+    The starting biases themselves, of shapes (n_out,), in the place of those that are drawn.
 weight_norm : {{'batch', 'global'}}, default='batch'
     What weights of rows are relative to: the sum of those in the same batch, as in scikit-learn, so that a batch of weights 100
     counts as one of weights 1; or the mean of all.

@@ -1,0 +1,171 @@
+"""What lies between the data of a user and the network: starting weights, weights of rows, missing values, scaling, precision.
+
+`Preparation` is the part of the estimators that heeds the parameters for these. Where inputs or targets are scaled, two sets of
+parameters are kept: `_training_params`, that training goes on from, and the folded ones that `coefs_` and `intercepts_` show; where
+nothing is, there is one, and nothing here takes time. What is trained, and when, is not known here.
+"""
+
+from hashlib import blake2b
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight
+
+from . import missing
+from .folding import Folding
+from .initializers import draw_into, put_into
+from .layout import buffer
+from .training import weightless
+
+_PLAIN = ("error", None, None)  # how data are prepared by default: missing, scale, scale_y
+
+
+class Preparation:
+    """The part of an estimator that prepares data and parameters for training, and shows what came of them."""
+
+    # what only some fits have
+    _prepared_as = _PLAIN
+    _imputer = None
+    _folding = None
+    _training_params = None
+    _digest = None  # of the parameters as they were shown
+
+    # ------------------------------------------------------------------ data
+
+    def _weights(self, X, y, sample_weight, incremental):
+        """The weights of the rows, by whatever gives them some, or None."""
+        return None if sample_weight is None else _check_sample_weight(sample_weight, X)
+
+    def _relative_weights(self, sample_weight, rows=slice(None)):
+        """Weights as training wants them: with weight_norm="global", of mean 1 over the rows that are trained on."""
+        if sample_weight is None or self.weight_norm == "batch":
+            return sample_weight
+        mean = np.mean(sample_weight[rows], dtype=np.float64)
+        if mean == 0:
+            raise weightless()
+        return sample_weight / mean
+
+    def _prepare(self, X, y, out_activation, going_on):
+        """X and y as the network is trained on them, by what is learned of them here, or was at the first of several fits."""
+        asked = (self.missing, self.scale, getattr(self, "scale_y", None))
+        if going_on:
+            self._check_going_on(asked)
+        else:
+            for name in ("_prepared_as", "_imputer", "_folding", "_training_params", "_digest"):
+                vars(self).pop(name, None)
+            if asked != _PLAIN:
+                self._learn_preparation(X, y, asked, out_activation)
+        return self._prepared(X, y)
+
+    def _learn_preparation(self, X, y, asked, out_activation):
+        self._prepared_as = asked
+        if self.missing == "indicator":
+            self._imputer = missing.learned(X)
+            X = self._imputer.transform(X)
+        dtype = X.dtype if self.dtype == "auto" else np.dtype(self.dtype)
+        self._folding = Folding.learned(X, y, *asked[1:], out_activation, dtype)
+
+    def _check_going_on(self, asked):
+        if asked != self._prepared_as:
+            names = ("missing", "scale", "scale_y")[: 3 if hasattr(self, "scale_y") else 2]
+            raise ValueError(
+                f"{', '.join(names)} must stay what they were when training began, {self._prepared_as[: len(names)]}, as the "
+                f"network knows its data by them; got {asked[: len(names)]}. Set them back, or fit anew with warm_start=False."
+            )
+        if self._training_params is None:
+            return
+        shown = self._flat_params()
+        if _digest(shown) != self._digest:
+            raise ValueError(
+                "coefs_ and intercepts_ were changed since training, which cannot go on from them, as they are folded with the "
+                "scaling of the data: fit anew with warm_start=False, or without scale and scale_y."
+            )
+        if shown is not self._params:  # somebody put copies there
+            self._hold(self._layout(), shown)
+
+    def _prepared(self, X, y=None):
+        """X, and y as codes or values, as the network is trained on them; for validation rows too."""
+        X = self._imputed(X)
+        if self._folding is not None:
+            X = self._folding.scale_inputs(X)
+            y = y if y is None else self._folding.scale_targets(y)
+        if self.dtype != "auto" and X.dtype != self.dtype:
+            X = _cast(X, self.dtype)
+        return X, y
+
+    def _imputed(self, X):
+        """X as the network that is shown takes it."""
+        return X if self._imputer is None else self._imputer.transform(X)
+
+    @property
+    def _n_inputs(self):
+        return self.n_features_in_ if self._imputer is None else missing.n_outputs(self._imputer)
+
+    # ------------------------------------------------------------------ parameters
+
+    def _draw(self, activations):
+        """Fill the parameters that training starts from; one activation for each layer."""
+        coefs, intercepts = self._trained_arrays()
+        normalized = self.batch_norm or self.layer_norm
+        draw_into(coefs, intercepts, activations, self._random_state, self.weight_init, self.bias_init, normalized=normalized)
+        if self.coefs_init is not None:
+            put_into(coefs, self.coefs_init, "coefs_init")
+        if self.intercepts_init is not None:
+            put_into(intercepts, self.intercepts_init, "intercepts_init")
+
+    def _trained_arrays(self):
+        if self._training_params is None:
+            return self.coefs_, self.intercepts_
+        return self._layout().views(self._training_params)
+
+    def _hold_trained(self, layout, params):
+        """Take a flat buffer for the parameters that training goes on from, with those that are shown beside it, or the same."""
+        if self._folding is None:
+            self._hold(layout, params)
+            return
+        dtype = np.result_type(self._folding.dtype, params.dtype)
+        if self._training_params is None or self._params.dtype != dtype:
+            self._hold(layout, buffer(params.size, dtype))
+        self._training_params = params
+
+    def _params_to_train(self):
+        """The flat buffer that training writes into: what `coefs_` show, or what it is folded from."""
+        if self._training_params is None:
+            params, held = self._flat_params(), getattr(self, "_params", None)
+        else:
+            params = held = self._training_params
+        if self.dtype != "auto" and params.dtype != self.dtype:
+            params = roomy(params, self.dtype)
+        if params is not held:
+            self._hold_trained(self._layout(), params)
+        return params
+
+    def _publish(self, params=None):
+        """Show what training has reached, or other parameters of its kind; where they are not folded, they are shown already."""
+        if self._training_params is not None:
+            trained = self._layout().views(self._training_params if params is None else params)
+            self._folding.fold(trained, (self.coefs_, self.intercepts_), self.out_activation_)
+
+    def _publish_for_good(self):
+        """Show what a fit ended with, and remember it, to know it again."""
+        if self._training_params is not None:
+            self._publish()
+            self._digest = _digest(self._params)
+
+
+def roomy(values, dtype):
+    """A copy of flat values, with the room behind it that kernels want."""
+    copy = buffer(values.size, dtype)
+    copy[...] = values
+    return copy
+
+
+def _digest(params):
+    return blake2b(np.ascontiguousarray(params).data, digest_size=16).digest()
+
+
+def _cast(X, dtype):
+    with np.errstate(over="ignore"):
+        X = X.astype(dtype)
+    if not np.isfinite(X.data if hasattr(X, "indptr") else X).all():
+        raise ValueError(f"X holds numbers too large for dtype={dtype!r}: take dtype='float64', or scale='standard'.")
+    return X
