@@ -17,6 +17,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp.folding import Affine
@@ -314,6 +315,24 @@ def test_frames_as_output_elsewhere_change_nothing():
     with sklearn.config_context(transform_output="pandas"):
         model = MLPRegressor(**SMALL, missing="indicator", scale="standard").fit(with_gaps(X), Y)
         np.testing.assert_array_equal(model.predict(X), expected)
+
+
+# ---------------------------------------------------------------------- scikit-learn's checks
+
+PREPARED = [
+    MLPClassifier(max_iter=100, scale="standard", missing="indicator"),
+    MLPRegressor(max_iter=100, scale="robust", scale_y="standard", missing="indicator"),
+    MLPClassifier(max_iter=100, solver="lbfgs", scale="robust", dtype="float64"),
+    MLPRegressor(max_iter=100, scale_y="robust", dtype="float32"),
+]
+UNWEIGHTED = "scaling is by all rows alike, as in a pipeline, whatever their weights"
+BY_WEIGHT = {f"check_sample_weight_equivalence_on_{form}_data": UNWEIGHTED for form in ("dense", "sparse")}
+
+
+@pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(PREPARED, expected_failed_checks=lambda model: BY_WEIGHT)
+def test_checks(estimator, check):
+    check(estimator)
 
 
 # ---------------------------------------------------------------------- precision

@@ -51,12 +51,6 @@ def test_what_is_left_out_exists():
 # scikit-learn's own classes pass them all with these parameters, so there is nothing that ours may fail
 SOLVERS = ["adam", "sgd", "lbfgs"]
 VARIANTS = [kind(max_iter=100, solver=solver) for kind in (fastbp.MLPClassifier, fastbp.MLPRegressor) for solver in SOLVERS]
-VARIANTS += [
-    fastbp.MLPClassifier(max_iter=100, scale="standard", missing="indicator"),
-    fastbp.MLPRegressor(max_iter=100, scale="robust", scale_y="standard", missing="indicator"),
-    fastbp.MLPClassifier(max_iter=100, solver="lbfgs", scale="robust", dtype="float64"),
-    fastbp.MLPRegressor(max_iter=100, scale_y="robust", dtype="float32"),
-]
 
 
 @parametrize_with_checks(VARIANTS)

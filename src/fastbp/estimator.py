@@ -45,8 +45,9 @@ from .targets import (
 label_smoothing : float, default=0.0
     The share of each target that is spread evenly over the classes [17]_.
 class_weight : dict or 'balanced', default=None
-    Weights of the classes, by label, that multiply those of their rows; 'balanced' is n_samples / (n_classes * count of the class)
-    [18]_. For a multilabel y, of which a row may have many labels, only None.""",
+    Weights of the classes, by label, that multiply those of their rows; 1 for those not named. 'balanced' is n_samples / (n_classes
+    * count of the class) [18]_, rows being counted by their weights, and not for ``partial_fit``. For a y of several columns, of
+    which a row has many labels, only None.""",
     out_activation="""'auto' is 'softmax' for a multiclass y, else 'logistic', and 'logistic' with the squared error; or
     'identity', 'logistic', 'softmax', 'relu', 'softplus' or 'exp', where the loss can go with it.""",
     out_activation_="'logistic' for a binary or multilabel y, 'softmax' for a multiclass one, or what was asked for.",
@@ -57,8 +58,9 @@ class_weight : dict or 'balanced', default=None
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multilayer perceptron for classification.
 
-    A network of fully connected layers, trained by backpropagation to minimise the log-loss: binary, multinomial, or one binary
-    loss per label for a multilabel y. It is scikit-learn's ``MLPClassifier``, in compiled kernels.
+    A network of fully connected layers, trained by backpropagation to minimise the log-loss: binary, multinomial, one binary loss
+    per label for a multilabel y, or one multinomial loss per output for a y of several. It is scikit-learn's ``MLPClassifier``, in
+    compiled kernels.
 
     Parameters
     ----------
@@ -362,8 +364,9 @@ quantile : float or list of float, default=0.5
 tweedie_power : float, default=1.5
     The power of the mean that the variance of a Tweedie distribution goes with, from 1 (Poisson) to 2 (gamma).
 scale_y : {'standard', 'robust'}, default=None
-    Whether to scale the targets inside the model, as `scale` does inputs; positive ones, below an output of 'exp', are only divided
-    by their mean. Losses are of the scaled targets; predictions are not scaled.""",
+    Whether to scale the targets inside the model, as `scale` does inputs. Below an output of 'exp' they are only divided by their
+    mean, below one of 'relu' not centred; other outputs than these and 'identity' cannot be scaled. Losses are of the scaled
+    targets; predictions are not scaled.""",
     out_activation="""'auto' is 'exp' for the deviances, else 'identity'; or 'identity', 'logistic', 'relu', 'softplus' or 'exp',
     where the loss can go with it.""",
     out_activation_="'identity', 'exp' for the deviances, or what was asked for.",

@@ -52,7 +52,7 @@ class HiddenUnits(ClassNamePrefixFeaturesOutMixin, TransformerMixin, auto_wrap_o
         >>> from sklearn.datasets import load_iris
         >>> from fastbp import MLPClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> classifier = MLPClassifier((16, 3), learning_rate_init=0.01, random_state=0).fit(X, y)
+        >>> classifier = MLPClassifier((16, 3), max_iter=500, learning_rate_init=0.01, random_state=0).fit(X, y)
         >>> classifier.transform(X).shape
         (150, 3)
         """
