@@ -144,6 +144,10 @@ def test_other_outputs():
     for how, activation, word in [("standard", "softplus", "TransformedTargetRegressor"), ("robust", "logistic", "out_activation")]:
         with pytest.raises(ValueError, match=rf"scale_y='{how}' needs an output of .* got out_activation='{activation}'.*{word}"):
             MLPRegressor(scale_y=how)._prepare(X, Y.reshape(-1, 1), activation, going_on=False)
+    with pytest.raises(ValueError, match=r"scale_y='robust' cannot be folded into a network for several quantiles"):
+        MLPRegressor(scale_y="robust", loss="quantile", quantile=[0.1, 0.9])._prepare(
+            X, Y.reshape(-1, 1), "identity", going_on=False
+        )
     model = MLPRegressor(scale_y="standard")
     _, y = model._prepare(X, Y.reshape(-1, 1), "relu", going_on=False)
     np.testing.assert_allclose(y.ravel(), Y / Y.std())

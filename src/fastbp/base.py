@@ -40,6 +40,8 @@ _MOST_EPOCHS = 2**62  # that a kernel counts
 class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
     """A multilayer perceptron; see the subclasses."""
 
+    _groups = ()  # how many output units each output has, where each of several has classes of its own
+
     # ------------------------------------------------------------------ what a subclass says
 
     @abstractmethod
@@ -93,10 +95,10 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
             sample_weight = self._weights(X, y, sample_weight, incremental)
             self._random_state = check_random_state(self.random_state)
             n_outputs, out_activation = self._output(y)
-            X, y = self._prepare(X, y, out_activation, going_on)
             if going_on:
                 self._check_outputs(n_outputs)
-            else:
+            X, y = self._prepare(X, y, out_activation, going_on)
+            if not going_on:
                 self._initialize(X, (X.shape[1], *hidden_layer_sizes, n_outputs), out_activation)
             if self.solver == "lbfgs":
                 self._fit_lbfgs(X, y, sample_weight)

@@ -167,8 +167,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ):
         take(self, locals())
 
-    _groups = ()  # of output units, where y has several outputs with classes of their own
-
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -539,6 +537,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _output(self, y):
         return y.shape[1], "exp" if self.loss == "poisson" else "identity"
+
+    def _learn_preparation(self, X, y, asked, out_activation):
+        if self.scale_y is not None and self.loss == "quantile" and np.size(self.quantile) > 1:
+            raise ValueError(
+                f"scale_y={self.scale_y!r} cannot be folded into a network for several quantiles, whose outputs are sums of "
+                "softplus: scale y outside, as with sklearn.compose.TransformedTargetRegressor, or train a network for each."
+            )
+        super()._learn_preparation(X, y, asked, out_activation)
 
     def _stratify(self, y):
         return None
