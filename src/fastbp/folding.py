@@ -70,7 +70,7 @@ class Folding:
         return y if self.targets is None else self.targets(y)
 
     def fold(self, trained, shown, out_activation):
-        """Write into the (coefs, intercepts) `shown` what makes of raw data what those `trained` make of scaled data.
+        """Write into the first and last of the (coefs, intercepts) `shown` what makes of raw data what `trained` makes of scaled.
 
         W / s and b − c (W / s) in the first layer, for inputs of centre c and scale s; W s and b s + c in the last, for targets of
         such, or only b + ln s below an exponential.
@@ -84,8 +84,8 @@ class Folding:
         elif self.targets is not None:
             coefs[-1] = coefs[-1] * self.targets.scale
             intercepts[-1] = intercepts[-1] * self.targets.scale + self.targets.center
-        for array, values in zip([*shown[0], *shown[1]], [*coefs, *intercepts], strict=True):
-            array[...] = values
+        for layer in (0, -1):
+            shown[0][layer][...], shown[1][layer][...] = coefs[layer], intercepts[layer]
 
 
 def _learned_from_targets(y, how, out_activation):

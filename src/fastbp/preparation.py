@@ -8,6 +8,7 @@ nothing is, there is one, and nothing here takes time. What is trained, and when
 from hashlib import blake2b
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import _check_sample_weight
 
 from . import missing
@@ -104,7 +105,7 @@ class Preparation:
 
     def _draw(self, activations):
         """Fill the parameters that training starts from; one activation for each layer."""
-        coefs, intercepts = self._trained_arrays()
+        coefs, intercepts = self._layout().views(self._trained)
         normalized = self.batch_norm or self.layer_norm
         draw_into(coefs, intercepts, activations, self._random_state, self.weight_init, self.bias_init, normalized=normalized)
         if self.coefs_init is not None:
@@ -112,10 +113,10 @@ class Preparation:
         if self.intercepts_init is not None:
             put_into(intercepts, self.intercepts_init, "intercepts_init")
 
-    def _trained_arrays(self):
-        if self._training_params is None:
-            return self.coefs_, self.intercepts_
-        return self._layout().views(self._training_params)
+    @property
+    def _trained(self):
+        """The flat buffer that training goes on from, as it was held last."""
+        return self._params if self._training_params is None else self._training_params
 
     def _hold_trained(self, layout, params):
         """Take a flat buffer for the parameters that training goes on from, with those that are shown beside it, or the same."""
@@ -142,8 +143,9 @@ class Preparation:
     def _publish(self, params=None):
         """Show what training has reached, or other parameters of its kind; where they are not folded, they are shown already."""
         if self._training_params is not None:
-            trained = self._layout().views(self._training_params if params is None else params)
-            self._folding.fold(trained, (self.coefs_, self.intercepts_), self.out_activation_)
+            params, views = self._training_params if params is None else params, self._layout().views
+            self._params[...] = params  # of which the fold changes the first and the last layer
+            self._folding.fold(views(params), views(self._params), self.out_activation_)
 
     def _publish_for_good(self):
         """Show what a fit ended with, and remember it, to know it again."""
@@ -166,6 +168,6 @@ def _digest(params):
 def _cast(X, dtype):
     with np.errstate(over="ignore"):
         X = X.astype(dtype)
-    if not np.isfinite(X.data if hasattr(X, "indptr") else X).all():
+    if not np.isfinite(X.data if issparse(X) else X).all():
         raise ValueError(f"X holds numbers too large for dtype={dtype!r}: take dtype='float64', or scale='standard'.")
     return X
