@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from fastbp.activations import NAMES
 from fastbp.datasets import load_mnist
-from fastbp.initializers import glorot_uniform
+from fastbp.initializers import auto, glorot_uniform
 from fastbp.inputs import as_rows
 
 
@@ -208,8 +208,7 @@ def test_learning_rates_too_small_too_large_and_right(given):
 @pytest.mark.parametrize(("n_in", "n_out"), [(400, 100), (30, 1000)])
 def test_starting_weights_have_glorots_variance(activation, gain, n_in, n_out):
     """Var W = 2 / (n_in + n_out): a uniform distribution on ±√(6 / (n_in + n_out)); as in scikit-learn, a third for "logistic"."""
-    W, b = glorot_uniform(np.random.RandomState(0), n_in, n_out, activation)
-    assert (W.shape, b.shape) == ((n_in, n_out), (n_out,))
+    W, b = (auto(np.random.RandomState(0), shape, n_in, n_out, activation) for shape in ((n_in, n_out), (n_out,)))
     variance = gain / (n_in + n_out)
     assert W.var() == pytest.approx(variance, rel=0.02)
     assert W.mean() == pytest.approx(0, abs=4 * np.sqrt(variance / W.size))
@@ -225,7 +224,7 @@ def test_activations_keep_their_spread_through_tanh_layers(network):
         net = network((100, *(100,) * 9, 100), n_rows=50)
         net.params[...] = 0
         for W in net.coefs:
-            W[...] = factor * glorot_uniform(np.random.RandomState(1), 100, 100, "tanh")[0]
+            W[...] = factor * glorot_uniform(np.random.RandomState(1), W.shape, *W.shape, "tanh")
         spreads.append(net.predict().std() / net.X.std())
     assert spreads[0] < 1e-3
     assert 0.1 < spreads[1] < 1

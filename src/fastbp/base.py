@@ -17,32 +17,34 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse, sparray, spmatrix
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import validate_parameter_constraints
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .activations import per_layer
 from .architecture import Architecture
-from .initializers import glorot_uniform
-from .inputs import FLOATS, IN_ORDER, as_rows, as_targets, is_plain
+from .inputs import FLOATS, IN_ORDER, Matrix, as_rows, as_targets, common_float, is_plain
 from .kernels import SETTINGS, Status, record
 from .layout import Layout, buffer
 from .prediction import outputs
+from .preparation import Preparation, roomy
 from .threads import choose_threads
 from .training import Descent, Problem, Shuffles, minimize_lbfgs, start_progress, weightless
+from .transforming import HiddenUnits
 from .updates import Optimizer, write_penalties
-from .workspace import Plan
+from .workspace import N_NORM_PARAMETERS, Moving, Plan
 
-Matrix = ArrayLike | sparray | spmatrix
 _MOST_EPOCHS = 2**62  # that a kernel counts
 
 
-class BaseMLP(BaseEstimator, ABC):
+class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
     """A multilayer perceptron; see the subclasses."""
+
+    _groups = ()  # how many output units each output has, where each of several has classes of its own
 
     # ------------------------------------------------------------------ what a subclass says
 
@@ -98,20 +100,21 @@ class BaseMLP(BaseEstimator, ABC):
             hidden_layer_sizes = self._hidden_layer_sizes()
             going_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
             X, y = self._validate_input(X, y, incremental, reset=not going_on)
-            if sample_weight is not None:
-                sample_weight = _check_sample_weight(sample_weight, X)
             self._check_together(X)
+            sample_weight = self._weights(X, y, sample_weight, incremental)
             self._random_state = check_random_state(self.random_state)
             n_outputs, out_activation = self._output(y)
             if going_on:
                 self._check_outputs(n_outputs)
-            else:
+            X, y = self._prepare(X, y, out_activation, going_on)
+            if not going_on:
                 self._initialize(X, (X.shape[1], *hidden_layer_sizes, n_outputs), out_activation)
             if self.solver == "lbfgs":
                 self._check_lbfgs()
                 self._fit_lbfgs(X, y, sample_weight)
             else:
                 self._fit_stochastic(X, y, sample_weight, incremental, fresh=not going_on)
+            self._publish_for_good()
         return self
 
     def _validated(self, X, y, reset, **options):
@@ -120,7 +123,8 @@ class BaseMLP(BaseEstimator, ABC):
             self.n_features_in_ = X.shape[1]
             vars(self).pop("feature_names_in_", None)
         else:
-            X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=FLOATS, reset=reset, **options)
+            options |= {"accept_sparse": ["csr", "csc"], "dtype": FLOATS, "multi_output": True}
+            X, y = validate_data(self, X, y, ensure_all_finite=_allowed(self.missing == "indicator"), reset=reset, **options)
             if y.ndim == 2 and y.shape[1] == 1:
                 y = column_or_1d(y, warn=True)
         return X, y
@@ -130,7 +134,9 @@ class BaseMLP(BaseEstimator, ABC):
         """Put everything back as it was if the body fails: attributes, and the buffers that training writes into."""
         attributes = dict(vars(self))
         buffers = [self._params] if hasattr(self, "_params") else []
+        buffers += [self._training_params] if self._training_params is not None else []
         buffers += [self._optimizer.moments] if hasattr(self, "_optimizer") else []
+        buffers += [self._moving.statistics] if self._moving is not None else []
         copies = [buffer.copy() for buffer in buffers]
         try:
             yield
@@ -179,15 +185,14 @@ class BaseMLP(BaseEstimator, ABC):
     def _initialize(self, X, sizes, out_activation):
         self.n_iter_, self.t_ = 0, 0
         self.n_outputs_, self.n_layers_, self.out_activation_ = sizes[-1], len(sizes), out_activation
-        layout = Layout(sizes, self._is_normed())
-        self._hold(layout, buffer(layout.n_params, X.dtype))
+        self._norm = "batch_norm" if self.batch_norm else "layer_norm" if self.layer_norm else None
+        layout = Layout(sizes, N_NORM_PARAMETERS[self._norm])
+        self._moving = Moving.fresh(layout) if self.batch_norm else None
+        self._hold_trained(layout, buffer(layout.n_params, X.dtype))
         # the last layer is drawn as scikit-learn draws it, by the function of the hidden units
-        activations = self._activations()
+        activations = self._activations(len(sizes) - 2)
         activations += activations[-1:] or ("" if isinstance(self.activation, (list, tuple)) else self.activation,)
-        for W, b, activation in zip(self.coefs_, self.intercepts_, activations, strict=True):
-            W[...], b[...] = glorot_uniform(self._random_state, *W.shape, activation)
-        for scale in layout.scales(self._params):
-            scale[...] = 1
+        self._draw(activations)
         if self.solver != "lbfgs":
             self.loss_curve_, self._no_improvement_count = [], 0
             self._start_judging()
@@ -200,55 +205,65 @@ class BaseMLP(BaseEstimator, ABC):
         """Take a flat buffer for the parameters, with `coefs_` and `intercepts_` as views of it."""
         self._params = params
         self.coefs_, self.intercepts_ = layout.views(params)
-        self._scales = layout.scales(params)
-        self._views = [*self.coefs_, *self.intercepts_, *self._scales]
-
-    def _is_normed(self):
-        return self.batch_norm or self.layer_norm
+        self._views = [*self.coefs_, *self.intercepts_]
+        for name in ("norm_scales_", "norm_shifts_"):
+            vars(self).pop(name, None)
+        if layout.n_norms:
+            self.norm_scales_, self.norm_shifts_ = layout.norms(params)
+            self._views += self.norm_scales_ + self.norm_shifts_
 
     def _layout(self):
-        return Layout((self.n_features_in_, *(np.shape(W)[1] for W in self.coefs_)), self._is_normed())
+        return Layout(self._sizes(), N_NORM_PARAMETERS[self._norm] if self._norm == "layer_norm" else 0)
+
+    def _training_layout(self):
+        """The layout of the parameters that are trained, with all that norms have."""
+        return Layout(self._sizes(), N_NORM_PARAMETERS[self._norm])
+
+    def _sizes(self):
+        return (self._n_inputs, *(np.shape(W)[1] for W in self.coefs_))
 
     def _flat_params(self):
         """The parameters as one buffer, gathered anew where somebody put other arrays into `coefs_` or `intercepts_`."""
         self._check_shapes()
-        arrays = [*self.coefs_, *self.intercepts_, *getattr(self, "_scales", ())]
+        arrays = [*self.coefs_, *self.intercepts_]
+        if hasattr(self, "norm_scales_"):
+            arrays += [*self.norm_scales_, *self.norm_shifts_]
         views = getattr(self, "_views", ())
         if len(views) == len(arrays) and all(a is b for a, b in zip(arrays, views, strict=True)):
             return self._params
         gathered = np.concatenate([np.ravel(array) for array in arrays])
         if gathered.dtype.kind not in "fiub":
             raise ValueError(f"coefs_ and intercepts_ must hold real numbers, got {gathered.dtype}.")
-        return _roomy(gathered, gathered.dtype if gathered.dtype in FLOATS else np.float64)
+        return roomy(gathered, gathered.dtype if gathered.dtype in FLOATS else np.float64)
 
     def _check_shapes(self):
         """Refuse arrays, put there or reshaped by somebody, that make up no network for so many features and outputs."""
         weights, biases = [np.shape(W) for W in self.coefs_], [np.shape(b) for b in self.intercepts_]
-        sizes = [self.n_features_in_, *(shape[-1] if shape else 0 for shape in weights)]
+        sizes = [self._n_inputs, *(shape[-1] if shape else 0 for shape in weights)]
         if weights != list(pairwise(sizes)) or biases != [(n,) for n in sizes[1:]] or sizes[-1] != self.n_outputs_:
             raise ValueError(
-                f"coefs_ and intercepts_ must make up a network from {self.n_features_in_} features to {self.n_outputs_} outputs, "
+                f"coefs_ and intercepts_ must make up a network from {self._n_inputs} inputs to {self.n_outputs_} outputs, "
                 f"W (n_in, n_out) and b (n_out,) for each layer; got shapes {weights} and {biases}."
             )
 
-    def _activations(self):
+    def _activations(self, n_hidden=None):
         """The activation of each hidden layer."""
-        return per_layer(self.activation, len(self.coefs_) - 1)
+        return per_layer(self.activation, len(self.coefs_) - 1 if n_hidden is None else n_hidden)
 
     def _settings(self, settings, dtype):
         """Fill in what is asked of every fit, beside what its solver was asked; returns the numbers of penalties and limits."""
         asked = settings[0]
         asked.tol, asked.patience, asked.validated = self.tol, self.n_iter_no_change, self.early_stopping
+        asked.global_weights = self.weight_norm == "global"
         return write_penalties(settings, vars(self), dtype)
 
     def _plan(self):
         """The network that is trained."""
-        return Plan(self._layout(), self._architecture(), self._objective())
+        return Plan(self._training_layout(), self._architecture(), self._objective())
 
     def _architecture(self):
-        norm = "batch_norm" if self.batch_norm else "layer_norm" if self.layer_norm else None
-        activations = self._activations()
-        return Architecture(activations, self._link, norm, self._dropout_rates(), self.input_noise, self._link_numbers())
+        activations, numbers = self._activations(), self._link_numbers()
+        return Architecture(activations, self._link, self._norm, self._dropout_rates(), self.input_noise, numbers)
 
     @property
     def _link(self):
@@ -306,14 +321,15 @@ class BaseMLP(BaseEstimator, ABC):
             if self.verbose:
                 print(f"Iteration {iteration}, loss = {loss:.8f}")
 
-        problem = self._problem(X, y, sample_weight, _roomy(self._flat_params(), X.dtype))
+        sample_weight = self._relative_weights(sample_weight)
+        problem = self._problem(X, y, sample_weight, roomy(self._params_to_train(), X.dtype))
         limits = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
         settings = record(SETTINGS)
         write_penalties(settings, vars(self), X.dtype)
         result, interrupted = minimize_lbfgs(problem, settings, report=report, **limits)
         self._check_finite(result.x)
         # SciPy iterates in float64, and scikit-learn's weights then are what it returns, whatever the data
-        self._hold(problem.plan.layout, _roomy(result.x, np.float64))
+        self._hold_trained(problem.plan.layout, roomy(result.x, np.float64))
         self.n_iter_, self.loss_ = min(result.nit, self.max_iter), float(result.fun)
         if interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=5)
@@ -330,10 +346,9 @@ class BaseMLP(BaseEstimator, ABC):
     def _fit_stochastic(self, X, y, sample_weight, incremental, fresh):
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
-        params = self._flat_params()
-        if params is not getattr(self, "_params", None):
-            self._hold(self._layout(), params)
+        params = self._params_to_train()
         order, held_out = self._split(y)
+        sample_weight = self._relative_weights(sample_weight, order)
         if incremental and hasattr(self, "_optimizer"):
             self._optimizer = self._optimizer.going_on(params, self.ema_decay is not None)
         else:
@@ -344,7 +359,7 @@ class BaseMLP(BaseEstimator, ABC):
         settings[0].max_epochs = 1 if incremental else min(self.max_iter, _MOST_EPOCHS)
         shuffles = Shuffles(self._random_state, wanted=self.shuffle, shared=not isinstance(self.random_state, Integral))
         problem = self._problem(X, y, sample_weight, params)
-        problem.numbers = numbers
+        problem.numbers, problem.moving = numbers, self._moving
         if problem.plan.architecture.draws:
             problem.seed = int(self._random_state.randint(np.iinfo(np.int32).max))
         n_threads = choose_threads(self.n_threads, 3 * settings[0].batch_size * params.nbytes, settings[0].batch_size)
@@ -423,13 +438,18 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _outputs(self, X):
         """What the output units say (n_rows, n_outputs) for X as a user gives it."""
+        X = self._inputs(X)
+        params = self._flat_params()
+        dtype = common_float(X, params)
+        return self._forward(as_rows(X, dtype), X.shape[0], params if params.dtype == dtype else roomy(params, dtype))
+
+    def _inputs(self, X):
+        """What the network that is shown takes, for X as a user gives it."""
         if not self._knows(X):
             check_is_fitted(self)
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        params = self._flat_params()
-        dtype = np.result_type(X.dtype, params.dtype)
-        dtype = dtype if dtype in FLOATS else np.dtype(np.float64)
-        return self._forward(as_rows(X, dtype), X.shape[0], params if params.dtype == dtype else _roomy(params, dtype))
+            allowed = _allowed(self._imputer is not None)
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], ensure_all_finite=allowed, reset=False)
+        return self._imputed(X)
 
     def _knows(self, X):
         """Whether X is plain, and has the features that the network was trained on, which had no names."""
@@ -462,12 +482,18 @@ class BaseMLP(BaseEstimator, ABC):
             with suppress(ValueError):  # weights that make up no network can still be put right after loading
                 params = self._flat_params()
                 self._hold(self._layout(), params)
+        if self._training_params is not None:  # which come without the room behind them
+            self._training_params = roomy(self._training_params, self._training_params.dtype)
         if hasattr(self, "_optimizer"):  # whose moments may come memory-mapped, read-only
             self._optimizer = replace(self._optimizer, moments=np.array(self._optimizer.moments))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.missing == "indicator"
+        # L-BFGS leaves float64 weights
+        keeps = self.solver != "lbfgs" and self.dtype == "auto"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if keeps else ["float64"]
         return tags
 
 
@@ -476,11 +502,9 @@ def _defaults(cls):
     return {name: parameter.default for name, parameter in signature(cls.__init__).parameters.items()}
 
 
-def _roomy(values, dtype):
-    """A copy of flat values, with the room behind it that kernels want."""
-    copy = buffer(values.size, dtype)
-    copy[...] = values
-    return copy
+def _allowed(nan):
+    """What scikit-learn's validation wants to hear of NaN."""
+    return "allow-nan" if nan else True
 
 
 class _Watch:

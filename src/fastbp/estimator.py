@@ -11,17 +11,32 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
 from .activations import Activation
 from .architecture import Objective
-from .base import BaseMLP, Matrix
+from .base import BaseMLP
+from .inputs import Matrix
 from .losses import REGRESSION, Loss, check_targets, link_of_classifier, link_of_regressor, named
 from .parameters import CONSTRAINTS, documented, take
-from .targets import accuracy, check_values, count_outputs, decode_labels, encode_labels, learn_labels, r2
+from .targets import (
+    GroupedLabels,
+    accuracy,
+    are_grouped,
+    check_values,
+    class_weights,
+    count_outputs,
+    decode_labels,
+    encode_labels,
+    labels_in,
+    learn_labels,
+    r2,
+    split_groups,
+)
 
 
 @documented(
@@ -31,8 +46,9 @@ from .targets import accuracy, check_values, count_outputs, decode_labels, encod
 label_smoothing : float, default=0.0
     The share of each target that is spread evenly over the classes [17]_.
 class_weight : dict or 'balanced', default=None
-    Weights of the classes, by label, that multiply those of their rows; 'balanced' is n_samples / (n_classes * count of the class)
-    [18]_. For a multilabel y, of which a row may have many labels, only None.""",
+    Weights of the classes, by label, that multiply those of their rows; 1 for those not named. 'balanced' is n_samples / (n_classes
+    * count of the class) [18]_, rows being counted by their weights, and not for ``partial_fit``. For a y of several columns, of
+    which a row has many labels, only None.""",
     out_activation="""'auto' is 'softmax' for a multiclass y, else 'logistic', and 'logistic' with the squared error; or
     'identity', 'logistic', 'softmax', 'relu', 'softplus' or 'exp', where the loss can go with it.""",
     out_activation_="'logistic' for a binary or multilabel y, 'softmax' for a multiclass one, or what was asked for.",
@@ -43,8 +59,9 @@ class_weight : dict or 'balanced', default=None
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multilayer perceptron for classification.
 
-    A network of fully connected layers, trained by backpropagation to minimise the log-loss: binary, multinomial, or one binary
-    loss per label for a multilabel y. It is scikit-learn's ``MLPClassifier``, in compiled kernels.
+    A network of fully connected layers, trained by backpropagation to minimise the log-loss: binary, multinomial, one binary loss
+    per label for a multilabel y, or one multinomial loss per output for a y of several. It is scikit-learn's ``MLPClassifier``, in
+    compiled kernels.
 
     Parameters
     ----------
@@ -162,12 +179,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The inputs.
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        y : array-like of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_outputs)
             The class labels; not every class need be among them.
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that will ever come; must be given at the first call.
+        classes : array-like of shape (n_classes,) or list of these, default=None
+            All classes that will ever come; for a y of several outputs, a list of those of each. Must be given at the first call,
+            but for a multilabel y, which has a column for each.
 
         Returns
         -------
@@ -180,13 +198,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             For data that cannot be trained on. The estimator, fitted or not, is left as it was.
         """
         with self._all_or_nothing():
-            if _check_partial_fit_first_call(self, classes):
-                known = y if type_of_target(y).startswith("multilabel") else classes
-                self._label_binarizer = LabelBinarizer().fit(known)
+            self._learn_classes(y, classes)
             return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Matrix) -> np.ndarray:
-        """The most probable class of each row; for a multilabel y, the labels more probable than not.
+        """The most probable class of each row and output; for a multilabel y, the labels more probable than not.
 
         Parameters
         ----------
@@ -195,7 +211,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+        y : ndarray of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_outputs)
             The predicted labels.
         """
         outputs = self._outputs(X)
@@ -204,6 +220,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def predict_proba(self, X: Matrix) -> np.ndarray:
         """The probability of each class, or of each label on its own for a multilabel y.
 
+        Outputs of a loss and an activation that are no probabilities are held within 0 and 1, and divided by their sum.
+
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
@@ -211,11 +229,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            The probabilities, in the order of `classes_`.
+        probabilities : ndarray of shape (n_samples, n_classes), or list of these
+            The probabilities, in the order of `classes_`; for a y of several outputs a list, with those of each.
         """
         outputs = self._outputs(X)
+        if self._groups:
+            return [self._as_probabilities(part, exclusive=True) for part in split_groups(outputs, self._groups)]
+        outputs = self._as_probabilities(outputs, exclusive=self._label_binarizer.y_type_ == "multiclass")
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
+
+    def _as_probabilities(self, outputs, exclusive):
+        """Outputs held within 0 and 1 where they need not be, and, of exclusive classes, divided by their sum."""
+        if self.out_activation_ == "softmax" or (self.out_activation_ == "logistic" and not exclusive):
+            return outputs
+        outputs = outputs.clip(0, 1)
+        if exclusive:
+            sums = outputs.sum(axis=1, keepdims=True)
+            outputs = np.where(sums > 0, outputs / np.where(sums > 0, sums, 1), 1 / outputs.shape[1])
+        return outputs
 
     def predict_log_proba(self, X: Matrix) -> np.ndarray:
         """The logarithm of `predict_proba`.
@@ -227,34 +258,106 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
+        log_probabilities : ndarray of shape (n_samples, n_classes), or list of these
             The logarithms of the probabilities, in the order of `classes_`.
         """
         probabilities = self.predict_proba(X)
+        if self._groups:
+            return [np.log(part) for part in probabilities]
         return np.log(probabilities, out=probabilities)
+
+    def score(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The accuracy of the predictions; for a y of several outputs, the mean of their accuracies.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The inputs.
+        y : array-like of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_outputs)
+            The true labels. Of a multilabel row, all must be met.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows.
+
+        Returns
+        -------
+        score : float
+            The accuracy.
+        """
+        if not self._groups:
+            return super().score(X, y, sample_weight)
+        predicted, y = self.predict(X), np.asarray(y)
+        labels_in(y, self.classes_)  # which checks its shape
+        pairs = zip(y.T, predicted.T, strict=True)
+        return float(np.mean([accuracy_score(true, said, sample_weight=sample_weight) for true, said in pairs]))
+
+    # ------------------------------------------------------------------ what the base asks
+
+    def _learn_classes(self, y, classes):
+        """What ``partial_fit`` is told of classes: at its first call, learned; later, the same."""
+        known = getattr(self, "classes_", None)
+        if known is None and are_grouped(classes):
+            self._know(GroupedLabels([np.unique(some) for some in classes]))
+        elif known is None:
+            if classes is None and type_of_target(y).startswith("multilabel"):
+                classes = np.arange(y.shape[1] if hasattr(y, "shape") else np.shape(y)[1])
+            if _check_partial_fit_first_call(self, classes):
+                self._know(LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes))
+        elif not self._groups:
+            _check_partial_fit_first_call(self, classes)
+        elif classes is not None and [np.unique(some).tolist() for some in classes] != [some.tolist() for some in known]:
+            raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}")
+
+    def _know(self, labels):
+        self._label_binarizer, self.classes_ = labels, labels.classes_
+        self._groups = getattr(labels, "groups", ())
 
     def _validate_input(self, X, y, incremental, reset):
         X, y = self._validated(X, y, reset)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = learn_labels(y)
-            self.classes_ = self._label_binarizer.classes_
+            self._know(learn_labels(y))
         else:
-            self._check_classes(unique_labels(y))
+            self._check_classes(y)
         return X, encode_labels(self._label_binarizer, y)
 
-    def _check_classes(self, classes):
-        if self.warm_start:
-            if set(classes) != set(self.classes_):
-                raise ValueError(
-                    "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously got "
-                    f"{self.classes_}, `y` has {classes}"
-                )
-        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
-            raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}.")
+    def _check_classes(self, y):
+        for classes, known in labels_in(y, self.classes_):
+            if self.warm_start:
+                if set(classes) != set(known):
+                    raise ValueError(
+                        "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously got "
+                        f"{known}, `y` has {classes}"
+                    )
+            elif len(np.setdiff1d(classes, known, assume_unique=True)):
+                raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {known}. 'y' has {classes}.")
+
+    def _weights(self, X, y, sample_weight, incremental):
+        sample_weight = super()._weights(X, y, sample_weight, incremental)
+        if self.class_weight is None:
+            return sample_weight
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit, which does not know how many rows of each class will "
+                "come: take the weights of sklearn.utils.compute_class_weight('balanced', classes=classes, y=y) for a large "
+                "sample y, and give them as a dict."
+            )
+        if y.shape[1] > 1 or self._label_binarizer.y_type_.startswith("multilabel"):
+            raise ValueError(
+                f"class_weight must be None for a y of several columns, whose rows have no one class; got {self.class_weight!r}. "
+                "Give each row a weight as sample_weight, such as sklearn.utils.compute_sample_weight makes."
+            )
+        weights = class_weights(self.class_weight, y, self.classes_, sample_weight)
+        return weights.astype(X.dtype) if sample_weight is None else sample_weight * weights
 
     def _output(self, y):
-        n_classes = len(self.classes_) if self._label_binarizer.y_type_ == "multiclass" else 0
+        n_classes = len(self.classes_) if self._label_binarizer.y_type_.startswith("multiclass") else 0
         return count_outputs(self._label_binarizer, y), link_of_classifier(self.loss, self.out_activation, n_classes)
+
+    @property
+    def _link(self):
+        return "groups" if self._groups and self.out_activation_ == "softmax" else self.out_activation_
+
+    def _link_numbers(self):
+        return tuple(self._groups)
 
     def _objective(self):
         return Objective(self.loss, smoothing=self.label_smoothing, of_classes=True)
@@ -265,11 +368,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _score_outputs(self, y, outputs, sample_weight):
         if len(self.classes_) == 1:
             return 1.0  # there is nothing else to predict
-        return accuracy(y, outputs, sample_weight)
+        return accuracy(y, outputs, sample_weight, self._groups)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
         return tags
 
 
@@ -282,8 +386,9 @@ quantile : float or list of float, default=0.5
 tweedie_power : float, default=1.5
     The power of the mean that the variance of a Tweedie distribution goes with, from 1 (Poisson) to 2 (gamma).
 scale_y : {'standard', 'robust'}, default=None
-    Whether to scale the targets inside the model, as `scale` does inputs; positive ones, below an output of 'exp', are only divided
-    by their mean. Losses are of the scaled targets; predictions are not scaled.""",
+    Whether to scale the targets inside the model, as `scale` does inputs. Below an output of 'exp' they are only divided by their
+    mean, below one of 'relu' not centred; other outputs than these and 'identity' cannot be scaled. Losses are of the scaled
+    targets; predictions are not scaled.""",
     out_activation="""'auto' is 'exp' for the deviances, else 'identity'; or 'identity', 'logistic', 'relu', 'softplus' or 'exp',
     where the loss can go with it.""",
     out_activation_="'identity', 'exp' for the deviances, or what was asked for.",
@@ -474,6 +579,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _objective(self):
         return Objective(named(self.loss, self.tweedie_power), delta=self.huber_delta, power=self.tweedie_power)
+
+    def _learn_preparation(self, X, y, asked, out_activation):
+        if self.scale_y is not None and self.loss == "quantile" and np.size(self.quantile) > 1:
+            raise ValueError(
+                f"scale_y={self.scale_y!r} cannot be folded into a network for several quantiles, whose outputs are sums of "
+                "softplus: scale y outside, as with sklearn.compose.TransformedTargetRegressor, or train a network for each."
+            )
+        super()._learn_preparation(X, y, asked, out_activation)
 
     def _stratify(self, y):
         return None

@@ -6,10 +6,12 @@ matrix is never unfolded.
 """
 
 import numpy as np
-from scipy.sparse import issparse
+from numpy.typing import ArrayLike
+from scipy.sparse import issparse, sparray, spmatrix
 
 from .kernels import Rows
 
+Matrix = ArrayLike | sparray | spmatrix  # what a user may give as X
 IN_ORDER = np.empty(0, np.int64)  # the order of rows that says: as they come
 FLOATS = (np.float64, np.float32)
 # The size up to which scikit-learn's checks take longer than those here, and longer than many a small network.
@@ -26,6 +28,12 @@ def is_plain(array, n_dimensions):
         and 0 < array.size <= _FEW_NUMBERS
         and (array.dtype.kind != "f" or bool(np.isfinite(array).all()))
     )
+
+
+def common_float(*arrays):
+    """The dtype in which all of them meet: float32 or float64."""
+    dtype = np.result_type(*(array.dtype for array in arrays))
+    return dtype if dtype in FLOATS else np.dtype(np.float64)
 
 
 def as_rows(X, dtype):

@@ -47,7 +47,7 @@ class Layout:
     """
 
     sizes: tuple
-    scaled: bool = False  # whether each hidden unit has a scale, γ, of a norm; these stand behind the biases
+    n_norms: int = 0  # how many parameters of a norm each hidden unit has: scales γ, then shifts β, behind all biases
 
     @property
     def n_coefs(self):
@@ -59,12 +59,12 @@ class Layout:
 
     @property
     def n_params(self):
-        return self.n_coefs + sum(self.sizes[1:]) + self.scaled * self.n_hidden
+        return self.n_coefs + sum(self.sizes[1:]) + self.n_norms * self.n_hidden
 
-    def scales(self, flat):
-        """The list of γ (n_out,) of the hidden layers within a flat buffer (n_params,)."""
-        ends = self.n_params - self.n_hidden + np.cumsum((0, *self.sizes[1:-1]))
-        return [flat[start:stop] for start, stop in pairwise(ends)] if self.scaled else []
+    def norms(self, flat):
+        """For each of a norm's parameters, the list of vectors (n_out,) of the hidden layers within a flat buffer (n_params,)."""
+        start = self.n_params - self.n_norms * self.n_hidden ends = np.cumsum((0, *self.sizes[1:-1])) return [[flat[at + low : at +
+        high] for low, high in pairwise(ends)] for at in range(start, self.n_params, max(1, self.n_hidden))]
 
     def views(self, flat):
         """The lists of W (n_in, n_out) and of b (n_out,) within a flat buffer (n_params,)."""

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from .activations import NAMES, Activation
-from .initializers import INITIALIZERS
+from .initializers import BIAS_INITIALIZERS, INITIALIZERS
 from .kernels import N_MOMENTS
 from .schedules import SCHEDULES
 
@@ -60,7 +60,7 @@ CONSTRAINTS = {
     "layer_norm": ["boolean"],
     "ema_decay": [_SHARE, None],
     "weight_init": [StrOptions(set(INITIALIZERS)), callable],
-    "bias_init": [StrOptions(set(INITIALIZERS) | {"zeros"}), callable],
+    "bias_init": [StrOptions(set(BIAS_INITIALIZERS)), callable],
     "coefs_init": [list, tuple, None],
     "intercepts_init": [list, tuple, None],
     "weight_norm": [StrOptions({"batch", "global"})],
@@ -184,19 +184,23 @@ weight_init : str or callable, default='auto'
 bias_init : str or callable, default='auto'
     The distribution of the starting biases: as for weights, or 'zeros'; a function is called with (random_state, (n_out,)).
 coefs_init : list of array-like, default=None
-    The starting weights themselves, of shapes (n_in, n_out). None draws them.
+    The starting weights themselves, of shapes (n_in, n_out), in the place of those that are drawn; with `scale`, those of the
+    network that is trained on scaled data.
 intercepts_init : list of array-like, default=None
-    The starting biases themselves, of shapes (n_out,). None draws them.
+    The starting biases themselves, of shapes (n_out,), in the place of those that are drawn.
 weight_norm : {{'batch', 'global'}}, default='batch'
     What weights of rows are relative to: the sum of those in the same batch, as in scikit-learn, so that a batch of weights 100
-    counts as one of weights 1; or the mean of all.
+    counts as one of weights 1; or the mean of all rows that a call trains on.
 scale : {{'standard', 'robust'}}, default=None
     Whether to scale the inputs inside the model: to mean 0 and variance 1, or by median and the range from the first to the third
-    quartile. Sparse X are not centred. The scaling is folded into `coefs_` and `intercepts_`.
+    quartile, of all rows of the first fit, whatever their weights. Sparse X are not centred. The scaling is folded into `coefs_`
+    and `intercepts_`, which take raw X; training goes on from others, so that those must not be changed before it does.
 missing : {{'error', 'indicator'}}, default='error'
-    What NaN in X are: an error; or the feature's mean, with a further input of 0 and 1 for each feature that had any in training.
+    What NaN in X are: an error; or the feature's mean, with a further input of 0 and 1 for each feature that had any in the first
+    fit, after the features. `scale` scales all of them.
 dtype : {{'auto', 'float32', 'float64'}}, default='auto'
-    What training calculates in; 'auto' is float32 for float32 X, else float64.
+    What training calculates in; 'auto' is float32 for float32 X, else float64. `coefs_` are of that type, but float64 after
+    'lbfgs', and where the scaling of float64 X is folded into them.
 scoring : str or callable, default=None
     What is taken of validation rows: a scorer of scikit-learn, by name or as a function of (estimator, X, y), or 'loss'. None is
     {score}.
@@ -217,6 +221,8 @@ coefs_ : list of ndarray of shape (n_in, n_out)
     The weights of each layer: views of one buffer. They may be written into, or replaced.
 intercepts_ : list of ndarray of shape (n_out,)
     The biases of each layer.
+norm_scales_, norm_shifts_ : list of ndarray of shape (n_out,)
+    What standardised sums are multiplied by, and what is added, in each hidden layer; with layer_norm only.
 loss_ : float
     The loss of the last epoch or iteration, its penalties included.
 best_loss_ : float or None

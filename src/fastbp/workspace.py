@@ -14,6 +14,9 @@ from .kernels import N_NUMBERS, VECTOR_BYTES, Scratch, Team
 from .kernels.called import penalties
 from .layout import Layout, buffer
 
+# How many parameters a norm has for each unit; that of a batch shifts by the layer's biases.
+N_NORM_PARAMETERS = {None: 0, "batch_norm": 1, "layer_norm": 2}
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -31,7 +31,8 @@ from .views import borrow, flat, matrix, vector
 # biases); where the layer's input and output start in the activations, and how far apart their rows are (deltas lie as outputs do);
 # where Wᵀ starts among the transposed weights, whose rows are as far apart as the inputs'. Then the code of its activation, and the
 # address of one that is called; the addresses of a norm, forth and back, or 0; where its γ starts in the parameters, and where its
-# units start among all hidden units; and what share of its outputs is dropped, times 2³².
+# units start among all hidden units (that norm's β lie as far behind its γ as there are hidden units); and what share of its
+# outputs is dropped, times 2³².
 N_IN, N_OUT, W_AT, B_AT, IN_AT, IN_STRIDE, OUT_AT, OUT_STRIDE, T_AT = range(9)
 ACTIVATION, CALLED_AT, NORM_AT, NORM_BACK_AT, GAMMA_AT, UNIT_AT, DROP = range(9, 16)
 
@@ -142,8 +143,10 @@ def _activate(settings, table, layer, params, Z, scratch):
     """The norm, if any, the activation, and what is dropped of it, of a hidden layer, in place."""
     code, z = table[layer, ACTIVATION], flat(Z)
     if table[layer, NORM_AT]:
-        at = 4 * table[layer, UNIT_AT] + layer
-        _norm(table, layer, table[layer, NORM_AT], params, layer_biases(table, layer, params), Z, scratch, at)
+        n_hidden = table[table.shape[0] - 1, UNIT_AT]
+        shift_at = table[layer, B_AT] if scratch.moving.size else table[layer, GAMMA_AT] + n_hidden
+        b = vector(params, shift_at, table[layer, N_OUT])
+        _norm(table, layer, table[layer, NORM_AT], params, b, Z, scratch, 4 * table[layer, UNIT_AT] + layer)
     slopes = vector(scratch.slopes, table[layer, OUT_AT], z.size if scratch.slopes.size else 0)
     if code == Activation.called:
         call(table[layer, CALLED_AT], z, slopes)
@@ -155,7 +158,7 @@ def _activate(settings, table, layer, params, Z, scratch):
 
 @kernel(draft=True)
 def _norm(table, layer, address, params, b, Z, scratch, at):
-    """Call a norm forth, with the layer's b, or back, with where the gradient of its γ goes."""
+    """Call a norm forth, with what it shifts by, or back, with where the gradient of its own parameters goes."""
     n_out, unit_at = table[layer, N_OUT], table[layer, UNIT_AT]
     n_rows = Z.shape[0] if scratch.normed.size else 0
     N = matrix(scratch.normed, table[layer, OUT_AT], n_rows, table[layer, OUT_STRIDE])
@@ -169,13 +172,17 @@ def _norm(table, layer, address, params, b, Z, scratch, at):
 @kernel(draft=True)
 def backward(table, params, rows, order, start, n_rows, scratch, add):
     """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; put in or added to the gradient."""
+    n_hidden = table[table.shape[0] - 1, UNIT_AT]
     for layer in range(table.shape[0] - 1, -1, -1):
         delta = layer_outputs(table, layer, n_rows, scratch.deltas)
         G = layer_weights(table, layer, scratch.gradient)
+        if table[layer, NORM_BACK_AT] and not scratch.moving.size:
+            g = vector(scratch.gradient, table[layer, GAMMA_AT], n_hidden + table[layer, N_OUT])
+            _norm(table, layer, table[layer, NORM_BACK_AT], params, g, delta, scratch, int(add))
         column_sums(delta, layer_biases(table, layer, scratch.gradient), add, scratch.strip)
-        if table[layer, NORM_BACK_AT]:
+        if table[layer, NORM_BACK_AT] and scratch.moving.size:  # that of a batch shifts by the biases
             g = vector(scratch.gradient, table[layer, GAMMA_AT], table[layer, N_OUT])
-            at = 4 * table[layer, UNIT_AT] + layer + 2 * g.size + 1 if scratch.moving.size else int(add)
+            at = 4 * table[layer, UNIT_AT] + layer + 2 * g.size + 1
             _norm(table, layer, table[layer, NORM_BACK_AT], params, g, delta, scratch, at)
         if layer == 0 and is_sparse(rows):
             sparse_weight_gradient(rows, order, start, delta, G, add)

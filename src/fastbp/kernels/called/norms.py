@@ -1,8 +1,8 @@
 """Weighted sums made standard before their activation: over the rows of a batch, or over the units of a row.
 
-A layer's Z = A·W + b enters and becomes y = γ x̂ + b in place, x̂ being Z − b less its mean, over its standard deviation; on the way
-back ∂/∂y becomes ∂/∂(A·W), and ∂/∂γ is left in the gradient. So b is the shift that the papers call β. The threads of a team meet
-for the sums over a batch. Moving statistics are kept for prediction, where they are folded into the weights.
+A layer's Z = A·W + b enters and becomes y = γ x̂ + β in place, x̂ being Z less its mean, over its standard deviation; on the way
+back ∂/∂y becomes ∂/∂Z, and ∂/∂γ is left in the gradient. Over a batch, where any b would cancel, b itself is the shift β; the
+threads of a team meet for the sums, and moving statistics are kept for prediction, where they are folded into the weights.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from ..jit import entry
 from ..team import arrive
 from ..views import vector
 
-_EPSILON = 1e-5  # added to variances, as in PyTorch
+EPSILON = 1e-5  # added to variances, as in PyTorch
 _MOMENTUM = 0.1  # of the moving statistics, as in PyTorch
 # What stands in `drawn` behind what `draws` has there: the thread's rank, how often it has met others here, and the batch's rows.
 RANK, MEETINGS, N_ROWS = 3, 4, 5
@@ -51,7 +51,7 @@ def batch_norm(Z, N, gamma, b, spread, moving, exchange, gate, drawn, at):
         mean /= n
         for r in range(n_threads):  # (Chan, Golub and LeVeque 1979)
             total += exchange[r, at + 1 + n_out + j] + exchange[r, at] * (exchange[r, at + 1 + j] - mean) ** 2
-        spread[j], spread[n_out + j] = 1 / np.sqrt(total / n + _EPSILON), mean
+        spread[j], spread[n_out + j] = 1 / np.sqrt(total / n + EPSILON), mean
         if rank == 0 and n > 1:
             moving[j] += _MOMENTUM * (mean - b[j] - moving[j])
             moving[n_out + j] += _MOMENTUM * (total / (n - 1) - moving[n_out + j])
@@ -94,18 +94,17 @@ def batch_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
 
 
 @entry
-def layer_norm(Z, N, gamma, b, spread, moving, exchange, gate, drawn, at):
-    """y = γ (z − μ) / √(σ² + ε) + b over the units of each row, x̂ left in N where it has rows (Ba, Kiros and Hinton 2016).
+def layer_norm(Z, N, gamma, beta, spread, moving, exchange, gate, drawn, at):
+    """y = γ (z − μ) / √(σ² + ε) + β over the units of each row, x̂ left in N where it has rows (Ba, Kiros and Hinton 2016).
 
     spread has 1 / √(σ² + ε) of each row, where N has rows. The arguments behind it are of no use here.
     """
     n_out, real = gamma.size, Z.dtype.type
-    zero, one, epsilon, size = real(0), real(1), real(_EPSILON), real(gamma.size)
+    zero, one, epsilon, size = real(0), real(1), real(EPSILON), real(gamma.size)
     for i in range(Z.shape[0]):
         z = vector(Z, i * Z.shape[1], n_out)
         mean, squares = zero, zero
         for j in range(n_out):
-            z[j] -= b[j]
             mean += z[j]
         mean /= size
         for j in range(n_out):
@@ -118,22 +117,27 @@ def layer_norm(Z, N, gamma, b, spread, moving, exchange, gate, drawn, at):
             for j in range(n_out):
                 x[j] = z[j] * scale
         for j in range(n_out):
-            z[j] = gamma[j] * (z[j] * scale) + b[j]
+            z[j] = gamma[j] * (z[j] * scale) + beta[j]
 
 
 @entry
 def layer_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
-    """∂/∂γ = Σ d x̂, put in g or, where `at` is set, added; d ← (γ d − mean γ d − x̂ mean γ d x̂) / √(σ² + ε), over the units."""
+    """d ← (γ d − mean γ d − x̂ mean γ d x̂) / √(σ² + ε), over the units, and the gradients of γ, Σ d x̂, and of β, Σ d.
+
+    These are put at the start and at the end of g or, where `at` is set, added.
+    """
     n_out, real = gamma.size, D.dtype.type
     zero, size = real(0), real(gamma.size)
+    of_gamma, of_beta = vector(g, 0, n_out), vector(g, g.size - n_out, n_out)
     if at == 0:
         for j in range(n_out):
-            g[j] = zero
+            of_gamma[j] = of_beta[j] = zero
     for i in range(D.shape[0]):
         d, x = vector(D, i * D.shape[1], n_out), vector(N, i * N.shape[1], n_out)
         total, product = zero, zero
         for j in range(n_out):
-            g[j] += d[j] * x[j]
+            of_gamma[j] += d[j] * x[j]
+            of_beta[j] += d[j]
             d[j] *= gamma[j]
             total += d[j]
             product += d[j] * x[j]

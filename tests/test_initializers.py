@@ -1,0 +1,219 @@
+"""Starting weights: their laws, their random stream, and what users bring themselves.
+
+A network's starting weights are seen in a fit whose steps are too small to change them.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import neural_network
+from sklearn.base import clone
+
+from fastbp import MLPClassifier, MLPRegressor
+from fastbp.initializers import BIAS_INITIALIZERS, INITIALIZERS, draw_into
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+SIZES = (300, 200, 400, 250)
+X = np.random.default_rng(0).normal(size=(12, 3))
+Y = X[:, 0] - X[:, 1]
+STILL = {"learning_rate_init": 1e-300, "max_iter": 1, "random_state": 5, "solver": "sgd", "momentum": 0, "n_threads": 1}
+# the variance of each law, by n_in and n_out
+VARIANCES = {
+    "auto": lambda n_in, n_out: 2 / (n_in + n_out),
+    "glorot_uniform": lambda n_in, n_out: 2 / (n_in + n_out),
+    "glorot_normal": lambda n_in, n_out: 2 / (n_in + n_out),
+    "he_uniform": lambda n_in, n_out: 2 / n_in,
+    "he_normal": lambda n_in, n_out: 2 / n_in,
+    "lecun_uniform": lambda n_in, n_out: 1 / n_in,
+    "lecun_normal": lambda n_in, n_out: 1 / n_in,
+    "orthogonal": lambda n_in, n_out: 1 / max(n_in, n_out),
+    "standard_normal": lambda n_in, n_out: 1,
+}
+
+
+def drawn(weight_init="auto", bias_init="auto", sizes=SIZES, activation="relu", seed=0, **options):
+    coefs = [np.empty(shape) for shape in pairwise(sizes)]
+    intercepts = [np.empty(n_out) for n_out in sizes[1:]]
+    activations = (activation,) * len(coefs)
+    draw_into(coefs, intercepts, activations, np.random.RandomState(seed), weight_init, bias_init, **options)
+    return coefs, intercepts
+
+
+def start(kind=MLPRegressor, hidden=(4, 2), data=X, y=Y, **options):
+    model = kind(hidden_layer_sizes=hidden, **{**STILL, **options}).fit(data, y)
+    return model.coefs_, model.intercepts_
+
+
+def assert_same(got, expected):
+    for arrays, others in zip(got, expected, strict=True):
+        for array, other in zip(arrays, others, strict=True):
+            np.testing.assert_allclose(array, other, rtol=0, atol=1e-290)  # where 0 has taken a step
+
+
+# ---------------------------------------------------------------------- laws
+
+
+def test_every_law_is_known_here():
+    assert set(VARIANCES) == set(INITIALIZERS)
+    assert set(BIAS_INITIALIZERS) == {*INITIALIZERS, "zeros"}
+
+
+@pytest.mark.parametrize("name", VARIANCES)
+def test_variances(name):
+    """Each layer's mean and variance, within five standard errors; biases, which are fewer, by the same law."""
+    coefs, intercepts = drawn(name, name)
+    for W, b in zip(coefs, intercepts, strict=True):
+        variance = VARIANCES[name](*W.shape)
+        assert abs(W.mean()) < 5 * np.sqrt(variance / W.size)
+        assert W.var() == pytest.approx(variance, rel=5 * np.sqrt(2 / W.size))
+        if name == "orthogonal":
+            assert np.linalg.norm(b) == pytest.approx(1)
+        else:
+            assert b.var() == pytest.approx(variance, rel=5 * np.sqrt(2 / b.size))
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANCES if name != "orthogonal"])
+def test_shapes_of_the_laws(name):
+    W = drawn(name)[0][0].ravel()
+    scale = np.sqrt(VARIANCES[name](*SIZES[:2]))
+    law = stats.norm(0, scale) if name.endswith("normal") else stats.uniform(-scale * 3**0.5, 2 * scale * 3**0.5)
+    assert stats.kstest(W, law.cdf).pvalue > 1e-4
+
+
+def test_auto_below_the_logistic_function():
+    W = drawn(activation="logistic")[0][0]
+    assert W.var() == pytest.approx(2 / 3 / sum(SIZES[:2]), rel=0.02)
+    assert drawn("glorot_uniform", activation="logistic")[0][0].var() == pytest.approx(2 / sum(SIZES[:2]), rel=0.02)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (1, 6), (6, 1)])
+def test_orthogonality(shape):
+    (W,), _ = drawn("orthogonal", sizes=shape)
+    assert W.shape == shape
+    product = W @ W.T if shape[0] <= shape[1] else W.T @ W
+    np.testing.assert_allclose(product, np.eye(min(shape)), atol=1e-12)
+
+
+def test_orthogonal_matrices_are_uniform():
+    """By Haar's measure the trace has mean 0 and variance 1, which Q without its signs put right has not."""
+    traces = [np.trace(drawn("orthogonal", sizes=(3, 3), seed=seed)[0][0]) for seed in range(1500)]
+    assert np.mean(traces) == pytest.approx(0, abs=0.13)
+    assert np.var(traces) == pytest.approx(1, rel=0.2)
+
+
+# ---------------------------------------------------------------------- streams
+
+
+@pytest.mark.parametrize("activation", ["relu", "logistic"])
+@pytest.mark.parametrize("hidden", [(), (4, 2)])
+def test_auto_is_scikit_learns(hidden, activation):
+    options = {name: value for name, value in STILL.items() if name != "n_threads"}
+    theirs = neural_network.MLPRegressor(hidden_layer_sizes=hidden, activation=activation, **options).fit(X, Y)
+    got = start(hidden=hidden, activation=activation)
+    assert_same(got, (theirs.coefs_, theirs.intercepts_))
+
+
+def test_names_and_functions_are_drawn_from_one_stream():
+    assert_same(
+        start(weight_init="he_normal"), start(weight_init=lambda state, shape: state.normal(0, np.sqrt(2 / shape[0]), shape))
+    )
+    he = start(weight_init="he_normal", bias_init="zeros")
+    state = np.random.RandomState(5)
+    assert_same([he[0]], [[state.normal(0, np.sqrt(2 / n_in), (n_in, n_out)) for n_in, n_out in [(3, 4), (4, 2), (2, 1)]]])
+    assert_same([he[1]], [[np.zeros(4), np.zeros(2), np.zeros(1)]])
+    biased = start(bias_init=lambda state, shape: np.full(shape, 0.5))
+    assert_same([biased[1]], [[np.full(n, 0.5) for n in (4, 2, 1)]])
+
+
+def test_biases_that_are_shifts_start_at_zero():
+    """Below a norm, hidden ones only, and with "auto" only; the weights stay those of any other fit."""
+    coefs, intercepts = drawn()
+    shifted, shifts = drawn(normalized=True)
+    assert_same([shifted, shifts], [coefs, [np.zeros(200), np.zeros(400), intercepts[-1]]])
+    assert_same(drawn("auto", "he_normal", normalized=True), drawn("auto", "he_normal"))
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("name", BIAS_INITIALIZERS)
+def test_every_name_trains(kind, name):
+    y = (Y > 0).astype(int) if kind is MLPClassifier else Y
+    for solver in ("adam", "lbfgs"):
+        model = kind(
+            hidden_layer_sizes=(4,),
+            weight_init="auto" if name == "zeros" else name,
+            bias_init=name,
+            solver=solver,
+            random_state=0,
+            max_iter=40,
+        )
+        assert np.isfinite(clone(model).fit(X, y).loss_)
+
+
+# ---------------------------------------------------------------------- given arrays
+
+COEFS = [np.full((3, 4), 0.1), np.full((4, 2), -0.2), np.full((2, 1), 0.3)]
+INTERCEPTS = [np.arange(4.0), np.arange(2.0), np.arange(1.0)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_given_arrays_are_what_training_starts_from(dtype):
+    got = start(data=X.astype(dtype), coefs_init=COEFS, intercepts_init=tuple(array.tolist() for array in INTERCEPTS))
+    assert_same(got, ([W.astype(dtype) for W in COEFS], [b.astype(dtype) for b in INTERCEPTS]))
+    assert got[0][0] is not COEFS[0]
+
+
+def test_what_is_not_given_is_drawn_as_ever():
+    coefs, intercepts = start()
+    assert_same(start(coefs_init=COEFS), (COEFS, intercepts))
+    assert_same(start(intercepts_init=INTERCEPTS), (coefs, INTERCEPTS))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_fit_from_its_own_start_is_the_same_fit(solver):
+    options = {"hidden_layer_sizes": (4, 2), "random_state": 5, "max_iter": 30, "solver": solver}
+    plain = MLPRegressor(**options).fit(X, Y)
+    coefs, intercepts = start()
+    again = MLPRegressor(**options, coefs_init=coefs, intercepts_init=intercepts).fit(X, Y)
+    assert_same((again.coefs_, again.intercepts_), (plain.coefs_, plain.intercepts_))
+
+
+def test_with_scaling_they_are_those_of_the_scaled_network():
+    model = MLPRegressor(hidden_layer_sizes=(4, 2), **STILL, coefs_init=COEFS, intercepts_init=INTERCEPTS, scale="standard").fit(
+        X, Y
+    )
+    np.testing.assert_allclose(model.coefs_[0], COEFS[0] / X.std(axis=0)[:, None])
+    np.testing.assert_allclose(model.intercepts_[0], INTERCEPTS[0] - X.mean(axis=0) @ model.coefs_[0])
+
+
+REFUSED = [
+    ({"coefs_init": COEFS[:2]}, r"coefs_init must hold one array for each of the 3 layers, of shapes \[\(3, 4\), .*got 2 arrays"),
+    (
+        {"coefs_init": [COEFS[1], *COEFS[1:]]},
+        r"coefs_init\[0\] must be a finite array of shape \(3, 4\), got one of shape \(4, 2\)",
+    ),
+    (
+        {"intercepts_init": [*INTERCEPTS[:2], [np.nan]]},
+        r"intercepts_init\[2\] must be .* shape \(1,\), got one with 1 entries that are",
+    ),
+    ({"intercepts_init": ["many", *INTERCEPTS[1:]]}, r"intercepts_init\[0\] must be a finite array of shape \(4,\), got 'many'"),
+    (
+        {"weight_init": lambda state, shape: np.zeros(shape[::-1])},
+        r"weight_init must return a finite array of shape \(3, 4\), got .*4, 3",
+    ),
+    (
+        {"bias_init": lambda state, shape: np.full(shape, np.inf)},
+        r"bias_init must return a finite array of shape \(4,\), got one with 4",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED)
+def test_what_is_refused(options, message):
+    model = MLPRegressor(hidden_layer_sizes=(4, 2), random_state=0)
+    before = vars(model).copy()
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**options).fit(X, Y)
+    assert vars(model) == {**before, **options}

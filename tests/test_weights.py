@@ -1,0 +1,124 @@
+"""Weights of classes, and what weights of rows are relative to."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import SGDClassifier
+from sklearn.utils.class_weight import compute_sample_weight
+
+from fastbp import MLPClassifier, MLPRegressor
+from fastbp.kernels import SETTINGS
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+reads_global = pytest.mark.skipif("global_weights" not in SETTINGS.names, reason="no kernel reads global_weights")
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(80, 3))
+WEIGHT = RANDOM.uniform(0.2, 3, 80)
+LABELS = {
+    "two": (X[:, 0] > 0.7).astype(int),
+    "three": np.digitize(X[:, 0], [-1, 0.2]),
+    "strings": np.array(["few", "many"])[(X[:, 0] < 1).astype(int)],
+    "bool": X[:, 1] > 0,
+}
+SMALL = {"hidden_layer_sizes": (5,), "max_iter": 15, "random_state": 1, "learning_rate_init": 0.02, "batch_size": 16}
+each_solver = pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+
+
+def assert_same_fit(one, other):
+    np.testing.assert_allclose(one.coefs_[0], other.coefs_[0], rtol=1e-9)
+    assert one.loss_ == pytest.approx(other.loss_, rel=1e-9)
+
+
+@each_solver
+@pytest.mark.parametrize("y", LABELS.values(), ids=LABELS.keys())
+@pytest.mark.parametrize("how", ["balanced", "dict", "partial dict"])
+def test_class_weights_multiply_those_of_the_rows(y, how, solver):
+    classes = np.unique(y).tolist()
+    weights = {"balanced": "balanced", "dict": dict(zip(classes, [3, 0.5, 1], strict=False)), "partial dict": {classes[0]: 4}}[how]
+    model = MLPClassifier(**SMALL, solver=solver, class_weight=weights)
+    assert_same_fit(model.fit(X, y), MLPClassifier(**SMALL, solver=solver).fit(X, y, compute_sample_weight(weights, y)))
+    if how != "balanced":
+        expected = MLPClassifier(**SMALL, solver=solver).fit(X, y, WEIGHT * compute_sample_weight(weights, y))
+        assert_same_fit(model.fit(X, y, WEIGHT), expected)
+
+
+def test_balanced_classes_weigh_the_same_whatever_their_rows_weigh():
+    """As in scikit-learn's LogisticRegression: rows of weight 2 are as good as two rows."""
+    y, weight = LABELS["three"], RANDOM.integers(1, 4, 80)
+    model = MLPClassifier(**SMALL, solver="lbfgs", class_weight="balanced")
+    repeated = MLPClassifier(**SMALL, solver="lbfgs", class_weight="balanced").fit(X.repeat(weight, axis=0), y.repeat(weight))
+    np.testing.assert_allclose(model.fit(X, y, weight).coefs_[0], repeated.coefs_[0], rtol=1e-4)
+
+
+def test_classes_without_errors_of_type():
+    with pytest.raises(ValueError, match="are not in class_weight"):
+        MLPClassifier(**SMALL, class_weight={7: 2.0}).fit(X, LABELS["two"])
+    multilabel = np.column_stack([LABELS["two"], LABELS["bool"]])
+    for weights in ("balanced", {0: 1}):
+        with pytest.raises(ValueError, match=r"class_weight must be None for a y of several columns.*sample_weight"):
+            MLPClassifier(**SMALL, class_weight=weights).fit(X, multilabel)
+
+
+def test_partial_fit():
+    y = LABELS["three"]
+    for kind in (MLPClassifier, SGDClassifier):
+        with pytest.raises(ValueError, match="class_weight 'balanced' is not supported for partial_fit"):
+            kind(class_weight="balanced").partial_fit(X, y, classes=[0, 1, 2])
+    model, plain = MLPClassifier(**SMALL, class_weight={0: 3, 2: 0.1}), MLPClassifier(**SMALL)
+    for rows in (slice(0, 30), slice(30, 80)):
+        model.partial_fit(X[rows], y[rows], classes=[0, 1, 2])
+        plain.partial_fit(X[rows], y[rows], np.array([3, 1, 0.1])[y[rows]], classes=[0, 1, 2])
+    assert_same_fit(model, plain)
+
+
+def test_float32_stays_float32():
+    weights = MLPClassifier(class_weight="balanced")
+    weights.fit(X.astype(np.float32), LABELS["two"])
+    assert weights.coefs_[0].dtype == np.float32
+
+
+def test_early_stopping_scores_by_these_weights():
+    y = LABELS["two"]
+    options = {**SMALL, "early_stopping": True, "validation_fraction": 0.4}
+    model = MLPClassifier(**options, class_weight={1: 10}).fit(X, y)
+    plain = MLPClassifier(**options).fit(X, y, np.where(y == 1, 10, 1))
+    np.testing.assert_allclose(model.validation_scores_, plain.validation_scores_)
+
+
+# ---------------------------------------------------------------------- weight_norm
+
+
+@pytest.mark.parametrize(("solver", "factor"), [("lbfgs", 7.0), pytest.param("sgd", 7.0, marks=reads_global)])
+def test_global_weights_know_no_unit(solver, factor):
+    options = {**SMALL, "solver": solver, "weight_norm": "global", "alpha": 0.1}
+    model = MLPRegressor(**options)
+    first = model.fit(X, X[:, 0], WEIGHT).coefs_[0].copy()
+    np.testing.assert_allclose(model.fit(X, X[:, 0], factor * WEIGHT).coefs_[0], first, rtol=1e-6)
+    np.testing.assert_allclose(model.fit(X, X[:, 0], WEIGHT / WEIGHT.mean()).coefs_[0], first, rtol=1e-6)
+
+
+def test_of_lbfgs_they_have_mean_one():
+    options = {**SMALL, "solver": "lbfgs", "alpha": 0.1}
+    got = MLPRegressor(**options, weight_norm="global").fit(X, X[:, 0], WEIGHT)
+    np.testing.assert_array_equal(got.coefs_[0], MLPRegressor(**options).fit(X, X[:, 0], WEIGHT / WEIGHT.mean()).coefs_[0])
+
+
+def test_the_mean_is_that_of_the_rows_that_are_trained_on():
+    model = MLPRegressor(weight_norm="global")
+    rows = np.array([0, 3, 5])
+    assert model._relative_weights(WEIGHT, rows)[rows].mean() == pytest.approx(1)
+    assert model._relative_weights(None, rows) is None
+    assert MLPRegressor()._relative_weights(WEIGHT, rows) is WEIGHT
+    with pytest.raises(ZeroDivisionError, match="Weights sum to zero"):
+        model._relative_weights(np.zeros(80))
+
+
+@reads_global
+def test_a_batch_of_heavy_rows_counts_for_more():
+    """One step over two batches of one row each, of weights 1.5 and 0.5, is that of a loss weighted so."""
+    options = {**SMALL, "solver": "sgd", "momentum": 0, "alpha": 0, "batch_size": 1, "max_iter": 1, "shuffle": False}
+    got = MLPRegressor(**options, weight_norm="global").fit(X[:2], X[:2, 0], [3, 1])
+    plain = MLPRegressor(**options)
+    for row, factor in ((0, 1.5), (1, 0.5)):
+        plain.set_params(learning_rate_init=0.02 * factor, warm_start=True).fit(X[row : row + 1], X[row : row + 1, 0])
+    np.testing.assert_allclose(got.coefs_[0], plain.coefs_[0], rtol=1e-9)
