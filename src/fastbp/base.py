@@ -216,6 +216,8 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
         asked.out_activation = OutActivation[self.out_activation_]
         asked.loss, asked.alpha, asked.weight_decay = Loss[self.loss], self.alpha, self.weight_decay
         asked.tol, asked.patience, asked.validated = self.tol, self.n_iter_no_change, self.early_stopping
+        if self.weight_norm == "global" and "global_weights" in SETTINGS.names:
+            asked.global_weights = 1
         return settings
 
     def _problem(self, X, y, sample_weight, params):
