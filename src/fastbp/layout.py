@@ -63,8 +63,10 @@ class Layout:
 
     def norms(self, flat):
         """For each of a norm's parameters, the list of vectors (n_out,) of the hidden layers within a flat buffer (n_params,)."""
-        start = self.n_params - self.n_norms * self.n_hidden ends = np.cumsum((0, *self.sizes[1:-1])) return [[flat[at + low : at +
-        high] for low, high in pairwise(ends)] for at in range(start, self.n_params, max(1, self.n_hidden))]
+        start = self.n_params - self.n_norms * self.n_hidden
+        ends = np.cumsum((0, *self.sizes[1:-1]))
+        starts = start + self.n_hidden * np.arange(self.n_norms)
+        return [[flat[at + low : at + high] for low, high in pairwise(ends)] for at in starts]
 
     def views(self, flat):
         """The lists of W (n_in, n_out) and of b (n_out,) within a flat buffer (n_params,)."""

@@ -50,9 +50,9 @@ class Preparation:
         return sample_weight / mean
 
     def _prepare(self, X, y, out_activation, going_on):
-        """X and y as the network is trained on them, by what is learned of them here, or was at the first of several fits.""" asked
-        = self.missing, self.scale, getattr(self, "scale_y", None), self.batch_norm, self.layer_norm, self.ema_decay is not None if
-        going_on:
+        """X and y as the network is trained on them, by what is learned of them here, or was at the first of several fits."""
+        asked = tuple(getattr(self, name, None) for name in _KEPT[:-1]) + (self.ema_decay is not None,)
+        if going_on:
             self._check_going_on(asked)
         else:
             for name in ("_prepared_as", "_imputer", "_folding", "_training_params", "_digest"):
@@ -73,8 +73,8 @@ class Preparation:
         for name, now, before in zip(_KEPT, asked, self._prepared_as, strict=True):
             if now != before:
                 raise ValueError(
-                    f"{name} must stay what it was when training began, as the network was made for that; it was {before!r} then and "
-                    f"is {now!r} now. Set it back, or fit anew with warm_start=False."
+                    f"{name} must stay what it was when training began, as the network was made for that; it was {before!r} then "
+                    f"and is {now!r} now. Set it back, or fit anew with warm_start=False."
                 )
         if self._training_params is None:
             return

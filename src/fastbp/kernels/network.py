@@ -30,8 +30,8 @@ from .views import borrow, flat, matrix, vector
 # The columns of a network's table, one row per layer: its sizes; where W and b start in the parameters (all weights before all
 # biases); where the layer's input and output start in the activations, and how far apart their rows are (deltas lie as outputs do);
 # where Wᵀ starts among the transposed weights, whose rows are as far apart as the inputs'. Then the code of its activation, and the
-# address of one that is called; the addresses of a norm, forth and back, or 0; where its γ starts in the parameters, and where its
-# units start among all hidden units (that norm's β lie as far behind its γ as there are hidden units); and what share of its
+# address of one that is called; the addresses of a norm, forth and back, or 0; where its γ starts in the parameters (its β, where
+# it has one, is as far behind as there are hidden units); where its units start among all hidden units; and what share of its
 # outputs is dropped, times 2³².
 N_IN, N_OUT, W_AT, B_AT, IN_AT, IN_STRIDE, OUT_AT, OUT_STRIDE, T_AT = range(9)
 ACTIVATION, CALLED_AT, NORM_AT, NORM_BACK_AT, GAMMA_AT, UNIT_AT, DROP = range(9, 16)
