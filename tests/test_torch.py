@@ -50,18 +50,17 @@ def tensor(values):
 
 
 def build(coefs, intercepts, activation="tanh", norm=None):
-    """A network of the given weights; with a norm, hidden biases are its shifts."""
+    """A network of the given weights; with a norm over batches, hidden biases are its shifts."""
     layers = []
     for layer, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
         hidden = layer < len(coefs) - 1
-        linear = nn.Linear(*W.shape, bias=norm is None or not hidden, dtype=torch.float64)
+        shifted_by = norm is nn.BatchNorm1d and hidden
+        linear = nn.Linear(*W.shape, bias=not shifted_by, dtype=torch.float64)
         linear.weight.data = tensor(W.T).clone()
         layers.append(linear)
-        if norm is None or not hidden:
-            linear.bias.data = tensor(b).clone()
-        else:
+        if norm is not None and hidden:
             layers.append(norm(len(b), dtype=torch.float64))
-            layers[-1].bias.data = tensor(b).clone()
+        (layers[-1] if shifted_by else linear).bias.data = tensor(b).clone()
         if hidden:
             layers.append(ACTIVATIONS[activation]())
     return nn.Sequential(*layers)

@@ -51,7 +51,7 @@ class Preparation:
 
     def _prepare(self, X, y, out_activation, going_on):
         """X and y as the network is trained on them, by what is learned of them here, or was at the first of several fits."""
-        asked = tuple(getattr(self, name, None) for name in _KEPT[:-1]) + (self.ema_decay is not None,)
+        asked = *(getattr(self, name, None) for name in _KEPT[:-1]), self.ema_decay is not None
         if going_on:
             self._check_going_on(asked)
         else:
