@@ -1,7 +1,7 @@
 """Strips of a matrix product, as vector code written for the processor at hand.
 
-A strip is C[:, j : j + width] = A·B[:, j : j + width] for one or two vectors of columns. Its rows are taken in tiles of up to a
-dozen, each of which stays in registers over the whole inner loop. Vectors may reach beyond the columns: B, and what is added at
+A strip is C[:, j : j + width] = A·B[:, j : j + width] for one to three vectors of columns. Its rows are taken in tiles of up to
+eight, each of which stays in registers over the whole inner loop. Vectors may reach beyond the columns: B, and what is added at
 the start, must be readable one vector further, and C must be as well; where its rows are not whole vectors, what lies behind them
 is put back as it was. Which strips make a product is the matter of `products`.
 """
@@ -14,15 +14,15 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 _FEATURES = (config.CPU_FEATURES if config.CPU_FEATURES is not None else llvm.get_host_cpu_features().flatten()).split(",")
-# The bytes of a vector, and the rows of a tile that leave registers for two vectors of B, largest first.
+# The bytes of a vector; of a tile, the most vectors of columns, and the rows that leave registers for these, largest first.
 if "+avx512f" in _FEATURES:
-    VECTOR_BYTES, TILE_ROWS = 64, (12, 8, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS = 64, 3, (8, 4, 2, 1)
 elif "+avx2" in _FEATURES:
-    VECTOR_BYTES, TILE_ROWS = 32, (6, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS = 32, 2, (6, 4, 2, 1)
 elif "+neon" in _FEATURES:
-    VECTOR_BYTES, TILE_ROWS = 16, (12, 8, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS = 16, 3, (8, 4, 2, 1)
 else:
-    VECTOR_BYTES, TILE_ROWS = 16, (6, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS = 16, 2, (6, 4, 2, 1)
 
 _INT = ir.IntType(64)
 _FUSED = ("contract",)
@@ -106,7 +106,7 @@ class _Strip(Tile):
         super().__init__(context, builder, kinds[0].dtype)
         self.n_vectors, self.arguments = n_vectors, list(zip(kinds, arguments))[12:]
         self.A, self.B, self.C = self.at(kinds[0], A, a_at), self.at(kinds[3], B, b_at), self.at(kinds[6], C, c_at)
-        self.add = self.splat(self.flag(add))
+        self.add = self.flag(add)
 
     def flag(self, argument):
         return self.builder.trunc(argument, ir.IntType(1))
@@ -176,11 +176,37 @@ class _Strip(Tile):
     def rows_of_A(self, row, n_tile):
         """Where each row of the tile starts in A, and the way from one k to the next."""
         b = self.builder
-        return [b.gep(self.A, [b.mul(b.add(row, integer(i)), self.lda)]) for i in range(n_tile)], integer(1)
+        rows = [b.gep(self.A, [b.mul(b.add(row, integer(i)), self.lda)]) for i in range(n_tile)]
+        # LLVM would take each row's address from the one before, by additions that compete with the products for ports
+        return [self.opaque(pointer) for pointer in rows], integer(1)
+
+    def opaque(self, pointer):
+        """The same pointer, but LLVM does not know it."""
+        return self.builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], False)
 
     def start(self, C):
         """What the sums of a tile start from: what is in C where `add` is set, else `first`."""
-        return [[self.builder.select(self.add, self.load(c, v), first) for v, first in enumerate(self.first())] for c in C]
+        first, there = self.first(), lambda pointer: [self.load(pointer, v) for v in range(self.n_vectors)]
+        return self.chosen(self.add, lambda: [there(pointer) for pointer in C], lambda: [first] * len(C))
+
+    def chosen(self, condition, made, otherwise):
+        """Rows of vectors made in one way or the other: by a jump, as memory that is not asked for is not waited for."""
+        b = self.builder
+        yes, no, after = (b.append_basic_block(name) for name in ("yes", "no", "after"))
+        b.cbranch(condition, yes, no)
+        b.position_at_end(yes)
+        these = made()
+        b.branch(after)
+        b.position_at_end(no)
+        those = otherwise()
+        b.branch(after)
+        b.position_at_end(after)
+        rows = [[b.phi(self.vector) for _ in row] for row in these]
+        for row, *sources in zip(rows, these, those):
+            for phi, this, that in zip(row, *sources):
+                phi.add_incoming(this, yes)
+                phi.add_incoming(that, no)
+        return rows
 
     def first(self):
         return [ir.Constant(self.vector, None)] * self.n_vectors
@@ -232,6 +258,7 @@ class _Gradient(_Strip):
         super().__init__(*context)
         (_, packed), (_, n_valid) = self.arguments
         self.packed = self.flag(packed)
+        self.whole = self.builder.icmp_signed(">=", n_valid, integer(self.lanes))
         self.valid = self.lanes_below(n_valid)
 
     def rows_of_A(self, row, n_tile):
@@ -241,9 +268,14 @@ class _Gradient(_Strip):
         return rows, b.select(self.packed, integer(n_tile), self.lda)
 
     def finish(self, row, C, sums):
-        for pointer, values in zip(C, sums):
-            values[-1] = self.builder.select(self.valid, values[-1], self.load(pointer, self.n_vectors - 1))
-        super().finish(row, C, sums)
+        """Puts back what is behind the last column."""
+        b, last = self.builder, self.n_vectors - 1
+
+        def kept():
+            return [[b.select(self.valid, values[last], self.load(pointer, last))] for pointer, values in zip(C, sums)]
+
+        lasts = self.chosen(self.whole, lambda: [[values[last]] for values in sums], kept)
+        super().finish(row, C, [[*values[:last], *value] for values, value in zip(sums, lasts)])
 
 
 @intrinsic
