@@ -17,9 +17,6 @@ from .jit import kernel
 from .tiles import TILE_ROWS, TILE_VECTORS, VECTOR_BYTES, backward_strip, forward_strip, gradient_strip, pack_panel, transpose_tile
 from .views import flat, vector
 
-# What a strip of a factor may take of the first-level cache.
-_STRIP_BYTES = 36 << 10
-
 
 class Rows(NamedTuple):
     """The inputs of a network: `dense` (n_rows, n_features), or, where that is (0, 0), the three arrays of a CSR matrix."""
@@ -121,40 +118,31 @@ def _transpose_in_numba(W, W_T):
 def packs(n_tiled, stride, strip):
     """Whether a strip of a matrix with this stride is worth copying out, for n_tiled rows that are multiplied with it.
 
-    Rows far apart share few places of the cache, and lie on a page each; a copy, strip (depth · 2 vectors,), has them side by side.
+    Rows far apart share few places of the cache, and lie on a page each; a copy in the strip has them side by side.
     """
     return n_tiled >= 48 and stride * strip.itemsize >= 1024
 
 
 @kernel()
 def _columns_of_wide(n_columns, lanes):
-    """How many of the columns go in strips of the widest tiles, where these have three vectors: the rest is in pairs, but for one."""
+    """How many columns go in strips of three vectors, where tiles have so many: the rest are in pairs, or fit into one."""
     n_vectors = (n_columns + lanes - 1) // lanes
     return 3 * lanes * max(0, (n_vectors - 2 * (-n_vectors % 3)) // 3) if TILE_VECTORS == 3 else 0
 
 
-@kernel()
-def _depth_of_strips(depth, lanes):
-    """How many rows a strip may have that stays in the first-level cache while all rows are multiplied with it."""
-    most = _STRIP_BYTES // (TILE_VECTORS * VECTOR_BYTES)
-    n_strips = max(1, (depth + most // 2) // most)
-    return max(1, (depth + n_strips - 1) // n_strips)
-
-
-def _columns(n_vectors, M, k, j, n_rows, packed, strip):
-    """Where M[k : k + n_rows, j : j + n_vectors · lanes] lies: array, place and stride; in the strip if `packed`."""
+def _columns(n_vectors, M, j, packed, strip):
+    """Where M[:, j : j + n_vectors · lanes] lies: array, place and stride; in the strip if `packed`."""
 
 
 @overload(_columns, prefer_literal=True)
-def _columns_in_numba(n_vectors, M, k, j, n_rows, packed, strip):
+def _columns_in_numba(n_vectors, M, j, packed, strip):
     n, width = n_vectors.literal_value, n_vectors.literal_value * _lanes(M)
 
-    def columns(n_vectors, M, k, j, n_rows, packed, strip):
-        stride = M.shape[1]
+    def columns(n_vectors, M, j, packed, strip):
         if packed:
-            pack_panel(n, M, k * stride + j, stride, strip, 0, width, n_rows)
+            pack_panel(n, M, j, M.shape[1], strip, 0, width, M.shape[0])
             return flat(strip), 0, width
-        return flat(M), k * stride + j, stride
+        return flat(M), j, M.shape[1]
 
     return columns
 
@@ -169,19 +157,16 @@ def _forward_strips_in_numba(A, W, b, Z, floor, strip):
 
     def strips(A, W, b, Z, floor, strip):
         (n_rows, lda), (n_in, n_out), ldz = A.shape, W.shape, Z.shape[1]
-        packed, wide, step = packs(n_rows, n_out, strip), _columns_of_wide(n_out, lanes), _depth_of_strips(n_in, lanes)
-        for k in range(0, max(1, n_in), step):
-            n, add, low = min(step, n_in - k), k > 0, floor if k + step >= n_in else Z.dtype.type(-np.inf)
-            for j in range(0, wide, widest * lanes):
-                B, at, ldb = _columns(widest, W, k, j, n, packed, strip)
-                forward_strip(widest, A, k, lda, B, at, ldb, Z, j, ldz, n_rows, n, add, b, j, low)
-            j = wide
-            while n_out - j > lanes:
-                B, at, ldb = _columns(2, W, k, j, n, packed, strip)
-                forward_strip(2, A, k, lda, B, at, ldb, Z, j, ldz, n_rows, n, add, b, j, low)
-                j += 2 * lanes
-            if j < n_out:
-                forward_strip(1, A, k, lda, flat(W), k * n_out + j, n_out, Z, j, ldz, n_rows, n, add, b, j, low)
+        packed, j = packs(n_rows, n_out, strip), _columns_of_wide(n_out, lanes)
+        for at in range(0, j, widest * lanes):
+            B, b_at, ldb = _columns(widest, W, at, packed, strip)
+            forward_strip(widest, A, lda, B, b_at, ldb, Z, at, ldz, n_rows, n_in, b, at, floor)
+        while n_out - j > lanes:
+            B, b_at, ldb = _columns(2, W, j, packed, strip)
+            forward_strip(2, A, lda, B, b_at, ldb, Z, j, ldz, n_rows, n_in, b, j, floor)
+            j += 2 * lanes
+        if j < n_out:
+            forward_strip(1, A, lda, flat(W), j, n_out, Z, j, ldz, n_rows, n_in, b, j, floor)
 
     return strips
 
@@ -196,23 +181,23 @@ def _gradient_strips_in_numba(A, delta, G, add, strip):
 
     def strips(A, delta, G, add, strip):
         (n_rows, lda), ldd, (n_in, n_out) = A.shape, delta.shape[1], G.shape
-        packed, wide = packs(n_in, ldd, strip), _columns_of_wide(n_out, lanes)
+        packed, j = packs(n_in, ldd, strip), _columns_of_wide(n_out, lanes)
         panels = vector(strip, widest * lanes * n_rows, n_in * n_rows)
         if n_rows > 0 and packs(n_out, lda, strip) and strip.size >= (widest * lanes + n_in) * n_rows:  # a thread may have no row
             _pack_panels(A, n_in, panels)
             A_at, in_panels = panels, True
         else:
             A_at, in_panels = flat(A), False
-        for j in range(0, wide, widest * lanes):
-            B, at, ldb = _columns(widest, delta, 0, j, n_rows, packed, strip)
-            gradient_strip(widest, A_at, 0, lda, B, at, ldb, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j - (widest - 1) * lanes)
-        j = wide
+        for at in range(0, j, widest * lanes):
+            B, b_at, ldb = _columns(widest, delta, at, packed, strip)
+            n_valid = n_out - at - (widest - 1) * lanes
+            gradient_strip(widest, A_at, lda, B, b_at, ldb, G, at, n_out, n_in, n_rows, add, in_panels, n_valid)
         while n_out - j > lanes:
-            B, at, ldb = _columns(2, delta, 0, j, n_rows, packed, strip)
-            gradient_strip(2, A_at, 0, lda, B, at, ldb, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j - lanes)
+            B, b_at, ldb = _columns(2, delta, j, packed, strip)
+            gradient_strip(2, A_at, lda, B, b_at, ldb, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j - lanes)
             j += 2 * lanes
         if j < n_out:
-            gradient_strip(1, A_at, 0, lda, flat(delta), j, ldd, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j)
+            gradient_strip(1, A_at, lda, flat(delta), j, ldd, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j)
 
     return strips
 
@@ -251,20 +236,17 @@ def _backward_strips_in_numba(delta, W_T, A, out, relu, strip):
 
     def strips(delta, W_T, A, out, relu, strip):
         (n_rows, ldd), (n_out, stride) = delta.shape, W_T.shape
-        wide, step = _columns_of_wide(stride, lanes), _depth_of_strips(n_out, lanes)
+        j = _columns_of_wide(stride, lanes)
         packed = packs(n_rows, stride // 2, strip)  # rows of whole vectors, never a power of two apart, bear more
-        for k in range(0, max(1, n_out), step):
-            n, add, mask = min(step, n_out - k), k > 0, relu and k + step >= n_out
-            for j in range(0, wide, widest * lanes):
-                B, at, ldb = _columns(widest, W_T, k, j, n, packed, strip)
-                backward_strip(widest, delta, k, ldd, B, at, ldb, out, j, stride, n_rows, n, add, A, j, mask)
-            j = wide
-            while stride - j > lanes:
-                B, at, ldb = _columns(2, W_T, k, j, n, packed, strip)
-                backward_strip(2, delta, k, ldd, B, at, ldb, out, j, stride, n_rows, n, add, A, j, mask)
-                j += 2 * lanes
-            if j < stride:
-                backward_strip(1, delta, k, ldd, flat(W_T), k * stride + j, stride, out, j, stride, n_rows, n, add, A, j, mask)
+        for at in range(0, j, widest * lanes):
+            B, b_at, ldb = _columns(widest, W_T, at, packed, strip)
+            backward_strip(widest, delta, ldd, B, b_at, ldb, out, at, stride, n_rows, n_out, A, at, relu)
+        while stride - j > lanes:
+            B, b_at, ldb = _columns(2, W_T, j, packed, strip)
+            backward_strip(2, delta, ldd, B, b_at, ldb, out, j, stride, n_rows, n_out, A, j, relu)
+            j += 2 * lanes
+        if j < stride:
+            backward_strip(1, delta, ldd, flat(W_T), j, stride, out, j, stride, n_rows, n_out, A, j, relu)
 
     return strips
 

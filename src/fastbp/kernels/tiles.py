@@ -101,12 +101,11 @@ class _Strip(Tile):
     """The code of one strip: what its tiles share, and the tiles."""
 
     def __init__(self, context, builder, signature, arguments, n_vectors):
-        A, a_at, self.lda, B, b_at, self.ldb, C, c_at, self.ldc, self.n_rows, self.depth, add = arguments[:12]
+        A, self.lda, B, b_at, self.ldb, C, c_at, self.ldc, self.n_rows, self.depth = arguments[:10]
         kinds = signature.args
         super().__init__(context, builder, kinds[0].dtype)
-        self.n_vectors, self.arguments = n_vectors, list(zip(kinds, arguments))[12:]
-        self.A, self.B, self.C = self.at(kinds[0], A, a_at), self.at(kinds[3], B, b_at), self.at(kinds[6], C, c_at)
-        self.add = self.flag(add)
+        self.n_vectors, self.arguments = n_vectors, list(zip(kinds, arguments))[10:]
+        self.A, self.B, self.C = self.at(kinds[0], A, integer(0)), self.at(kinds[2], B, b_at), self.at(kinds[5], C, c_at)
 
     def flag(self, argument):
         return self.builder.trunc(argument, ir.IntType(1))
@@ -185,31 +184,8 @@ class _Strip(Tile):
         return self.builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], False)
 
     def start(self, C):
-        """What the sums of a tile start from: what is in C where `add` is set, else `first`."""
-        first, there = self.first(), lambda pointer: [self.load(pointer, v) for v in range(self.n_vectors)]
-        return self.chosen(self.add, lambda: [there(pointer) for pointer in C], lambda: [first] * len(C))
-
-    def chosen(self, condition, made, otherwise):
-        """Rows of vectors made in one way or the other: by a jump, as memory that is not asked for is not waited for."""
-        b = self.builder
-        yes, no, after = (b.append_basic_block(name) for name in ("yes", "no", "after"))
-        b.cbranch(condition, yes, no)
-        b.position_at_end(yes)
-        these = made()
-        b.branch(after)
-        b.position_at_end(no)
-        those = otherwise()
-        b.branch(after)
-        b.position_at_end(after)
-        rows = [[b.phi(self.vector) for _ in row] for row in these]
-        for row, *sources in zip(rows, these, those):
-            for phi, this, that in zip(row, *sources):
-                phi.add_incoming(this, yes)
-                phi.add_incoming(that, no)
-        return rows
-
-    def first(self):
-        return [ir.Constant(self.vector, None)] * self.n_vectors
+        """What the sums of each row of a tile start from."""
+        return [[ir.Constant(self.vector, None)] * self.n_vectors] * len(C)
 
     def finish(self, row, C, sums):
         for pointer, row_sums in zip(C, sums):
@@ -225,8 +201,8 @@ class _Forward(_Strip):
         (kind, bias), (_, bias_at), (_, floor) = self.arguments
         self.bias, self.floor = self.at(kind, bias, bias_at), self.splat(floor)
 
-    def first(self):
-        return [self.load(self.bias, v) for v in range(self.n_vectors)]
+    def start(self, C):
+        return [[self.load(self.bias, v) for v in range(self.n_vectors)]] * len(C)
 
     def finish(self, row, C, sums):
         b = self.builder
@@ -252,12 +228,12 @@ class _Backward(_Strip):
 
 
 class _Gradient(_Strip):
-    """A is transposed, or in the panels of ``pack_panel`` where `packed`; of the last vector, n_valid columns are C's."""
+    """Adds to C where `add`; A is transposed, or in panels of ``pack_panel`` if `packed`; the last n_valid columns are C's."""
 
     def __init__(self, *context):
         super().__init__(*context)
-        (_, packed), (_, n_valid) = self.arguments
-        self.packed = self.flag(packed)
+        (_, add), (_, packed), (_, n_valid) = self.arguments
+        self.add, self.packed = self.flag(add), self.flag(packed)
         self.whole = self.builder.icmp_signed(">=", n_valid, integer(self.lanes))
         self.valid = self.lanes_below(n_valid)
 
@@ -266,6 +242,10 @@ class _Gradient(_Strip):
         first = b.select(self.packed, b.mul(row, self.depth), row)
         rows = [b.gep(self.A, [b.add(first, integer(i))]) for i in range(n_tile)]
         return rows, b.select(self.packed, integer(n_tile), self.lda)
+
+    def start(self, C):
+        first = super().start(C)
+        return self.chosen(self.add, lambda: [[self.load(c, v) for v in range(self.n_vectors)] for c in C], lambda: first)
 
     def finish(self, row, C, sums):
         """Puts back what is behind the last column."""
@@ -277,20 +257,39 @@ class _Gradient(_Strip):
         lasts = self.chosen(self.whole, lambda: [[values[last]] for values in sums], kept)
         super().finish(row, C, [[*values[:last], *value] for values, value in zip(sums, lasts)])
 
+    def chosen(self, condition, made, otherwise):
+        """Rows of vectors made in one way or the other: by a jump, as memory that is not asked for is not waited for."""
+        b = self.builder
+        yes, no, after = (b.append_basic_block(name) for name in ("yes", "no", "after"))
+        b.cbranch(condition, yes, no)
+        b.position_at_end(yes)
+        these = made()
+        b.branch(after)
+        b.position_at_end(no)
+        those = otherwise()
+        b.branch(after)
+        b.position_at_end(after)
+        rows = [[b.phi(self.vector) for _ in row] for row in these]
+        for row, *sources in zip(rows, these, those):
+            for phi, this, that in zip(row, *sources):
+                phi.add_incoming(this, yes)
+                phi.add_incoming(that, no)
+        return rows
+
 
 @intrinsic
-def forward_strip(typing_context, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, bias, bias_at, floor):
-    return _built(_Forward, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, bias, bias_at, floor)
+def forward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor):
+    return _built(_Forward, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor)
 
 
 @intrinsic
-def backward_strip(typing_context, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, activations, at, relu):
-    return _built(_Backward, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, activations, at, relu)
+def backward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu):
+    return _built(_Backward, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu)
 
 
 @intrinsic
-def gradient_strip(typing_context, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid):
-    return _built(_Gradient, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid)
+def gradient_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid):
+    return _built(_Gradient, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid)
 
 
 def _built(strip, n_vectors, *kinds):
