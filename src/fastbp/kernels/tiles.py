@@ -1,7 +1,7 @@
 """Strips of a matrix product, as vector code written for the processor at hand.
 
 A strip is C[:, j : j + width] = A·B[:, j : j + width] for one to three vectors of columns. Its rows are taken in tiles of up to
-eight, each of which stays in registers over the whole inner loop. Vectors may reach beyond the columns: B, and what is added at
+nine, each of which stays in registers over the whole inner loop. Vectors may reach beyond the columns: B, and what is added at
 the start, must be readable one vector further, and C must be as well; where its rows are not whole vectors, what lies behind them
 is put back as it was. Which strips make a product is the matter of `products`.
 """
@@ -16,7 +16,7 @@ from numba.np.arrayobj import make_array
 _FEATURES = (config.CPU_FEATURES if config.CPU_FEATURES is not None else llvm.get_host_cpu_features().flatten()).split(",")
 # The bytes of a vector; of a tile, the most vectors of columns, and the rows that leave registers for these, largest first.
 if "+avx512f" in _FEATURES:
-    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS = 64, 3, (8, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS = 64, 3, (9, 4, 2, 1)
 elif "+avx2" in _FEATURES:
     VECTOR_BYTES, TILE_VECTORS, TILE_ROWS = 32, 2, (6, 4, 2, 1)
 elif "+neon" in _FEATURES:
@@ -111,37 +111,27 @@ class _Strip(Tile):
         return self.builder.trunc(argument, ir.IntType(1))
 
     def rows(self):
-        """All rows: the largest tiles in a loop, then each smaller one at most once."""
-        b, largest = self.builder, TILE_ROWS[0]
+        """All rows: as many of the largest tiles as there is room for, then of each smaller one."""
+        row = integer(0)
+        for n_tile in TILE_ROWS:
+            row = self.tiles(row, n_tile)
+
+    def tiles(self, start, n_tile):
+        """Tiles of n_tile rows while so many are left; returns the next row."""
+        b = self.builder
         entry, head, body, rest = b.block, *(b.append_basic_block(name) for name in ("tiles", "tile", "rest"))
         b.branch(head)
         b.position_at_end(head)
         row = b.phi(_INT)
-        row.add_incoming(integer(0), entry)
-        b.cbranch(b.icmp_signed("<=", b.add(row, integer(largest)), self.n_rows), body, rest)
-        b.position_at_end(body)
-        self.tile(row, largest)
-        row.add_incoming(b.add(row, integer(largest)), b.block)
-        b.branch(head)
-        b.position_at_end(rest)
-        for n_tile in TILE_ROWS[1:]:
-            row = self.tile_if_any(row, n_tile)
-
-    def tile_if_any(self, row, n_tile):
-        """A tile of n_tile rows where so many are left; returns the next row."""
-        b = self.builder
-        before, body, after = b.block, b.append_basic_block("tile"), b.append_basic_block("after")
+        row.add_incoming(start, entry)
         next_row = b.add(row, integer(n_tile))
-        b.cbranch(b.icmp_signed("<=", next_row, self.n_rows), body, after)
+        b.cbranch(b.icmp_signed("<=", next_row, self.n_rows), body, rest)
         b.position_at_end(body)
         self.tile(row, n_tile)
-        end = b.block
-        b.branch(after)
-        b.position_at_end(after)
-        reached = b.phi(_INT)
-        reached.add_incoming(row, before)
-        reached.add_incoming(next_row, end)
-        return reached
+        row.add_incoming(next_row, b.block)
+        b.branch(head)
+        b.position_at_end(rest)
+        return row
 
     def tile(self, row, n_tile):
         """n_tile rows × n_vectors vectors of C, held in registers over the whole depth."""
