@@ -1,7 +1,7 @@
 """Strips of a matrix product, as vector code written for the processor at hand.
 
 A strip is C[:, j : j + width] = A·B[:, j : j + width] for one to three vectors of columns. Its rows are taken in tiles of up to
-nine, each of which stays in registers over the whole inner loop. Vectors may reach beyond the columns: B, and what is added at
+a dozen, each of which stays in registers over the whole inner loop. Vectors may reach beyond the columns: B, and what is added at
 the start, must be readable one vector further, and C must be as well; where its rows are not whole vectors, what lies behind them
 is put back as it was. Which strips make a product is the matter of `products`.
 """
@@ -14,15 +14,16 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 _FEATURES = (config.CPU_FEATURES if config.CPU_FEATURES is not None else llvm.get_host_cpu_features().flatten()).split(",")
-# The bytes of a vector; of a tile, the most vectors of columns, and the rows that leave registers for these, largest first.
+# The bytes of a vector; of a tile, the most vectors of columns, and the rows that leave registers for these, largest first;
+# the rows of tiles of fewer vectors.
 if "+avx512f" in _FEATURES:
-    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS = 64, 3, (9, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS, NARROW_ROWS = 64, 3, (9, 4, 2, 1), (12, 8, 4, 2, 1)
 elif "+avx2" in _FEATURES:
-    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS = 32, 2, (6, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS, NARROW_ROWS = 32, 2, (6, 4, 2, 1), (6, 4, 2, 1)
 elif "+neon" in _FEATURES:
-    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS = 16, 3, (8, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS, NARROW_ROWS = 16, 3, (8, 4, 2, 1), (12, 8, 4, 2, 1)
 else:
-    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS = 16, 2, (6, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS, NARROW_ROWS = 16, 2, (6, 4, 2, 1), (6, 4, 2, 1)
 
 _INT = ir.IntType(64)
 _FUSED = ("contract",)
@@ -113,8 +114,12 @@ class _Strip(Tile):
     def rows(self):
         """All rows: as many of the largest tiles as there is room for, then of each smaller one."""
         row = integer(0)
-        for n_tile in TILE_ROWS:
+        for n_tile in self.heights():
             row = self.tiles(row, n_tile)
+
+    def heights(self):
+        """The rows of its tiles, largest first."""
+        return TILE_ROWS if self.n_vectors == TILE_VECTORS else NARROW_ROWS
 
     def tiles(self, start, n_tile):
         """Tiles of n_tile rows while so many are left; returns the next row."""
@@ -166,8 +171,9 @@ class _Strip(Tile):
         """Where each row of the tile starts in A, and the way from one k to the next."""
         b = self.builder
         rows = [b.gep(self.A, [b.mul(b.add(row, integer(i)), self.lda)]) for i in range(n_tile)]
-        # LLVM would take each row's address from the one before, by additions that compete with the products for ports
-        return [self.opaque(pointer) for pointer in rows], integer(1)
+        # LLVM would take each row's address from the one before, by additions that compete with the products
+        # for ports; more than nine addresses would not fit into registers
+        return [self.opaque(pointer) for pointer in rows] if n_tile < 12 else rows, integer(1)
 
     def opaque(self, pointer):
         """The same pointer, but LLVM does not know it."""
@@ -226,6 +232,9 @@ class _Gradient(_Strip):
         self.add, self.packed = self.flag(add), self.flag(packed)
         self.whole = self.builder.icmp_signed(">=", n_valid, integer(self.lanes))
         self.valid = self.lanes_below(n_valid)
+
+    def heights(self):
+        return TILE_ROWS  # as panels have
 
     def rows_of_A(self, row, n_tile):
         b = self.builder
