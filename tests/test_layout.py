@@ -108,9 +108,9 @@ def test_buffers_are_zero_aligned_and_have_room_behind(size, dtype):
 
 
 @given(sizes=some_sizes, block_size=st.integers(1, 90), dtype=some_dtype, width=some_width)
-def test_a_strip_holds_two_vectors_of_any_factor(sizes, block_size, dtype, width):
+def test_a_strip_holds_three_vectors_of_any_factor(sizes, block_size, dtype, width):
     strip = Layout(sizes).strip(block_size, dtype, width)
-    assert (strip.dtype, strip.nbytes) == (dtype, max(block_size, *sizes) * 2 * width)
+    assert (strip.dtype, strip.nbytes) == (dtype, max(block_size, *sizes) * 3 * width)
 
 
 @given(sizes=some_sizes, itemsize=st.sampled_from([4, 8]))

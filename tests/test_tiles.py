@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from fastbp.kernels import VECTOR_BYTES, products
+from fastbp.kernels.tiles import TILE_VECTORS
 
 pytestmark = pytest.mark.compiled
 
@@ -66,7 +67,7 @@ def integers(random, shape, zeros=0.2):
 
 def scratch(dtype, *sizes, panels=0):
     """What a product may pack its factors into, of NaN."""
-    n = 2 * lanes(dtype) * max(1, *sizes) + panels
+    n = TILE_VECTORS * lanes(dtype) * max(1, *sizes) + panels
     return Place(np.full(n, np.nan), dtype, owned=n, behind=Place.AROUND // np.dtype(dtype).itemsize)
 
 
@@ -81,7 +82,7 @@ def check_forward(random, dtype, n_rows, n_in, n_out, floor, a_wider=0, z_wider=
     np.testing.assert_array_equal(z.array[:, :n_out], np.maximum(A @ W + b, floor))
     for place in (z, a, w, bias, strip):
         place.assert_rest_untouched()
-    return strip.array[: 2 * lanes(dtype) * n_in]
+    return strip.array[: TILE_VECTORS * lanes(dtype) * n_in]
 
 
 def check_gradient(random, dtype, n_in, n_rows, n_out, add, a_wider=0, d_wider=0, panels=None):
@@ -93,7 +94,7 @@ def check_gradient(random, dtype, n_in, n_rows, n_out, add, a_wider=0, d_wider=0
     np.testing.assert_array_equal(g.array, A.T @ D + (G if add else 0))
     for place in (g, a, d, strip):
         place.assert_rest_untouched()
-    return strip.array[: 2 * lanes(dtype) * n_rows] if panels is None else strip.array
+    return strip.array[: TILE_VECTORS * lanes(dtype) * n_rows] if panels is None else strip.array
 
 
 def check_backward(random, dtype, n_rows, n_out, n_in, relu, d_wider=0, wider=0):
@@ -107,7 +108,7 @@ def check_backward(random, dtype, n_rows, n_out, n_in, relu, d_wider=0, wider=0)
     np.testing.assert_array_equal(out.array, np.where(A == 0, 0, D @ W_T) if relu else D @ W_T)
     for place in (out, d, w, a, strip):
         place.assert_rest_untouched()
-    return strip.array[: 2 * lanes(dtype) * n_out]
+    return strip.array[: TILE_VECTORS * lanes(dtype) * n_out]
 
 
 def sweep(dtype, step=1):
@@ -145,7 +146,7 @@ def sweep_far_apart(dtype, step=1):
     for n_in, n_out, add in itertools.product((far, far + 1, far + 11, far + 23), (47, 48, 70), (False, True)):
         for n_rows, spare in ((0, 0), (1, 0), (9, 0), (9, -1)):
             strip = check_gradient(random, dtype, n_in, n_rows, n_out, add, 0, 0, panels=n_in * n_rows + spare)
-            in_panels = strip[2 * lanes(dtype) * n_rows :]
+            in_panels = strip[TILE_VECTORS * lanes(dtype) * n_rows :]
             assert np.isnan(in_panels).any() == (n_out < 48 or spare < 0 or n_rows == 0)
 
 
@@ -193,7 +194,7 @@ def test_roundings(n_rows, n_in, n_out, dtype):
     in_stride, out_stride = (1 if n == 1 else whole_vectors(n, dtype) for n in (n_in, n_out))
     a, d, w, bias = Place(A, dtype, in_stride), Place(D, dtype, out_stride), Place(W, dtype), Place(b, dtype)
     z, g, out = (Place(np.full(s, np.nan), dtype) for s in ((n_rows, out_stride), (n_in, n_out), (n_rows, in_stride)))
-    strip, w_t = Place(np.zeros(300 * 2 * lanes(dtype)), dtype), Place(W.T, dtype, in_stride)
+    strip, w_t = Place(np.zeros(300 * TILE_VECTORS * lanes(dtype)), dtype), Place(W.T, dtype, in_stride)
     products.forward_product(a.array, w.array, bias.array, z.array, -np.inf, strip.array)
     products.weight_gradient(a.array, d.array, g.array, False, strip.array)
     products.backward_product(d.array, w_t.array, a.array, out.array, False, strip.array)
@@ -340,7 +341,7 @@ def at_the_edge_of_memory(dtype):
         stride = 1 if n_columns == 1 else whole_vectors(n_columns, dtype)
         A, W, D = integers(random, (n_rows, depth)), integers(random, (depth, n_columns)), integers(random, (n_rows, n_columns))
         b, W_T, mask = integers(random, n_columns), integers(random, (depth, stride)), integers(random, (n_rows, stride))
-        n_strip = max(depth, n_columns) * 2 * room
+        n_strip = max(depth, n_columns) * TILE_VECTORS * room
         for wider in (0, whole_vectors(depth, dtype) - depth):
             wide_A = np.pad(A.astype(dtype), ((0, 0), (0, wider)), constant_values=np.nan)
             a, w, bias, z, strip = (

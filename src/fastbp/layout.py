@@ -114,8 +114,8 @@ class Layout:
         return (-(-self.n_params // line) + 2) * line
 
     def strip(self, block_size, dtype, vector_bytes, panels=False):
-        """The buffer of two vectors' columns of a factor of any product and, with `panels`, of a block of any layer's inputs."""
-        n_columns = 2 * vector_bytes // np.dtype(dtype).itemsize
+        """The buffer of three vectors' columns of a factor of any product and, with `panels`, of a block of any layer's inputs."""
+        n_columns = 3 * vector_bytes // np.dtype(dtype).itemsize
         return buffer(n_columns * max(block_size, *self.sizes) + panels * block_size * max(self.sizes[:-1]), dtype)
 
     def transposed(self, dtype, vector_bytes):

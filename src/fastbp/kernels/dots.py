@@ -45,7 +45,7 @@ class _Dots(Tile):
         """For each row from `row` on, the vector whose lanes sum up to its dot product."""
         b = self.builder
         rows = [b.gep(self.A, [b.mul(b.add(row, integer(i)), self.lda)]) for i in range(n_rows)]
-        sums = [cgutils.alloca_once_value(b, ir.Constant(self.vector, None)) for _ in rows]
+        sums = [cgutils.alloca_once(b, self.vector) for _ in rows]
         for total in sums:
             b.store(ir.Constant(self.vector, None), total)
         with cgutils.for_range(b, self.n_whole) as loop:
@@ -91,13 +91,12 @@ class _Dots(Tile):
 
 
 class _Sum(Tile):
-    """t = Σ_i d[i·ldd]·A[i], added to what is in t where `add` is set; n_vectors of it."""
+    """t = Σ_i d[i·ldd]·A[i]; n_vectors of it."""
 
     def __init__(self, context, builder, kinds, arguments):
         super().__init__(context, builder, kinds[0].dtype)
-        A, a_at, self.lda, d, d_at, self.ldd, t, t_at, self.n_rows, self.n_vectors, add = arguments
+        A, a_at, self.lda, d, d_at, self.ldd, t, t_at, self.n_rows, self.n_vectors = arguments
         self.A, self.d, self.t = self.at(kinds[0], A, a_at), self.at(kinds[3], d, d_at), self.at(kinds[6], t, t_at)
-        self.add = self.splat(builder.trunc(add, ir.IntType(1)))
 
     def build(self):
         b = self.builder
@@ -113,8 +112,8 @@ class _Sum(Tile):
         at = b.mul(first, integer(self.lanes))
         target = b.gep(self.t, [at])
         sums = [cgutils.alloca_once(b, self.vector) for _ in range(n_group)]
-        for v, total in enumerate(sums):
-            b.store(b.select(self.add, self.load(target, v), ir.Constant(self.vector, None)), total)
+        for total in sums:
+            b.store(ir.Constant(self.vector, None), total)
         with cgutils.for_range(b, self.n_rows) as loop:
             d = self.splat(b.load(b.gep(self.d, [b.mul(loop.index, self.ldd)])))
             row = b.gep(self.A, [b.add(at, b.mul(loop.index, self.lda))])
@@ -192,9 +191,9 @@ def row_dots(typing_context, A, a_at, lda, w, w_at, z, z_at, ldz, n_rows, depth,
 
 
 @intrinsic
-def weighted_rows(typing_context, A, a_at, lda, d, d_at, ldd, t, t_at, n_rows, n_vectors, add):
-    """t[t_at:] = Σ_i d[d_at + i·ldd]·A[i], or that more where `add`, over n_vectors vectors of columns of n_rows rows."""
-    return _built(_Sum, A, a_at, lda, d, d_at, ldd, t, t_at, n_rows, n_vectors, add)
+def weighted_rows(typing_context, A, a_at, lda, d, d_at, ldd, t, t_at, n_rows, n_vectors):
+    """t[t_at:] = Σ_i d[d_at + i·ldd]·A[i], over n_vectors vectors of columns of n_rows rows."""
+    return _built(_Sum, A, a_at, lda, d, d_at, ldd, t, t_at, n_rows, n_vectors)
 
 
 def _built(product, *kinds):

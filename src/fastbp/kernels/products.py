@@ -14,7 +14,7 @@ from numba.extending import overload
 
 from .dots import row_dots, weighted_rows
 from .jit import kernel
-from .tiles import TILE_ROWS, VECTOR_BYTES, backward_strip, forward_strip, gradient_strip, pack_panel, transpose_tile
+from .tiles import TILE_ROWS, TILE_VECTORS, VECTOR_BYTES, backward_strip, forward_strip, gradient_strip, pack_panel, transpose_tile
 from .views import flat, vector
 
 
@@ -118,9 +118,33 @@ def _transpose_in_numba(W, W_T):
 def packs(n_tiled, stride, strip):
     """Whether a strip of a matrix with this stride is worth copying out, for n_tiled rows that are multiplied with it.
 
-    Rows far apart share few places of the cache, and lie on a page each; a copy, strip (depth · 2 vectors,), has them side by side.
+    Rows far apart share few places of the cache, and lie on a page each; a copy in the strip has them side by side.
     """
     return n_tiled >= 48 and stride * strip.itemsize >= 1024
+
+
+@kernel()
+def _columns_of_wide(n_columns, lanes):
+    """How many columns go in strips of three vectors, where tiles have so many: the rest are in pairs, or fit into one."""
+    n_vectors = (n_columns + lanes - 1) // lanes
+    return 3 * lanes * max(0, (n_vectors - 2 * (-n_vectors % 3)) // 3) if TILE_VECTORS == 3 else 0
+
+
+def _columns(n_vectors, M, j, packed, strip):
+    """Where M[:, j : j + n_vectors · lanes] lies: array, place and stride; in the strip if `packed`."""
+
+
+@overload(_columns, prefer_literal=True)
+def _columns_in_numba(n_vectors, M, j, packed, strip):
+    n, width = n_vectors.literal_value, n_vectors.literal_value * _lanes(M)
+
+    def columns(n_vectors, M, j, packed, strip):
+        if packed:
+            pack_panel(n, M, j, M.shape[1], strip, 0, width, M.shape[0])
+            return flat(strip), 0, width
+        return flat(M), j, M.shape[1]
+
+    return columns
 
 
 def _forward_strips(A, W, b, Z, floor, strip):
@@ -129,19 +153,20 @@ def _forward_strips(A, W, b, Z, floor, strip):
 
 @overload(_forward_strips)
 def _forward_strips_in_numba(A, W, b, Z, floor, strip):
-    lanes = _lanes(A)
+    lanes, widest = _lanes(A), TILE_VECTORS
 
     def strips(A, W, b, Z, floor, strip):
-        (n_rows, lda), (n_in, n_out), ldz, j = A.shape, W.shape, Z.shape[1], 0
-        packed = packs(n_rows, n_out, strip)
-        B, ldb = (strip, 2 * lanes) if packed else (flat(W), n_out)
+        (n_rows, lda), (n_in, n_out), ldz = A.shape, W.shape, Z.shape[1]
+        packed, j = packs(n_rows, n_out, strip), _columns_of_wide(n_out, lanes)
+        for at in range(0, j, widest * lanes):
+            B, b_at, ldb = _columns(widest, W, at, packed, strip)
+            forward_strip(widest, A, lda, B, b_at, ldb, Z, at, ldz, n_rows, n_in, b, at, floor)
         while n_out - j > lanes:
-            if packed:
-                pack_panel(2, W, j, n_out, strip, 0, 2 * lanes, n_in)
-            forward_strip(2, A, 0, lda, B, 0 if packed else j, ldb, Z, j, ldz, n_rows, n_in, False, b, j, floor)
+            B, b_at, ldb = _columns(2, W, j, packed, strip)
+            forward_strip(2, A, lda, B, b_at, ldb, Z, j, ldz, n_rows, n_in, b, j, floor)
             j += 2 * lanes
         if j < n_out:
-            forward_strip(1, A, 0, lda, flat(W), j, n_out, Z, j, ldz, n_rows, n_in, False, b, j, floor)
+            forward_strip(1, A, lda, flat(W), j, n_out, Z, j, ldz, n_rows, n_in, b, j, floor)
 
     return strips
 
@@ -152,26 +177,27 @@ def _gradient_strips(A, delta, G, add, strip):
 
 @overload(_gradient_strips)
 def _gradient_strips_in_numba(A, delta, G, add, strip):
-    lanes = _lanes(A)
+    lanes, widest = _lanes(A), TILE_VECTORS
 
     def strips(A, delta, G, add, strip):
-        (n_rows, lda), ldd, (n_in, n_out), j = A.shape, delta.shape[1], G.shape, 0
-        packed = packs(n_in, ldd, strip)
-        B, ldb = (strip, 2 * lanes) if packed else (flat(delta), ldd)
-        panels = vector(strip, 2 * lanes * n_rows, n_in * n_rows)
-        if n_rows > 0 and packs(n_out, lda, strip) and strip.size >= (2 * lanes + n_in) * n_rows:  # a thread may have no row
+        (n_rows, lda), ldd, (n_in, n_out) = A.shape, delta.shape[1], G.shape
+        packed, j = packs(n_in, ldd, strip), _columns_of_wide(n_out, lanes)
+        panels = vector(strip, widest * lanes * n_rows, n_in * n_rows)
+        if n_rows > 0 and packs(n_out, lda, strip) and strip.size >= (widest * lanes + n_in) * n_rows:  # a thread may have no row
             _pack_panels(A, n_in, panels)
             A_at, in_panels = panels, True
         else:
             A_at, in_panels = flat(A), False
+        for at in range(0, j, widest * lanes):
+            B, b_at, ldb = _columns(widest, delta, at, packed, strip)
+            n_valid = n_out - at - (widest - 1) * lanes
+            gradient_strip(widest, A_at, lda, B, b_at, ldb, G, at, n_out, n_in, n_rows, add, in_panels, n_valid)
         while n_out - j > lanes:
-            if packed:
-                pack_panel(2, delta, j, ldd, strip, 0, 2 * lanes, n_rows)
-            at, n_valid = 0 if packed else j, n_out - j - lanes
-            gradient_strip(2, A_at, 0, lda, B, at, ldb, G, j, n_out, n_in, n_rows, add, in_panels, n_valid)
+            B, b_at, ldb = _columns(2, delta, j, packed, strip)
+            gradient_strip(2, A_at, lda, B, b_at, ldb, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j - lanes)
             j += 2 * lanes
         if j < n_out:
-            gradient_strip(1, A_at, 0, lda, flat(delta), j, ldd, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j)
+            gradient_strip(1, A_at, lda, flat(delta), j, ldd, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j)
 
     return strips
 
@@ -206,19 +232,21 @@ def _backward_strips(delta, W_T, A, out, relu, strip):
 
 @overload(_backward_strips)
 def _backward_strips_in_numba(delta, W_T, A, out, relu, strip):
-    lanes = _lanes(delta)
+    lanes, widest = _lanes(delta), TILE_VECTORS
 
     def strips(delta, W_T, A, out, relu, strip):
-        (n_rows, ldd), (n_out, stride), j = delta.shape, W_T.shape, 0
+        (n_rows, ldd), (n_out, stride) = delta.shape, W_T.shape
+        j = _columns_of_wide(stride, lanes)
         packed = packs(n_rows, stride // 2, strip)  # rows of whole vectors, never a power of two apart, bear more
-        B, ldb = (strip, 2 * lanes) if packed else (flat(W_T), stride)
+        for at in range(0, j, widest * lanes):
+            B, b_at, ldb = _columns(widest, W_T, at, packed, strip)
+            backward_strip(widest, delta, ldd, B, b_at, ldb, out, at, stride, n_rows, n_out, A, at, relu)
         while stride - j > lanes:
-            if packed:
-                pack_panel(2, W_T, j, stride, strip, 0, 2 * lanes, n_out)
-            backward_strip(2, delta, 0, ldd, B, 0 if packed else j, ldb, out, j, stride, n_rows, n_out, False, A, j, relu)
+            B, b_at, ldb = _columns(2, W_T, j, packed, strip)
+            backward_strip(2, delta, ldd, B, b_at, ldb, out, j, stride, n_rows, n_out, A, j, relu)
             j += 2 * lanes
         if j < stride:
-            backward_strip(1, delta, 0, ldd, W_T, j, stride, out, j, stride, n_rows, n_out, False, A, j, relu)
+            backward_strip(1, delta, ldd, flat(W_T), j, stride, out, j, stride, n_rows, n_out, A, j, relu)
 
     return strips
 
@@ -252,7 +280,7 @@ def _gradient_of_few_in_numba(A, delta, G, add, strip):
     def sums(A, delta, G, add, strip):
         (n_rows, a_stride), d_stride, (n_in, n_out) = A.shape, delta.shape[1], G.shape
         for j in range(n_out):
-            weighted_rows(A, 0, a_stride, delta, j, d_stride, strip, 0, n_rows, (n_in + lanes - 1) // lanes, False)
+            weighted_rows(A, 0, a_stride, delta, j, d_stride, strip, 0, n_rows, (n_in + lanes - 1) // lanes)
             for k in range(n_in):
                 G[k, j] = G[k, j] + strip[k] if add else strip[k]
 
@@ -269,7 +297,7 @@ def _sum_rows_in_numba(D, g, add, strip):
 
     def sums(D, g, add, strip):
         strip[0] = 1
-        weighted_rows(D, 0, D.shape[1], strip, 0, 0, strip, lanes, D.shape[0], (g.size + lanes - 1) // lanes, False)
+        weighted_rows(D, 0, D.shape[1], strip, 0, 0, strip, lanes, D.shape[0], (g.size + lanes - 1) // lanes)
         for j in range(g.size):
             g[j] = g[j] + strip[lanes + j] if add else strip[lanes + j]
 

@@ -1,7 +1,7 @@
 """Strips of a matrix product, as vector code written for the processor at hand.
 
-A strip is C[:, j : j + width] = A·B[:, j : j + width] for one or two vectors of columns. Its rows are taken in tiles of up to a
-dozen, each of which stays in registers over the whole inner loop. Vectors may reach beyond the columns: B, and what is added at
+A strip is C[:, j : j + width] = A·B[:, j : j + width] for one to three vectors of columns. Its rows are taken in tiles of up to
+a dozen, each of which stays in registers over the whole inner loop. Vectors may reach beyond the columns: B, and what is added at
 the start, must be readable one vector further, and C must be as well; where its rows are not whole vectors, what lies behind them
 is put back as it was. Which strips make a product is the matter of `products`.
 """
@@ -14,15 +14,16 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 _FEATURES = (config.CPU_FEATURES if config.CPU_FEATURES is not None else llvm.get_host_cpu_features().flatten()).split(",")
-# The bytes of a vector, and the rows of a tile that leave registers for two vectors of B, largest first.
+# The bytes of a vector; of a tile, the most vectors of columns, and the rows that leave registers for these, largest first;
+# the rows of tiles of fewer vectors.
 if "+avx512f" in _FEATURES:
-    VECTOR_BYTES, TILE_ROWS = 64, (12, 8, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS, NARROW_ROWS = 64, 3, (9, 4, 2, 1), (12, 8, 4, 2, 1)
 elif "+avx2" in _FEATURES:
-    VECTOR_BYTES, TILE_ROWS = 32, (6, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS, NARROW_ROWS = 32, 2, (6, 4, 2, 1), (6, 4, 2, 1)
 elif "+neon" in _FEATURES:
-    VECTOR_BYTES, TILE_ROWS = 16, (12, 8, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS, NARROW_ROWS = 16, 3, (8, 4, 2, 1), (12, 8, 4, 2, 1)
 else:
-    VECTOR_BYTES, TILE_ROWS = 16, (6, 4, 2, 1)
+    VECTOR_BYTES, TILE_VECTORS, TILE_ROWS, NARROW_ROWS = 16, 2, (6, 4, 2, 1), (6, 4, 2, 1)
 
 _INT = ir.IntType(64)
 _FUSED = ("contract",)
@@ -101,48 +102,41 @@ class _Strip(Tile):
     """The code of one strip: what its tiles share, and the tiles."""
 
     def __init__(self, context, builder, signature, arguments, n_vectors):
-        A, a_at, self.lda, B, b_at, self.ldb, C, c_at, self.ldc, self.n_rows, self.depth, add = arguments[:12]
+        A, self.lda, B, b_at, self.ldb, C, c_at, self.ldc, self.n_rows, self.depth = arguments[:10]
         kinds = signature.args
         super().__init__(context, builder, kinds[0].dtype)
-        self.n_vectors, self.arguments = n_vectors, list(zip(kinds, arguments))[12:]
-        self.A, self.B, self.C = self.at(kinds[0], A, a_at), self.at(kinds[3], B, b_at), self.at(kinds[6], C, c_at)
-        self.add = self.splat(self.flag(add))
+        self.n_vectors, self.arguments = n_vectors, list(zip(kinds, arguments))[10:]
+        self.A, self.B, self.C = self.at(kinds[0], A, integer(0)), self.at(kinds[2], B, b_at), self.at(kinds[5], C, c_at)
 
     def flag(self, argument):
         return self.builder.trunc(argument, ir.IntType(1))
 
     def rows(self):
-        """All rows: the largest tiles in a loop, then each smaller one at most once."""
-        b, largest = self.builder, TILE_ROWS[0]
+        """All rows: as many of the largest tiles as there is room for, then of each smaller one."""
+        row = integer(0)
+        for n_tile in self.heights():
+            row = self.tiles(row, n_tile)
+
+    def heights(self):
+        """The rows of its tiles, largest first."""
+        return TILE_ROWS if self.n_vectors == TILE_VECTORS else NARROW_ROWS
+
+    def tiles(self, start, n_tile):
+        """Tiles of n_tile rows while so many are left; returns the next row."""
+        b = self.builder
         entry, head, body, rest = b.block, *(b.append_basic_block(name) for name in ("tiles", "tile", "rest"))
         b.branch(head)
         b.position_at_end(head)
         row = b.phi(_INT)
-        row.add_incoming(integer(0), entry)
-        b.cbranch(b.icmp_signed("<=", b.add(row, integer(largest)), self.n_rows), body, rest)
-        b.position_at_end(body)
-        self.tile(row, largest)
-        row.add_incoming(b.add(row, integer(largest)), b.block)
-        b.branch(head)
-        b.position_at_end(rest)
-        for n_tile in TILE_ROWS[1:]:
-            row = self.tile_if_any(row, n_tile)
-
-    def tile_if_any(self, row, n_tile):
-        """A tile of n_tile rows where so many are left; returns the next row."""
-        b = self.builder
-        before, body, after = b.block, b.append_basic_block("tile"), b.append_basic_block("after")
+        row.add_incoming(start, entry)
         next_row = b.add(row, integer(n_tile))
-        b.cbranch(b.icmp_signed("<=", next_row, self.n_rows), body, after)
+        b.cbranch(b.icmp_signed("<=", next_row, self.n_rows), body, rest)
         b.position_at_end(body)
         self.tile(row, n_tile)
-        end = b.block
-        b.branch(after)
-        b.position_at_end(after)
-        reached = b.phi(_INT)
-        reached.add_incoming(row, before)
-        reached.add_incoming(next_row, end)
-        return reached
+        row.add_incoming(next_row, b.block)
+        b.branch(head)
+        b.position_at_end(rest)
+        return row
 
     def tile(self, row, n_tile):
         """n_tile rows × n_vectors vectors of C, held in registers over the whole depth."""
@@ -176,14 +170,18 @@ class _Strip(Tile):
     def rows_of_A(self, row, n_tile):
         """Where each row of the tile starts in A, and the way from one k to the next."""
         b = self.builder
-        return [b.gep(self.A, [b.mul(b.add(row, integer(i)), self.lda)]) for i in range(n_tile)], integer(1)
+        rows = [b.gep(self.A, [b.mul(b.add(row, integer(i)), self.lda)]) for i in range(n_tile)]
+        # LLVM would take each row's address from the one before, by additions that compete with the products
+        # for ports; more than nine addresses would not fit into registers
+        return [self.opaque(pointer) for pointer in rows] if n_tile < 12 else rows, integer(1)
+
+    def opaque(self, pointer):
+        """The same pointer, but LLVM does not know it."""
+        return self.builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], False)
 
     def start(self, C):
-        """What the sums of a tile start from: what is in C where `add` is set, else `first`."""
-        return [[self.builder.select(self.add, self.load(c, v), first) for v, first in enumerate(self.first())] for c in C]
-
-    def first(self):
-        return [ir.Constant(self.vector, None)] * self.n_vectors
+        """What the sums of each row of a tile start from."""
+        return [[ir.Constant(self.vector, None)] * self.n_vectors] * len(C)
 
     def finish(self, row, C, sums):
         for pointer, row_sums in zip(C, sums):
@@ -199,8 +197,8 @@ class _Forward(_Strip):
         (kind, bias), (_, bias_at), (_, floor) = self.arguments
         self.bias, self.floor = self.at(kind, bias, bias_at), self.splat(floor)
 
-    def first(self):
-        return [self.load(self.bias, v) for v in range(self.n_vectors)]
+    def start(self, C):
+        return [[self.load(self.bias, v) for v in range(self.n_vectors)]] * len(C)
 
     def finish(self, row, C, sums):
         b = self.builder
@@ -226,13 +224,17 @@ class _Backward(_Strip):
 
 
 class _Gradient(_Strip):
-    """A is transposed, or in the panels of ``pack_panel`` where `packed`; of the last vector, n_valid columns are C's."""
+    """Adds to C where `add`; A is transposed, or in panels of ``pack_panel`` if `packed`; the last n_valid columns are C's."""
 
     def __init__(self, *context):
         super().__init__(*context)
-        (_, packed), (_, n_valid) = self.arguments
-        self.packed = self.flag(packed)
+        (_, add), (_, packed), (_, n_valid) = self.arguments
+        self.add, self.packed = self.flag(add), self.flag(packed)
+        self.whole = self.builder.icmp_signed(">=", n_valid, integer(self.lanes))
         self.valid = self.lanes_below(n_valid)
+
+    def heights(self):
+        return TILE_ROWS  # as panels have
 
     def rows_of_A(self, row, n_tile):
         b = self.builder
@@ -240,25 +242,53 @@ class _Gradient(_Strip):
         rows = [b.gep(self.A, [b.add(first, integer(i))]) for i in range(n_tile)]
         return rows, b.select(self.packed, integer(n_tile), self.lda)
 
+    def start(self, C):
+        first = super().start(C)
+        return self.chosen(self.add, lambda: [[self.load(c, v) for v in range(self.n_vectors)] for c in C], lambda: first)
+
     def finish(self, row, C, sums):
-        for pointer, values in zip(C, sums):
-            values[-1] = self.builder.select(self.valid, values[-1], self.load(pointer, self.n_vectors - 1))
-        super().finish(row, C, sums)
+        """Puts back what is behind the last column."""
+        b, last = self.builder, self.n_vectors - 1
+
+        def kept():
+            return [[b.select(self.valid, values[last], self.load(pointer, last))] for pointer, values in zip(C, sums)]
+
+        lasts = self.chosen(self.whole, lambda: [[values[last]] for values in sums], kept)
+        super().finish(row, C, [[*values[:last], *value] for values, value in zip(sums, lasts)])
+
+    def chosen(self, condition, made, otherwise):
+        """Rows of vectors made in one way or the other: by a jump, as memory that is not asked for is not waited for."""
+        b = self.builder
+        yes, no, after = (b.append_basic_block(name) for name in ("yes", "no", "after"))
+        b.cbranch(condition, yes, no)
+        b.position_at_end(yes)
+        these = made()
+        b.branch(after)
+        b.position_at_end(no)
+        those = otherwise()
+        b.branch(after)
+        b.position_at_end(after)
+        rows = [[b.phi(self.vector) for _ in row] for row in these]
+        for row, *sources in zip(rows, these, those):
+            for phi, this, that in zip(row, *sources):
+                phi.add_incoming(this, yes)
+                phi.add_incoming(that, no)
+        return rows
 
 
 @intrinsic
-def forward_strip(typing_context, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, bias, bias_at, floor):
-    return _built(_Forward, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, bias, bias_at, floor)
+def forward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor):
+    return _built(_Forward, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor)
 
 
 @intrinsic
-def backward_strip(typing_context, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, activations, at, relu):
-    return _built(_Backward, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, activations, at, relu)
+def backward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu):
+    return _built(_Backward, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu)
 
 
 @intrinsic
-def gradient_strip(typing_context, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid):
-    return _built(_Gradient, n_vectors, A, a_at, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid)
+def gradient_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid):
+    return _built(_Gradient, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid)
 
 
 def _built(strip, n_vectors, *kinds):
