@@ -4,7 +4,8 @@
 """
 
 from .activations import Activation
+from .callbacks import Checkpoint, load_checkpoint
 from .estimator import MLPClassifier, MLPRegressor
 
-__all__ = ["Activation", "MLPClassifier", "MLPRegressor", "__version__"]
+__all__ = ["Activation", "Checkpoint", "MLPClassifier", "MLPRegressor", "__version__", "load_checkpoint"]
 __version__ = "0.1.0"

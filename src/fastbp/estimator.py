@@ -241,6 +241,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._check_classes(unique_labels(y))
         return X, encode_labels(self._label_binarizer, y)
 
+    def _validate_validation(self, X, y):
+        X, y = self._validated(X, y, reset=False)
+        unknown = set(unique_labels(y)) - set(self.classes_)
+        if unknown:
+            raise ValueError(
+                f"y_val has labels that training knows nothing of: {sorted(map(str, unknown))}, beside {self.classes_} in y. Leave "
+                "their rows out, or give rows of each to train on."
+            )
+        return X, encode_labels(self._label_binarizer, y)
+
     def _check_classes(self, classes):
         if self.warm_start:
             if set(classes) != set(self.classes_):

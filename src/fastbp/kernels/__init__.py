@@ -6,7 +6,7 @@ stamp over this whole folder. Arrays, integers and floats enter; nothing here im
 
 from .activations import Activation
 from .calls import address_of, flat_arrays
-from .epochs import Schedule, Status, judge, train
+from .epochs import Schedule, Status, Trace, judge, train
 from .losses import Loss, OutActivation
 from .more_activations import MORE_ACTIVATIONS
 from .more_solvers import MORE_SOLVERS, N_NUMBERS
@@ -38,6 +38,7 @@ __all__ = [
     "Solver",
     "Status",
     "Team",
+    "Trace",
     "Twister",
     "address_of",
     "flat_arrays",

@@ -46,6 +46,7 @@ PROGRESS = np.dtype(
         [
             ("status", np.int64),
             ("meeting", np.int64),  # how often the threads have met in the present call
+            ("shuffled", np.int64),  # whether the rows are in the order of the present epoch
             ("row", np.int64),  # of the present epoch: where the present batch starts
             (
                 "blocks_done",
