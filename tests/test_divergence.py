@@ -83,6 +83,20 @@ def test_the_parameters_of_the_best_epoch(network, n_threads, n_blocks, dtype):
     assert_array_equal(net.best, part.params)
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_large_networks_are_kept_after_enough_rows(network, n_threads):
+    """As copying them costs about as much as some rows do."""
+    asked = {"n_rows": 1500, "batch_size": 500, "n_threads": n_threads, "learning_rate_init": 1e-3}
+    net = network((3, 4000, 2), **asked)
+    net.best = np.full_like(net.params, np.nan)
+    net.train(5)
+    assert np.argmin(net.losses[:5]) == 4
+    assert net.progress[0].kept_epoch == 3  # with 4500 rows, after 4096
+    part = network((3, 4000, 2), **asked)
+    part.train(3)
+    assert_array_equal(net.best, part.params)
+
+
 # ====================================================================== the first layer
 
 
@@ -149,7 +163,7 @@ def test_the_error_says_where_and_what_to_do(n_threads):
 def test_a_new_model_keeps_its_best_epoch(n_threads):
     model, message = diverging(MLPRegressor, n_threads=n_threads)
     best = int(np.argmin(model.loss_curve_))
-    assert f"The model keeps the weights after epoch {best + 1}, which had the lowest loss." in message
+    assert f"The model keeps the weights after epoch {best + 1}, of a lower loss." in message
     assert model.n_iter_ == len(model.loss_curve_) == len(model.history_["loss"]) < 300
     assert model.best_loss_ == min(model.loss_curve_)
     part = MLPRegressor(**GROWING | {"max_iter": best + 1, "n_threads": n_threads}).fit(X, Y[MLPRegressor])

@@ -18,7 +18,6 @@ from .callbacks import Hooks
 from .divergence import diverged
 from .history import extend_history, start_history
 from .kernels import Status
-from .layout import buffer
 from .resume import ResumeState, resume_state
 from .threads import choose_threads
 from .training import Descent, Optimizer, Shuffles, start_progress, weightless
@@ -87,16 +86,16 @@ class Course:
         self._start_attributes()
         progress = self._start_progress()
         self._start_best(params)
-        settings = self._settings(len(order), int(progress[0].epoch))
+        settings, batch_size = self._settings(len(order), progress["epoch"].item())
         self.validation = self._validation(X, y, sample_weight, params)
         problem = estimator._problem(X, y, sample_weight, params)
         shuffles = Shuffles(
             estimator._random_state, wanted=estimator.shuffle, shared=not isinstance(estimator.random_state, Integral)
         )
-        n_threads = choose_threads(estimator.n_threads, 3 * settings[0].batch_size * params.nbytes, settings[0].batch_size)
+        n_threads = choose_threads(estimator.n_threads, 3 * batch_size * params.nbytes, batch_size)
         # for a model that would otherwise have nothing, should training diverge
         keep = call.first and not call.incremental and not estimator.early_stopping
-        best = buffer(params.size, params.dtype) if keep else None
+        best = np.empty_like(params) if keep else None
         self.descent = Descent(problem, settings, progress, estimator._optimizer, order, shuffles, n_threads, best=best)
 
     # ------------------------------------------------------------------ the start
@@ -155,10 +154,10 @@ class Course:
 
     def _settings(self, n_rows, n_epochs_before):
         settings = self.estimator._settings(self.estimator._optimizer.settings())
-        settings[0].batch_size = _batch_size(self.estimator.batch_size, n_rows)
+        settings["batch_size"] = batch_size = _batch_size(self.estimator.batch_size, n_rows)
         n_epochs = 1 if self.call.incremental else min(self.estimator.max_iter, _MOST_EPOCHS)
-        settings[0].max_epochs = n_epochs_before + n_epochs
-        return settings
+        settings["max_epochs"] = n_epochs_before + n_epochs
+        return settings, batch_size
 
     def _validation(self, X, y, sample_weight, params):
         self.val_losses, self.scores = [], []
@@ -239,13 +238,10 @@ class Course:
     def _publish(self):
         """Put what has been reached since the last time into the estimator's attributes."""
         estimator, descent, done = self.estimator, self.descent, self.n_published
-        reached, losses = descent.progress[0], descent.losses
-        estimator.n_iter_, estimator.t_, estimator._no_improvement_count = (
-            len(losses),
-            int(reached.rows_seen),
-            int(reached.bad_epochs),
-        )
-        new = {"loss": losses[done:], "learning_rate": descent.rates[done:]}
+        losses, rates = descent.losses, descent.rates
+        rows_seen, bad_epochs, best = (descent.progress[name][0].item() for name in ("rows_seen", "bad_epochs", "best"))
+        estimator.n_iter_, estimator.t_, estimator._no_improvement_count = len(losses), rows_seen, bad_epochs
+        new = {"loss": losses[done:], "learning_rate": rates[done:]}
         if self.validation is not None:
             new |= {"val_loss": self.val_losses[done:], "val_score": self.scores[done:]}
         extend_history(estimator.history_, new)
@@ -254,9 +250,9 @@ class Course:
             estimator.loss_ = losses[-1]
         if estimator.early_stopping:
             estimator.validation_scores_.extend(new["val_score"])
-            estimator.best_validation_score_ = -float(reached.best)
+            estimator.best_validation_score_ = -best
         else:
-            estimator.best_loss_ = float(reached.best)
+            estimator.best_loss_ = best
         self.n_published = len(losses)
 
     def finish(self, ended_by):
@@ -282,10 +278,10 @@ class Course:
         """The error of a fit that diverged, the weights of its best epoch being put back; raised where there are none."""
         descent, losses = self.descent, self.descent.losses
         problem, state = descent.problem, descent.progress[0]
-        kept = bool(descent.best.size and np.isfinite(state.best) and np.isfinite(descent.best).all())
+        kept = int(state.kept_epoch) if np.isfinite(descent.best).all() else 0
         batch = descent.order[state.row : state.row + descent.settings[0].batch_size]
         epoch = len(losses) + (descent.status == Status.diverged)
-        error = diverged(self.estimator, problem, batch, epoch, 1 + int(np.nanargmin(losses)) if kept else None)
+        error = diverged(self.estimator, problem, batch, epoch, kept)
         if not kept:
             raise error
         problem.params[...] = descent.best

@@ -10,13 +10,13 @@ from .layout import Layout
 from .prediction import outputs
 
 
-def diverged(estimator, problem, order, epoch, kept_epoch=None):
-    """The error for a fit that diverged in an epoch at rows `order`; kept_epoch is that whose weights the model keeps, if any."""
+def diverged(estimator, problem, order, epoch, kept_epoch):
+    """The error for a fit that diverged in an epoch at rows `order`; kept_epoch is that whose weights are kept, or 0."""
     rate = f"learning_rate_init (now {estimator.learning_rate_init:g})"
     return ValueError(
         "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed. "
         f"In epoch {epoch}, {_where(estimator, problem, order)}. Try a smaller {rate}, a clip_norm, or scale='standard'."
-        + (f" The model keeps the weights after epoch {kept_epoch}, which had the lowest loss." if kept_epoch else "")
+        + (f" The model keeps the weights after epoch {kept_epoch}, of a lower loss." if kept_epoch else "")
     )
 
 

@@ -217,18 +217,19 @@ class Descent:
     def __init__(self, problem, settings, progress, optimizer, order, shuffles, n_threads, best=None):
         self.problem, self.settings = problem, settings
         self.optimizer, self.order, self.shuffles = optimizer, order, shuffles
-        progress[0].learning_rate, progress[0].step, progress[0].product = (
+        # by field and index, as an attribute of a record takes ten times as long, and a small fit is short
+        progress["learning_rate"], progress["step"], progress["product"] = (
             optimizer.learning_rate,
             optimizer.step,
             optimizer.product,
         )
-        settings[0].shuffle = shuffles.by_kernel
+        settings["shuffle"] = shuffles.by_kernel
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MOST_EPOCHS))
-        self._first_epoch, self.best = int(progress[0].epoch), problem.params[:0] if best is None else best
+        self._first_epoch, self.best = progress["epoch"].item(), problem.params[:0] if best is None else best
         self.crew = Crew(n_threads)
         try:
             self.progress = np.repeat(progress, self.crew.n_threads)  # each thread's own; the first is read here
-            self.table, self.team, self.scratches = problem.prepare(settings, settings[0].batch_size, self.crew.n_threads)
+            self.table, self.team, self.scratches = problem.prepare(settings, int(settings["batch_size"][0]), self.crew.n_threads)
         except BaseException:
             self.crew.close()
             raise
@@ -236,11 +237,11 @@ class Descent:
 
     @property
     def status(self):
-        return Status(self.progress[0].status)
+        return Status(self.progress["status"][0])
 
     @property
     def running(self):
-        return self.status == Status.running
+        return self.progress["status"][0] == Status.running
 
     @property
     def losses(self):
@@ -254,19 +255,19 @@ class Descent:
 
     def _read(self):
         # off progress, not off what train returned, so that an interruption in between loses nothing
-        n_new = int(self.progress[0].epoch) - self._first_epoch - len(self._losses)
+        n_new = int(self.progress["epoch"][0]) - self._first_epoch - len(self._losses)
         if n_new:
             for kept, new in zip((self._losses, self._rates), self._buffers[:, :n_new].tolist(), strict=True):
                 kept.extend(new)
 
     def turn(self, n_epochs=_MOST_EPOCHS):
         """Train for one turn, or until n_epochs ended; returns whether an epoch ended."""
-        state, n_before = self.progress[0], len(self.losses)
+        n_before = len(self.losses)
         if self.shuffles.by_python:
             n_epochs = 1
-            if not state.shuffled:
+            if not self.progress["shuffled"][0]:
                 self.shuffles.random_state.shuffle(self.order)
-                state.shuffled = True
+                self.progress["shuffled"][0] = True
         rounds_before = self._rounds()
         start = time.perf_counter()
         if self.crew.n_threads > 1:
@@ -295,7 +296,7 @@ class Descent:
             self.order,
             self.shuffles.twister,
             self.scratches[rank],
-            Trace(*self._buffers[:, :n_epochs], self.best),
+            Trace(self._buffers[0, :n_epochs], self._buffers[1], self.best),
             self.pace.n_blocks,
         )
 
@@ -304,9 +305,8 @@ class Descent:
 
     def _rounds(self):
         """How many blocks each thread has done since the start, up to a few."""
-        state, steering = self.progress[0], self.settings[0]
-        n_rows = state.epoch * self.order.size + state.row
-        return n_rows / (steering.block_size * self.crew.n_threads) + state.blocks_done
+        epoch, row, blocks_done = (self.progress[name][0] for name in ("epoch", "row", "blocks_done"))
+        return (epoch * self.order.size + row) / (self.settings["block_size"][0] * self.crew.n_threads) + blocks_done
 
     def judge(self, value):
         """End a validated epoch by its value, lower being better."""
@@ -320,15 +320,14 @@ class Descent:
     def give_back(self):
         """Put the random numbers and the solver's state where they came from; training may go on after it."""
         self.shuffles.close()
-        reached = self.progress[0]
-        self.optimizer.learning_rate, self.optimizer.step = float(reached.learning_rate), int(reached.step)
-        self.optimizer.product = float(reached.product)
+        for name in ("learning_rate", "step", "product"):
+            setattr(self.optimizer, name, self.progress[name][0].item())
 
 
 def start_progress(best, bad_epochs, rows_seen):
     """`PROGRESS` at the start of a fit that goes on from these; best is the lowest value so far."""
     progress = record(PROGRESS)
-    progress[0].best, progress[0].bad_epochs, progress[0].rows_seen = best, bad_epochs, rows_seen
+    progress["best"], progress["bad_epochs"], progress["rows_seen"] = best, bad_epochs, rows_seen
     return progress
 
 

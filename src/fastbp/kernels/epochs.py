@@ -18,6 +18,10 @@ from .subnormals import flush_subnormals, restore_subnormals
 from .team import LOSS, SQUARES, WEIGHT, add_gradients, meet, share, share_of_line, total
 from .views import borrow, vector
 
+# Which parameters are copied after every better epoch, and after how many rows larger ones are, so that it costs a percent or two.
+_CACHED_BYTES = 1 << 17
+_MANY_ROWS = 4096
+
 
 class Schedule(IntEnum):
     """What `learning_rate` may be; the names are scikit-learn's, and only "sgd" heeds them."""
@@ -40,7 +44,7 @@ class Status(IntEnum):
 
 class Trace(NamedTuple):
     """What epochs leave behind: their mean `losses` and the `rates` of their last steps, both (≥ n,), and the parameters after the
-    `best` of them (n_params,), or (0,) where nobody wants these."""
+    `best` of those that `_keep` looks at (n_params,), or (0,) where nobody wants these."""
 
     losses: np.ndarray
     rates: np.ndarray
@@ -71,8 +75,8 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
             loss = state.loss / order.size
             trace.losses[n_epochs], trace.rates[n_epochs] = loss, _rate(steering, state)
             n_epochs += 1
-            if trace.best.size and loss < state.best:
-                _keep(params, trace.best, rank, n_threads)
+            if trace.best.size:
+                _keep(state, params, trace.best, rank, n_threads, order.size, loss)
             _end_epoch(steering, state, order.size, loss)
     restore_subnormals(mode)
     return n_epochs
@@ -90,9 +94,20 @@ def _rate(settings, state):
     return settings.learning_rate_init if settings.solver == Solver.adam else state.learning_rate
 
 
+@kernel(draft=True)
+def _keep(state, params, best, rank, n_threads, n_rows, loss):
+    """Copy this thread's share of the parameters, if the loss is the lowest of the epochs that are looked at.
+
+    These are all epochs of networks that stay in a cache; copying a large one takes as long as some rows, and waits for many.
+    """
+    due = params.nbytes <= _CACHED_BYTES or (state.rows_seen + n_rows) // _MANY_ROWS > state.rows_seen // _MANY_ROWS
+    if due and (state.kept_epoch == 0 or loss < state.kept_loss):
+        state.kept_epoch, state.kept_loss = state.epoch + 1, loss
+        _copy_share(params, best, rank, n_threads)
+
+
 @kernel()
-def _keep(params, best, rank, n_threads):
-    """Copy this thread's share of the parameters."""
+def _copy_share(params, best, rank, n_threads):
     for q in range(share_of_line(params.size, rank, n_threads), share_of_line(params.size, rank + 1, n_threads)):
         best[q] = params[q]
 

@@ -62,6 +62,8 @@ PROGRESS = np.dtype(
             ("loss", np.float64),  # of the present epoch so far: Σ over batches of mean loss × rows
             ("best", np.float64),  # the lowest value that an epoch was judged by
             ("bad_epochs", np.int64),  # in a row that did not better it by tol
+            ("kept_epoch", np.int64),  # whose parameters were kept, or 0
+            ("kept_loss", np.float64),
         ],
     )
 )
