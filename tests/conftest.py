@@ -96,7 +96,8 @@ class Network:
         self.weight = self._exact(random.uniform(0, 2, n_rows) * (np.arange(n_rows) != 1)) if weighted else None
         self.rows = as_rows(csr_array(self.X) if sparse else self.X, self.dtype)
         self.order = np.arange(n_rows)
-        self.losses = np.full(self.asked["max_epochs"], np.nan)
+        self.losses, self.rates = np.full((2, self.asked["max_epochs"]), np.nan)
+        self.best = self.params[:0]
         _, key, position, *_ = np.random.RandomState(seed).get_state()
         self.twister = kernels.Twister(key.copy(), np.array([position]))
 
@@ -217,17 +218,18 @@ class Network:
     def train(self, n_epochs=None, n_blocks=10**9):
         """One call of the kernel in each thread, its losses put after those of the calls before; returns how many epochs ended."""
         done = int(self.progress[0].epoch)
-        losses = self.losses[done:] if n_epochs is None else self.losses[done : done + n_epochs]
+        stop = None if n_epochs is None else done + n_epochs
+        trace = kernels.Trace(self.losses[done:stop], self.rates[done:stop], self.best)
         where = self.team, self.table, self.params, self.moments, self.rows, *self.targets, self.order, self.twister
         scratches = self.scratches
         self.progress["meeting"] = 0
         self.team.gate[:] = 0
         if self.n_threads == 1:
-            return kernels.train(self.settings, self.progress, 0, *where, scratches[0], losses, n_blocks)
+            return kernels.train(self.settings, self.progress, 0, *where, scratches[0], trace, n_blocks)
         counts, crew = [None] * self.n_threads, Crew(self.n_threads)
 
         def work(rank):
-            counts[rank] = kernels.train(self.settings, self.progress, rank, *where, scratches[rank], losses, n_blocks)
+            counts[rank] = kernels.train(self.settings, self.progress, rank, *where, scratches[rank], trace, n_blocks)
 
         crew.run(work, lambda: self.team.gate.fill(1))
         crew.close()

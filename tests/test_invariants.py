@@ -230,7 +230,7 @@ def test_python_gets_control_back(n_rows, batch_size, sizes, n_epochs, speed, n_
     machine = Machine(layout, speed)
 
     def train(settings, progress, rank, *others):
-        n_epochs, n_rounds, block_size = others[-2].size, others[-1], settings[0].block_size
+        n_epochs, n_rounds, block_size = others[-2].losses.size, others[-1], settings[0].block_size
         state = progress[rank]
         start = state.epoch * n_rows + state.row
         stop = min(start + n_rounds * block_size * n_threads, (state.epoch + n_epochs) * n_rows)

@@ -25,7 +25,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils._param_validation import InvalidParameterError
 
 import fastbp
-from fastbp import MLPClassifier, MLPRegressor, base, threads, training
+from fastbp import MLPClassifier, MLPRegressor, course, threads, training
 from fastbp.kernels import N_MOMENTS
 from fastbp.layout import Layout
 from fastbp.threads import Crew, allowed_threads, choose_threads
@@ -408,6 +408,22 @@ def test_an_error_in_a_thread_is_raised_and_leaves_none_behind(failing, monkeypa
     assert not hasattr(model, "coefs_")
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_batch_may_last_longer_than_a_turn(weighted, monkeypatch):
+    """Each thread's sums of loss and weight so far are its own."""
+    X, y = data()
+    weight = np.linspace(0, 3, len(y)) if weighted else None
+    whole, pieces = (classifier(n_threads=2, batch_size=len(y), max_iter=5) for _ in range(2))
+    monkeypatch.setattr(Layout, "block_size", lambda *_: 3)
+    whole.fit(X, y, weight)
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda *arguments: train(*arguments[:-1], 1))
+    pieces.fit(X, y, weight)
+    assert pieces.loss_curve_ == whole.loss_curve_
+    for a, b in zip(pieces.coefs_, whole.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_an_error_before_training_leaves_no_thread(monkeypatch):
     X, y = data()
 
@@ -569,13 +585,13 @@ class Recorder:
 
     def __init__(self, monkeypatch):
         self.numbers = []
-        descent = base.Descent
+        descent = course.Descent
 
-        def record(*arguments):
+        def record(*arguments, **options):
             self.numbers.append(arguments[-1])
-            return descent(*arguments)
+            return descent(*arguments, **options)
 
-        monkeypatch.setattr(base, "Descent", record)
+        monkeypatch.setattr(course, "Descent", record)
 
 
 @pytest.mark.usefixtures("many_processors")

@@ -4,8 +4,9 @@
 """
 
 from .activations import Activation
+from .callbacks import Checkpoint, load_checkpoint
 from .estimator import MLPClassifier, MLPRegressor
 from .losses import Loss
 
-__all__ = ["Activation", "Loss", "MLPClassifier", "MLPRegressor", "__version__"]
+__all__ = ["Activation", "Checkpoint", "Loss", "MLPClassifier", "MLPRegressor", "__version__", "load_checkpoint"]
 __version__ = "0.1.0"

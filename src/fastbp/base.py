@@ -19,29 +19,30 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .activations import per_layer
 from .architecture import Architecture
+from .course import Call, descend, warn_of_time
 from .inputs import FLOATS, IN_ORDER, Matrix, as_rows, as_targets, common_float, is_plain
-from .kernels import SETTINGS, Status, record
+from .kernels import SETTINGS, record
 from .layout import Layout, buffer
 from .prediction import outputs
 from .preparation import Preparation, roomy
-from .threads import choose_threads
-from .training import Descent, Problem, Shuffles, minimize_lbfgs, start_progress, weightless
+from .training import Problem, Stop, minimize_lbfgs
 from .transforming import HiddenUnits
-from .updates import Optimizer, write_penalties
+from .updates import write_penalties
 from .workspace import N_NORM_PARAMETERS, Moving, Plan
 
-_MOST_EPOCHS = 2**62  # that a kernel counts
+# The views carry the parameters, and their buffer would carry them twice; the rest belongs to one fit.
+_NOT_COPIED = {"_params", "_views", "_course", "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx"}
 
 
-class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
+class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC):
     """A multilayer perceptron; see the subclasses."""
 
     _groups = ()  # how many output units each output has, where each of several has classes of its own
@@ -51,6 +52,10 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
     @abstractmethod
     def _validate_input(self, X, y, incremental, reset):
         """The validated X, and y as numbers (n_rows, n_columns)."""
+
+    def _validate_validation(self, X, y):
+        """The same for rows that are not trained on."""
+        return self._validate_input(X, y, incremental=True, reset=False)
 
     @abstractmethod
     def _output(self, y):
@@ -71,7 +76,16 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
     # ------------------------------------------------------------------ fit
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Matrix,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Matrix | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train the network on X and y.
 
         Parameters
@@ -82,6 +96,13 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
             The targets: class labels in classification, real numbers in regression.
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows; each batch is averaged by the weights in it.
+        X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
+            Inputs to validate with, beside those of training: `history_` has their loss and score after every epoch, and early
+            stopping goes by them and holds no rows out. ``Pipeline(..., transform_input=["X_val"])`` transforms them as it does X.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets; in classification, of labels that are in y.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
 
         Returns
         -------
@@ -91,14 +112,18 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            For parameters and data that cannot be trained on, and where training diverged. The estimator is left as it was.
+            For parameters and data that cannot be trained on, and where training diverged. The estimator is left as it was; but one
+            that had no weights before keeps those after the best epoch of a fit that diverged later.
         """
-        return self._fit(X, y, sample_weight, incremental=False)
+        return self._fit(X, y, sample_weight, incremental=False, validation=(X_val, y_val, sample_weight_val))
 
-    def _fit(self, X, y, sample_weight, incremental):
+    def _fit(self, X, y, sample_weight, incremental, validation=(None, None, None)):
+        call, diverged = Call.of(self, X, y, sample_weight, incremental, validation), None
         with self._all_or_nothing():
+            call.hooks.begin()
             hidden_layer_sizes = self._hidden_layer_sizes()
             going_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
+            call.first, call.fresh = not hasattr(self, "coefs_"), not going_on
             X, y = self._validate_input(X, y, incremental, reset=not going_on)
             self._check_together(X)
             sample_weight = self._weights(X, y, sample_weight, incremental)
@@ -111,10 +136,13 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
                 self._initialize(X, (X.shape[1], *hidden_layer_sizes, n_outputs), out_activation)
             if self.solver == "lbfgs":
                 self._check_lbfgs()
-                self._fit_lbfgs(X, y, sample_weight)
+                self._fit_lbfgs(X, y, sample_weight, call)
             else:
-                self._fit_stochastic(X, y, sample_weight, incremental, fresh=not going_on)
+                diverged = descend(self, X, y, sample_weight, call)
             self._publish_for_good()
+        if diverged is not None:
+            raise diverged
+        call.hooks.end()
         return self
 
     def _validated(self, X, y, reset, **options):
@@ -261,6 +289,10 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
         """The network that is trained."""
         return Plan(self._training_layout(), self._architecture(), self._objective())
 
+    def _plan_to_predict(self):
+        """The network that predicts, with what it minimised."""
+        return Plan(self._layout(), self._architecture().for_prediction(), self._objective())
+
     def _architecture(self):
         activations, numbers = self._activations(), self._link_numbers()
         return Architecture(activations, self._link, self._norm, self._dropout_rates(), self.input_noise, numbers)
@@ -290,7 +322,8 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
 
     def _problem(self, X, y, sample_weight, params):
         dtype = params.dtype
-        return Problem(self._plan(), params, as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype))
+        rows, y, weight = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
+        return Problem(self._plan(), params, rows, y, weight, self._moving)
 
     def _check_finite(self, params):
         if not np.isfinite(params).all():
@@ -303,6 +336,11 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
 
     def _check_lbfgs(self):
         """Refuse what L-BFGS, which wants one function of all rows, cannot do."""
+        if self._resumes:
+            raise ValueError(
+                "warm_start='resume' is not for solver='lbfgs', whose memory of past gradients SciPy does not hand out: set "
+                "warm_start=True to go on from the weights, or choose another solver."
+            )
         asked = {
             "learning_rate": self.learning_rate not in ("constant", "invscaling", "adaptive"),
             "dropout": any(self._dropout_rates()),
@@ -316,123 +354,45 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
                     f"another solver, as 'adam', or leave {name} out."
                 )
 
-    def _fit_lbfgs(self, X, y, sample_weight):
-        def report(iteration, loss):
+    def _fit_lbfgs(self, X, y, sample_weight, call):
+        def report(iteration, loss, x):
             if self.verbose:
                 print(f"Iteration {iteration}, loss = {loss:.8f}")
+            if call.hooks.wanted:
+                self._hold_trained(problem.plan.layout, roomy(x, np.float64))
+                self._publish()
+                self.n_iter_, self.loss_ = iteration, float(loss)
+                if call.hooks.end_epoch(self, iteration, {"loss": self.loss_}):
+                    raise Stop("callback")
+                if iteration < self.max_iter:
+                    call.hooks.begin_epoch()
+
+        def check():
+            if call.out_of_time:
+                raise Stop("max_time")
 
         sample_weight = self._relative_weights(sample_weight)
         problem = self._problem(X, y, sample_weight, roomy(self._params_to_train(), X.dtype))
         limits = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
         settings = record(SETTINGS)
         write_penalties(settings, vars(self), X.dtype)
-        result, interrupted = minimize_lbfgs(problem, settings, report=report, **limits)
+        call.hooks.begin_epoch()
+        result, ended_by = minimize_lbfgs(problem, settings, report=report, check=check, **limits)
         self._check_finite(result.x)
         # SciPy iterates in float64, and scikit-learn's weights then are what it returns, whatever the data
         self._hold_trained(problem.plan.layout, roomy(result.x, np.float64))
         self.n_iter_, self.loss_ = min(result.nit, self.max_iter), float(result.fun)
-        if interrupted:
+        if ended_by == "interrupted":
             warnings.warn("Training interrupted by user.", stacklevel=5)
-        elif result.status != 0:
+        elif ended_by == "max_time":
+            warn_of_time(self, f"{self.n_iter_} iterations", stacklevel=6)
+        elif ended_by is None and result.status != 0:
             warnings.warn(
                 f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status={result.status}): {result.message}. Raise "
                 f"max_iter (now {self.max_iter}) or max_fun (now {self.max_fun}), or scale the data.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
-
-    # ------------------------------------------------------------------ stochastic gradient descent
-
-    def _fit_stochastic(self, X, y, sample_weight, incremental, fresh):
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        params = self._params_to_train()
-        order, held_out = self._split(y)
-        sample_weight = self._relative_weights(sample_weight, order)
-        if incremental and hasattr(self, "_optimizer"):
-            self._optimizer = self._optimizer.going_on(params, self.ema_decay is not None)
-        else:
-            self._optimizer = Optimizer.fresh(self, params)
-        settings, rates = self._optimizer.settings(self.max_iter)
-        numbers = self._settings(settings, params.dtype)
-        settings[0].batch_size = self._batch_size(len(order))
-        settings[0].max_epochs = 1 if incremental else min(self.max_iter, _MOST_EPOCHS)
-        shuffles = Shuffles(self._random_state, wanted=self.shuffle, shared=not isinstance(self.random_state, Integral))
-        problem = self._problem(X, y, sample_weight, params)
-        problem.numbers, problem.moving = numbers, self._moving
-        if problem.plan.architecture.draws:
-            problem.seed = int(self._random_state.randint(np.iinfo(np.int32).max))
-        n_threads = choose_threads(self.n_threads, 3 * settings[0].batch_size * params.nbytes, settings[0].batch_size)
-        descent = Descent(problem, settings, rates, self._start_progress(), self._optimizer, order, shuffles, n_threads)
-        # a fit that goes on from best weights goes on in them, as scikit-learn's does
-        watch = _Watch(self, y, sample_weight, held_out, best_params=params.copy() if fresh and self.early_stopping else params)
-        try:
-            while descent.running:
-                if self.early_stopping or self.verbose:
-                    watch.epoch(descent)
-                else:
-                    descent.turn()
-            interrupted = False
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            descent.close()
-        self._finish_stochastic(descent, watch)
-        if interrupted:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-        elif descent.status == Status.exhausted and not incremental:
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-
-    def _split(self, y):
-        """The rows to train on, and those held out for validation or None."""
-        rows = np.arange(len(y))
-        if not self.early_stopping:
-            return rows, None
-        train, held_out = train_test_split(
-            rows, random_state=self._random_state, test_size=self.validation_fraction, stratify=self._stratify(y)
-        )
-        if len(held_out) < 2:
-            raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
-        return train, held_out
-
-    def _batch_size(self, n_rows):
-        if self.batch_size == "auto":
-            return min(200, n_rows)
-        if self.batch_size > n_rows:
-            warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=6)
-        return min(self.batch_size, n_rows)
-
-    def _start_progress(self):
-        """Where training starts: anew, or from the judgements of the fit before."""
-        if not hasattr(self, "loss_curve_"):
-            self.loss_curve_, self._no_improvement_count = [], 0
-        judged = getattr(self, "best_validation_score_" if self.early_stopping else "best_loss_", None)
-        if judged is None:
-            self._start_judging()
-            judged = self.best_validation_score_ if self.early_stopping else self.best_loss_
-        return start_progress(-judged if self.early_stopping else judged, self._no_improvement_count, self.t_)
-
-    def _finish_stochastic(self, descent, watch):
-        """Put what a descent has reached into the attributes, or raise."""
-        if descent.status == Status.weightless:
-            raise weightless()
-        if self.early_stopping:
-            descent.problem.params[...] = watch.best_params
-        self._check_finite(descent.problem.params)
-        losses, reached = descent.losses, descent.progress[0]
-        self.n_iter_, self.t_, self._no_improvement_count = len(losses), int(reached.rows_seen), int(reached.bad_epochs)
-        self.loss_curve_.extend(losses)
-        if losses:
-            self.loss_ = losses[-1]
-        if self.early_stopping:
-            self.validation_scores_.extend(watch.scores)
-            self.best_validation_score_ = -float(reached.best)
-        else:
-            self.best_loss_ = float(reached.best)
 
     # ------------------------------------------------------------------ prediction
 
@@ -462,10 +422,13 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
 
     def _forward(self, rows, n_rows, params, order=IN_ORDER):
         """What the output units say for n_rows rows, or for those that order names."""
-        plan = Plan(self._layout(), self._architecture().for_prediction())
-        return outputs(plan, params, rows, n_rows, order)
+        return outputs(self._plan_to_predict(), params, rows, n_rows, order)
 
     # ------------------------------------------------------------------ what scikit-learn asks of an estimator
+
+    @property
+    def _resumes(self):
+        return isinstance(self.warm_start, str)
 
     def _check_solver(self):
         if self.solver == "lbfgs":
@@ -473,8 +436,9 @@ class BaseMLP(Preparation, HiddenUnits, BaseEstimator, ABC):
         return True
 
     def __getstate__(self):
-        # the views carry the parameters; their buffer would carry them twice
-        return {name: value for name, value in super().__getstate__().items() if name not in ("_params", "_views")}
+        # a copy that is made while a fit is under way goes on from where that is
+        state = super().__getstate__() | (self._course.state_now() if hasattr(self, "_course") else {})
+        return {name: value for name, value in state.items() if name not in _NOT_COPIED}
 
     def __setstate__(self, state):
         super().__setstate__(state)
@@ -505,53 +469,3 @@ def _defaults(cls):
 def _allowed(nan):
     """What scikit-learn's validation wants to hear of NaN."""
     return "allow-nan" if nan else True
-
-
-class _Watch:
-    """A fit that Python looks at after every epoch: early stopping's scores and best weights, and what `verbose` prints."""
-
-    def __init__(self, estimator, y, sample_weight, held_out, best_params):
-        self.estimator, self.held_out, self.best_params, self.scores = estimator, held_out, best_params, []
-        if held_out is not None:
-            self.y = y[held_out]
-            self.weight = None if sample_weight is None else sample_weight[held_out]
-
-    def epoch(self, descent):
-        learning_rate = float(descent.progress[0].learning_rate)
-        descent.epoch()
-        if descent.status == Status.weightless:
-            return
-        self.say(f"Iteration {len(descent.losses)}, loss = {descent.losses[-1]:.8f}")
-        if self.held_out is not None:
-            self.score(descent)
-        self.say_decision(descent, learning_rate)
-
-    def score(self, descent):
-        if self.weight is not None and not self.weight.any():
-            raise ValueError(
-                "Sample weights must contain at least one non-zero number, and those of the validation rows are all 0: raise "
-                "validation_fraction, or drop the rows of weight 0."
-            )
-        problem = descent.problem
-        said = self.estimator._forward(problem.rows, len(self.held_out), problem.params, self.held_out)
-        self.scores.append(self.estimator._score_outputs(self.y, said, self.weight))
-        self.say(f"Validation score: {self.scores[-1]:f}")
-        if -self.scores[-1] < descent.progress[0].best:
-            self.best_params = problem.params.copy()
-        descent.judge(-self.scores[-1])
-
-    def say_decision(self, descent, learning_rate_before):
-        estimator, learning_rate = self.estimator, descent.progress[0].learning_rate
-        adaptive = descent.optimizer.is_adaptive
-        if descent.status == Status.converged:
-            decision = "Learning rate too small. Stopping." if adaptive else "Stopping."
-        elif adaptive and learning_rate < learning_rate_before:
-            decision = f"Setting learning rate to {learning_rate:f}"
-        else:
-            return
-        judged, patience = "Training loss" if self.held_out is None else "Validation score", estimator.n_iter_no_change
-        self.say(f"{judged} did not improve more than tol={estimator.tol:f} for {patience} consecutive epochs. {decision}")
-
-    def say(self, text):
-        if self.estimator.verbose:
-            print(text)

@@ -319,6 +319,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._check_classes(y)
         return X, encode_labels(self._label_binarizer, y)
 
+    def _validate_validation(self, X, y):
+        X, y = self._validated(X, y, reset=False)
+        for labels, known in labels_in(y, self.classes_):
+            unknown = set(labels) - set(known)
+            if unknown:
+                raise ValueError(
+                    f"y_val has labels that training knows nothing of: {sorted(map(str, unknown))}, beside {known} in y. Leave "
+                    "their rows out, or give rows of each to train on."
+                )
+        return X, encode_labels(self._label_binarizer, y)
+
     def _check_classes(self, y):
         for classes, known in labels_in(y, self.classes_):
             if self.warm_start:

@@ -149,26 +149,38 @@ class Preparation:
             self._hold_trained(self._training_layout(), params)
         return params
 
-    def _publish(self, params=None):
-        """Show what training has reached, or other parameters of its kind; where they are not folded, they are shown already.
+    def _params_that_predict(self):
+        """What training has reached, as a network for prepared data that needs no norms over batches: means, with ema_decay.
 
-        With ema_decay these are the means, which stand behind the solver's moments.
+        These stand behind the solver's moments.
         """
         if self._training_params is None:
-            return
+            return self._params
+        params = self._training_params
         layout, shown = self._training_layout(), self._layout()
-        if params is None:
-            params = self._optimizer.moments[-layout.n_params :] if self._prepared_as[-1] else self._training_params
-        coefs, intercepts = layout.views(params)
-        if self._norm == "batch_norm":
-            coefs, intercepts = fold_norms(coefs, intercepts, layout.norms(params)[0], self._moving.views(layout))
-        elif self._norm is not None:
-            self._params[-2 * layout.n_hidden :] = params[-2 * layout.n_hidden :]
+        if self._prepared_as[-1]:
+            params = roomy(self._optimizer.moments[-layout.n_params :], params.dtype)
+        if self._norm != "batch_norm":
+            return params
+        folded = buffer(shown.n_params, params.dtype)
+        _write(shown.views(folded), fold_norms(*layout.views(params), layout.norms(params)[0], self._moving.views(layout)))
+        return folded
+
+    def _publish(self):
+        """Show what training has reached; where it is not folded, it is shown already."""
+        if self._training_params is None:
+            return
+        params, layout = self._params_that_predict(), self._layout()
+        self._params[...] = params  # of which the fold changes the first and the last layer
         if self._folding is not None:
-            coefs, intercepts = self._folding.fold(coefs, intercepts, self.out_activation_)
-        for views, values in zip(shown.views(self._params), (coefs, intercepts), strict=True):
-            for view, value in zip(views, values, strict=True):
-                view[...] = value
+            _write(layout.views(self._params), self._folding.fold(*layout.views(params), self.out_activation_))
+
+    def _shown(self, params):
+        """The attributes that would show other parameters."""
+        layout = self._layout()
+        coefs, intercepts = layout.views(params)
+        norms = dict(zip(("norm_scales_", "norm_shifts_"), layout.norms(params), strict=False))
+        return {"coefs_": coefs, "intercepts_": intercepts, "_digest": _digest(params), **norms}
 
     def _publish_for_good(self):
         """Show what a fit ended with, and remember it, to know it again."""
@@ -194,3 +206,10 @@ def _cast(X, dtype):
     if not np.isfinite(X.data if issparse(X) else X).all():
         raise ValueError(f"X holds numbers too large for dtype={dtype!r}: take dtype='float64', or scale='standard'.")
     return X
+
+
+def _write(views, values):
+    """Put lists of arrays into lists of views."""
+    for into, arrays in zip(views, values, strict=True):
+        for view, array in zip(into, arrays, strict=True):
+            view[...] = array

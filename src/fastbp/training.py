@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from .kernels import CALLED_OFF, PROGRESS, Status, Twister, judge, loss_and_gradient, record, train
+from .kernels import CALLED_OFF, PROGRESS, Status, Trace, Twister, judge, loss_and_gradient, record, train
 from .threads import Crew
 from .workspace import Moving, Plan, workspace
 
@@ -23,6 +23,8 @@ _TURN = 0.05
 _FIRST_TURN = 1e7
 _BLOCK_OVERHEAD = 1000
 _MOST_EPOCHS = 1000
+# What threads know only together, of a batch that lasts longer than a turn.
+_OF_EACH_THREAD = ["batch_loss", "batch_weight"]
 
 
 @dataclass
@@ -114,19 +116,22 @@ class Shuffles:
 class Descent:
     """A fit by stochastic gradient descent: call ``turn`` while ``running``, then ``close``.
 
-    ``losses`` holds the mean loss of every epoch that ended, whenever it is read.
+    ``losses`` and ``rates`` hold the mean loss and the last learning rate of every epoch that ended, whenever they are read;
+    `best`, where it has room, the parameters after the epoch of the lowest loss.
     """
 
-    def __init__(self, problem, settings, rates, progress, optimizer, order, shuffles, n_threads):
+    def __init__(self, problem, settings, rates, progress, optimizer, order, shuffles, n_threads, best=None):
         self.problem, self.settings = problem, settings
         self.optimizer, self.order, self.shuffles = optimizer, order, shuffles
         optimizer.start(progress)
-        settings[0].shuffle = shuffles.by_kernel
-        self._losses, self._buffer = [], np.empty(_MOST_EPOCHS)
+        settings["shuffle"] = shuffles.by_kernel
+        self._losses, self._rates, self._buffers = [], [], np.empty((2, _MOST_EPOCHS))
+        self._first_epoch, self.best = progress["epoch"].item(), problem.params[:0] if best is None else best
         self.crew = Crew(n_threads)
         try:
             self.progress = np.repeat(progress, self.crew.n_threads)  # each thread's own; the first is read here
-            self.table, self.team, self.scratches = problem.prepare(settings, settings[0].batch_size, self.crew.n_threads, rates)
+            batch_size = settings["batch_size"].item()
+            self.table, self.team, self.scratches = problem.prepare(settings, batch_size, self.crew.n_threads, rates)
         except BaseException:
             self.crew.close()
             raise
@@ -134,28 +139,43 @@ class Descent:
 
     @property
     def status(self):
-        return Status(self.progress[0].status)
+        return Status(self.progress["status"][0])
 
     @property
     def running(self):
-        return self.status == Status.running
+        return self.progress["status"][0] == Status.running
 
     @property
     def losses(self):
-        # read off progress, not off what train returned, so that an interruption in between loses nothing
-        self._losses.extend(self._buffer[: self.progress[0].epoch - len(self._losses)].tolist())
+        self._read()
         return self._losses
+
+    @property
+    def rates(self):
+        self._read()
+        return self._rates
+
+    def _read(self):
+        # off progress, not off what train returned, so that an interruption in between loses nothing
+        n_new = int(self.progress["epoch"][0]) - self._first_epoch - len(self._losses)
+        if n_new:
+            for kept, new in zip((self._losses, self._rates), self._buffers[:, :n_new].tolist(), strict=True):
+                kept.extend(new)
 
     def turn(self, n_epochs=_MOST_EPOCHS):
         """Train for one turn, or until n_epochs ended; returns whether an epoch ended."""
-        state, n_before = self.progress[0], len(self.losses)
+        n_before = len(self.losses)
         if self.shuffles.by_python:
             n_epochs = 1
-            if state.row == 0 and state.blocks_done == 0:
+            if not self.progress["shuffled"][0]:
                 self.shuffles.random_state.shuffle(self.order)
+                self.progress["shuffled"][0] = True
         rounds_before = self._rounds()
         start = time.perf_counter()
-        self.progress[1:] = self.progress[0]
+        if self.crew.n_threads > 1:
+            own = self.progress[_OF_EACH_THREAD].copy()
+            self.progress[1:] = self.progress[0]  # which Python has judged
+            self.progress[_OF_EACH_THREAD] = own
         self.progress["meeting"] = 0
         self.team.gate[:] = 0
         self.crew.run(lambda rank: self._work(rank, n_epochs), self._call_off)
@@ -178,7 +198,7 @@ class Descent:
             self.order,
             self.shuffles.twister,
             self.scratches[rank],
-            self._buffer[:n_epochs],
+            Trace(self._buffers[0, :n_epochs], self._buffers[1], self.best),
             self.pace.n_blocks,
         )
 
@@ -187,22 +207,20 @@ class Descent:
 
     def _rounds(self):
         """How many blocks each thread has done since the start, up to a few."""
-        state, steering = self.progress[0], self.settings[0]
-        n_rows = state.epoch * self.order.size + state.row
-        return n_rows / (steering.block_size * self.crew.n_threads) + state.blocks_done
-
-    def epoch(self):
-        """Train to the end of the present epoch, or until training ends within it."""
-        while not self.turn(1) and self.running:
-            pass
+        epoch, row, blocks_done = (self.progress[name][0] for name in ("epoch", "row", "blocks_done"))
+        return (epoch * self.order.size + row) / (self.settings["block_size"][0] * self.crew.n_threads) + blocks_done
 
     def judge(self, value):
         """End a validated epoch by its value, lower being better."""
         judge(self.settings, self.progress, float(value))
 
     def close(self):
-        """Give back what was lent: the random numbers, and the solver's state."""
+        """End the threads, and give back what was lent."""
         self.crew.close()
+        self.give_back()
+
+    def give_back(self):
+        """Put the random numbers and the solver's state where they came from; training may go on after it."""
         self.shuffles.close()
         self.optimizer.stop(self.progress)
 
@@ -210,53 +228,68 @@ class Descent:
 def start_progress(best, bad_epochs, rows_seen):
     """`PROGRESS` at the start of a fit that goes on from these; best is the lowest value so far."""
     progress = record(PROGRESS)
-    progress[0].best, progress[0].bad_epochs, progress[0].rows_seen = best, bad_epochs, rows_seen
+    progress["best"], progress["bad_epochs"], progress["rows_seen"] = best, bad_epochs, rows_seen
     return progress
 
 
-def minimize_lbfgs(problem, settings, *, max_iter, max_fun, tol, report):
-    """Train by SciPy's L-BFGS-B on the whole of the data; `report` is called with (iteration, loss) after each iteration.
+class Stop(Exception):
+    """Ends L-BFGS from within, with its reason."""
 
-    Returns SciPy's result, and whether the user interrupted it; its x then is the last iterate.
+
+def minimize_lbfgs(problem, settings, *, max_iter, max_fun, tol, report, check=lambda: None):
+    """Train by SciPy's L-BFGS-B on the whole of the data.
+
+    `report` is called with (iteration, loss, x) after each iteration, `check` several times a second; either may raise a `Stop`.
+    Returns SciPy's result, and None or why it ended before: "interrupted", or the reason of the `Stop`; its x then is the last
+    iterate.
     """
-    objective = _Objective(problem, settings)
+    objective = _Objective(problem, settings, check)
     start = problem.params.astype(np.float64)
     latest = OptimizeResult(x=start, fun=np.inf, nit=0, status=0)
 
     def remember(intermediate_result):
         latest.x, latest.fun, latest.nit = intermediate_result.x.copy(), intermediate_result.fun, latest.nit + 1
-        report(latest.nit, latest.fun)
+        report(latest.nit, latest.fun, latest.x)
 
     try:
         options = {"maxfun": max_fun, "maxiter": max_iter, "gtol": tol}
         result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options, callback=remember)
     except KeyboardInterrupt:
-        return latest, True
-    return result, False
+        return latest, "interrupted"
+    except Stop as stop:
+        return latest, str(stop)
+    return result, None
 
 
 class _Objective:
-    """x ↦ (mean loss with its penalty, gradient), over all rows, in turns."""
+    """x ↦ (mean loss with its penalty, gradient), over all rows, in turns; `check` is called after each."""
 
-    def __init__(self, problem, settings):
-        self.problem, self.settings = problem, settings
+    def __init__(self, problem, settings, check=lambda: None):
+        self.problem, self.settings, self.check = problem, settings, check
         self.table, _, (self.scratch,) = problem.prepare(settings, problem.n_rows, 1)
         self.pace = Pace(problem.plan.layout, settings[0].block_size)
 
     def __call__(self, x):
         problem, settings, n_coefs = self.problem, self.settings, self.problem.plan.layout.n_coefs
         problem.params[...] = x  # which SciPy keeps in float64, and without room behind it
+        loss, weight_sum = self.sums()
+        W, gradient, l1 = x[:n_coefs], self.scratch.gradient.astype(np.float64), settings[0].l1
+        gradient[:n_coefs] += settings[0].alpha * W + l1 * np.sign(W)
+        return (loss + 0.5 * settings[0].alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum, gradient / weight_sum
+
+    def sums(self):
+        """Σ loss and Σ weight of all rows at the present parameters; the gradient is left in scratch."""
+        problem, settings = self.problem, self.settings
         loss, weight_sum = 0.0, 0.0
         for start, stop in turns(problem.n_rows, self.pace, settings[0].block_size):
             part = loss_and_gradient(
                 settings, self.table, problem.params, problem.rows, problem.y, problem.weight, start, stop, self.scratch
             )
             loss, weight_sum = loss + part[0], weight_sum + part[1]
+            self.check()
         if weight_sum == 0:
             raise weightless()
-        W, gradient, l1 = x[:n_coefs], self.scratch.gradient.astype(np.float64), settings[0].l1
-        gradient[:n_coefs] += settings[0].alpha * W + l1 * np.sign(W)
-        return (loss + 0.5 * settings[0].alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum, gradient / weight_sum
+        return loss, weight_sum
 
 
 def weightless():

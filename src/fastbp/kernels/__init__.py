@@ -12,7 +12,7 @@ from .called.losses import LOSSES
 from .called.schedules import SCHEDULES
 from .called.solvers import N_NUMBERS, SOLVERS
 from .calls import address_of
-from .epochs import Schedule, Status, judge, train
+from .epochs import Schedule, Status, Trace, judge, train
 from .losses import Loss, OutActivation
 from .network import Scratch, evaluate, loss_and_gradient, predict
 from .products import Rows
@@ -42,6 +42,7 @@ __all__ = [
     "Solver",
     "Status",
     "Team",
+    "Trace",
     "Twister",
     "address_of",
     "evaluate",

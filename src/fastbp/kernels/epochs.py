@@ -6,6 +6,7 @@ the state of the shuffles. The rule for stopping is scikit-learn's, to the lette
 """
 
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,10 @@ from .solvers import Solver, squared_norm, update
 from .subnormals import flush_subnormals, restore_subnormals
 from .team import LOSS, PENALTY, SQUARES, WEIGHT, add_gradients, meet, share, share_of_line, total
 from .views import borrow, vector
+
+# Which parameters are copied after every better epoch, and after how many rows larger ones are, so that it costs a percent or two.
+_CACHED_BYTES = 1 << 17
+_MANY_ROWS = 4096
 
 
 class Schedule(IntEnum):
@@ -41,21 +46,32 @@ class Status(IntEnum):
     exhausted = 2  # max_epochs are done
     weightless = 3  # the sample weights of a batch sum to zero
     called_off = 4  # another thread of the team will come no more
+    diverged = 5  # the loss of a batch, which still stands at `row`, is not a number
+
+
+class Trace(NamedTuple):
+    """What epochs leave behind: their mean `losses` and the `rates` of their last steps, both (≥ n,), and the parameters after the
+    `best` of those that `_keep` looks at (n_params,), or (0,) where nobody wants these."""
+
+    losses: np.ndarray
+    rates: np.ndarray
+    best: np.ndarray
 
 
 @entry
-def train(settings, progress, rank, team, table, params, moments, rows, y, weight, order, twister, scratch, losses, n_rounds):
-    """Train on at most n_rounds blocks of rows a thread and losses.size epochs; returns how many epochs ended, losses in losses.
+def train(settings, progress, rank, team, table, params, moments, rows, y, weight, order, twister, scratch, trace, n_rounds):
+    """Train on at most n_rounds blocks of rows a thread and trace.losses.size epochs; returns how many epochs ended.
 
     Every thread of a team calls with its rank and its own scratch, all else being shared.
     """
     team, table, params, moments, rows = borrow(team, table, params, moments, rows)
-    y, weight, order, twister, scratch, losses = borrow(y, weight, order, twister, scratch, losses)
+    y, weight, order, twister, scratch, trace = borrow(y, weight, order, twister, scratch, trace)
     steering, state, n_threads = settings[0], progress[rank], team.sums.shape[0]
     mode = flush_subnormals()
     n_epochs = 0
-    while state.status == Status.running and n_rounds > 0 and n_epochs < losses.size:
-        if state.row == 0 and state.blocks_done == 0 and steering.shuffle:
+    while state.status == Status.running and n_rounds > 0 and n_epochs < trace.losses.size:
+        if steering.shuffle and not state.shuffled:
+            state.shuffled = True
             if rank == 0:
                 shuffle(order, twister)
             if n_threads > 1 and not meet(team, state):
@@ -63,9 +79,12 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
         _train_round(steering, state, rank, team, table, params, moments, rows, y, weight, order, scratch)
         n_rounds -= 1
         if state.row == order.size:
-            losses[n_epochs] = state.loss / order.size
+            loss = state.loss / order.size
+            trace.losses[n_epochs], trace.rates[n_epochs] = loss, _rate(steering, state)
             n_epochs += 1
-            _end_epoch(steering, state, order.size, losses[n_epochs - 1])
+            if trace.best.size:
+                _keep(state, params, trace.best, rank, n_threads, order.size, loss)
+            _end_epoch(steering, state, order.size, loss)
     restore_subnormals(mode)
     return n_epochs
 
@@ -74,6 +93,31 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
 def judge(settings, progress, value):
     """End the judging of an epoch by a value from Python, lower being better: patience, learning rate, status."""
     _judge(settings[0], progress[0], value)
+
+
+@kernel()
+def _rate(settings, state):
+    """The learning rate of the last step, without Adam's corrections for its first steps."""
+    base = settings.learning_rate_init if settings.solver == Solver.adam else state.learning_rate
+    return base * state.factor
+
+
+@kernel(draft=True)
+def _keep(state, params, best, rank, n_threads, n_rows, loss):
+    """Copy this thread's share of the parameters, if the loss is the lowest of the epochs that are looked at.
+
+    These are all epochs of networks that stay in a cache; copying a large one takes as long as some rows, and waits for many.
+    """
+    due = params.nbytes <= _CACHED_BYTES or (state.rows_seen + n_rows) // _MANY_ROWS > state.rows_seen // _MANY_ROWS
+    if due and (state.kept_epoch == 0 or loss < state.kept_loss):
+        state.kept_epoch, state.kept_loss = state.epoch + 1, loss
+        _copy_share(params, best, rank, n_threads)
+
+
+@kernel()
+def _copy_share(params, best, rank, n_threads):
+    for q in range(share_of_line(params.size, rank, n_threads), share_of_line(params.size, rank + 1, n_threads)):
+        best[q] = params[q]
 
 
 @kernel(draft=True)
@@ -109,6 +153,10 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
         add_gradients(team, low, high)
     if state.batch_weight == 0:
         state.status = Status.weightless
+        return
+    # a validated fit goes on, as scikit-learn's does: it will go back to its best weights
+    if np.isnan(state.batch_loss) and not settings.validated:
+        state.status = Status.diverged
         return
     weight_sum = float(n_rows) if settings.global_weights else state.batch_weight
     state.loss += (state.batch_loss + penalty) / weight_sum * n_rows
@@ -174,6 +222,7 @@ def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scal
 @kernel(draft=True)
 def _end_epoch(settings, state, n_rows, loss):
     state.row = 0
+    state.shuffled = False
     state.loss = 0.0
     state.epoch += 1
     state.rows_seen += n_rows

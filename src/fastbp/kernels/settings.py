@@ -68,6 +68,7 @@ PROGRESS = np.dtype(
         [
             ("status", np.int64),
             ("meeting", np.int64),  # how often the threads have met in the present call
+            ("shuffled", np.int64),  # whether the rows are in the order of the present epoch
             ("row", np.int64),  # of the present epoch: where the present batch starts
             ("blocks_done", np.int64),  # by each thread, of the present batch, and its sums of loss and weight
             ("batch_loss", np.float64),
@@ -83,6 +84,8 @@ PROGRESS = np.dtype(
             ("best", np.float64),  # the lowest value that an epoch was judged by
             ("bad_epochs", np.int64),  # in a row that did not better it by tol
             ("plateau", np.int64),  # the same, since the learning rate was last reduced for them
+            ("kept_epoch", np.int64),  # whose parameters were kept, or 0
+            ("kept_loss", np.float64),
         ],
     )
 )

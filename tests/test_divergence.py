@@ -1,0 +1,237 @@
+"""Divergence: training stops at the batch whose loss is no number, says where it began, and keeps what can still be used.
+
+The kernel is asked directly for its stop and for the parameters of its best epoch, the estimators for their errors, that begin
+like those of scikit-learn.
+"""
+
+import copy
+
+import joblib
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_array_equal
+from sklearn import neural_network
+
+from fastbp import MLPClassifier, MLPRegressor
+from fastbp.divergence import first_layer
+from fastbp.inputs import as_rows
+from fastbp.layout import Layout
+
+X = np.random.RandomState(3).normal(size=(60, 4))
+HUGE = np.full_like(X, 1.7e308)
+Y = {MLPClassifier: 1 * (X[:, 0] > 0), MLPRegressor: X[:, 0] - 2 * X[:, 1] ** 2}
+# Deep and linear: weights grow until products overflow, after some epochs that went well.
+GROWING = {
+    "hidden_layer_sizes": (5, 5),
+    "activation": "identity",
+    "solver": "sgd",
+    "learning_rate_init": 0.3,
+    "batch_size": 10,
+    "max_iter": 300,
+    "tol": 0.0,
+    "n_iter_no_change": np.inf,
+    "random_state": 0,
+}
+
+each_kind = pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+few_epochs = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+# ====================================================================== the kernel
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_loss_that_is_no_number_ends_training_before_its_update(network, n_threads, dtype):
+    asked = {"n_rows": 12, "batch_size": 4, "dtype": dtype, "n_threads": n_threads, "activation": "identity"}
+    net, before = network(**asked), network(**asked)
+    net.rows.dense.flags.writeable = True
+    net.rows.dense[9] = np.nan  # in the third batch
+    before.train(n_blocks=2)
+    assert net.train() == 0
+    state = net.progress[0]
+    assert (net.status, state.epoch, state.row, state.step) == ("diverged", 0, 8, 2)
+    assert_array_equal(net.params, before.params)
+    assert len(set(net.progress["status"])) == 1
+    assert net.train() == 0
+
+
+def test_an_infinite_loss_does_not(network):
+    """As it may be finite again."""
+    net = network(n_rows=4, activation="identity", learning_rate_init=1e-3)
+    net.y[0] = 1e200
+    net.train(1)
+    assert net.losses[0] == np.inf
+    assert net.status == "running"
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("n_blocks", [1, 10**9])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_parameters_of_the_best_epoch(network, n_threads, n_blocks, dtype):
+    """With a learning rate that is too high, losses go down and up again."""
+    asked = {"n_rows": 12, "batch_size": 4, "dtype": dtype, "n_threads": n_threads, "shuffle": True, "solver": "adam"}
+    net = network((3, 40, 2), **asked, learning_rate_init=0.4, max_epochs=20)
+    net.best = np.full_like(net.params, np.nan)
+    while net.status == "running":
+        net.train(n_blocks=n_blocks)
+    best = int(np.argmin(net.losses))
+    assert 0 < best < 19
+    part = network((3, 40, 2), **asked, learning_rate_init=0.4, max_epochs=20)
+    part.train(best + 1)
+    assert_array_equal(net.best, part.params)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_large_networks_are_kept_after_enough_rows(network, n_threads):
+    """As copying them costs about as much as some rows do."""
+    asked = {"n_rows": 1500, "batch_size": 500, "n_threads": n_threads, "learning_rate_init": 1e-3}
+    net = network((3, 4000, 2), **asked)
+    net.best = np.full_like(net.params, np.nan)
+    net.train(5)
+    assert np.argmin(net.losses[:5]) == 4
+    assert net.progress[0].kept_epoch == 3  # with 4500 rows, after 4096
+    part = network((3, 4000, 2), **asked)
+    part.train(3)
+    assert_array_equal(net.best, part.params)
+
+
+# ====================================================================== the first layer
+
+
+def layers(*scales):
+    """A linear network of such weights, in its layout and as a flat buffer."""
+    layout = Layout((2, *(3 for _ in scales[1:]), 1))
+    params = np.zeros(layout.n_params)
+    for W, scale in zip(layout.views(params)[0], scales, strict=True):
+        W[...] = scale
+    return layout, params
+
+
+@pytest.mark.parametrize(
+    ("scales", "layer"),
+    [
+        ((1, 1, 1), None),
+        ((1e308, 1, 1), 1),
+        ((1e160, 1e160, 1), 2),
+        ((1e100, 1e100, 1e160), 3),
+        ((1, np.nan, 1), 2),
+        ((1, 1, np.inf), 3),
+        ((1, 0, np.inf), 3),
+        ((1e308,), 1),
+        ((1e300,), None),
+    ],
+)
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
+def test_the_first_layer_whose_sums_are_not_finite(scales, layer, form):
+    layout, params = layers(*scales)
+    rows = as_rows(form(np.array([[1.0, 1.0], [3.0, 4.0]])), np.float64)
+    activations = ("identity",) * (len(scales) - 1)
+    assert first_layer(layout, params, activations, rows, np.array([1])) == layer
+
+
+@few_epochs
+def test_rows_that_are_not_in_the_batch_do_not_count():
+    layout, params = layers(1)
+    rows = as_rows(np.array([[1.0, np.inf], [3.0, 4.0]]), np.float64)
+    assert first_layer(layout, params, (), rows, np.array([1])) is None
+    assert first_layer(layout, params, (), rows, np.array([1, 0])) == 1
+
+
+# ====================================================================== the estimators
+
+
+def diverging(kind, **params):
+    model, y = kind(**GROWING | params), Y[kind]
+    with pytest.raises(ValueError, match=r"^Solver produced non-finite parameter weights") as caught:
+        model.fit(X * (1 if kind is MLPRegressor else 1e3), y)
+    return model, str(caught.value)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_error_says_where_and_what_to_do(n_threads):
+    model, message = diverging(MLPRegressor, n_threads=n_threads)
+    assert f"In epoch {model.n_iter_ + 1}, the weighted sums of layer " in message
+    assert "of 3 (" in message
+    for remedy in ("learning_rate_init (now 0.3)", "clip_norm", "scale='standard'"):
+        assert remedy in message
+
+
+@few_epochs
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_new_model_keeps_its_best_epoch(n_threads):
+    model, message = diverging(MLPRegressor, n_threads=n_threads)
+    best = int(np.argmin(model.loss_curve_))
+    assert f"The model keeps the weights after epoch {best + 1}, of a lower loss." in message
+    assert model.n_iter_ == len(model.loss_curve_) == len(model.history_["loss"]) < 300
+    assert model.best_loss_ == min(model.loss_curve_)
+    part = MLPRegressor(**GROWING | {"max_iter": best + 1, "n_threads": n_threads}).fit(X, Y[MLPRegressor])
+    assert_array_equal(model.predict(X), part.predict(X))
+    assert_array_equal(copy.deepcopy(model).predict(X), part.predict(X))
+
+
+@few_epochs
+@each_kind
+@pytest.mark.parametrize("again", ["fit", "partial_fit"])
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_a_fitted_model_stays_as_it_was(kind, again, warm_start):
+    model = kind(**GROWING | {"max_iter": 2, "learning_rate_init": 1e-3, "warm_start": warm_start}).fit(X, Y[kind])
+    model.set_params(max_iter=300, learning_rate_init=0.3)
+    before = joblib.hash(vars(model))
+    with pytest.raises(ValueError, match="non-finite"):
+        getattr(model, again)(HUGE, Y[kind])
+    assert joblib.hash(vars(model)) == before
+
+
+@each_kind
+def test_without_an_epoch_that_ended_there_is_nothing_to_keep(kind):
+    model = kind(**GROWING)
+    with pytest.raises(ValueError, match="non-finite") as caught:
+        model.fit(HUGE, Y[kind])
+    assert "In epoch 1, the weighted sums of layer 1 of 3 (hidden layer 1)" in str(caught.value)
+    assert "keeps" not in str(caught.value)
+    assert not hasattr(model, "coefs_")
+
+
+def test_weights_that_overflow_at_the_very_end():
+    """No later batch had a loss that was no number, but there is no model."""
+    model = MLPRegressor(**GROWING | {"hidden_layer_sizes": (), "batch_size": 60, "max_iter": 1, "learning_rate_init": 1e308})
+    with pytest.raises(ValueError, match="In epoch 1, the weighted sums of layer 1 of 1"):
+        model.fit(X * 1e3, Y[MLPRegressor])
+    assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@few_epochs
+def test_scikit_learn_diverges_where_we_do():
+    for params in ({}, {"learning_rate_init": 0.1}, {"learning_rate_init": 1.0}, {"batch_size": 3}):
+        outcomes = []
+        for kind in (neural_network.MLPRegressor, MLPRegressor):
+            model = kind(**GROWING | params | {"max_iter": 60, "tol": 1e-4, "n_iter_no_change": 10})
+            try:
+                outcomes.append(model.fit(X, Y[MLPRegressor]).n_iter_)
+            except ValueError as error:
+                outcomes.append(str(error).partition(".")[0])
+        assert outcomes[1] == outcomes[0]
+
+
+@few_epochs
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_early_stopping_goes_back_to_its_best_weights():
+    """As scikit-learn's does, to whose end it trains: scores are NaN, and no error is raised."""
+    theirs, ours = (
+        kind(**GROWING | {"early_stopping": True, "max_iter": 40}).fit(X, Y[MLPRegressor])
+        for kind in (neural_network.MLPRegressor, MLPRegressor)
+    )
+    assert np.isnan(ours.validation_scores_[-1])
+    np.testing.assert_allclose(ours.validation_scores_, theirs.validation_scores_, rtol=1e-6)
+    assert np.isfinite(ours.predict(X)).all()
+
+
+@few_epochs
+def test_validation_rows_beside_a_fit_that_diverges():
+    model = MLPRegressor(**GROWING)
+    with pytest.raises(ValueError, match="keeps the weights after epoch"):
+        model.fit(X, Y[MLPRegressor], X_val=X, y_val=Y[MLPRegressor])
+    assert len(model.history_["val_loss"]) == model.n_iter_

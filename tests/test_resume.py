@@ -1,0 +1,363 @@
+"""n epochs and m more are n + m epochs, to the bit.
+
+Through a second ``fit`` with ``warm_start="resume"``, with or without a pickle in between, through a checkpoint written in a fit,
+and through ``partial_fit``: weights, moments, random numbers, order of the rows, patience, learning rate and history must
+all go on where they stood.
+"""
+
+import copy
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import ShuffleSplit
+
+from fastbp import Checkpoint, MLPClassifier, MLPRegressor, load_checkpoint, training
+
+RANDOM = np.random.RandomState(3)
+X = RANDOM.normal(size=(60, 4))
+Y = {MLPClassifier: np.array(["no", "yes"])[1 * (X[:, 0] * X[:, 1] > 0)], MLPRegressor: X[:, 0] - 2 * X[:, 1] ** 2}
+SMALL = {"hidden_layer_sizes": (6,), "batch_size": 8, "learning_rate_init": 0.02, "tol": 0.0, "n_iter_no_change": 1000}
+RESUME = SMALL | {"warm_start": "resume"}
+
+each_kind = pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+few_epochs = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+class Fickle(ShuffleSplit):
+    """Splits otherwise at every call but the first of an instance; every fit that should have the first takes a clone."""
+
+    def __init__(self):
+        super().__init__(1, test_size=0.2, train_size=0.5)
+
+    def split(self, X, y=None, groups=None):
+        self.random_state = getattr(self, "random_state", None) or 0
+        self.random_state += 1
+        return super().split(X, y, groups)
+
+
+PARAMS = {
+    "adam": {},
+    "sgd": {"solver": "sgd"},
+    "invscaling": {"solver": "sgd", "learning_rate": "invscaling"},
+    "adaptive": {"solver": "sgd", "learning_rate": "adaptive", "n_iter_no_change": 1, "tol": 0.3},
+    "nadam": {"solver": "nadam"},
+    "in order": {"shuffle": False},
+    "early stopping": {"early_stopping": True, "validation_fraction": 0.3},
+    "splitter": {"early_stopping": True, "validation_splitter": Fickle()},
+    "two threads": {"n_threads": 2},
+}
+each_params = pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS)
+
+
+def mapped(model, folder):
+    """Through a file of its own, as others are still mapped."""
+    path = folder / f"{len(list(folder.iterdir()))}"
+    joblib.dump(model, path)
+    return joblib.load(path, mmap_mode="r")
+
+
+STREAMS = {
+    "int": lambda: 0,
+    "RandomState": lambda: np.random.RandomState(0),
+    "PCG64": lambda: np.random.RandomState(np.random.PCG64(0)),
+}
+each_stream = pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+COPIES = {
+    "itself": lambda model, _: model,
+    "pickle": lambda model, _: pickle.loads(pickle.dumps(model)),
+    "deepcopy": lambda model, _: copy.deepcopy(model),
+    "joblib, memory-mapped": mapped,
+}
+each_copy = pytest.mark.parametrize("make", COPIES.values(), ids=COPIES)
+
+
+def assert_same(one, other):
+    for a, b in zip([*one.coefs_, *one.intercepts_], [*other.coefs_, *other.intercepts_], strict=True):
+        assert_array_equal(a, b)
+    assert_array_equal(one._optimizer.moments, other._optimizer.moments)
+    names = (
+        "loss_",
+        "loss_curve_",
+        "validation_scores_",
+        "best_validation_score_",
+        "best_loss_",
+        "t_",
+        "history_",
+        "_no_improvement_count",
+    )
+    for name in names:
+        assert getattr(one, name) == getattr(other, name), name
+    assert (one._optimizer.step, one._optimizer.learning_rate) == (other._optimizer.step, other._optimizer.learning_rate)
+
+
+def clone_of(kind, params):
+    """An estimator of these parameters, with a splitter of its own."""
+    return kind(**params | {"validation_splitter": copy.deepcopy(params.get("validation_splitter"))})
+
+
+def through(kind, counts, make=lambda model, _: model, path=None, data=X, **params):
+    """A fit of so many epochs after another, with a copy made after each."""
+    model = clone_of(kind, RESUME | params)
+    for n_epochs in counts:
+        model = make(model.set_params(max_iter=n_epochs).fit(data, Y[kind]), path)
+        assert model.n_iter_ == n_epochs
+    return model
+
+
+@few_epochs
+@each_kind
+@each_params
+@each_stream
+@each_copy
+def test_n_and_m_epochs_are_n_plus_m(kind, params, stream, make, tmp_path):
+    parts = through(kind, (3, 1, 7), make, tmp_path, **params, random_state=stream())
+    assert_same(parts, through(kind, (11,), **params, random_state=stream()))
+
+
+@few_epochs
+@each_kind
+def test_the_global_stream_need_not_stand_still(kind):
+    """With random_state=None, what others draw in between does no harm."""
+    np.random.seed(5)
+    whole = through(kind, (9,))
+    np.random.seed(5)
+    model = kind(**RESUME, max_iter=4).fit(X, Y[kind])
+    np.random.random(100)
+    assert_same(model.set_params(max_iter=5).fit(X, Y[kind]), whole)
+
+
+@few_epochs
+@each_kind
+def test_sparse_rows(kind):
+    data = sp.csr_array(X)
+    assert_same(through(kind, (2, 5), data=data, random_state=1), through(kind, (7,), data=data, random_state=1))
+
+
+@few_epochs
+@each_kind
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_given_validation_rows(kind, early_stopping):
+    y, models = Y[kind], []
+    for counts in ((4, 5), (9,)):
+        model = kind(**RESUME, random_state=0, early_stopping=early_stopping)
+        for n_epochs in counts:
+            model.set_params(max_iter=n_epochs).fit(X[:40], y[:40], X_val=X[40:], y_val=y[40:])
+        models.append(model)
+    assert_same(*models)
+
+
+@few_epochs
+@each_kind
+@pytest.mark.parametrize("params", [{}, {"early_stopping": True}], ids=["loss", "score"])
+def test_patience_goes_on(kind, params):
+    """Both stop at the same epoch, and a fit after that does nothing and says so."""
+    params = params | {"n_iter_no_change": 4, "tol": 0.02, "random_state": 0, "learning_rate_init": 0.1}
+    whole = kind(**RESUME | params, max_iter=500).fit(X, Y[kind])
+    parts = kind(**RESUME | params, max_iter=3)
+    n_epochs = 0
+    while n_epochs < whole.n_iter_:
+        parts.fit(X, Y[kind])
+        n_epochs += parts.n_iter_
+    assert_same(parts, whole)
+    with pytest.warns(ConvergenceWarning, match=r"had converged before.*n_iter_no_change \(now 4\)"):
+        parts.fit(X, Y[kind])
+    assert parts.n_iter_ == 0
+    parts.n_iter_ = whole.n_iter_
+    assert_same(parts, whole)
+    parts.set_params(n_iter_no_change=50).fit(X, Y[kind])
+    assert parts.n_iter_ > 0
+
+
+@few_epochs
+@each_kind
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("at", [2, 7, 13])
+def test_interrupted_within_an_epoch(monkeypatch, kind, n_threads, at):
+    """A batch that was half done is begun again."""
+    params = RESUME | {"random_state": 0, "batch_size": 40, "n_threads": n_threads}
+    whole = kind(**params, max_iter=9).fit(X, Y[kind])
+    train, calls = training.train, iter(range(1, 10**6))
+
+    def slowly(settings, progress, rank, *others):
+        settings[0].block_size = 5
+        if rank == 0 and next(calls) == at:
+            raise KeyboardInterrupt
+        return train(settings, progress, rank, *others[:-1], 1)
+
+    monkeypatch.setattr(training, "train", slowly)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model = kind(**params, max_iter=9).fit(X, Y[kind])
+    monkeypatch.undo()
+    model.set_params(max_iter=9 - model.n_iter_).fit(X, Y[kind])
+    for a, b in zip(model.coefs_, whole.coefs_, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)  # sums over blocks of other sizes
+    assert model.loss_curve_ == pytest.approx(whole.loss_curve_, rel=1e-9)
+    assert model._optimizer.step == whole._optimizer.step
+
+
+@few_epochs
+@each_kind
+@each_params
+@each_stream
+def test_checkpoints(kind, params, stream, tmp_path):
+    """Each is what a fit that ended there would have left, and goes on as the fit did."""
+    path = tmp_path / "model"
+    whole = clone_of(kind, SMALL | params | {"max_iter": 11, "random_state": stream(), "callbacks": Checkpoint(path, every=4)})
+    whole.fit(X, Y[kind])
+    loaded = load_checkpoint(path)
+    part = clone_of(kind, SMALL | params | {"max_iter": 8, "random_state": stream()}).fit(X, Y[kind])
+    assert loaded.n_iter_ == 8
+    assert_same(loaded, part)
+    assert_array_equal(loaded.predict(X), part.predict(X))
+    assert loaded.warm_start == "resume"
+    assert_same(loaded.set_params(max_iter=3).fit(X, Y[kind]), whole)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@few_epochs
+@each_kind
+@each_copy
+@pytest.mark.parametrize("params", [{}, {"solver": "sgd"}, {"solver": "nadam"}], ids=str)
+def test_partial_fits(kind, params, make, tmp_path):
+    options = {"classes": ["no", "yes"]} if kind is MLPClassifier else {}
+    one, other = (
+        kind(**SMALL | params, random_state=np.random.RandomState(0)).partial_fit(X, Y[kind], **options) for _ in range(2)
+    )
+    for n in range(8):
+        one.partial_fit(X, Y[kind])
+        other.partial_fit(X, Y[kind])
+        if n == 3:
+            other = make(other, tmp_path)
+    assert_same(one, other)
+
+
+# ====================================================================== what changes in between
+
+
+@few_epochs
+@each_kind
+def test_parameters_changed_in_between(kind):
+    """As for partial_fit, the solver keeps what it was asked; all else is heeded."""
+    models = [kind(**RESUME, random_state=0, max_iter=3).fit(X, Y[kind]) for _ in range(4)]
+    for model, change in zip(
+        models, [{}, {"learning_rate_init": 5.0, "beta_1": 0.1}, {"alpha": 1.0}, {"batch_size": 20}], strict=True
+    ):
+        model.set_params(**change).fit(X, Y[kind])
+    assert_same(models[0], models[1])
+    assert (models[0].coefs_[0] != models[2].coefs_[0]).any()
+    assert models[3]._optimizer.step == 3 * 8 + 3 * 3
+
+
+@few_epochs
+@each_kind
+def test_weights_replaced_by_hand_are_heeded(kind):
+    model = kind(**RESUME, random_state=0, max_iter=1).fit(X, Y[kind])
+    model.coefs_ = [np.zeros_like(W) for W in model.coefs_]
+    model.fit(X, Y[kind])
+    assert abs(model.coefs_[0]).max() < 0.2
+
+
+@few_epochs
+@each_kind
+def test_what_cannot_go_on_is_refused(kind):
+    y = Y[kind]
+    model = kind(**SMALL, random_state=0, max_iter=2).fit(X, y).set_params(warm_start="resume")
+    with pytest.raises(ValueError, match=r"holds no state of either.*warm_start=True"):
+        model.fit(X, y)
+    model = kind(**RESUME, random_state=0, max_iter=2).fit(X, y)
+    state = joblib.hash(vars(model))
+    with pytest.raises(ValueError, match="which were 60; got 59"):
+        model.fit(X[1:], y[1:])
+    model.early_stopping = True
+    with pytest.raises(ValueError, match="early_stopping must be what it was"):
+        model.fit(X, y)
+    model.early_stopping = False
+    assert joblib.hash(vars(model)) == state
+    model.partial_fit(X, y)
+    with pytest.raises(ValueError, match="or by partial_fit"):
+        model.fit(X, y)
+
+
+@few_epochs
+@each_kind
+def test_validation_rows_must_be_given_again(kind):
+    y = Y[kind]
+    given = {"X_val": X[40:], "y_val": y[40:]}
+    for first, then in ((given, {}), ({}, given)):
+        model = kind(**RESUME, random_state=0, max_iter=2, early_stopping=True).fit(X, y, **first)
+        with pytest.raises(ValueError, match="X_val and y_val be given again"):
+            model.fit(X, y, **then)
+
+
+@each_kind
+def test_lbfgs_does_not_resume(kind):
+    with pytest.raises(ValueError, match="warm_start='resume' is not for solver='lbfgs'"):
+        kind(solver="lbfgs", warm_start="resume").fit(X, Y[kind])
+
+
+@few_epochs
+@each_kind
+def test_only_what_may_be_resumed_is_carried(kind):
+    """A pickle of another fit holds neither the order of the rows nor random numbers of its own."""
+    plain = kind(**SMALL, max_iter=2, random_state=0).fit(X, Y[kind])
+    assert not hasattr(plain, "_resume")
+    resumable = kind(**RESUME, max_iter=2, random_state=0).fit(X, Y[kind])
+    assert_array_equal(plain.predict(X), resumable.predict(X))
+    assert not hasattr(clone(resumable), "_resume")
+
+
+# ====================================================================== files
+
+
+@few_epochs
+@each_kind
+def test_a_checkpoint_is_whole_or_old(kind, tmp_path, monkeypatch):
+    path = tmp_path / "model"
+    kind(**SMALL, max_iter=2, random_state=0, callbacks=[Checkpoint(path)]).fit(X, Y[kind])
+    before = path.read_bytes()
+
+    def break_off(estimator, file, protocol):
+        file.write(b"half of it")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(pickle, "dump", break_off)
+    model = kind(**SMALL, max_iter=2, random_state=0, callbacks=[Checkpoint(path)])
+    with pytest.raises(OSError, match="full"):
+        model.fit(X, Y[kind])
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    assert not hasattr(model, "coefs_")
+
+
+@each_kind
+def test_what_pickle_does_not_take_is_named(kind, tmp_path):
+    model = kind(**SMALL, callbacks=[Checkpoint(tmp_path / "model"), lambda *_: None])
+    with pytest.raises(TypeError, match=r"cannot be written.*callbacks, scoring"):
+        model.fit(X, Y[kind])
+    assert list(tmp_path.iterdir()) == []
+
+
+@few_epochs
+def test_other_files_are_refused(tmp_path):
+    path = tmp_path / "model"
+    for thing in ({"a": 1}, MLPRegressor(max_iter=1).fit(X, X[:, 0])):
+        path.write_bytes(pickle.dumps(thing))
+        with pytest.raises(ValueError, match="from which no fit can go on"):
+            load_checkpoint(path)
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, "2"])
+def test_every_is_a_number_of_epochs(every):
+    with pytest.raises(ValueError, match="every must be an int >= 1"):
+        Checkpoint("model", every=every)
+
+
+def test_checkpoints_show_what_they_are(tmp_path):
+    assert repr(Checkpoint("a/b", every=3)) == "Checkpoint('a/b', every=3)"
+    assert clone(MLPRegressor(callbacks=Checkpoint("a/b"))).callbacks.path == Checkpoint("a/b").path
