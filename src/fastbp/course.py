@@ -21,7 +21,7 @@ from .kernels import Status
 from .resume import ResumeState, resume_state
 from .threads import choose_threads
 from .training import Descent, Optimizer, Shuffles, start_progress, weightless
-from .validation import Validation, check_given, given_rows, held_out_rows, split
+from .validation import Validation, check_given, given_rows, held_out_rows, publish, split
 
 _MOST_EPOCHS = 2**62  # that a kernel counts
 
@@ -203,6 +203,7 @@ class Course:
         if not hooks.wanted:
             return False
         self._publish()
+        publish(self.estimator)
         logs = {name: entries[-1] for name, entries in self.estimator.history_.items()}
         return hooks.end_epoch(self.estimator, len(descent.losses), logs)
 

@@ -41,13 +41,18 @@ class Validation:
             )
         loss = self.loss()
         if self.scorer is not None:
-            if hasattr(estimator, "_publish"):
-                estimator._publish()
+            publish(estimator)
             return loss, _number(self.scorer(estimator, *self.given, **self.options), estimator.scoring)
         if estimator.scoring == "loss":
             return loss, -loss
         said = estimator._forward(problem.rows, len(self.y), problem.params)
         return loss, estimator._score_outputs(self.y, said, self.weight)
+
+
+def publish(estimator):
+    """Have an estimator whose `coefs_` are not those of training bring them up to date, before somebody looks at it."""
+    if hasattr(estimator, "_publish"):
+        estimator._publish()
 
 
 def check_given(X_val, y_val, sample_weight_val, solver):
