@@ -418,7 +418,7 @@ def test_cache_folder_that_vanishes_costs_one_warning(new_judge, tmp_path):
 @compiled
 def test_code_of_another_version_is_not_loaded(new_judge, monkeypatch):
     judged(new_judge())
-    monkeypatch.setattr(jit, "source_stamp", lambda: "of other sources")
+    monkeypatch.setattr(jit, "_stamp_of_this_folder", lambda: "of other sources")
     other = new_judge()
     assert judged(other) == []
     assert hits_and_misses(other) == (0, 1)

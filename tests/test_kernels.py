@@ -702,6 +702,24 @@ def test_when_training_stops(solver, schedule, tol, patience, max_epochs, networ
     assert net.train() == 0 or net.status == "running"
 
 
+@each_solver
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_trace_has_the_rate_of_the_last_step_and_the_best_parameters(solver, schedule, network):
+    asked = {"solver": solver, "schedule": schedule, "tol": 1e3, "patience": 1, "learning_rate_init": 0.5, "momentum": 0.0}
+    net = network(sizes=(3, 6, 2), n_rows=8, batch_size=3, **asked)
+    net.best = np.full_like(net.params, np.nan)
+    best = rates = ()
+    while net.status == "running" and len(rates) < 6:
+        rates += (net.progress[0].learning_rate if solver == "sgd" else 0.5,)
+        net.train(1)
+        if net.losses[len(rates) - 1] == np.nanmin(net.losses):
+            best = net.params.copy()
+    if solver in ("sgd", "adam"):  # others' rates are constant, as "sgd" alone heeds schedules
+        assert net.rates[: len(rates)].tolist() == list(rates)
+    np.testing.assert_array_equal(net.best, best)
+    assert net.progress[0].kept_epoch == 1 + np.nanargmin(net.losses)
+
+
 def test_adaptive_rate_ends_training_below_a_millionth(network):
     asked = {"schedule": "adaptive", "learning_rate_init": 1e-4, "tol": 1e3, "patience": 0}
     net, trainer = train_both(network, 100, sizes=(3, 2), **asked)

@@ -40,17 +40,18 @@ def test_views_tile_the_buffer(sizes):
 
 @given(sizes=some_sizes, block_size=st.integers(1, 9), itemsize=st.sampled_from([4, 8]), width=some_width)
 def test_the_table_says_where_views_start(sizes, block_size, itemsize, width):
-    layout = Layout(sizes, scaled=True)
+    layout = Layout(sizes, n_norms=2)
     table = layout.table(block_size, itemsize, width)
     assert (table.dtype, table.shape, table.flags.c_contiguous) == (np.int64, (len(sizes) - 1, 16), True)
     coefs, intercepts = layout.views(np.arange(layout.n_params))
     for row, W, b in zip(table, coefs, intercepts, strict=True):
         assert W.shape == (row[N_IN], row[N_OUT])
         assert (W.flat[0], b[0]) == (row[W_AT], row[B_AT])
-    scales = layout.scales(np.arange(layout.n_params))
+    scales, shifts = layout.norms(np.arange(layout.n_params))
     assert [(scale[0], scale.size) for scale in scales] == [(row[GAMMA_AT], row[N_OUT]) for row in table[:-1]]
-    assert Layout(sizes).scales(np.arange(layout.n_params)) == []
-    assert sum(map(np.size, (*coefs, *intercepts, *scales))) == layout.n_params
+    assert [shift[0] for shift in shifts] == [row[GAMMA_AT] + layout.n_hidden for row in table[:-1]]
+    assert Layout(sizes).norms(np.arange(layout.n_params)) == []
+    assert sum(map(np.size, (*coefs, *intercepts, *scales, *shifts))) == layout.n_params
 
 
 @given(sizes=some_sizes, block_size=st.integers(1, 9), gathered=st.booleans(), dtype=some_dtype, width=some_width)

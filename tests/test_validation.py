@@ -225,8 +225,9 @@ def test_a_splitter_that_cannot_split_is_named(kind, splitter):
 )
 def test_bad_rows_are_refused(kind, data, message):
     model = kind(**SMALL)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         model.fit(X, Y[kind], **data)
+    assert "_val" in str(caught.value)
     assert not hasattr(model, "coefs_")
 
 

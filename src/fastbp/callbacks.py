@@ -74,7 +74,7 @@ class Checkpoint:
     path : str or path-like
         The file. Fits that run at the same time need one each.
     every : int, default=1
-        After how many epochs it is written.
+        After how many epochs of a fit it is written; the end of the fit is not written by itself.
 
     See Also
     --------
@@ -82,21 +82,18 @@ class Checkpoint:
 
     Examples
     --------
-    >>> import tempfile
+    >>> import tempfile, warnings
+    >>> from pathlib import Path
     >>> from sklearn.datasets import load_iris
     >>> from fastbp import Checkpoint, MLPClassifier, load_checkpoint
     >>> X, y = load_iris(return_X_y=True)
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> path = folder.name + "/iris.pickle"
-    >>> options = dict(learning_rate_init=0.01, tol=0, n_iter_no_change=1000, random_state=0)
-    >>> def stop_early(estimator, epoch, logs):
-    ...     return epoch == 20
-    >>> # what stops training comes after the checkpoint, and only here as something that is not to be kept
-    >>> stopped = MLPClassifier(callbacks=[Checkpoint(path), stop_early], max_iter=300, **options).fit(X, y)
-    >>> later = load_checkpoint(path).set_params(callbacks=None, max_iter=280, n_iter_no_change=1000)
-    >>> len(later.fit(X, y).loss_curve_)
-    300
-    >>> folder.cleanup()
+    >>> with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
+    ...     checkpoint = Checkpoint(Path(folder) / "iris.pickle", every=50)
+    ...     stopped = MLPClassifier(max_iter=75, random_state=0, callbacks=checkpoint).fit(X, y)
+    ...     again = load_checkpoint(checkpoint.path)
+    ...     again = again.set_params(max_iter=25).fit(X, y)  # from epoch 50 on
+    >>> again.loss_curve_ == stopped.loss_curve_
+    True
     """
 
     def __init__(self, path: str | os.PathLike, every: int = 1):

@@ -310,6 +310,7 @@ class Course:
         if not kept:
             raise error
         problem.params[...] = descent.best
+        del self.estimator._optimizer  # whose moments led away; partial_fit begins with new ones
         return error
 
     def _resume_state(self):

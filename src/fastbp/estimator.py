@@ -301,7 +301,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             if classes is None and type_of_target(y).startswith("multilabel"):
                 classes = np.arange(y.shape[1] if hasattr(y, "shape") else np.shape(y)[1])
             if _check_partial_fit_first_call(self, classes):
+                told = self.classes_
                 self._know(LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes))
+                self.classes_ = told  # which scikit-learn shows even where y has fewer labels
         elif not self._groups:
             _check_partial_fit_first_call(self, classes)
         elif classes is not None and [np.unique(some).tolist() for some in classes] != [some.tolist() for some in known]:

@@ -117,14 +117,17 @@ verbose : bool, default=False
     Whether to print the loss of every epoch or iteration.
 warm_start : bool or 'resume', default=False
     Whether a further fit goes on from the weights of the one before. With True, as in scikit-learn, its solver starts afresh; with
-    'resume' nothing does: n epochs and m more give the bits of n + m.
+    'resume' nothing does: a fit of n epochs and one of m more, on the same rows, give the bits of n + m, also by way of a pickle.
+    As in ``partial_fit``, the solver keeps what it was asked at first, its learning rate for instance; all other parameters may
+    change in between. Training goes on where it stood, not from the best weights of early stopping. Not for 'lbfgs'.
 momentum : float, default=0.9
     The share of the last step that 'sgd' takes again, from 0 to 1.
 nesterovs_momentum : bool, default=True
     Whether 'sgd' looks ahead by its momentum before it steps.
 early_stopping : bool, default=False
     Whether to hold out validation_fraction of the rows ({held_out}), to stop when {score} on them no longer improves, and to keep
-    the weights that scored best. Rows given to ``fit`` as X_val and y_val take their place. Not for 'lbfgs'.
+    the weights that scored best. Rows given to ``fit`` as X_val and y_val take their place; without early stopping, these are only
+    looked at. Not for 'lbfgs'.
 validation_fraction : float, default=0.1
     The share of the rows that early stopping holds out.
 beta_1 : float, default=0.9
@@ -202,15 +205,16 @@ dtype : {{'auto', 'float32', 'float64'}}, default='auto'
     What training calculates in; 'auto' is float32 for float32 X, else float64. `coefs_` are of that type, but float64 after
     'lbfgs', and where the scaling of float64 X is folded into them.
 scoring : str or callable, default=None
-    What is taken of validation rows: a scorer of scikit-learn, by name or as a function of (estimator, X, y), or 'loss'. None is
-    {score}.
+    What is taken of validation rows after every epoch, the higher the better: a scorer of scikit-learn, by name or as a function
+    of (estimator, X, y), or 'loss', for the loss of these rows without penalties, of which the negative is kept. None is {score}.
 validation_splitter : CV splitter, default=None
-    Where given, the first split of it takes the place of validation_fraction.
+    Where given, its first split of X and y takes the place of validation_fraction. Splitters that need groups are refused.
 max_time : float, default=None
-    The most seconds of one fit; training stops within a tenth of a second, and keeps what it has.
+    The most seconds of one ``fit``; training stops within a tenth of a second, keeps what it has, and warns.
 callbacks : callable or list of callables, default=None
-    Functions that are called after each epoch with (estimator, epoch, logs), logs being a dict with the last entries of `history_`;
-    one that returns True ends training.
+    Functions that are called after each epoch, or iteration of 'lbfgs', with (estimator, epoch, logs): the estimator as it has been
+    trained so far, the number of the epoch in this fit, from 1, and a dict of the last entries of `history_`. One that returns True
+    ends training. `fastbp.Checkpoint` is one; those of scikit-learn are set by the method ``set_callbacks`` instead.
 n_threads : int, default=None
     The threads that train together, each on its rows of every batch. None takes what this process may use, but one where the
     work of a step is too small to gain. Equal seeds and equal numbers of threads give equal bits.
@@ -230,10 +234,10 @@ best_loss_ : float or None
 loss_curve_ : list of float
     The loss of every epoch; not with 'lbfgs'.
 history_ : dict of list
-    What was taken after every epoch: 'loss' and 'learning_rate', and where there are validation rows 'val_loss' and 'val_score';
-    not with 'lbfgs'.
+    What was taken after every epoch: 'loss', 'learning_rate' (of its last step) and, where there are validation rows, 'val_loss',
+    without penalties, and 'val_score'. All are as long as `loss_curve_`, with NaN for epochs without validation; not with 'lbfgs'.
 validation_scores_ : list of float or None
-    {Score} on the validation rows after every epoch; None without early stopping.
+    {Score}, or what `scoring` asks for, on the validation rows after every epoch; None without early stopping.
 best_validation_score_ : float or None
     The highest of these.
 t_ : int

@@ -67,7 +67,10 @@ def check_given(X_val, y_val, sample_weight_val, solver):
 
 def given_rows(estimator, X_val, y_val, sample_weight_val):
     """The rows of `Validation`, from what a user gave to ``fit``."""
-    X, y = estimator._validate_validation(X_val, y_val)
+    try:
+        X, y = estimator._validate_validation(X_val, y_val)
+    except ValueError as error:  # which speaks of X and y
+        raise ValueError(f"X_val and y_val cannot be used: {error}") from error
     n_outputs, _ = estimator._output(y)
     if n_outputs != estimator.n_outputs_:
         raise ValueError(f"y_val needs {n_outputs} output units, but y {estimator.n_outputs_}: give y_val as many columns as y.")

@@ -111,13 +111,14 @@ def _keep(state, params, best, rank, n_threads, n_rows, loss):
     due = params.nbytes <= _CACHED_BYTES or (state.rows_seen + n_rows) // _MANY_ROWS > state.rows_seen // _MANY_ROWS
     if due and (state.kept_epoch == 0 or loss < state.kept_loss):
         state.kept_epoch, state.kept_loss = state.epoch + 1, loss
-        _copy_share(params, best, rank, n_threads)
+        low, high = share_of_line(params.size, rank, n_threads), share_of_line(params.size, rank + 1, n_threads)
+        _copy(vector(params, low, high - low), vector(best, low, high - low))
 
 
 @kernel()
-def _copy_share(params, best, rank, n_threads):
-    for q in range(share_of_line(params.size, rank, n_threads), share_of_line(params.size, rank + 1, n_threads)):
-        best[q] = params[q]
+def _copy(source, target):
+    for q in range(target.size):
+        target[q] = source[q]
 
 
 @kernel(draft=True)
