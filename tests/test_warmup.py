@@ -19,6 +19,12 @@ def test_every_entry_is_compiled_for_each_dtype(capsys):
     assert all(f"{dtype}: " in printed for dtype in DTYPES)
 
 
+@pytest.mark.compiled
+def test_everything_is_compiled_if_asked_for(capsys):
+    main(["--all", "float64"])
+    assert f"and {len(kernels.all_called())} functions" in capsys.readouterr().out
+
+
 def test_other_dtypes_are_refused():
     with pytest.raises(ValueError, match=r"must be among .* got \['float16'\]"):
         warmup(["float16"])

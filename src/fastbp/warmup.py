@@ -1,7 +1,7 @@
-"""Fill the cache of compiled kernels, as when a container image is built: ``python -m fastbp.warmup [float32] [float64]``.
+"""Fill the cache of compiled kernels, as when a container image is built: ``python -m fastbp.warmup [--all] [float32] [float64]``.
 
-Small fits and predictions go through every entry, once for each dtype; what was compiled, how long it took and where the machine
-code lies is printed. Nothing is trained that anybody keeps.
+Small fits and predictions go through every entry, once for each dtype; with ``--all``, whatever else an estimator can be asked for is
+compiled, too. What was compiled, how long it took and where the machine code lies is printed. Nothing is trained that anybody keeps.
 """
 
 import sys
@@ -16,13 +16,16 @@ from .estimator import MLPClassifier, MLPRegressor
 DTYPES = ("float32", "float64")
 
 
-def warmup(dtypes=DTYPES):
-    """Compile every kernel for some dtypes, or load it where that was done before.
+def warmup(dtypes=DTYPES, *, everything=False):
+    """Compile the kernels of every fit for some dtypes, or load them where that was done before.
 
     Parameters
     ----------
     dtypes : sequence of {'float32', 'float64'}, default=('float32', 'float64')
         What the inputs of later fits will be.
+    everything : bool, default=False
+        Whether to compile also what is otherwise compiled when it is first asked for: further activations, solvers, losses,
+        schedules, norms and so on, a tenth of a second to a second each.
 
     Returns
     -------
@@ -47,6 +50,9 @@ def warmup(dtypes=DTYPES):
     for dtype in dtypes:
         start = time.perf_counter()
         _use_every_entry(dtype)
+        if everything:
+            for kind, name in kernels.all_called():
+                kernels.find(kind, name, np.dtype(dtype))
         seconds[dtype] = time.perf_counter() - start
     return seconds
 
@@ -59,17 +65,20 @@ def _use_every_entry(dtype):
         MLPRegressor(solver="lbfgs", hidden_layer_sizes=2, max_iter=1).fit(X, X[:, 0])
 
 
-def main(dtypes):
+def main(arguments):
+    everything = "--all" in arguments
     try:
-        seconds = warmup(dtypes or DTYPES)
+        seconds = warmup([name for name in arguments if name != "--all"] or DTYPES, everything=everything)
     except ValueError as error:
         sys.exit(str(error))
-    entries = [entry for entry in vars(kernels).values() if hasattr(entry, "signatures")]
     for dtype, taken in seconds.items():
         print(f"{dtype}: {taken:.1f} s")
+    entries = [entry for entry in vars(kernels).values() if hasattr(entry, "signatures")]
     for entry in entries:
         path = getattr(entry._cache, "cache_path", None)  # an entry without a cache has a null one
         print(f"{entry.__name__}: {len(entry.signatures)} compiled versions, {'kept in ' + path if path else 'not kept on disk'}")
+    if everything:
+        print(f"and {len(kernels.all_called())} functions that are compiled when they are asked for")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ of fastbp.
 """
 
 from .activations import Activation
-from .called import find, signature
+from .called import all_called, find, signature
 from .called.activations import ACTIVATIONS
 from .called.losses import LOSSES
 from .called.schedules import SCHEDULES
@@ -45,6 +45,7 @@ __all__ = [
     "Trace",
     "Twister",
     "address_of",
+    "all_called",
     "evaluate",
     "find",
     "judge",

@@ -1,7 +1,7 @@
 """What few networks use: compiled when somebody first asks for it, kept on disk, and called from the epochs by its address.
 
 Each file is a kind of function, with a registry of their names; a new one is a function and a line in it. ``find`` gives addresses,
-by the types of arguments that ``_signature`` says for each kind. Who calls what, and when, is the matter of the files one folder
+by the types of arguments that ``signature`` says for each kind. Who calls what, and when, is the matter of the files one folder
 up.
 """
 
@@ -38,6 +38,11 @@ _KINDS = {
 def find(kind, name, dtype):
     """The address of a function of these names, for parameters of a dtype; it holds for this process."""
     return address_of(_KINDS[kind][name], signature(kind, dtype))
+
+
+def all_called():
+    """The (kind, name) of every function here."""
+    return [(kind, name) for kind, functions in _KINDS.items() for name in functions]
 
 
 def signature(kind, dtype):
