@@ -1,7 +1,8 @@
 """Fill the cache of compiled kernels, as when a container image is built: ``python -m fastbp.warmup [--all] [float32] [float64]``.
 
-Small fits and predictions go through every entry, once for each dtype; with ``--all``, whatever else an estimator can be asked for is
-compiled, too. What was compiled, how long it took and where the machine code lies is printed. Nothing is trained that anybody keeps.
+Small fits and predictions go through every entry, once for each dtype; with ``--all``, whatever else an estimator can be asked for
+is compiled, too. What was compiled, how long it took and where the machine code lies is printed. Nothing is trained that anybody
+keeps.
 """
 
 import sys
