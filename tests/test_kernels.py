@@ -33,7 +33,8 @@ from fastbp.kernels import (
     team,
     views,
 )
-from fastbp.kernels.called import _KINDS
+from fastbp.kernels import SCHEDULES as CALLED_SCHEDULES
+from fastbp.kernels.called import _KINDS, penalties, schedules
 from fastbp.kernels.network import gather_targets
 from fastbp.layout import Layout, buffer
 
@@ -420,6 +421,67 @@ def test_sums_of_a_team(n_threads, dtype):
     np.testing.assert_array_equal(crew.gradients[0, :5], before[0, :5])
     np.testing.assert_array_equal(crew.gradients[0, 31:], before[0, 31:])
     np.testing.assert_array_equal(crew.gradients[1:], before[1:])
+
+
+# ---------------------------------------------------------------------- penalties, limits and means
+
+
+def numbers_of(**values):
+    numbers = np.zeros(penalties.N_NUMBERS)
+    for name, value in values.items():
+        numbers[getattr(penalties, name)] = value
+    return numbers
+
+
+@each_dtype
+@pytest.mark.parametrize("size", [0, 1, 37])
+def test_penalties(size, dtype):
+    w, g = drawn(size, dtype), drawn(size, dtype, 1)
+    w[:1] = 0
+    numbers = numbers_of(L2=0.3, L1=0.7, EMA=0.9)
+    penalties.absolute_sum(w, w, numbers)
+    close(np.array([numbers[penalties.SUM]], dtype), [np.abs(w).sum()])
+    want = g + 0.3 * w + 0.7 * np.sign(w)
+    penalties.penalise(w, g, numbers)
+    close(g, want)
+    penalties.square_sum(g, g, numbers)
+    close(np.array([numbers[penalties.SUM]], dtype), [(g.astype(float) ** 2).sum()])
+    mean = drawn(size, dtype, 2)
+    want = 0.9 * mean + 0.1 * w
+    penalties.average(mean, w, numbers)
+    close(mean, want)
+
+
+@each_dtype
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 7])
+def test_norms_are_held(n_threads, dtype, network):
+    net = network((3, 5, 4, 1), dtype)
+    coefs = [W.copy() for W in net.coefs]
+    biases = [b.copy() for b in net.intercepts]
+    for rank in range(n_threads):
+        penalties.hold_norms(net.table, net.params, net.scratch.strip, numbers_of(MAX_NORM=0.9), rank, n_threads)
+    for W, before in zip(net.coefs, coefs, strict=True):
+        norms = np.linalg.norm(before, axis=0)
+        close(W, before * np.minimum(1, 0.9 / norms))
+    assert any((np.linalg.norm(before, axis=0) < 0.9).any() for before in coefs)
+    for b, before in zip(net.intercepts, biases, strict=True):
+        np.testing.assert_array_equal(b, before)
+
+
+@pytest.mark.parametrize("name", CALLED_SCHEDULES)
+def test_factors_of_schedules(name):
+    numbers = np.zeros(schedules.N_NUMBERS)
+    numbers[schedules.WARMUP], numbers[schedules.DECAY], numbers[schedules.STEP] = 0.25, 0.5, 3
+    cosine = {0: 1, 0.25: (1 + np.sqrt(0.5)) / 2, 0.5: 0.5, 1: 0}
+    warmed = {0: 0, 0.125: 0.5, 0.25: 1, 0.625: 0.5, 1: 0, 1.5: 0}
+    cycle = {0: 0.04, 0.125: 0.52, 0.25: 1, 0.625: 0.5 + 2e-6, 1: 4e-6}
+    decayed = {0: 1, 0.5: np.sqrt(0.5), 1: 0.5}
+    steps = {0: 1, 0.29: 1, 0.3: 0.5, 0.59: 0.5, 0.6: 0.25, 1: 0.125}
+    known = {"cosine": cosine, "linear_warmup_cosine": warmed, "one_cycle": cycle, "exponential": decayed, "step": steps}
+    for progress, factor in known[name].items():
+        numbers[schedules.PROGRESS], numbers[schedules.EPOCH] = progress, 10 * progress
+        CALLED_SCHEDULES[name](numbers)
+        assert numbers[schedules.FACTOR] == pytest.approx(factor, rel=1e-12, abs=1e-15)
 
 
 # ---------------------------------------------------------------------- gradients

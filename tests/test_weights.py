@@ -6,10 +6,8 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.utils.class_weight import compute_sample_weight
 
 from fastbp import MLPClassifier, MLPRegressor
-from fastbp.kernels import SETTINGS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-reads_global = pytest.mark.skipif("global_weights" not in SETTINGS.names, reason="no kernel reads global_weights")
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(80, 3))
@@ -88,7 +86,7 @@ def test_early_stopping_scores_by_these_weights():
 # ---------------------------------------------------------------------- weight_norm
 
 
-@pytest.mark.parametrize(("solver", "factor"), [("lbfgs", 7.0), pytest.param("sgd", 7.0, marks=reads_global)])
+@pytest.mark.parametrize(("solver", "factor"), [("lbfgs", 7.0), ("sgd", 7.0)])
 def test_global_weights_know_no_unit(solver, factor):
     options = {**SMALL, "solver": solver, "weight_norm": "global", "alpha": 0.1}
     model = MLPRegressor(**options)
@@ -113,7 +111,6 @@ def test_the_mean_is_that_of_the_rows_that_are_trained_on():
         model._relative_weights(np.zeros(80))
 
 
-@reads_global
 def test_a_batch_of_heavy_rows_counts_for_more():
     """One step over two batches of one row each, of weights 1.5 and 0.5, is that of a loss weighted so."""
     options = {**SMALL, "solver": "sgd", "momentum": 0, "alpha": 0, "batch_size": 1, "max_iter": 1, "shuffle": False}
