@@ -106,7 +106,12 @@ class Case:
     def __repr__(self):
         """What is not as it is by default, as data are long."""
         asked, X = {name: value for name, value in self.params.items() if value not in (None, False, 0, "auto")}, self.X
-        return f"{self.kind.__name__}, {self.target}, {type(X).__name__} of {X.dtype}, {len(self.validation)} for validation: {asked}"
+        return (
+            f"{self.kind.__name__}, {self.target}, {type(X).__name__} of {X.dtype}, {len(self.validation)} for validation: {asked}"
+        )
+
+    def _repr_pretty_(self, printer, cycle):
+        printer.text(repr(self))
 
     def model(self, **params):
         return self.kind(**self.params | params)
@@ -324,7 +329,10 @@ def assert_sound(case, model):
     assert said[-1].shape[:2] == case.y.shape or (case.y.ndim == 1 and said[-1].shape[0] == N_ROWS)
     for part in (slice(0, 1), slice(1, 18), slice(18, None)):
         for whole, array in zip(said, predicted(model, case.X[part]), strict=True):
-            assert_array_equal(array, whole[part])
+            if array.dtype.kind == "f":  # the last rows of a block are added up in another order
+                assert_allclose(
+                    array, whole[part], rtol=1e-5 if wide == np.float32 else 1e-13, atol=1e-6 if wide == np.float32 else 1e-14
+                )
     expected = said_by_outputs(case, model, forward(case, model))
     rtol = 3e-4 if wide == np.float32 else 1e-9
     for array, other in zip(said, expected, strict=False):
@@ -407,3 +415,16 @@ def test_partial_fits_go_on_through_a_pickle(case, n):
     assert bits(parts) == bits(whole)
     assert_array_equal(parts.loss_curve_, whole.loss_curve_)
     assert_sound(case, whole)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_weights_of_mean_one_go_on_to_the_bit(early_stopping, n_threads):
+    """Their mean is of rows that were shuffled by the fit before."""
+    random = np.random.default_rng(0)
+    X, y, weight = random.normal(size=(61, 4)), random.normal(size=61), random.uniform(0, 3, 61)
+    asked = {"weight_norm": "global", "warm_start": "resume", "early_stopping": early_stopping, "n_threads": n_threads}
+    for seed in range(5):
+        models = [MLPRegressor(hidden_layer_sizes=(5,), **asked, batch_size=9, random_state=seed, max_iter=n) for n in (4, 1)]
+        whole, parts = (model.fit(X, y, weight) for model in models)
+        assert bits(parts.set_params(max_iter=3).fit(X, y, weight)) == bits(whole)

@@ -1,7 +1,7 @@
 """Dropout and noise are as random as they should be: shares, moments, independence; and equal for any blocks and threads.
 
-The functions are called on arrays here, as kernels call them, with the numbers that say where a block lies; bounds are five standard
-deviations of what is counted, and all seeds are fixed.
+The functions are called on arrays here, as kernels call them, with the numbers that say where a block lies. Bounds are five
+standard deviations of what is counted; all seeds are fixed.
 """
 
 from math import sqrt
@@ -205,7 +205,7 @@ def test_nothing_drawn_changes_no_bit(kind, off):
 
 @pytest.mark.parametrize("asked", [{"dropout": [0.3]}, {"input_noise": 0.6}], ids=str)
 def test_what_is_drawn_is_a_penalty_on_linear_models(asked):
-    """Dropped inputs are a ridge penalty of p / (1 − p) · x², noise one of its variance (Wager, Wang and Liang 2013; Bishop 1995)."""
+    """Dropped inputs are a ridge penalty of p / (1 − p) x² (Wager and others 2013), noise one of its variance (Bishop 1995)."""
     random = np.random.default_rng(1)
     X = random.normal(size=(200, 3)) @ np.array([[1, 0.5, 0], [0, 1, -0.4], [0, 0, 1]])
     y = X @ [1.0, -2.0, 0.5] + random.normal(0, 0.1, 200)

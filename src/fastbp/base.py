@@ -195,7 +195,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         if self.batch_norm and self.layer_norm:
             raise ValueError("batch_norm and layer_norm must not both be True: choose one.")
         if issparse(X):
-            rates = _as_shares(self.dropout)
+            rates = () if isinstance(self.dropout, Real) else _as_shares(self.dropout)
             first = rates[0] if len(rates) > len(self._hidden_layer_sizes()) else 0
             for name, wanted in (("input_noise", self.input_noise), ("dropout", first)):
                 if wanted:
