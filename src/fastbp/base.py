@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache
 from inspect import signature
 from itertools import pairwise
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Self
 
 import numpy as np
@@ -195,7 +195,8 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         if self.batch_norm and self.layer_norm:
             raise ValueError("batch_norm and layer_norm must not both be True: choose one.")
         if issparse(X):
-            first = self.dropout[0] if np.ndim(self.dropout) and len(self.dropout) > len(self._hidden_layer_sizes()) else 0
+            rates = () if isinstance(self.dropout, Real) else _as_shares(self.dropout)
+            first = rates[0] if len(rates) > len(self._hidden_layer_sizes()) else 0
             for name, wanted in (("input_noise", self.input_noise), ("dropout", first)):
                 if wanted:
                     raise ValueError(
@@ -309,9 +310,9 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
     def _dropout_rates(self):
         """The share dropped of the inputs and of each hidden layer, or () for none of all."""
         n_hidden, rates = len(self.coefs_) - 1, self.dropout
-        if not np.ndim(rates):
+        if isinstance(rates, Real):
             return (0.0, *(float(rates),) * n_hidden) if rates else ()
-        rates = tuple(float(rate) for rate in rates)
+        rates = _as_shares(rates)
         if len(rates) not in (n_hidden, n_hidden + 1) or not all(0 <= rate < 1 for rate in rates):
             raise ValueError(
                 f"dropout must be a share from 0 up to, but not, 1, or a list of {n_hidden} such, one for each hidden layer, or "
@@ -464,6 +465,15 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
 @cache
 def _defaults(cls):
     return {name: parameter.default for name, parameter in signature(cls.__init__).parameters.items()}
+
+
+def _as_shares(rates):
+    """A flat list of numbers as a tuple of floats; one NaN for what is none."""
+    try:
+        rates = np.asarray(rates, np.float64)
+    except (TypeError, ValueError):
+        return (np.nan,)
+    return tuple(rates.tolist()) if rates.ndim == 1 else (np.nan,)
 
 
 def _allowed(nan):

@@ -21,7 +21,7 @@ from .activations import Activation
 from .architecture import Objective
 from .base import BaseMLP
 from .inputs import Matrix
-from .losses import REGRESSION, Loss, check_targets, link_of_classifier, link_of_regressor, named
+from .losses import REGRESSION, Loss, check_quantiles, check_targets, link_of_classifier, link_of_regressor, named
 from .parameters import CONSTRAINTS, documented, take
 from .targets import (
     GroupedLabels,
@@ -571,9 +571,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
     def _validate_input(self, X, y, incremental, reset):
+        if self.loss == "quantile":
+            check_quantiles(self.quantile)
         X, y = self._validated(X, y, reset, y_numeric=True)
         y = check_values(y)
-        check_targets(self.loss, y)
+        check_targets(self.loss, y, self.tweedie_power)
         return X, np.repeat(y, self._n_quantiles, axis=1)
 
     @property

@@ -169,14 +169,27 @@ def _choose(wanted, possible, whose):
     return wanted
 
 
-def check_targets(loss, y):
+def check_targets(loss, y, power):
     """Refuse targets that a loss has no value for."""
-    if loss == "gamma" and np.min(y) <= 0:
-        raise ValueError(
-            f"y must be > 0 for the loss 'gamma', got {np.min(y):.6g}: drop such rows, or take 'tweedie' or 'poisson'."
-        )
+    positive = named(loss, power) == "gamma"
+    whose = f"the loss {loss!r}" + (f" of tweedie_power={power}" if positive and loss == "tweedie" else "")
+    if positive and np.min(y) <= 0:
+        other = "take 'tweedie' or 'poisson'" if loss == "gamma" else "a lower tweedie_power"
+        raise ValueError(f"y must be > 0 for {whose}, got {np.min(y):.6g}: drop such rows, or {other}.")
     if loss == "tweedie" and np.min(y) < 0:
-        raise ValueError(f"y must be >= 0 for the loss 'tweedie', got {np.min(y):.6g}: drop such rows, or take 'squared_error'.")
+        raise ValueError(f"y must be >= 0 for {whose}, got {np.min(y):.6g}: drop such rows, or take 'squared_error'.")
+
+
+def check_quantiles(quantile):
+    """Refuse a list that is none of rising quantiles."""
+    try:
+        values = np.asarray(quantile, np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim > 1 or not values.size or not ((values > 0) & (values < 1)).all() or (np.diff(np.atleast_1d(values)) <= 0).any():
+        raise ValueError(
+            f"quantile must be a number between 0 and 1, or a list of such in rising order, without the ends; got {quantile!r}."
+        )
 
 
 def named(loss, power):

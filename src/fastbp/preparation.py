@@ -40,11 +40,15 @@ class Preparation:
         """The weights of the rows, by whatever gives them some, or None."""
         return None if sample_weight is None else _check_sample_weight(sample_weight, X)
 
-    def _relative_weights(self, sample_weight, rows=slice(None)):
-        """Weights as training wants them: with weight_norm="global", of mean 1 over the rows that are trained on."""
+    def _relative_weights(self, sample_weight, rows=None):
+        """Weights as training wants them: with weight_norm="global", of mean 1 over the rows that are trained on.
+
+        They are added up in one order, however rows are shuffled, so that a fit that resumes finds the same mean.
+        """
         if sample_weight is None or self.weight_norm == "batch":
             return sample_weight
-        mean = np.mean(sample_weight[rows], dtype=np.float64)
+        trained_on = sample_weight if rows is None else sample_weight[np.sort(rows)]
+        mean = np.mean(trained_on, dtype=np.float64)
         if mean == 0:
             raise weightless()
         return sample_weight / mean

@@ -1,0 +1,430 @@
+"""What may be asked for, asked for together: draws of many parameters at once, and what must hold for every one of them.
+
+A draw is refused by a sentence that names a parameter, where and only where the documentation says that it cannot be; any other
+trains, gives the same bits again, goes on to the bit, and shows a plain network that NumPy can evaluate. The rules and the forward
+pass are written here once more, from the documentation.
+"""
+
+import pickle
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array, issparse
+from scipy.special import erf, expit, softmax
+from sklearn.base import clone
+from sklearn.impute import SimpleImputer
+
+from fastbp import Activation, Loss, MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+N_ROWS, N_VAL, N_FEATURES, N_EPOCHS = 40, 14, 4, 4
+
+
+def bent(z):
+    return (np.sqrt(z * z + 1) - 1) / 2 + z
+
+
+def slope_of_bent(z):
+    return z / (2 * np.sqrt(z * z + 1)) + 1
+
+
+def log_cosh(y, a):
+    return np.log(np.cosh(a - y))
+
+
+def slope_of_log_cosh(y, a):
+    return np.tanh(a - y)
+
+
+def slower(epoch, progress):
+    return 1 / (1 + epoch) + 0.1 * (1 - progress)
+
+
+def small_weights(random_state, shape):
+    return random_state.normal(0, 0.3, shape)
+
+
+BENT, LOG_COSH, LOG_COSH_ALONE = Activation(bent, slope_of_bent), Loss(log_cosh, slope_of_log_cosh), Loss(log_cosh)
+SELU = 1.0507009873554805, 1.6732632423543772
+ACTIVATIONS = {
+    "identity": lambda z: z,
+    "logistic": expit,
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0),
+    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+    "selu": lambda z: SELU[0] * np.where(z > 0, z, SELU[1] * np.expm1(np.minimum(z, 0))),
+    "silu": lambda z: z * expit(z),
+    "gelu": lambda z: z * (1 + erf(z / np.sqrt(2))) / 2,
+    "mish": lambda z: z * np.tanh(np.logaddexp(0, z)),
+    "softplus": lambda z: np.logaddexp(0, z),
+    "hard_sigmoid": lambda z: np.clip(z / 6 + 0.5, 0, 1),
+    "hard_swish": lambda z: z * np.clip(z / 6 + 0.5, 0, 1),
+    BENT: bent,
+}
+LINKS = {
+    "identity": lambda z: z,
+    "logistic": expit,
+    "relu": lambda z: np.maximum(z, 0),
+    "softplus": lambda z: np.logaddexp(0, z),
+    "exp": np.exp,
+    "softmax": lambda z: softmax(z, axis=1),
+}
+SOLVERS = ["sgd", "adam", "adagrad", "adadelta", "rmsprop", "adamw", "nadam", "adamax", "lion", "lbfgs"]
+OF_SGD = ["constant", "invscaling", "adaptive"]
+SCHEDULES = [*OF_SGD, "cosine", "linear_warmup_cosine", "one_cycle", "exponential", "step", "reduce_on_plateau", slower]
+INITIALIZERS = ["auto", "glorot_normal", "he_uniform", "lecun_normal", "orthogonal", small_weights]
+DEVIANCES = ["poisson", "gamma", "tweedie"]
+TARGETS = {
+    MLPClassifier: ["binary", "multiclass", "multilabel", "multioutput"],
+    MLPRegressor: ["one", "several"],
+}
+LOSSES = {
+    MLPClassifier: ["log_loss", "log_loss", "squared_error", LOG_COSH],
+    MLPRegressor: ["squared_error", "absolute_error", "huber", "quantile", *DEVIANCES, LOG_COSH, LOG_COSH_ALONE],
+}
+
+
+@dataclass(repr=False)
+class Case:
+    """What is asked of an estimator, its data, and what in that cannot be, as names of parameters."""
+
+    kind: type
+    target: str
+    params: dict
+    X: object
+    y: np.ndarray
+    weight: np.ndarray | None
+    validation: dict
+    refused: list = field(default_factory=list)
+
+    def __repr__(self):
+        """What is not as it is by default, as data are long."""
+        asked, X = {name: value for name, value in self.params.items() if value not in (None, False, 0, "auto")}, self.X
+        return (
+            f"{self.kind.__name__}, {self.target}, {type(X).__name__} of {X.dtype}, {len(self.validation)} for validation: {asked}"
+        )
+
+    def _repr_pretty_(self, printer, cycle):
+        printer.text(repr(self))
+
+    def model(self, **params):
+        return self.kind(**self.params | params)
+
+    def fit(self, **params):
+        return self.model(**params).fit(self.X, self.y, self.weight, **self.validation)
+
+    @property
+    def is_single(self):
+        """Whether training calculates in float32."""
+        return self.params["dtype"] == "float32" or (self.params["dtype"] == "auto" and self.X.dtype == np.float32)
+
+
+def sometimes(draw, values, default):
+    """The default in two of three draws, so that a draw is not refused for many reasons at once."""
+    return draw(st.sampled_from(values)) if draw(st.integers(0, 2)) == 0 else default
+
+
+def drawn_targets(random, target, loss, n_rows):
+    if target == "binary":
+        return np.array(["no", "yes"])[np.arange(n_rows) % 2]
+    if target == "multiclass":
+        return np.arange(n_rows) % 3 + 5
+    if target == "multilabel":
+        return np.column_stack([np.arange(n_rows) % 2, np.arange(n_rows) // 2 % 2, random.integers(0, 2, n_rows)])
+    if target == "multioutput":
+        return np.column_stack([np.arange(n_rows) % 3, np.arange(n_rows) % 2, np.arange(n_rows) // 3 % 4])
+    shape = n_rows if target == "one" else (n_rows, 2)
+    return random.gamma(2, 1, shape) if loss in DEVIANCES else random.normal(1, 2, shape)
+
+
+@st.composite
+def cases(draw, solvers=SOLVERS, **fixed):
+    kind = draw(st.sampled_from([MLPClassifier, MLPRegressor]))
+    target, loss = draw(st.sampled_from(TARGETS[kind])), draw(st.sampled_from(LOSSES[kind]))
+    random = np.random.default_rng(draw(st.integers(0, 99)))
+    sizes = draw(st.sampled_from([(), (5,), (3,), (4, 6), (9, 3)]))
+    n_hidden = len(sizes)
+    names = st.sampled_from(list(ACTIVATIONS))
+    params = {
+        "loss": loss,
+        "hidden_layer_sizes": sizes,
+        "activation": draw(st.one_of(names, st.lists(names, min_size=n_hidden, max_size=n_hidden))),
+        "out_activation": sometimes(draw, ["identity", "logistic", "relu", "softplus", "exp", "softmax"], "auto"),
+        "solver": draw(st.sampled_from(solvers)),
+        "learning_rate": sometimes(draw, SCHEDULES, "constant"),
+        "learning_rate_init": 0.01,
+        "learning_rate_step": 2,
+        "learning_rate_horizon": N_EPOCHS,
+        "batch_size": draw(st.sampled_from([7, 16, "auto"])),
+        "max_iter": N_EPOCHS,
+        "tol": 0.0,
+        "n_iter_no_change": np.inf,
+        "random_state": draw(st.integers(0, 9)),
+        "dropout": sometimes(draw, [0.2, [0.3] * n_hidden or 0.3, [0.1] + [0.25] * n_hidden], 0.0),
+        "input_noise": sometimes(draw, [0.1], 0.0),
+        "l1": sometimes(draw, [0.01], 0.0),
+        "alpha": draw(st.sampled_from([0, 1e-4, 0.1])),
+        "max_norm": sometimes(draw, [0.7], None),
+        "clip_norm": sometimes(draw, [0.3], None),
+        "batch_norm": sometimes(draw, [True], False),
+        "layer_norm": sometimes(draw, [True], False),
+        "ema_decay": sometimes(draw, [0.6, 0.0], None),
+        "weight_decay": sometimes(draw, [0.1], 0.0),
+        "weight_init": sometimes(draw, INITIALIZERS, "auto"),
+        "bias_init": sometimes(draw, ["zeros", *INITIALIZERS], "auto"),
+        "weight_norm": draw(st.sampled_from(["batch", "global"])),
+        "scale": sometimes(draw, ["standard", "robust"], None),
+        "missing": sometimes(draw, ["indicator"], "error"),
+        "dtype": draw(st.sampled_from(["auto", "auto", "float32", "float64"])),
+        "early_stopping": sometimes(draw, [True], False),
+        "validation_fraction": 0.2,
+        "scoring": sometimes(draw, ["loss"], None),
+        "n_threads": draw(st.sampled_from([1, 2])),
+    }
+    if kind is MLPClassifier:
+        params["label_smoothing"] = sometimes(draw, [0.2], 0.0)
+        params["class_weight"] = sometimes(draw, ["balanced"], None)
+    else:
+        params["quantile"] = draw(st.sampled_from([0.5, 0.2, [0.3], [0.1, 0.5, 0.8]]))
+        params["tweedie_power"] = draw(st.sampled_from([1, 1.5, 2]))
+        params["huber_delta"] = 0.8
+        params["scale_y"] = sometimes(draw, ["standard", "robust"], None)
+    params |= fixed
+    X = random.normal(1, 2, (N_ROWS + N_VAL, N_FEATURES)) * (random.random((N_ROWS + N_VAL, N_FEATURES)) < 0.8)
+    if params["missing"] == "indicator":
+        X[random.random(X.shape) < 0.1] = np.nan
+        X[0, 1] = np.nan
+    X = X.astype(draw(st.sampled_from([np.float32, np.float64])))
+    y = drawn_targets(random, target, loss, len(X))
+    weight = random.uniform(0, 3, len(X)) if draw(st.booleans()) else None
+    form = csr_array if draw(st.booleans()) else np.array
+    validation = {}
+    if draw(st.booleans()):
+        validation = {"X_val": form(X[N_ROWS:]), "y_val": y[N_ROWS:]}
+        if weight is not None:
+            validation["sample_weight_val"] = weight[N_ROWS:]
+    X, y, weight = form(X[:N_ROWS]), y[:N_ROWS], None if weight is None else weight[:N_ROWS]
+    case = Case(kind, target, params, X, y, weight, validation)
+    case.refused = what_cannot_be(case)
+    return case
+
+
+def possible_links(case):
+    loss, several = case.params["loss"], case.kind is MLPRegressor and np.size(case.params["quantile"]) > 1
+    if case.kind is MLPRegressor:
+        if loss in DEVIANCES:
+            return {"exp", "softplus"}
+        return {"identity"} if loss == "quantile" and several else set(LINKS) - {"softmax"}
+    exclusive = case.target in ("multiclass", "multioutput")
+    if loss == "log_loss":
+        return {"softmax"} if exclusive else {"logistic"}
+    return set(LINKS) if exclusive else set(LINKS) - {"softmax"}
+
+
+def what_cannot_be(case):
+    """The parameters that cannot be what they are, from the documentation."""
+    params = case.params
+    refused = []
+    rates = params["dropout"] if isinstance(params["dropout"], list) else [params["dropout"]] * len(params["hidden_layer_sizes"])
+    if params["solver"] == "lbfgs":
+        never = ("input_noise", "max_norm", "clip_norm", "batch_norm", "weight_decay")
+        refused += [name for name in never if params[name]]
+        refused += ["ema_decay"] if params["ema_decay"] is not None else []
+        refused += ["learning_rate"] if params["learning_rate"] not in OF_SGD else []
+        refused += ["dropout"] if any(rates) else []
+        refused += ["X_val"] if case.validation else []
+    if params["batch_norm"] and params["layer_norm"]:
+        refused.append("batch_norm")
+    if issparse(case.X):
+        refused += ["input_noise"] if params["input_noise"] else []
+        refused += ["dropout"] if len(rates) > len(params["hidden_layer_sizes"]) and rates[0] else []
+    link = params["out_activation"]
+    if link != "auto" and link not in possible_links(case):
+        refused.append("out_activation")
+    if case.kind is MLPClassifier:
+        if params["class_weight"] is not None and case.target in ("multilabel", "multioutput"):
+            refused.append("class_weight")
+    elif params["scale_y"] is not None:
+        several = params["loss"] == "quantile" and np.size(params["quantile"]) > 1
+        signed = params["loss"] not in DEVIANCES and link == "exp" and (np.mean(case.y, axis=0) < 0).any()
+        if several or link in ("logistic", "softplus") or signed:
+            refused.append("scale_y")
+    return refused
+
+
+valid_cases = cases().filter(lambda case: not case.refused)
+going_on = cases(solvers=SOLVERS[:-1]).filter(lambda case: not case.refused)
+
+
+# ---------------------------------------------------------------------- what is looked at
+
+
+def bits(model):
+    arrays = [*model.coefs_, *model.intercepts_, *getattr(model, "norm_scales_", []), *getattr(model, "norm_shifts_", [])]
+    return [array.tobytes() for array in arrays]
+
+
+def predicted(model, X):
+    """All that a model says of X, as a list of arrays."""
+    if isinstance(model, MLPRegressor):
+        return [model.predict(X)]
+    probabilities = model.predict_proba(X)
+    return [*(probabilities if isinstance(probabilities, list) else [probabilities]), model.predict(X)]
+
+
+def forward(case, model):
+    """The outputs for raw X of the network that is shown, by NumPy."""
+    X = case.X.toarray() if issparse(case.X) else case.X
+    if case.params["missing"] == "indicator":
+        X = SimpleImputer(add_indicator=True, keep_empty_features=True).fit_transform(X)
+    A, activation = X.astype(np.float64), case.params["activation"]
+    n_hidden = len(model.coefs_) - 1
+    activations = activation if isinstance(activation, list) else [activation] * n_hidden
+    for layer, (W, b) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
+        A = A @ np.asarray(W, np.float64) + b
+        if layer < n_hidden:
+            if case.params["layer_norm"]:
+                A = (A - A.mean(axis=1, keepdims=True)) / np.sqrt(A.var(axis=1, keepdims=True) + 1e-5)
+                A = A * model.norm_scales_[layer] + model.norm_shifts_[layer]
+            A = ACTIVATIONS[activations[layer]](A)
+    if case.params["loss"] == "quantile" and np.size(case.params["quantile"]) > 1:
+        parts = np.split(A, A.shape[1] // 3, axis=1)
+        return np.hstack([np.cumsum(np.hstack([Z[:, :1], np.logaddexp(0, Z[:, 1:])]), axis=1) for Z in parts])
+    if case.target == "multioutput":
+        return np.hstack([LINKS[model.out_activation_](Z) for Z in np.split(A, [3, 5], axis=1)])
+    return LINKS[model.out_activation_](A)
+
+
+def said_by_outputs(case, model, outputs):
+    """What `predicted` should be, of outputs."""
+    if case.kind is MLPRegressor:
+        three = case.params["loss"] == "quantile" and np.size(case.params["quantile"]) == 3
+        shape = {("one", False): (-1,), ("several", False): (-1, 2), ("one", True): (-1, 3), ("several", True): (-1, 2, 3)}
+        return [outputs.reshape(shape[case.target, three])]
+    groups = np.split(outputs, [3, 5], axis=1) if case.target == "multioutput" else [outputs]
+    if case.target == "binary":
+        groups = [np.clip(outputs, 0, 1)]
+        return [np.hstack([1 - groups[0], groups[0]])]
+    if case.target == "multilabel":
+        return [np.clip(outputs, 0, 1)]
+    held = [np.clip(group, 0, 1) for group in groups]
+    sums = [group.sum(axis=1, keepdims=True) for group in held]
+    return [np.where(s > 0, group / np.where(s > 0, s, 1), 1 / group.shape[1]) for group, s in zip(held, sums, strict=True)]
+
+
+def assert_sound(case, model):
+    """Finite weights and predictions, of the right shapes, that do not depend on how rows come."""
+    assert all(np.isfinite(array).all() for array in [*model.coefs_, *model.intercepts_])
+    said = predicted(model, case.X)
+    wide = np.result_type(case.X.dtype, model.coefs_[0].dtype)
+    for array in said:
+        assert len(array) == N_ROWS
+        assert array.dtype.kind != "f" or (np.isfinite(array).all() and array.dtype == wide)
+    assert said[-1].shape[:2] == case.y.shape or (case.y.ndim == 1 and said[-1].shape[0] == N_ROWS)
+    for part in (slice(0, 1), slice(1, 18), slice(18, None)):
+        for whole, array in zip(said, predicted(model, case.X[part]), strict=True):
+            if array.dtype.kind == "f":  # the last rows of a block are added up in another order
+                assert_allclose(
+                    array, whole[part], rtol=1e-5 if wide == np.float32 else 1e-13, atol=1e-6 if wide == np.float32 else 1e-14
+                )
+    expected = said_by_outputs(case, model, forward(case, model))
+    rtol = 3e-4 if wide == np.float32 else 1e-9
+    for array, other in zip(said, expected, strict=False):
+        assert_allclose(array, other, rtol=rtol, atol=rtol * np.abs(other).max())
+
+
+@given(cases())
+def test_refused_by_name_or_sound(case):
+    model = case.model()
+    before = dict(vars(model))
+    if case.refused:
+        with pytest.raises((ValueError, TypeError)) as raised:
+            model.fit(case.X, case.y, case.weight, **case.validation)
+        assert any(name in str(raised.value) for name in case.refused), (case.refused, raised.value)
+        assert vars(model) == before
+        return
+    model.fit(case.X, case.y, case.weight, **case.validation)
+    assert_sound(case, model)
+
+
+@given(valid_cases)
+def test_the_same_again(case):
+    model = case.fit()
+    assert bits(case.fit()) == bits(model)
+    assert bits(clone(model).fit(case.X, case.y, case.weight, **case.validation)) == bits(model)
+    copied = pickle.loads(pickle.dumps(model))
+    assert bits(copied) == bits(model)
+    for one, other in zip(predicted(copied, case.X), predicted(model, case.X), strict=True):
+        assert_array_equal(one, other)
+
+
+@given(going_on)
+def test_threads_agree(case):
+    one, two = case.fit(n_threads=1), case.fit(n_threads=2)
+    rtol = 1e-2 if case.is_single else 1e-6
+    assert_allclose(one.loss_curve_, two.loss_curve_, rtol=rtol, atol=rtol)
+    if case.validation:
+        assert_allclose(one.history_["val_loss"], two.history_["val_loss"], rtol=rtol, atol=rtol)
+
+
+@given(going_on)
+def test_what_is_shown_scores_as_what_is_trained(case):
+    """Scores within a fit are of scaled data and parameters that are not folded; those afterwards are of raw data."""
+    params = {"early_stopping": False, "scoring": None}
+    if case.kind is MLPRegressor:
+        params["quantile"] = 0.3
+    rows = {"X_val": case.X[:N_VAL], "y_val": case.y[:N_VAL]}
+    weight = None if case.weight is None else case.weight[:N_VAL]
+    model = case.model(**params).fit(case.X, case.y, case.weight, **rows, sample_weight_val=weight)
+    rtol = 1e-3 if case.is_single else 1e-8
+    assert_allclose(model.history_["val_score"][-1], model.score(*rows.values(), weight), rtol=rtol, atol=rtol)
+
+
+@given(going_on, st.integers(1, N_EPOCHS - 1), st.booleans())
+def test_n_and_m_epochs_are_n_plus_m(case, n, pickled):
+    whole, parts = case.fit(warm_start="resume"), case.fit(warm_start="resume", max_iter=n)
+    if pickled:
+        parts = pickle.loads(pickle.dumps(parts))
+    parts.set_params(max_iter=N_EPOCHS - n).fit(case.X, case.y, case.weight, **case.validation)
+    assert bits(parts) == bits(whole)
+    assert_array_equal(parts.loss_curve_, whole.loss_curve_)
+    for name, entries in whole.history_.items():
+        assert_array_equal(parts.history_[name], entries)
+    assert bits(case.fit()) == bits(whole)
+
+
+@given(going_on, st.integers(1, N_EPOCHS - 1))
+def test_partial_fits_go_on_through_a_pickle(case, n):
+    params, more = {"early_stopping": False}, {}
+    if case.kind is MLPClassifier:
+        params["class_weight"] = None
+        if case.target != "multilabel":
+            more["classes"] = [np.unique(column) for column in case.y.T] if case.y.ndim == 2 else np.unique(case.y)
+    whole, parts = case.model(**params), case.model(**params)
+    for epoch in range(N_EPOCHS):
+        whole.partial_fit(case.X, case.y, sample_weight=case.weight, **more)
+        parts.partial_fit(case.X, case.y, sample_weight=case.weight, **more)
+        if epoch == n:
+            parts = pickle.loads(pickle.dumps(parts))
+    assert bits(parts) == bits(whole)
+    assert_array_equal(parts.loss_curve_, whole.loss_curve_)
+    assert_sound(case, whole)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_weights_of_mean_one_go_on_to_the_bit(early_stopping, n_threads):
+    """Their mean is of rows that were shuffled by the fit before."""
+    random = np.random.default_rng(0)
+    X, y, weight = random.normal(size=(61, 4)), random.normal(size=61), random.uniform(0, 3, 61)
+    asked = {"weight_norm": "global", "warm_start": "resume", "early_stopping": early_stopping, "n_threads": n_threads}
+    for seed in range(5):
+        models = [MLPRegressor(hidden_layer_sizes=(5,), **asked, batch_size=9, random_state=seed, max_iter=n) for n in (4, 1)]
+        whole, parts = (model.fit(X, y, weight) for model in models)
+        assert bits(parts.set_params(max_iter=3).fit(X, y, weight)) == bits(whole)

@@ -1,0 +1,454 @@
+"""What cannot be is refused in a sentence that names the parameter and what it may be, and nothing is changed by asking.
+
+Each case is what the documentation of a parameter says is not possible, or a value of the wrong form. Estimators that were fitted
+before keep their weights.
+"""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from fastbp import Activation, Loss, MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+RANDOM = np.random.RandomState(0)
+X = RANDOM.normal(size=(30, 4))
+SPARSE = csr_array(X * (X > 0))
+Y = {MLPClassifier: np.arange(30) % 3, MLPRegressor: X[:, 0] - 2 * X[:, 1]}
+SMALL = {"hidden_layer_sizes": (5, 3), "max_iter": 3, "random_state": 0}
+each_kind = pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+
+
+def refuse(match, kind, data=X, y=None, before=False, error=ValueError, **params):
+    """Have a fit refused, of an estimator that was fitted before or not."""
+    y = Y[kind] if y is None else y
+    model = kind(**SMALL)
+    if before:
+        model.fit(X, Y[kind])
+        weights = [W.copy() for W in model.coefs_]
+    model.set_params(**params)
+    attributes = dict(vars(model))
+    with pytest.raises(error, match=match):
+        model.fit(data, y)
+    assert vars(model) == attributes
+    if before:
+        for W, kept in zip(model.coefs_, weights, strict=True):
+            np.testing.assert_array_equal(W, kept)
+
+
+def halved(epoch, progress):
+    return 0.5
+
+
+NOT_FOR_LBFGS = {
+    "dropout": [0.2, [0.0, 0.1], [0.1, 0.0, 0.0]],
+    "input_noise": [0.1],
+    "batch_norm": [True],
+    "learning_rate": [
+        *("cosine", "linear_warmup_cosine", "one_cycle", "exponential", "step", "reduce_on_plateau", halved),
+    ],
+    "clip_norm": [1.0],
+    "max_norm": [1.0],
+    "ema_decay": [0.9, 0.0],
+    "weight_decay": [0.1],
+    "warm_start": ["resume"],
+}
+
+
+@each_kind
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NOT_FOR_LBFGS.items() for value in values])
+def test_not_for_lbfgs(kind, name, value, before):
+    refuse(f"^{name}=.*solver='lbfgs'", kind, before=before, solver="lbfgs", **{name: value})
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"dropout": 0},
+        {"dropout": [0, 0.0]},
+        {"input_noise": 0},
+        {"learning_rate": "adaptive"},
+        {"learning_rate": "invscaling"},
+        {"layer_norm": True},
+        {"l1": 0.1},
+        {"early_stopping": True},
+    ],
+    ids=str,
+)
+def test_what_lbfgs_can_do(kind, params):
+    kind(**SMALL, solver="lbfgs", **params).fit(X, Y[kind])
+
+
+@each_kind
+def test_validation_rows_are_not_for_lbfgs(kind):
+    with pytest.raises(ValueError, match=r"X_val and y_val .*solver='lbfgs'"):
+        kind(**SMALL, solver="lbfgs").fit(X, Y[kind], X_val=X, y_val=Y[kind])
+
+
+@each_kind
+def test_one_norm_at_a_time(kind):
+    refuse("batch_norm and layer_norm", kind, batch_norm=True, layer_norm=True)
+
+
+@each_kind
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("params", [{"input_noise": 0.1}, {"dropout": [0.1, 0, 0]}], ids=str)
+def test_sparse_inputs_bear_no_noise(kind, params, before):
+    refuse(f"^{next(iter(params))}=.*sparse X", kind, SPARSE, before=before, **params)
+
+
+@each_kind
+@pytest.mark.parametrize("dropout", [0.3, [0.3, 0.2], [0, 0.3, 0.2]], ids=str)
+def test_hidden_units_of_sparse_inputs_may_be_dropped(kind, dropout):
+    kind(**SMALL, dropout=dropout).fit(SPARSE, Y[kind])
+    if not isinstance(dropout, list):
+        kind(hidden_layer_sizes=(), max_iter=2, dropout=dropout).fit(SPARSE, Y[kind])
+
+
+@each_kind
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize(
+    "dropout",
+    [
+        *(1.0, 1, -0.1, 2, np.nan, [0.1], [0.1] * 4, [], [0.1, 1.0], [-0.1, 0.1], [0.1, np.nan], [[0.1, 0.2]], [[0.1], [0.2]]),
+        *(["a", "b"], "half", None, [None, 0.1], [0.1, [0.2]]),
+    ],
+    ids=str,
+)
+def test_dropout(kind, dropout, before):
+    refuse("dropout", kind, before=before, dropout=dropout)
+
+
+@each_kind
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("activation", [["relu"], ["relu"] * 3, [], ["relu", "cube"], ["relu", None], ("tanh", np.tanh)], ids=str)
+def test_activations(kind, activation, before):
+    refuse("activation must", kind, before=before, activation=activation)
+
+
+@each_kind
+@pytest.mark.parametrize("activation", ["cube", np.tanh, 3, None], ids=str)
+def test_activations_of_another_kind(kind, activation):
+    refuse("'activation' parameter", kind, activation=activation)
+
+
+@each_kind
+@pytest.mark.parametrize("said", [np.nan, np.inf, -0.1, None, "half", 1j, [0.5], np.array([0.5, 1.0]), {}], ids=str)
+@pytest.mark.parametrize("before", [False, True])
+def test_functions_for_the_learning_rate(kind, said, before):
+    refuse("learning_rate must be a function of .epoch, progress.", kind, before=before, learning_rate=lambda epoch, progress: said)
+
+
+@each_kind
+def test_a_learning_rate_that_is_nonsense_later(kind):
+    refuse("at epoch 2 it", kind, before=True, learning_rate=lambda epoch, progress: 1 if epoch < 2 else np.nan)
+
+
+@each_kind
+@pytest.mark.parametrize("said", [0, 1, 0.5, np.float32(0.5), np.int64(1), True])
+def test_functions_that_are_none_the_worse(kind, said):
+    kind(**SMALL, learning_rate=lambda epoch, progress: said).fit(X, Y[kind])
+
+
+# ---------------------------------------------------------------------- losses and outputs
+
+LINKS = ["identity", "logistic", "softmax", "relu", "softplus", "exp"]
+ANY = ["identity", "logistic", "relu", "softplus", "exp"]
+POSSIBLE = {loss: ANY for loss in ("squared_error", "absolute_error", "huber", "quantile")}
+POSSIBLE |= {loss: ["exp", "softplus"] for loss in ("poisson", "gamma", "tweedie")}
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("loss", POSSIBLE)
+def test_outputs_of_regressors(loss, link):
+    y = Y[MLPRegressor] if loss in list(POSSIBLE)[:4] else np.abs(Y[MLPRegressor]) + 0.1
+    if link in POSSIBLE[loss]:
+        model = MLPRegressor(**SMALL, loss=loss, out_activation=link).fit(X, y)
+        assert model.out_activation_ == link
+        return
+    names = " or ".join(["'auto'", *map(repr, POSSIBLE[loss])])
+    refuse(f"out_activation must be {names} for the loss '{loss}'; got '{link}'", MLPRegressor, y=y, loss=loss, out_activation=link)
+
+
+@pytest.mark.parametrize("link", LINKS[1:])
+def test_outputs_of_several_quantiles(link):
+    refuse(
+        "out_activation must be 'auto' or 'identity' for several quantiles",
+        MLPRegressor,
+        loss="quantile",
+        quantile=[0.1, 0.9],
+        out_activation=link,
+    )
+
+
+@pytest.mark.parametrize(
+    ("y", "loss", "possible"),
+    [
+        (np.arange(30) % 2, "log_loss", ["logistic"]),
+        (np.arange(30) % 3, "log_loss", ["softmax"]),
+        (np.eye(3, dtype=int)[np.arange(30) % 3], "log_loss", ["logistic"]),
+        (np.arange(60).reshape(30, 2) % 3, "log_loss", ["softmax"]),
+        (np.arange(30) % 2, "squared_error", ANY),
+        (np.arange(30) % 3, "squared_error", LINKS),
+        (np.eye(3, dtype=int)[np.arange(30) % 3], "squared_error", ANY),
+        (np.arange(60).reshape(30, 2) % 3, "squared_error", LINKS),
+    ],
+)
+@pytest.mark.parametrize("link", LINKS)
+def test_outputs_of_classifiers(y, loss, possible, link):
+    if link in possible:
+        assert MLPClassifier(**SMALL, loss=loss, out_activation=link).fit(X, y).out_activation_ == link
+        return
+    refuse(f"out_activation must be 'auto' or .*{possible[-1]}.*got '{link}'", MLPClassifier, y=y, loss=loss, out_activation=link)
+
+
+@pytest.mark.parametrize(
+    ("params", "lowest", "rule"),
+    [
+        ({"loss": "gamma"}, 0.0, "> 0 for the loss 'gamma'"),
+        ({"loss": "gamma"}, -1.0, "> 0 for the loss 'gamma'"),
+        ({"loss": "tweedie"}, -0.1, ">= 0 for the loss 'tweedie'"),
+        ({"loss": "tweedie", "tweedie_power": 1}, -0.1, ">= 0 for the loss 'tweedie'"),
+        ({"loss": "tweedie", "tweedie_power": 2}, 0.0, "> 0 for the loss 'tweedie' of tweedie_power=2"),
+        ({"loss": "tweedie", "tweedie_power": 2}, -1.0, "> 0 for the loss 'tweedie' of tweedie_power=2"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("before", [False, True])
+def test_targets_without_a_deviance(params, lowest, rule, solver, before):
+    y = np.abs(Y[MLPRegressor]) + 0.1
+    y[4] = lowest
+    refuse(f"y must be {rule}.*got {lowest:g}", MLPRegressor, y=y, before=before, solver=solver, **params)
+
+
+@pytest.mark.parametrize("params", [{"loss": "tweedie"}, {"loss": "tweedie", "tweedie_power": 1}, {"loss": "poisson"}], ids=str)
+def test_targets_may_be_zero(params):
+    y = np.maximum(Y[MLPRegressor], 0)
+    assert np.isfinite(MLPRegressor(**SMALL, **params).fit(X, y).loss_)
+
+
+@pytest.mark.parametrize("power", [0.5, 2.5, 3, 0, None, "two"])
+def test_powers(power):
+    refuse("'tweedie_power' parameter", MLPRegressor, loss="tweedie", tweedie_power=power)
+
+
+@pytest.mark.parametrize(
+    "quantile",
+    [
+        *(0, 1, 0.0, 1.0, -0.1, 1.1, np.nan, None, "half"),
+        *([], [0.0, 0.5], [0.5, 1.0], [0.5, 0.1], [0.5, 0.5], [0.1, np.nan], [[0.1, 0.5]], [[0.1], [0.5]], ["a", "b"], [None, 0.5]),
+        *([0.1, [0.5]], [1.5], ()),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("before", [False, True])
+def test_quantiles(quantile, before):
+    refuse("quantile", MLPRegressor, before=before, loss="quantile", quantile=quantile)
+
+
+@pytest.mark.parametrize("quantile", [0.3, [0.3], (0.1, 0.5), np.array([0.1, 0.2, 0.95])], ids=str)
+def test_quantiles_that_are_some(quantile):
+    shape = (30,) if np.size(quantile) == 1 else (30, np.size(quantile))
+    assert MLPRegressor(**SMALL, loss="quantile", quantile=quantile).fit(X, Y[MLPRegressor]).predict(X).shape == shape
+
+
+def test_quantiles_are_not_scaled():
+    refuse("^scale_y='standard' cannot", MLPRegressor, loss="quantile", quantile=[0.1, 0.9], scale_y="standard")
+
+
+@pytest.mark.parametrize("link", ["logistic", "softplus"])
+def test_outputs_that_are_not_scaled(link):
+    refuse("^scale_y='robust' needs", MLPRegressor, scale_y="robust", out_activation=link)
+
+
+def test_means_that_are_not_positive():
+    refuse("^scale_y='robust' divides", MLPRegressor, y=-1 - X[:, 0] ** 2, scale_y="robust", out_activation="exp")
+
+
+@pytest.mark.parametrize("loss", ["hinge", np.square, None, 1], ids=str)
+@each_kind
+def test_losses(kind, loss):
+    refuse("'loss' parameter", kind, loss=loss)
+
+
+@pytest.mark.parametrize("y", [np.eye(3, dtype=int)[np.arange(30) % 3], np.arange(60).reshape(30, 2) % 3])
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0}], ids=str)
+def test_classes_of_several_columns_have_no_weights(y, class_weight):
+    refuse("class_weight must be None", MLPClassifier, y=y, class_weight=class_weight)
+
+
+# ---------------------------------------------------------------------- starting weights
+
+
+def shapes(*wanted):
+    return [np.zeros(shape) for shape in wanted]
+
+
+RIGHT = {"coefs_init": [(4, 5), (5, 3)], "intercepts_init": [(5,), (3,)]}
+
+
+@each_kind
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("name", RIGHT)
+def test_starting_weights(kind, name, before):
+    n_outputs = 3 if kind is MLPClassifier else 1
+    last = (3, n_outputs) if name == "coefs_init" else (n_outputs,)
+    right = [*RIGHT[name], last]
+    wrong = [[], right[:-1], [*right, last], [(5, 4), *right[1:]], [*right[:-1], (3, 7)], [(), *right[1:]], [(20,), *right[1:]]]
+    for some in wrong:
+        refuse(f"{name}", kind, before=before, **{name: shapes(*some)})
+    for value in (np.nan, np.inf, "a"):
+        refuse(name, kind, before=before, **{name: [np.full(right[0], value), *shapes(*right[1:])]})
+    refuse(name, kind, before=before, **{name: [[[1.0], [2.0, 3.0]], *shapes(*right[1:])]})
+    refuse(f"'{name}' parameter", kind, before=before, **{name: np.zeros(3)})
+
+
+@each_kind
+@pytest.mark.parametrize("name", ["weight_init", "bias_init"])
+@pytest.mark.parametrize("said", [None, np.zeros(17), np.nan, "a"], ids=str)
+def test_functions_for_starting_weights(kind, name, said):
+    refuse(f"{name} must return", kind, **{name: lambda random_state, shape: said if np.ndim(said) else np.full(shape, said)})
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("input_noise", [-0.1, None, "much", [0.1], np.nan]),
+        ("l1", [-0.1, None, "much", np.nan]),
+        ("max_norm", [0, -1, "much", np.nan]),
+        ("clip_norm", [0, -1, "much", np.nan]),
+        ("batch_norm", [None, "yes", 0.5]),
+        ("layer_norm", [None, "yes", 0.5]),
+        ("ema_decay", [1, -0.1, 1.5, "much", np.nan]),
+        ("weight_decay", [-0.1, None, "much", np.nan]),
+        ("rho", [1, -0.1, None, np.nan]),
+        ("learning_rate", ["linear", None, 0.1]),
+        ("learning_rate_decay", [0, 1.5, None, np.nan]),
+        ("learning_rate_step", [0, 1.5, None]),
+        ("learning_rate_horizon", [0, 1.5, "all"]),
+        ("warmup_fraction", [1, -0.1, "some", np.nan]),
+        ("weight_init", ["best", None, 1]),
+        ("bias_init", ["best", None, 1]),
+        ("weight_norm", ["none", None]),
+        ("scale", ["minmax", True]),
+        ("missing", ["mean", None]),
+        ("dtype", ["float16", np.float32, None]),
+        ("solver", ["adamax2", None]),
+        ("out_activation", ["tanh", None]),
+        ("n_threads", [0, -1, 1.5, "all"]),
+        ("max_time", [0, -1, "long"]),
+        ("warm_start", ["go on", None]),
+    ],
+)
+def test_values(kind, name, values):
+    for value in values:
+        refuse(f"'{name}' parameter", kind, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "values"),
+    [
+        (MLPClassifier, "label_smoothing", [1, -0.1, None, np.nan]),
+        (MLPClassifier, "class_weight", ["even", 2, [1, 2]]),
+        (MLPRegressor, "huber_delta", [0, -1, None, np.nan]),
+        (MLPRegressor, "scale_y", ["minmax", True]),
+    ],
+)
+def test_values_of_one_kind(kind, name, values):
+    for value in values:
+        refuse(f"'{name}' parameter", kind, **{name: value})
+
+
+# ---------------------------------------------------------------------- between fits
+
+CHANGES = [
+    ({"scale": "standard"}, {"scale": None}, "scale must stay"),
+    ({"scale": "standard"}, {"scale": "robust"}, "scale must stay"),
+    ({}, {"scale": "standard"}, "scale must stay"),
+    ({}, {"missing": "indicator"}, "missing must stay"),
+    ({}, {"batch_norm": True}, "batch_norm must stay"),
+    ({"batch_norm": True}, {"batch_norm": False}, "batch_norm must stay"),
+    ({"layer_norm": True}, {"layer_norm": False}, "layer_norm must stay"),
+    ({"batch_norm": True}, {"batch_norm": False, "layer_norm": True}, "batch_norm must stay"),
+    ({}, {"layer_norm": True}, "layer_norm must stay"),
+    ({}, {"ema_decay": 0.9}, "ema_decay must stay"),
+    ({"ema_decay": 0.9}, {"ema_decay": None}, "ema_decay must stay"),
+    ({}, {"activation": ["relu"]}, "activation must"),
+    ({}, {"dropout": [0.1]}, "dropout must"),
+]
+
+
+@each_kind
+@pytest.mark.parametrize("go_on", [{"warm_start": True}, {"warm_start": "resume"}, "partial_fit"], ids=str)
+@pytest.mark.parametrize(("first", "then", "match"), CHANGES, ids=str)
+def test_changed_between_fits(kind, go_on, first, then, match):
+    warm = go_on if isinstance(go_on, dict) else {}
+    model = kind(**SMALL, **first, **warm).fit(X, Y[kind])
+    attributes, weights = dict(vars(model)), [W.copy() for W in model.coefs_]
+    model.set_params(**then)
+    with pytest.raises(ValueError, match=match):
+        model.fit(X, Y[kind]) if warm else model.partial_fit(X, Y[kind])
+    model.set_params(**{name: attributes[name] for name in then})
+    assert vars(model) == attributes
+    for W, kept in zip(model.coefs_, weights, strict=True):
+        np.testing.assert_array_equal(W, kept)
+    _ = model.fit(X, Y[kind]) if warm else model.partial_fit(X, Y[kind])
+
+
+@pytest.mark.parametrize("go_on", [{"warm_start": True}, {"warm_start": "resume"}, "partial_fit"], ids=str)
+@pytest.mark.parametrize(
+    ("first", "then", "match"),
+    [
+        ({}, {"scale_y": "standard"}, "scale_y must stay"),
+        ({"loss": "quantile"}, {"quantile": [0.1, 0.9]}, "output units"),
+        ({"loss": "quantile", "quantile": [0.1, 0.9]}, {"loss": "squared_error"}, "output units"),
+        ({"loss": "quantile", "quantile": [0.1, 0.9]}, {"quantile": [0.1, 0.5, 0.9]}, "output units"),
+    ],
+    ids=str,
+)
+def test_targets_changed_between_fits(go_on, first, then, match):
+    warm = go_on if isinstance(go_on, dict) else {}
+    model = MLPRegressor(**SMALL, **first, **warm).fit(X, Y[MLPRegressor])
+    model.set_params(**then)
+    with pytest.raises(ValueError, match=match):
+        model.fit(X, Y[MLPRegressor]) if warm else model.partial_fit(X, Y[MLPRegressor])
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "then",
+    [
+        {"dropout": 0.2},
+        {"input_noise": 0.1},
+        {"l1": 0.1},
+        {"max_norm": 0.5},
+        {"clip_norm": 0.1},
+        {"weight_decay": 0.1},
+        {"activation": ["tanh", "gelu"]},
+        {"learning_rate": "cosine", "learning_rate_init": 0.1},
+        {"solver": "sgd"},
+        {"solver": "lbfgs"},
+        {"dtype": "float32"},
+        {"weight_norm": "global"},
+        {"n_threads": 2},
+        {"loss": Loss(lambda y, a: (a - y) ** 2), "out_activation": "identity"},
+        {"activation": Activation(lambda z: z * z)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_what_may_change_between_fits(kind, then, ema_decay):
+    if kind is MLPClassifier and "loss" in then:
+        then = {**then, "out_activation": "softmax"}
+    model = kind(**SMALL, warm_start=True, ema_decay=ema_decay).fit(X, Y[kind]).set_params(**then)
+    if ema_decay is not None and then.get("solver") == "lbfgs":
+        with pytest.raises(ValueError, match="ema_decay"):
+            model.fit(X, Y[kind])
+        return
+    model.fit(X, Y[kind])
+    assert np.isfinite(model.predict(X)).all()
