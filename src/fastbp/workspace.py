@@ -65,9 +65,7 @@ class Mould(NamedTuple):
         """A new `Scratch`."""
         shared, dtype = self.shared, self.shared.activations.dtype
         # the sum of the losses is left among the numbers of the loss
-        return shared._replace(
-            of_loss=shared.of_loss.copy(), **{name: buffer(size, dtype) for name, size in self.sizes.items()}
-        )
+        return shared._replace(of_loss=shared.of_loss.copy(), **{name: buffer(size, dtype) for name, size in self.sizes.items()})
 
 
 @dataclass

@@ -8,7 +8,7 @@ steps.
 import numpy as np
 
 from ..elementary import log
-from ..jit import entry, kernel
+from ..jit import kernel, on_demand
 from ..views import vector
 
 # What stands in `drawn`: the seed of a fit, the step, where the block starts in its batch; of these, and what more, see `norms`.
@@ -33,7 +33,7 @@ def _key(seed, step, layer, row):
     return mixed((key + 0x85EBCA6B * (row + 1)) & _WORD)
 
 
-@entry
+@on_demand
 def drop(A, slopes, n_units, drawn, layer, threshold):
     """a ← 0 for a share of threshold / 2³² of the units, else a / (1 − share); the slopes, where there are any, alike."""
     zero = A.dtype.type(0)
@@ -48,7 +48,7 @@ def drop(A, slopes, n_units, drawn, layer, threshold):
             s[j] *= factor if mixed(key ^ (j * 0x9E3779B9 & _WORD)) >= threshold else zero
 
 
-@entry
+@on_demand
 def add_noise(A, slopes, n_units, drawn, layer, deviation):
     """a ← a + deviation / 2³² times a number of the standard normal distribution (Box and Muller 1958)."""
     real, scale = A.dtype.type, A.dtype.type(deviation / 4294967296)

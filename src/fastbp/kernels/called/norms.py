@@ -7,7 +7,7 @@ threads of a team meet for the sums, and moving statistics are kept for predicti
 
 import numpy as np
 
-from ..jit import entry
+from ..jit import on_demand
 from ..team import arrive
 from ..views import vector
 
@@ -17,7 +17,7 @@ _MOMENTUM = 0.1  # of the moving statistics, as in PyTorch
 RANK, MEETINGS, N_ROWS = 3, 4, 5
 
 
-@entry
+@on_demand
 def batch_norm(Z, N, gamma, b, spread, moving, exchange, gate, drawn, at):
     """y = γ (z − μ) / √(σ² + ε) + b over a batch, x̂ left in N (Ioffe and Szegedy 2015).
 
@@ -63,7 +63,7 @@ def batch_norm(Z, N, gamma, b, spread, moving, exchange, gate, drawn, at):
             z[j] = gamma[j] * x[j] + b[j]
 
 
-@entry
+@on_demand
 def batch_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
     """∂/∂γ = Σ d x̂ in g, and d ← γ (d − mean d − x̂ mean d x̂) / √(σ² + ε)."""
     n_rows, n_out, rank, n_threads = D.shape[0], gamma.size, drawn[RANK], exchange.shape[0]
@@ -93,7 +93,7 @@ def batch_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
             d[j] = spread[j] * (d[j] - means[j] - x[j] * slopes[j])
 
 
-@entry
+@on_demand
 def layer_norm(Z, N, gamma, beta, spread, moving, exchange, gate, drawn, at):
     """y = γ (z − μ) / √(σ² + ε) + β over the units of each row, x̂ left in N where it has rows (Ba, Kiros and Hinton 2016).
 
@@ -120,7 +120,7 @@ def layer_norm(Z, N, gamma, beta, spread, moving, exchange, gate, drawn, at):
             z[j] = gamma[j] * (z[j] * scale) + beta[j]
 
 
-@entry
+@on_demand
 def layer_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
     """d ← (γ d − mean γ d − x̂ mean γ d x̂) / √(σ² + ε), over the units, and the gradients of γ, Σ d x̂, and of β, Σ d.
 
