@@ -1,4 +1,4 @@
-"""What each feature costs: a fit of ten epochs with it, beside one with nothing, and the loss and score that it reaches in that time.
+"""What each feature costs: fits of ten epochs with it, beside those with nothing, and the loss and score reached in that time.
 
 A ratio is of two fits that took turns, set-up included; that of "nothing" shows how far from 1 it may be by chance. The losses of
 different features are not to be compared with each other, but with those of another commit.

@@ -63,6 +63,9 @@ class OnDemand:
     def entry(self):
         return entry(self.__wrapped__, fastmath=self._fastmath)
 
+    def __call__(self, *arguments):
+        return self.entry(*arguments)
+
 
 def on_demand(function=None, *, fastmath=FASTMATH):
     """Leave a function to be made an `entry` by whoever wants it: to make dozens takes as long as much of an import."""
