@@ -116,11 +116,11 @@ def default_estimator(library):
 # ---------------------------------------------------------------------- how it is measured
 
 
-def fit(estimator, X, y):
+def fit(estimator, X, y, **given):
     """Fit without the warning that training ended before it converged, which here it always does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return estimator.fit(X, y)
+        return estimator.fit(X, y, **given)
 
 
 def rounded(value, n_digits):

@@ -292,7 +292,9 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
 
     def _plan_to_predict(self):
         """The network that predicts, with what it minimised."""
-        return Plan(self._layout(), self._architecture().for_prediction(), self._objective())
+        norm = None if self._norm == "batch_norm" else self._norm  # which is folded into the weights
+        architecture = Architecture(self._activations(), self._link, norm, numbers=self._link_numbers())
+        return Plan(self._layout(), architecture, self._objective())
 
     def _architecture(self):
         activations, numbers = self._activations(), self._link_numbers()

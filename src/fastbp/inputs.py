@@ -5,6 +5,8 @@ ordinary arrays, memory maps and joblib's shared arrays meet one compiled versio
 matrix is never unfolded.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse, sparray, spmatrix
@@ -42,12 +44,17 @@ def as_rows(X, dtype):
         X = X.tocsr()
         # the row pointers are few, so that one width serves all matrices
         return Rows(_ready(np.empty((0, 0)), dtype), _ready(X.data, dtype), _ready(X.indices, np.int32), _ready(X.indptr, np.int64))
-    return Rows(_ready(X, dtype), _ready([], dtype), _ready([], np.int32), _ready([], np.int64))
+    return Rows(_ready(X, dtype), _nothing(dtype), _nothing(np.int32), _nothing(np.int64))
 
 
 def as_targets(values, dtype):
     """A read-only array of the given dtype for y (n_rows, n_columns) or sample weights (n_rows,); None gives (0,)."""
-    return _ready([] if values is None else values, dtype)
+    return _nothing(dtype) if values is None else _ready(values, dtype)
+
+
+@cache
+def _nothing(dtype):
+    return _ready([], dtype)
 
 
 def _ready(array, dtype):

@@ -7,6 +7,7 @@ is not known here.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +19,7 @@ _FEWEST_ROWS, _MOST_ROWS = 128, 1024
 # deltas are to stay in the other half; in whole tiles.
 _HALF_FIRST_CACHE = 24 << 10
 _FEWEST_ROWS_THERE, _TILE = 24, 12
+LARGEST_BLOCK = max(_MOST_ROWS, _HALF_FIRST_CACHE // 8)  # of any network
 _LINE_BYTES = 64
 # Multiply-adds of one product over a block, the least that runs between two chances to be interrupted.
 _MOST_WORK = 1 << 29
@@ -49,15 +51,15 @@ class Layout:
     sizes: tuple
     n_norms: int = 0  # how many parameters of a norm each hidden unit has: scales γ, then shifts β, behind all biases
 
-    @property
+    @cached_property
     def n_coefs(self):
         return sum(n_in * n_out for n_in, n_out in pairwise(self.sizes))
 
-    @property
+    @cached_property
     def n_hidden(self):
         return sum(self.sizes[1:-1])
 
-    @property
+    @cached_property
     def n_params(self):
         return self.n_coefs + sum(self.sizes[1:]) + self.n_norms * self.n_hidden
 

@@ -6,6 +6,7 @@ What a network does not need is empty. Nothing is computed here.
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,30 +38,34 @@ class Plan:
         return table
 
 
-def scratch_for_prediction(plan, block_size, dtype, *, gathered, with_loss=False):
-    """The `Scratch` of one thread that only goes forward, and takes the loss `with_loss`."""
-    layout, nothing, numbers = plan.layout, buffer(0, dtype), np.empty(0)
-    outputs = block_size * layout.strides(np.dtype(dtype).itemsize, VECTOR_BYTES)[-1] if with_loss else 0
-    return Scratch(
-        activations=layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered),
-        slopes=nothing,
-        normed=nothing,
-        deltas=layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False) if with_loss else nothing,
-        targets=buffer(outputs, dtype),
-        weights=buffer(block_size if with_loss else 0, dtype),
-        transposed=nothing,
-        strip=layout.strip(block_size, dtype, VECTOR_BYTES),
-        gradient=nothing,
-        spread=nothing,
-        asked=numbers,
-        penalties=numbers,
-        rates=numbers,
-        of_loss=plan.architecture.numbers_for(plan.objective),
-        drawn=np.zeros(6, np.int64),
-        moving=numbers,
-        exchange=np.empty((0, 0)),
-        gate=np.empty(0, np.int64),
-    )
+class Mould(NamedTuple):
+    """What a `Scratch` for prediction is made from, again and again: what all may share, and the `sizes` of what each has alone."""
+
+    shared: Scratch
+    sizes: dict
+
+    @classmethod
+    def for_prediction(cls, plan, block_size, dtype, *, gathered, with_loss=False):
+        """The mould for one thread that only goes forward, and takes the loss `with_loss`."""
+        layout, nothing, numbers = plan.layout, buffer(0, dtype), np.empty(0)
+        made = {
+            "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered),
+            "strip": layout.strip(block_size, dtype, VECTOR_BYTES),
+        }
+        if with_loss:
+            made["deltas"] = layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False)
+            made["targets"] = buffer(block_size * layout.strides(dtype.itemsize, VECTOR_BYTES)[-1], dtype)
+            made["weights"] = buffer(block_size, dtype)
+        shared = dict.fromkeys(Scratch._fields, nothing) | dict.fromkeys(("asked", "penalties", "rates", "moving"), numbers)
+        shared["of_loss"] = plan.architecture.numbers_for(plan.objective)
+        shared |= {"drawn": np.zeros(6, np.int64), "exchange": np.empty((0, 0)), "gate": np.empty(0, np.int64)}
+        return cls(Scratch(**shared), {name: array.size for name, array in made.items()})
+
+    def scratch(self):
+        """A new `Scratch`."""
+        shared, dtype = self.shared, self.shared.activations.dtype
+        # the sum of the losses is left among the numbers of the loss
+        return shared._replace(of_loss=shared.of_loss.copy(), **{name: buffer(size, dtype) for name, size in self.sizes.items()})
 
 
 @dataclass

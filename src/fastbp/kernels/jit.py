@@ -9,7 +9,7 @@ a compilation, never a run. Nothing here knows about networks.
 import hashlib
 import pickle
 import warnings
-from functools import cache, partial
+from functools import cache, cached_property, partial, update_wrapper
 from pathlib import Path
 
 import numba
@@ -38,10 +38,8 @@ def kernel(*, fastmath=FASTMATH, draft=False):
     return compiled
 
 
-def entry(function=None, *, fastmath=FASTMATH):
+def entry(function, *, fastmath=FASTMATH):
     """Compile a function that Python calls, with its machine code kept on disk where a folder can be written."""
-    if function is None:
-        return partial(entry, fastmath=fastmath)
     dispatcher = njit(**_options(fastmath))(function)
     if not config.DISABLE_JIT:
         try:
@@ -52,6 +50,26 @@ def entry(function=None, *, fastmath=FASTMATH):
                 "seconds; set NUMBA_CACHE_DIR to a folder that this user can write"
             )
     return dispatcher
+
+
+class OnDemand:
+    """A function that becomes an `entry` when that is first wanted."""
+
+    def __init__(self, function, fastmath):
+        update_wrapper(self, function)
+        self._fastmath = fastmath
+
+    @cached_property
+    def entry(self):
+        return entry(self.__wrapped__, fastmath=self._fastmath)
+
+    def __call__(self, *arguments):
+        return self.entry(*arguments)
+
+
+def on_demand(function=None, *, fastmath=FASTMATH):
+    """Leave a function to be made an `entry` by whoever wants it: to make dozens takes as long as much of an import."""
+    return partial(OnDemand, fastmath=fastmath) if function is None else OnDemand(function, fastmath)
 
 
 def source_stamp(folder=Path(__file__).parent):

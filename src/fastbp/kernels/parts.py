@@ -6,6 +6,8 @@ in. Those that mostly call others are not even optimised before they have arrive
 turns them into vector code most surely while they are small. This halves the time of a first fit.
 """
 
+from functools import cached_property
+
 from numba import njit
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -24,7 +26,11 @@ class Part(CPUDispatcher):
         super().__init__(
             function, targetoptions={"nopython": True, **options}, pipeline_class=_DraftCompiler if draft else _Compiler
         )
-        self._whole = njit(**options)(function)
+        self._options = options
+
+    @cached_property
+    def _whole(self):
+        return njit(**self._options)(self.py_func)
 
     def _insert(self, *overload):
         """There is no machine code of a part that Python could be given."""

@@ -37,7 +37,7 @@ _KINDS = {
 @cache
 def find(kind, name, dtype):
     """The address of a function of these names, for parameters of a dtype; it holds for this process."""
-    return address_of(_KINDS[kind][name], signature(kind, dtype))
+    return address_of(_KINDS[kind][name].entry, signature(kind, dtype))
 
 
 def all_called():

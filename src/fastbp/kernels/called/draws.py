@@ -8,47 +8,63 @@ steps.
 import numpy as np
 
 from ..elementary import log
-from ..jit import entry, kernel
+from ..jit import kernel, on_demand
 from ..views import vector
 
 # What stands in `drawn`: the seed of a fit, the step, where the block starts in its batch; of these, and what more, see `norms`.
 SEED, STEP, FIRST_ROW = range(3)
-_WORD = 0xFFFFFFFF  # plain integers with a mask, as the product of two uint32 is none in Numba
+_WORD = 0xFFFFFFFF
+
+
+@kernel()
+def _product(x, factor):
+    """x · factor modulo 2³², both uint32: Numba's product of two has 64 bits, and vectors of half as many numbers."""
+    return np.uint32(np.uint64(x) * np.uint64(factor) & np.uint64(_WORD))
 
 
 @kernel()
 def mixed(x):
-    """A hash of 32 bits in which each bit of x changes about half of all (an exclusive-or, shift and multiply of Wellons 2018)."""
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & _WORD
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & _WORD
-    return x ^ (x >> 16)
+    """A hash of a uint32 in which each bit of x changes about half of all (exclusive-or, shift and multiply of Wellons 2018)."""
+    x = _product(np.uint32(x ^ (x >> np.uint32(16))), np.uint32(0x7FEB352D))
+    x = _product(np.uint32(x ^ (x >> np.uint32(15))), np.uint32(0x846CA68B))
+    return np.uint32(x ^ (x >> np.uint32(16)))
 
 
 @kernel()
 def _key(seed, step, layer, row):
     """The key of a row of a batch at a step."""
-    key = mixed(mixed(seed & _WORD) ^ (step & _WORD))
-    key = mixed(key ^ ((seed >> 32) & _WORD))
-    key = mixed((key + 0x9E3779B9 * (layer + 1)) & _WORD)
-    return mixed((key + 0x85EBCA6B * (row + 1)) & _WORD)
+    key = mixed(np.uint32(mixed(np.uint32(seed & _WORD)) ^ np.uint32(step & _WORD)))
+    key = mixed(np.uint32(key ^ np.uint32((seed >> 32) & _WORD)))
+    key = mixed(np.uint32((int(key) + 0x9E3779B9 * (layer + 1)) & _WORD))
+    return mixed(np.uint32((int(key) + 0x85EBCA6B * (row + 1)) & _WORD))
 
 
-@entry
+@kernel()
+def _word(key, j):
+    """The uint32 drawn for a unit."""
+    return mixed(np.uint32(key ^ _product(np.uint32(j), np.uint32(0x9E3779B9))))
+
+
+@on_demand
 def drop(A, slopes, n_units, drawn, layer, threshold):
     """a ← 0 for a share of threshold / 2³² of the units, else a / (1 − share); the slopes, where there are any, alike."""
-    zero = A.dtype.type(0)
+    zero, bound = A.dtype.type(0), np.uint32(threshold)
     factor = A.dtype.type(1 / (1 - threshold / 4294967296))
     seed, step, first = int(drawn[SEED]), int(drawn[STEP]), int(drawn[FIRST_ROW])
     for i in range(A.shape[0]):
         key = _key(seed, step, layer, first + i)
         a, s = vector(A, i * A.shape[1], n_units), vector(slopes, i * A.shape[1], n_units if slopes.size else 0)
-        for j in range(a.size):
-            a[j] *= factor if mixed(key ^ (j * 0x9E3779B9 & _WORD)) >= threshold else zero
-        for j in range(s.size):
-            s[j] *= factor if mixed(key ^ (j * 0x9E3779B9 & _WORD)) >= threshold else zero
+        if s.size:
+            for j in range(n_units):
+                kept = factor if _word(key, j) >= bound else zero
+                a[j] *= kept
+                s[j] *= kept
+        else:
+            for j in range(n_units):
+                a[j] *= factor if _word(key, j) >= bound else zero
 
 
-@entry
+@on_demand
 def add_noise(A, slopes, n_units, drawn, layer, deviation):
     """a ← a + deviation / 2³² times a number of the standard normal distribution (Box and Muller 1958)."""
     real, scale = A.dtype.type, A.dtype.type(deviation / 4294967296)
@@ -58,9 +74,9 @@ def add_noise(A, slopes, n_units, drawn, layer, deviation):
         key = _key(seed, step, layer, first + i)
         a = vector(A, i * A.shape[1], n_units)
         for j in range(a.size):
-            word = mixed(key ^ (j * 0x9E3779B9 & _WORD))
+            word = _word(key, j)
             radius = np.sqrt(minus_two * log((real(word) + half) * unit))
-            a[j] += scale * radius * _minus_cosine(real(mixed(word ^ 0x5BD1E995)) * unit - half, real)
+            a[j] += scale * radius * _minus_cosine(real(mixed(np.uint32(word ^ np.uint32(0x5BD1E995)))) * unit - half, real)
 
 
 @kernel()

@@ -7,7 +7,7 @@ threads of a team meet for the sums, and moving statistics are kept for predicti
 
 import numpy as np
 
-from ..jit import entry
+from ..jit import kernel, on_demand
 from ..team import arrive
 from ..views import vector
 
@@ -17,7 +17,19 @@ _MOMENTUM = 0.1  # of the moving statistics, as in PyTorch
 RANK, MEETINGS, N_ROWS = 3, 4, 5
 
 
-@entry
+@kernel()
+def _four_rows(M, i, n_columns):
+    """Rows i to i + 4 of M, which may be wider."""
+    at, stride = i * M.shape[1], M.shape[1]
+    return (
+        vector(M, at, n_columns),
+        vector(M, at + stride, n_columns),
+        vector(M, at + 2 * stride, n_columns),
+        vector(M, at + 3 * stride, n_columns),
+    )
+
+
+@on_demand
 def batch_norm(Z, N, gamma, b, spread, moving, exchange, gate, drawn, at):
     """y = γ (z − μ) / √(σ² + ε) + b over a batch, x̂ left in N (Ioffe and Szegedy 2015).
 
@@ -29,16 +41,26 @@ def batch_norm(Z, N, gamma, b, spread, moving, exchange, gate, drawn, at):
     exchange[rank, at] = n_rows
     means[:] = 0.0
     squares[:] = 0.0
-    for i in range(n_rows):
+    whole = n_rows - n_rows % 4  # rows go in fours, as sums that lie in memory take longer than their terms
+    for i in range(0, whole, 4):
+        z, z1, z2, z3 = _four_rows(Z, i, n_out)
+        for j in range(n_out):
+            means[j] += (float(z[j]) + float(z1[j])) + (float(z2[j]) + float(z3[j]))
+    for i in range(whole, n_rows):
         z = vector(Z, i * Z.shape[1], n_out)
         for j in range(n_out):
             means[j] += z[j]
     for j in range(n_out):
         means[j] /= max(n_rows, 1)
-    for i in range(n_rows):
+    for i in range(0, whole, 4):
+        z, z1, z2, z3 = _four_rows(Z, i, n_out)
+        for j in range(n_out):
+            mean = means[j]
+            squares[j] += ((z[j] - mean) ** 2 + (z1[j] - mean) ** 2) + ((z2[j] - mean) ** 2 + (z3[j] - mean) ** 2)
+    for i in range(whole, n_rows):
         z = vector(Z, i * Z.shape[1], n_out)
         for j in range(n_out):
-            squares[j] += (z[j] - means[j]) * (z[j] - means[j])
+            squares[j] += (z[j] - means[j]) ** 2
     arrive(gate, drawn, MEETINGS, n_threads)
     n = 0.0
     for r in range(n_threads):
@@ -63,14 +85,20 @@ def batch_norm(Z, N, gamma, b, spread, moving, exchange, gate, drawn, at):
             z[j] = gamma[j] * x[j] + b[j]
 
 
-@entry
+@on_demand
 def batch_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
     """∂/∂γ = Σ d x̂ in g, and d ← γ (d − mean d − x̂ mean d x̂) / √(σ² + ε)."""
     n_rows, n_out, rank, n_threads = D.shape[0], gamma.size, drawn[RANK], exchange.shape[0]
     totals, products = vector(exchange[rank], at, n_out), vector(exchange[rank], at + n_out, n_out)
     totals[:] = 0.0
     products[:] = 0.0
-    for i in range(n_rows):
+    whole = n_rows - n_rows % 4
+    for i in range(0, whole, 4):
+        (d, d1, d2, d3), (x, x1, x2, x3) = _four_rows(D, i, n_out), _four_rows(N, i, n_out)
+        for j in range(n_out):
+            totals[j] += (float(d[j]) + float(d1[j])) + (float(d2[j]) + float(d3[j]))
+            products[j] += (float(d[j] * x[j]) + float(d1[j] * x1[j])) + (float(d2[j] * x2[j]) + float(d3[j] * x3[j]))
+    for i in range(whole, n_rows):
         d, x = vector(D, i * D.shape[1], n_out), vector(N, i * N.shape[1], n_out)
         for j in range(n_out):
             totals[j] += d[j]
@@ -93,7 +121,7 @@ def batch_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
             d[j] = spread[j] * (d[j] - means[j] - x[j] * slopes[j])
 
 
-@entry
+@on_demand
 def layer_norm(Z, N, gamma, beta, spread, moving, exchange, gate, drawn, at):
     """y = γ (z − μ) / √(σ² + ε) + β over the units of each row, x̂ left in N where it has rows (Ba, Kiros and Hinton 2016).
 
@@ -120,7 +148,7 @@ def layer_norm(Z, N, gamma, beta, spread, moving, exchange, gate, drawn, at):
             z[j] = gamma[j] * (z[j] * scale) + beta[j]
 
 
-@entry
+@on_demand
 def layer_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
     """d ← (γ d − mean γ d − x̂ mean γ d x̂) / √(σ² + ε), over the units, and the gradients of γ, Σ d x̂, and of β, Σ d.
 

@@ -1,0 +1,108 @@
+"""What each feature costs: fits of ten epochs with it, beside those with nothing, and the loss and score reached in that time.
+
+A ratio is of two fits that took turns, set-up included; that of "nothing" shows how far from 1 it may be by chance. The losses of
+different features are not to be compared with each other, but with those of another commit.
+"""
+
+from statistics import median
+
+import numpy as np
+
+import fastbp
+from fastbp.activations import NAMES
+from fastbp.kernels import N_MOMENTS
+
+from .common import Network, fit, profile, rounded, seconds_of
+
+NETWORKS = {"20-100-1 b200": Network((20, 100, 1), 200), "64-100-10 b200": Network((64, 100, 10), 200)}
+_EPOCHS = 10
+_RATES = {"adadelta": 1.0, "lion": 1e-4}
+_CLASSIFIER = {
+    "nothing": {},
+    **{f"activation {name}": {"activation": name} for name in NAMES if name != "relu"},
+    **{f"solver {name}": {"solver": name, "learning_rate_init": _RATES.get(name, 1e-3)} for name in N_MOMENTS if name != "adam"},
+    "dropout": {"dropout": 0.2},
+    "input_noise": {"input_noise": 0.1},
+    "l1": {"l1": 1e-3},
+    "clip_norm": {"clip_norm": 1.0},
+    "max_norm": {"max_norm": 3.0},
+    "weight_decay": {"weight_decay": 1e-2},
+    "batch_norm": {"batch_norm": True},
+    "layer_norm": {"layer_norm": True},
+    "ema_decay": {"ema_decay": 0.99},
+    "cosine": {"learning_rate": "cosine"},
+    "label_smoothing": {"label_smoothing": 0.1},
+    "class_weight": {"class_weight": "balanced"},
+    "loss squared_error": {"loss": "squared_error"},
+    "scale": {"scale": "standard"},
+    "early_stopping": {"early_stopping": True},
+    "X_val": {},
+}
+_REGRESSOR = {
+    "nothing, regression": {},
+    **{f"loss {name}": {"loss": name} for name in ("absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie")},
+    "three quantiles": {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]},
+    "scale_y": {"scale_y": "standard"},
+}
+
+
+class _Fit:
+    """A network with one feature, and its data in float32."""
+
+    def __init__(self, network, feature):
+        network = NETWORKS[network]
+        self.X, y = network.data(np.float32)
+        self.y, self.given = y, {}
+        if feature == "X_val":
+            n_val = len(y) // 10
+            self.given = {"X_val": self.X[:n_val], "y_val": y[:n_val]}
+        if feature in _REGRESSOR:
+            values = np.exp(self.X[:, : network.sizes[-1]] / 2 + y[:, np.newaxis] / 10)  # above 0, as some losses want it
+            self.y = values[:, 0] if values.shape[1] == 1 or feature == "three quantiles" else values
+        estimator = fastbp.MLPRegressor if feature in _REGRESSOR else fastbp.MLPClassifier
+        self.estimator = estimator(
+            hidden_layer_sizes=network.sizes[1:-1],
+            batch_size=network.batch_size,
+            max_iter=_EPOCHS,
+            n_iter_no_change=np.inf,
+            random_state=0,
+            **(_CLASSIFIER | _REGRESSOR)[feature],
+        )
+
+    def __call__(self):
+        return fit(self.estimator, self.X, self.y, **self.given)
+
+
+class Feature:
+    """A fit with one feature."""
+
+    params = [list(NETWORKS), [*_CLASSIFIER, *_REGRESSOR]]
+    param_names = ["network", "feature"]
+
+    def setup(self, network, feature):
+        self.fit = _Fit(network, feature)
+        self.fitted = self.fit()  # compiles
+
+    def time_fit(self, network, feature):
+        self.fit()
+
+    def track_ratio_to_nothing(self, network, feature):
+        nothing = _Fit(network, "nothing, regression" if feature in _REGRESSOR else "nothing")
+        nothing()
+        ratios = [seconds_of(self.fit) / seconds_of(nothing) for _ in range(3 * profile().rounds)]
+        return rounded(median(ratios), 3)
+
+    track_ratio_to_nothing.unit = "times as long"
+
+    def track_loss(self, network, feature):
+        return rounded(self.fitted.loss_, 7)
+
+    track_loss.unit = "loss"
+
+    def track_training_score(self, network, feature):
+        X, y = self.fit.X, self.fit.y
+        if feature == "three quantiles":  # which have no score
+            return rounded(float(np.mean(self.fitted.predict(X)[:, 1] >= y)), 4)
+        return rounded(self.fitted.score(X, y), 4)
+
+    track_training_score.unit = "accuracy, R² or share below the median"
