@@ -437,6 +437,14 @@ def test_outputs_changed_between_fits(first, then):
         model.fit(X, Y[MLPClassifier])
 
 
+@each_kind
+@pytest.mark.parametrize("then", [{"dropout": [0.1] * 5}, {"dropout": [[1]]}, {"batch_norm": True}, {"layer_norm": True}], ids=str)
+def test_predictions_heed_nothing_of_training(kind, then):
+    model = kind(**SMALL).fit(X, Y[kind])
+    said = model.predict(X)
+    np.testing.assert_array_equal(model.set_params(**then).predict(X), said)
+
+
 @pytest.mark.parametrize("then", [{"loss": "huber"}, {"quantile": 0.5}, {"quantile": [0.1, 0.2, 0.3]}], ids=str)
 def test_predictions_heed_no_quantiles_set_since(then):
     model = MLPRegressor(**SMALL, loss="quantile", quantile=[0.1, 0.9]).fit(X, Y[MLPRegressor])

@@ -298,11 +298,12 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
 
     def _plan_to_predict(self):
         """The network that predicts, with what it minimised."""
-        return Plan(self._layout(), self._architecture().for_prediction(), self._objective())
+        return Plan(self._layout(), self._architecture(dropout=()).for_prediction(), self._objective())
 
-    def _architecture(self):
+    def _architecture(self, dropout=None):
         activations, numbers = self._activations(), self._link_numbers()
-        return Architecture(activations, self._link, self._norm, self._dropout_rates(), self.input_noise, numbers)
+        dropout = self._dropout_rates() if dropout is None else dropout
+        return Architecture(activations, self._link, self._norm, dropout, self.input_noise, numbers)
 
     @property
     def _link(self):
