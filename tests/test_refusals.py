@@ -318,7 +318,7 @@ def test_functions_for_starting_weights(kind, name, said):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("input_noise", [-0.1, None, "much", [0.1], np.nan]),
+        ("input_noise", [-0.1, None, "much", [0.1], np.nan, np.inf, 1e10]),
         ("l1", [-0.1, None, "much", np.nan]),
         ("max_norm", [0, -1, "much", np.nan]),
         ("clip_norm", [0, -1, "much", np.nan]),
@@ -405,6 +405,8 @@ def test_changed_between_fits(kind, go_on, first, then, match):
     ("first", "then", "match"),
     [
         ({}, {"scale_y": "standard"}, "scale_y must stay"),
+        ({}, {"out_activation": "exp"}, "out_activation must stay"),
+        ({}, {"loss": "poisson"}, "out_activation must stay what it was when training began, 'identity'"),
         ({"loss": "quantile"}, {"quantile": [0.1, 0.9]}, "output units"),
         ({"loss": "quantile", "quantile": [0.1, 0.9]}, {"loss": "squared_error"}, "output units"),
         ({"loss": "quantile", "quantile": [0.1, 0.9]}, {"quantile": [0.1, 0.5, 0.9]}, "output units"),
@@ -417,6 +419,37 @@ def test_targets_changed_between_fits(go_on, first, then, match):
     model.set_params(**then)
     with pytest.raises(ValueError, match=match):
         model.fit(X, Y[MLPRegressor]) if warm else model.partial_fit(X, Y[MLPRegressor])
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({}, {"loss": "squared_error"}),
+        ({"loss": "squared_error"}, {"loss": "log_loss"}),
+        ({"loss": "squared_error", "out_activation": "relu"}, {"loss": "log_loss", "out_activation": "auto"}),
+        ({"loss": "squared_error", "out_activation": "relu"}, {"out_activation": "exp"}),
+    ],
+    ids=str,
+)
+def test_outputs_changed_between_fits(first, then):
+    model = MLPClassifier(**SMALL, warm_start=True, **first).fit(X, Y[MLPClassifier]).set_params(**then)
+    with pytest.raises(ValueError, match="out_activation must stay"):
+        model.fit(X, Y[MLPClassifier])
+
+
+@each_kind
+@pytest.mark.parametrize("then", [{"dropout": [0.1] * 5}, {"dropout": [[1]]}, {"batch_norm": True}, {"layer_norm": True}], ids=str)
+def test_predictions_heed_nothing_of_training(kind, then):
+    model = kind(**SMALL).fit(X, Y[kind])
+    said = model.predict(X)
+    np.testing.assert_array_equal(model.set_params(**then).predict(X), said)
+
+
+@pytest.mark.parametrize("then", [{"loss": "huber"}, {"quantile": 0.5}, {"quantile": [0.1, 0.2, 0.3]}], ids=str)
+def test_predictions_heed_no_quantiles_set_since(then):
+    model = MLPRegressor(**SMALL, loss="quantile", quantile=[0.1, 0.9]).fit(X, Y[MLPRegressor])
+    said = model.predict(X)
+    np.testing.assert_array_equal(model.set_params(**then).predict(X), said)
 
 
 @each_kind

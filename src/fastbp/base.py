@@ -130,7 +130,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
             self._random_state = check_random_state(self.random_state)
             n_outputs, out_activation = self._output(y)
             if going_on:
-                self._check_outputs(n_outputs)
+                self._check_outputs(n_outputs, out_activation)
             X, y = self._prepare(X, y, out_activation, going_on)
             if not going_on:
                 self._initialize(X, (X.shape[1], *hidden_layer_sizes, n_outputs), out_activation)
@@ -204,11 +204,17 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
                         "give a dense X, or leave the inputs as they are."
                     )
 
-    def _check_outputs(self, n_outputs):
+    def _check_outputs(self, n_outputs, out_activation):
         if n_outputs != self.n_outputs_:
             raise ValueError(
                 f"y needs {n_outputs} output units, but the network that training goes on from has {self.n_outputs_}: give y as "
                 "many columns or classes as before, or fit anew with warm_start=False."
+            )
+        if out_activation != self.out_activation_:
+            raise ValueError(
+                f"out_activation must stay what it was when training began, {self.out_activation_!r}, but out_activation="
+                f"{self.out_activation!r} with loss={self.loss!r} is {out_activation!r} now: set both back, or fit anew with "
+                "warm_start=False."
             )
 
     def _initialize(self, X, sizes, out_activation):
@@ -296,9 +302,10 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         architecture = Architecture(self._activations(), self._link, norm, numbers=self._link_numbers())
         return Plan(self._layout(), architecture, self._objective())
 
-    def _architecture(self):
+    def _architecture(self, dropout=None):
         activations, numbers = self._activations(), self._link_numbers()
-        return Architecture(activations, self._link, self._norm, self._dropout_rates(), self.input_noise, numbers)
+        dropout = self._dropout_rates() if dropout is None else dropout
+        return Architecture(activations, self._link, self._norm, dropout, self.input_noise, numbers)
 
     @property
     def _link(self):

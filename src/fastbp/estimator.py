@@ -455,6 +455,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     True
     """
 
+    _quantiles = ()  # that the last fit was asked for
+
     _parameter_constraints = {
         **CONSTRAINTS,
         "loss": [StrOptions(set(REGRESSION)), Loss],
@@ -571,8 +573,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
     def _validate_input(self, X, y, incremental, reset):
+        self._quantiles = ()
         if self.loss == "quantile":
             check_quantiles(self.quantile)
+            self._quantiles = tuple(np.atleast_1d(self.quantile).tolist())
         X, y = self._validated(X, y, reset, y_numeric=True)
         y = check_values(y)
         check_targets(self.loss, y, self.tweedie_power)
@@ -580,14 +584,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @property
     def _n_quantiles(self):
-        return np.size(self.quantile) if self.loss == "quantile" else 1
+        return len(self._quantiles) or 1
 
     @property
     def _link(self):
         return "rising" if self._n_quantiles > 1 else self.out_activation_
 
     def _link_numbers(self):
-        return tuple(np.atleast_1d(self.quantile).tolist()) if self.loss == "quantile" else ()
+        return self._quantiles
 
     def _output(self, y):
         return y.shape[1], link_of_regressor(self.loss, self.out_activation, self._n_quantiles)

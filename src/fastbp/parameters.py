@@ -52,7 +52,7 @@ CONSTRAINTS = {
     "learning_rate_horizon": [_COUNT, None],
     "warmup_fraction": [_SHARE, None],
     "dropout": [_SHARE, "array-like"],
-    "input_noise": [_NOT_NEGATIVE],
+    "input_noise": [Interval(Real, 0, 1e9, closed="both")],  # drawn in units of 2⁻³², of which int64 holds so many
     "l1": [_NOT_NEGATIVE],
     "max_norm": [_POSITIVE, None],
     "clip_norm": [_POSITIVE, None],

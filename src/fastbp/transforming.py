@@ -90,7 +90,7 @@ class HiddenUnits(ClassNamePrefixFeaturesOutMixin, TransformerMixin, auto_wrap_o
 
     def _first_layers(self, n_layers, dtype):
         """The plan and the parameters of a network whose outputs, by weights of 1 and 0, are the units of that hidden layer."""
-        layout, architecture = self._layout(), self._architecture().for_prediction()
+        layout, architecture = self._layout(), self._architecture(dropout=()).for_prediction()
         sizes = (*layout.sizes[: n_layers + 1], layout.sizes[n_layers])
         arrays = [*self.coefs_[:n_layers], np.eye(sizes[-1]), *self.intercepts_[:n_layers], np.zeros(sizes[-1])]
         for vectors in layout.norms(self._flat_params()):
