@@ -1,4 +1,4 @@
-"""What each feature costs: fits of ten epochs with it, beside those with nothing, and the loss and score reached in that time.
+"""What each feature costs: fits of ten epochs with it, beside those with nothing, and the loss reached in that time.
 
 A ratio is of two fits that took turns, set-up included; that of "nothing" shows how far from 1 it may be by chance. The losses of
 different features are not to be compared with each other, but with those of another commit.
@@ -98,11 +98,3 @@ class Feature:
         return rounded(self.fitted.loss_, 7)
 
     track_loss.unit = "loss"
-
-    def track_training_score(self, network, feature):
-        X, y = self.fit.X, self.fit.y
-        if feature == "three quantiles":  # which have no score
-            return rounded(float(np.mean(self.fitted.predict(X)[:, 1] >= y)), 4)
-        return rounded(self.fitted.score(X, y), 4)
-
-    track_training_score.unit = "accuracy, R² or share below the median"

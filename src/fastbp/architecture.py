@@ -58,7 +58,7 @@ class Architecture:
 
     def write_into(self, settings, table, dtype):
         """Fill in the columns of the hidden layers, and the fields of inputs and outputs."""
-        steering, dtype = settings[0], np.dtype(dtype)
+        dtype = np.dtype(dtype)
         for layer, activation in enumerate(self.activations):
             row = table[layer]
             if self._is_called(layer):
@@ -69,13 +69,13 @@ class Architecture:
                 row[NORM_AT], row[NORM_BACK_AT] = find("norm", self.norm, dtype), find("norm", f"{self.norm}_back", dtype)
             row[DROP] = int(self._dropped(layer) * _ONE)
         if self.draws:
-            steering.drop_at, steering.noise_at = find("draw", "drop", dtype), find("draw", "add_noise", dtype)
-            steering.input_drop = int(self.dropout[0] * _ONE) if self.dropout else 0
-            steering.input_noise = int(self.input_noise * _ONE)
+            settings["drop_at"], settings["noise_at"] = find("draw", "drop", dtype), find("draw", "add_noise", dtype)
+            settings["input_drop"] = int(self.dropout[0] * _ONE) if self.dropout else 0
+            settings["input_noise"] = int(self.input_noise * _ONE)
         if self.link in _LINK_CODES:
-            steering.out_activation, steering.link_at = OutActivation.called, find("link", self.link, dtype)
+            settings["out_activation"], settings["link_at"] = OutActivation.called, find("link", self.link, dtype)
         else:
-            steering.out_activation = OutActivation[self.link]
+            settings["out_activation"] = OutActivation[self.link]
 
     def numbers_for(self, objective):
         """What links and losses that are called read, for an `Objective` or None."""
@@ -101,14 +101,14 @@ class Objective:
 
     def write_into(self, settings, architecture, dtype):
         """Fill in the fields of the loss; scikit-learn's, with the links that they have there, are part of the epochs."""
-        steering, dtype = settings[0], np.dtype(dtype)
+        dtype = np.dtype(dtype)
         plain = {("log_loss", "logistic"), ("log_loss", "softmax"), ("squared_error", "identity"), ("poisson", "exp")}
         if (
             (self.loss, architecture.link) in plain
             and self.smoothing == 0
             and not (self.of_classes and self.loss == "squared_error")
         ):
-            steering.loss = Loss[self.loss]
+            settings["loss"] = Loss[self.loss]
         else:
-            steering.loss, steering.finish_at = Loss.called, find("finish", "finish", dtype)
-            steering.loss_at = loss_address(self.loss, dtype)
+            settings["loss"], settings["finish_at"] = Loss.called, find("finish", "finish", dtype)
+            settings["loss_at"] = loss_address(self.loss, dtype)

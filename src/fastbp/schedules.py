@@ -16,18 +16,18 @@ _WARMUP = {"one_cycle": 0.3}
 
 def write_into(settings, asked, n_epochs, dtype):
     """Put what was asked of a schedule, through so many epochs, into `SETTINGS`; returns the numbers that it is called with."""
-    steering, name, numbers = settings[0], asked["learning_rate"], np.zeros(schedules.N_NUMBERS)
-    steering.horizon = asked["learning_rate_horizon"] or n_epochs
-    steering.decay, steering.decay_step = asked["learning_rate_decay"], asked["learning_rate_step"]
+    name, numbers = asked["learning_rate"], np.zeros(schedules.N_NUMBERS)
+    settings["horizon"] = asked["learning_rate_horizon"] or n_epochs
+    settings["decay"], settings["decay_step"] = asked["learning_rate_decay"], asked["learning_rate_step"]
     if callable(name):
-        steering.schedule = Schedule.constant
+        settings["schedule"] = Schedule.constant
     elif name in CALLED:
-        steering.schedule, steering.schedule_at = Schedule.called, find("schedule", name, np.dtype(dtype))
+        settings["schedule"], settings["schedule_at"] = Schedule.called, find("schedule", name, np.dtype(dtype))
         warmup = asked["warmup_fraction"]
         numbers[schedules.WARMUP] = _WARMUP.get(name, 0.1) if warmup is None else warmup
-        numbers[schedules.DECAY], numbers[schedules.STEP] = steering.decay, steering.decay_step
+        numbers[schedules.DECAY], numbers[schedules.STEP] = asked["learning_rate_decay"], asked["learning_rate_step"]
     else:
-        steering.schedule = Schedule[name]
+        settings["schedule"] = Schedule[name]
     return numbers
 
 

@@ -135,7 +135,7 @@ class Descent:
         except BaseException:
             self.crew.close()
             raise
-        self.pace = Pace(problem.plan.layout, settings[0].block_size)
+        self.pace = Pace(problem.plan.layout, settings["block_size"][0])
 
     @property
     def status(self):
@@ -267,7 +267,7 @@ class _Objective:
     def __init__(self, problem, settings, check=lambda: None):
         self.problem, self.settings, self.check = problem, settings, check
         self.table, _, (self.scratch,) = problem.prepare(settings, problem.n_rows, 1)
-        self.pace = Pace(problem.plan.layout, settings[0].block_size)
+        self.pace = Pace(problem.plan.layout, settings["block_size"][0])
 
     def __call__(self, x):
         problem, settings, n_coefs = self.problem, self.settings, self.problem.plan.layout.n_coefs

@@ -59,10 +59,10 @@ class Optimizer:
     def settings(self, n_epochs):
         """`SETTINGS` with what was asked in them, and the numbers of the schedule, for a course of n_epochs."""
         settings, asked = record(SETTINGS), self.asked
-        settings[0].nesterov = asked["nesterovs_momentum"]
+        settings["nesterov"] = asked["nesterovs_momentum"]
         write_solver(settings, asked["solver"], self.moments.dtype)
         for name in _NUMBERS:
-            setattr(settings[0], name, asked[name])
+            settings[name] = asked[name]
         return settings, schedules.write_into(settings, asked, n_epochs, self.moments.dtype)
 
     def start(self, progress):
@@ -86,24 +86,27 @@ class Optimizer:
 def write_solver(settings, name, dtype):
     """Put a solver's code, or its address, into `SETTINGS`."""
     if name in SOLVERS:
-        settings[0].solver, settings[0].solver_at = Solver.called, find("solver", name, np.dtype(dtype))
+        settings["solver"], settings["solver_at"] = Solver.called, find("solver", name, np.dtype(dtype))
     else:
-        settings[0].solver = Solver[name]
+        settings["solver"] = Solver[name]
 
 
 def write_penalties(settings, asked, dtype):
     """Put penalties and limits, by the estimators' parameters, into `SETTINGS`; returns the numbers they are called with."""
-    steering, dtype, numbers = settings[0], np.dtype(dtype), np.zeros(penalties.N_NUMBERS)
+    dtype, numbers = np.dtype(dtype), np.zeros(penalties.N_NUMBERS)
     for name, place in _PENALTIES.items():
         numbers[place] = asked[name] or 0
-    steering.alpha, steering.weight_decay, steering.l1 = asked["alpha"], asked["weight_decay"], asked["l1"]
-    steering.clip_norm = asked["clip_norm"] or 0
+    settings["alpha"], settings["weight_decay"], settings["l1"] = asked["alpha"], asked["weight_decay"], asked["l1"]
+    settings["clip_norm"] = asked["clip_norm"] or 0
     if asked["l1"]:
-        steering.absolute_sum_at = find("penalty", "absolute_sum", dtype)
+        settings["absolute_sum_at"] = find("penalty", "absolute_sum", dtype)
     if asked["l1"] or asked["clip_norm"]:
-        steering.penalise_at, steering.square_sum_at = find("penalty", "penalise", dtype), find("penalty", "square_sum", dtype)
+        settings["penalise_at"], settings["square_sum_at"] = (
+            find("penalty", "penalise", dtype),
+            find("penalty", "square_sum", dtype),
+        )
     if asked["max_norm"]:
-        steering.hold_norms_at = find("hold_norms", "hold_norms", dtype)
+        settings["hold_norms_at"] = find("hold_norms", "hold_norms", dtype)
     if asked["ema_decay"] is not None:
-        steering.average_at = find("penalty", "average", dtype)
+        settings["average_at"] = find("penalty", "average", dtype)
     return numbers

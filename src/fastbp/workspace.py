@@ -30,7 +30,7 @@ class Plan:
     def table(self, settings, block_size, dtype):
         """The table for blocks of so many rows, with `SETTINGS` filled in for it."""
         dtype = np.dtype(dtype)
-        settings[0].block_size = block_size
+        settings["block_size"] = block_size
         table = self.layout.table(block_size, dtype.itemsize, VECTOR_BYTES)
         self.architecture.write_into(settings, table, dtype)
         if self.objective is not None:
