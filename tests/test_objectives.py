@@ -320,7 +320,7 @@ def test_an_activation_like_one_built_in(own, solver):
             assert_allclose(V, W, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("not_callable", ["tanh", 3, None, [bent]], ids=str)
+@pytest.mark.parametrize("not_callable", ["tanh", 3, None, [bent]], ids=["name", "number", "nothing", "list"])
 def test_what_is_not_callable(not_callable):
     for make in (Loss, Activation):
         with pytest.raises(TypeError, match=r"^value must be a function of"):
@@ -411,3 +411,30 @@ def test_other_processes(name):
     local = {"loss": lambda: Loss(lambda y, a: scale_of * (a - y) ** 2), "activation": lambda: Activation(lambda z: scale_of * z)}
     search = GridSearchCV(MLPRegressor(**SMALL), {name: [OWN[name][0], local[name]()]}, n_jobs=2, cv=2).fit(X, VALUES)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_scores_of_several_quantiles():
+    q, rows = [0.1, 0.5, 0.9], np.random.default_rng(3).normal(size=(80, 3))
+    target = rows[:, 0] + rows[:, 1] ** 2
+    model = MLPRegressor("quantile", 8, quantile=q, max_iter=50, random_state=0, learning_rate_init=0.01).fit(rows, target)
+    outputs = model.predict(rows)
+    want = -np.mean([metrics.mean_pinball_loss(target, outputs[:, j], alpha=q[j]) for j in range(3)])
+    assert model.score(rows, target) == pytest.approx(want, rel=1e-12)
+    stopped = clone(model).set_params(early_stopping=True, max_iter=5).fit(rows, target)
+    assert all(score <= 0 for score in stopped.validation_scores_)
+
+
+def test_a_plateau_is_left_before_patience_ends():
+    rows = np.random.default_rng(3).normal(size=(80, 3))
+    asked = {"solver": "sgd", "learning_rate": "reduce_on_plateau", "learning_rate_init": 0.3, "max_iter": 500, "random_state": 0}
+    model = MLPRegressor(8, **asked).fit(rows, rows[:, 0] * rows[:, 1])
+    assert len(set(model.history_["learning_rate"])) > 1
+
+
+def test_batches_of_no_weight_do_nothing_where_weights_are_global():
+    rows = np.random.default_rng(3).normal(size=(80, 3))
+    weight = np.repeat([0.0, 1.0], 40)
+    asked = {"batch_size": 40, "shuffle": False, "max_iter": 3, "random_state": 0, "alpha": 0, "solver": "sgd", "momentum": 0}
+    model = MLPRegressor(4, **asked, weight_norm="global").fit(rows, rows[:, 0], weight)
+    half = MLPRegressor(4, **asked, learning_rate_init=0.002).fit(rows[40:], rows[40:, 0])
+    np.testing.assert_allclose(model.coefs_[0], half.coefs_[0], rtol=1e-9)

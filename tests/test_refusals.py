@@ -329,7 +329,7 @@ def test_functions_for_starting_weights(kind, name, said):
         ("rho", [1, -0.1, None, np.nan]),
         ("learning_rate", ["linear", None, 0.1]),
         ("learning_rate_decay", [0, 1.5, None, np.nan]),
-        ("learning_rate_step", [0, 1.5, None]),
+        ("learning_rate_step", [0, 1.5, "ten"]),
         ("learning_rate_horizon", [0, 1.5, "all"]),
         ("warmup_fraction", [1, -0.1, "some", np.nan]),
         ("weight_init", ["best", None, 1]),
@@ -485,3 +485,32 @@ def test_what_may_change_between_fits(kind, then, ema_decay):
         return
     model.fit(X, Y[kind])
     assert np.isfinite(model.predict(X)).all()
+
+
+def test_norms_of_other_shapes():
+    model = MLPRegressor(**SMALL, layer_norm=True).fit(X, X[:, 0])
+    for name in ("norm_scales_", "norm_shifts_"):
+        good = getattr(model, name)
+        for bad in ([], good[:1], [np.ones(9), *good[1:]]):
+            setattr(model, name, bad)
+            with pytest.raises(ValueError, match=f"^{name} must hold a vector for each hidden layer"):
+                model.predict(X)
+        setattr(model, name, good)
+    assert np.isfinite(model.predict(X)).all()
+
+
+def raising(z):
+    if z > 100:
+        raise ValueError("too much")
+    return z
+
+
+def test_own_functions_may_not_raise():
+    for make in (lambda: Activation(raising), lambda: Activation(abs, raising), lambda: Loss(raising)):
+        with pytest.raises(TypeError, match="must not raise or assert"):
+            make()
+
+
+def test_a_scorer_that_there_is_not_is_refused_by_all():
+    with pytest.raises(ValueError, match="nope"):
+        MLPRegressor(**SMALL, scoring="nope").fit(X, X[:, 0])

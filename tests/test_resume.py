@@ -9,6 +9,8 @@ import copy
 import pickle
 
 import joblib
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -361,3 +363,23 @@ def test_every_is_a_number_of_epochs(every):
 def test_checkpoints_show_what_they_are(tmp_path):
     assert repr(Checkpoint("a/b", every=3)) == "Checkpoint('a/b', every=3)"
     assert clone(MLPRegressor(callbacks=Checkpoint("a/b"))).callbacks.path == Checkpoint("a/b").path
+
+
+def test_weights_that_were_changed_are_not_passed_over():
+    """With early stopping, training goes on from other weights than those that are shown."""
+    X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2
+    model = MLPClassifier(4, max_iter=5, random_state=0, early_stopping=True, warm_start="resume").fit(X, y)
+    model.coefs_[0][:] = 0
+    with pytest.raises(ValueError, match="were changed since training"):
+        model.fit(X, y)
+    model.set_params(warm_start=True).fit(X, y)
+
+
+def test_a_warning_that_is_an_error_leaves_no_trace():
+    X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60.0)
+    with warnings.catch_warnings(action="ignore"):
+        model = MLPRegressor(4, max_iter=3, random_state=0, warm_start=True).fit(X, y)
+    before = pickle.dumps(model)
+    with warnings.catch_warnings(action="error"), pytest.raises(ConvergenceWarning):
+        model.fit(X, y)
+    assert pickle.dumps(model) == before

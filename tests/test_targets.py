@@ -2,6 +2,8 @@
 
 import pickle
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
@@ -9,7 +11,7 @@ from sklearn import neural_network
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
 
-from fastbp import MLPClassifier
+from fastbp import Loss, MLPClassifier
 from fastbp.targets import GroupedLabels, accuracy, count_outputs, decode_labels, encode_labels, learn_labels, split_groups
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -26,6 +28,10 @@ MULTIOUTPUT = {
 MULTILABEL = (X[:, :2] > 0).astype(int)
 SMALL = {"hidden_layer_sizes": (4,), "max_iter": 4, "random_state": 0}
 each_y = pytest.mark.parametrize("y", MULTIOUTPUT.values(), ids=MULTIOUTPUT.keys())
+
+
+def bent_error(y, a):
+    return (y - a) ** 2 / 2
 
 
 # ---------------------------------------------------------------------- several outputs
@@ -166,3 +172,19 @@ def test_a_single_class(y, solver):
     np.testing.assert_allclose(model.predict_proba(X), theirs.predict_proba(X), rtol=1e-6)
     np.testing.assert_array_equal(model.classes_, theirs.classes_)
     assert model.score(X, y) == theirs.score(X, y) == 1
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error", Loss(bent_error)], ids=["log-loss", "squares", "own"])
+@pytest.mark.parametrize("out_activation", ["softmax", "auto"])
+def test_outputs_of_one_class_each(loss, out_activation):
+    """As many output units as columns of codes, which are codes all the same."""
+    if loss == "log_loss":
+        out_activation = "auto"
+    y, X = np.tile([1, 5, 7], (60, 1)), np.random.default_rng(0).normal(size=(60, 4))
+    model = MLPClassifier(4, max_iter=40, batch_size=25, learning_rate_init=0.05, loss=loss, out_activation=out_activation)
+    with warnings.catch_warnings(action="ignore"):
+        model.fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), y)
+    assert all(np.isfinite(W).all() for W in model.coefs_)
+    if out_activation == "auto" and loss == "squared_error":
+        assert model._outputs(X).min() > 0.5  # their targets are ones, not the codes

@@ -11,11 +11,12 @@ from numba import njit
 
 from .kernels import ACTIVATIONS, address_of, find, signature
 from .kernels.jit import FASTMATH
+from .own import Own
 
 NAMES = list(ACTIVATIONS)
 
 
-class Activation:
+class Activation(Own):
     """A function of hidden units of your own.
 
     Parameters
@@ -54,52 +55,27 @@ class Activation:
     True
     """
 
-    def __init__(self, value, slope=None):
-        for name, function in (("value", value), ("slope", slope)):
-            if not (callable(function) or (name == "slope" and function is None)):
-                raise TypeError(f"{name} must be a function of one number, got {function!r}.")
-        self.value, self.slope = value, slope
-        self._check()
+    names, arguments = ("value", "slope"), "one number"
 
-    def _check(self):
-        """Compile, and compare the slope with differences of the value."""
+    def __init__(self, value, slope=None):
+        super().__init__(value, slope)
+        step, z = 1e-6, np.linspace(-3, 3, 241) + 0.0061
         try:
-            kernel = self.compiled
-            z = np.linspace(-3, 3, 241) + 0.0061
-            a, slopes = z.copy(), np.empty_like(z)
-            kernel(a, slopes)
+            a, slopes, above, below = z.copy(), np.empty_like(z), z + step, z - step
+            self.compiled(a, slopes)
         except Exception as error:  # whatever Numba raises
             raise TypeError(
                 f"value and slope must be functions of one number that Numba can compile; {self!r} cannot be: {error}"
             ) from error
-        step = 1e-6
-        above, below = z + step, z - step
-        kernel(above, np.empty(0))
-        kernel(below, np.empty(0))
-        differences = (above - below) / (2 * step)
-        known = np.isfinite(differences)
-        wrong = known & ~(np.abs(differences - slopes) <= 1e-4 * (1 + np.abs(slopes)))  # which a slope of NaN is, too
-        if wrong.sum() > 0.1 * known.sum():
-            at = np.flatnonzero(wrong)[0]
-            raise ValueError(
-                f"slope must be the derivative of value: at {z[at]:.4g} it gives {slopes[at]:.6g}, and differences of value give "
-                f"{differences[at]:.6g}. Mend slope, or leave it out."
-            )
+        if slope is not None:
+            self.compiled(above, np.empty(0))
+            self.compiled(below, np.empty(0))
+            self._compare(lambda at: f"{z[at]:.4g}", slopes, (above - below) / (2 * step))
 
     @property
     def compiled(self):
         """The functions, over flat arrays."""
         return _compiled(self.value, self.slope)
-
-    def __eq__(self, other):
-        return isinstance(other, Activation) and (self.value, self.slope) == (other.value, other.slope)
-
-    def __hash__(self):
-        return hash((self.value, self.slope))
-
-    def __repr__(self):
-        functions = [getattr(f, "__name__", repr(f)) for f in (self.value, self.slope) if f is not None]
-        return f"Activation({', '.join(functions)})"
 
 
 @cache  # an address must stay good for as long as the process lives

@@ -84,6 +84,7 @@ class Architecture:
         numbers[losses.N_LIST] = len(self.numbers)
         numbers[losses.LIST : losses.LIST + len(self.numbers)] = self.numbers
         if objective is not None:
+            numbers[losses.N_GROUPS] = len(self.numbers) if objective.of_classes else 0
             numbers[losses.SMOOTHING], numbers[losses.DELTA] = objective.smoothing, objective.delta
             numbers[losses.POWER], numbers[losses.CANONICAL] = objective.power, objective.loss == "log_loss"
         return numbers

@@ -210,6 +210,11 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
                 f"y needs {n_outputs} output units, but the network that training goes on from has {self.n_outputs_}: give y as "
                 "many columns or classes as before, or fit anew with warm_start=False."
             )
+        if (self._link, len(self._link_numbers())) != getattr(self, "_linked_as", (self._link, len(self._link_numbers()))):
+            raise ValueError(
+                "loss and quantile must stay such that outputs mean what they did when training began, several quantiles or not: "
+                "set them back, or fit anew with warm_start=False."
+            )
         if out_activation != self.out_activation_:
             raise ValueError(
                 f"out_activation must stay what it was when training began, {self.out_activation_!r}, but out_activation="
@@ -220,6 +225,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
     def _initialize(self, X, sizes, out_activation):
         self.n_iter_, self.t_ = 0, 0
         self.n_outputs_, self.n_layers_, self.out_activation_ = sizes[-1], len(sizes), out_activation
+        self._linked_as = self._link, len(self._link_numbers())
         self._norm = "batch_norm" if self.batch_norm else "layer_norm" if self.layer_norm else None
         layout = Layout(sizes, N_NORM_PARAMETERS[self._norm])
         self._moving = Moving.fresh(layout) if self.batch_norm else None
@@ -274,6 +280,11 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
     def _check_shapes(self):
         """Refuse arrays, put there or reshaped by somebody, that make up no network for so many features and outputs."""
         weights, biases = [np.shape(W) for W in self.coefs_], [np.shape(b) for b in self.intercepts_]
+        for name in ("norm_scales_", "norm_shifts_"):
+            shapes = [np.shape(vector) for vector in getattr(self, name, [])]
+            wanted = biases[:-1] if self._norm == "layer_norm" else []
+            if shapes != wanted:
+                raise ValueError(f"{name} must hold a vector for each hidden layer, of shapes {wanted}; got {shapes}.")
         sizes = [self._n_inputs, *(shape[-1] if shape else 0 for shape in weights)]
         if weights != list(pairwise(sizes)) or biases != [(n,) for n in sizes[1:]] or sizes[-1] != self.n_outputs_:
             raise ValueError(
@@ -458,6 +469,8 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
                 self._hold(self._layout(), params)
         if self._training_params is not None:  # which come without the room behind them
             self._training_params = roomy(self._training_params, self._training_params.dtype)
+        if self._moving is not None:
+            self._moving = Moving(np.array(self._moving.statistics))
         if hasattr(self, "_optimizer"):  # whose moments may come memory-mapped, read-only
             self._optimizer = replace(self._optimizer, moments=np.array(self._optimizer.moments))
 

@@ -10,6 +10,8 @@ import threading
 from numbers import Integral
 from pathlib import Path
 
+import numpy as np
+
 
 class Hooks:
     """All callbacks of one fit: `begin`, for each epoch `begin_epoch` and `end_epoch`, and `end`."""
@@ -36,7 +38,8 @@ class Hooks:
         """Say what an epoch brought; returns whether anybody wants training to end."""
         stop = False
         for function in self.plain:
-            stop |= bool(function(estimator, epoch, logs))
+            said = function(estimator, epoch, logs)
+            stop |= isinstance(said, (bool, np.bool_)) and bool(said)
         if self.epoch is not None:
             # the copy that scikit-learn makes of an estimator holds weights of its own
             stop |= bool(self.epoch.call_on_fit_task_end(**self.told, reconstruction_attributes=dict))

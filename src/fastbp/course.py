@@ -13,11 +13,13 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import check_scoring
 
 from .callbacks import Hooks
 from .divergence import diverged
 from .history import extend_history, start_history
 from .kernels import Status
+from .preparation import digest
 from .resume import ResumeState, resume_state
 from .schedules import factor_of
 from .threads import choose_threads
@@ -76,11 +78,18 @@ class Course:
         if estimator.early_stopping and call.incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         self.estimator, self.call, self.hooks, self.n_rows = estimator, call, call.hooks, len(y)
+        if estimator.scoring not in (None, "loss"):
+            check_scoring(estimator, estimator.scoring)  # a name that there is not is said whoever is scored
         self.resumes = estimator._resumes and not call.incremental
         self.state = resume_state(estimator) if self.resumes and not call.fresh else None
         if self.state is not None:
             self.state.check(len(y), estimator.early_stopping, call.validated)
             estimator._random_state = self.state.stream(estimator.random_state)
+            if self.state.shown not in (None, digest(estimator._flat_params())):
+                raise ValueError(
+                    "coefs_ and intercepts_ were changed since training, and warm_start='resume' goes on from where that stood, "
+                    "beside its best weights: set warm_start=True to go on from the changed ones."
+                )
         params = estimator._params_to_train()
         order = self._split(X, y)
         sample_weight = estimator._relative_weights(sample_weight, order)
@@ -96,7 +105,7 @@ class Course:
         )
         n_threads = choose_threads(estimator.n_threads, 3 * batch_size * params.nbytes, batch_size)
         # for a model that would otherwise have nothing, should training diverge
-        keep = call.first and not call.incremental and not estimator.early_stopping
+        keep = call.first and not call.incremental and not estimator.early_stopping and len(self.trained) == 1
         best = np.empty_like(params) if keep else None
         self.descent = Descent(problem, settings, rates, progress, estimator._optimizer, order, shuffles, n_threads, best=best)
 
@@ -122,7 +131,7 @@ class Course:
             estimator.history_ = start_history(estimator.loss_curve_)
         if self._judged is None:
             estimator._start_judging()
-        if call.hooks.wanted:
+        if call.hooks.wanted or not call.incremental:
             estimator.loss_curve_ = list(estimator.loss_curve_)
             estimator.history_ = {name: list(entries) for name, entries in estimator.history_.items()}
             if estimator.early_stopping:
@@ -296,6 +305,7 @@ class Course:
         if error is None:
             if resumable is not None:
                 estimator._resume = resumable
+                self._mark(resumable, estimator._flat_params())
             self._warn(ended_by)
         return error
 
@@ -338,12 +348,18 @@ class Course:
                 stacklevel=7,
             )
 
+    def _mark(self, state, params):
+        """Remember what is shown beside weights of training that may be others; folded ones are remembered anyway."""
+        if state.trained is not None and self.estimator._training_params is None:
+            state.shown = digest(params)
+
     def state_now(self):
         """The attributes in which a copy that is made between two epochs differs from the estimator under way."""
         estimator, changed = self.estimator, {"_resume": self._resume_state()}
         if estimator._training_params is None:
             if self.best is not None:
                 changed |= estimator._shown(self.best[0])
+                self._mark(changed["_resume"], self.best[0])
             return changed
         now = [array.copy() for array in self.trained]
         if self.best is not None:

@@ -34,6 +34,7 @@ from .targets import (
     encode_labels,
     labels_in,
     learn_labels,
+    negative_pinball,
     r2,
     split_groups,
 )
@@ -141,7 +142,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         rho: float = 0.9,
         weight_decay: float = 0.0,
         learning_rate_decay: float = 0.1,
-        learning_rate_step: int = 10,
+        learning_rate_step: int | None = None,
         learning_rate_horizon: int | None = None,
         warmup_fraction: float | None = None,
         dropout: float | ArrayLike = 0.0,
@@ -501,7 +502,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         rho: float = 0.9,
         weight_decay: float = 0.0,
         learning_rate_decay: float = 0.1,
-        learning_rate_step: int = 10,
+        learning_rate_step: int | None = None,
         learning_rate_horizon: int | None = None,
         warmup_fraction: float | None = None,
         dropout: float | ArrayLike = 0.0,
@@ -572,6 +573,28 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             return outputs.reshape(len(outputs), -1, n_quantiles)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
+    def score(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """R² of the predictions; of several quantiles, the mean pinball loss with its sign turned, so that more is better.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The true values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows.
+
+        Returns
+        -------
+        score : float
+            The score.
+        """
+        if self._n_quantiles == 1:
+            return super().score(X, y, sample_weight)
+        y = check_values(np.asarray(y))
+        return self._score_outputs(np.repeat(y, self._n_quantiles, axis=1), self._outputs(X), sample_weight)
+
     def _validate_input(self, X, y, incremental, reset):
         self._quantiles = ()
         if self.loss == "quantile":
@@ -611,4 +634,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return None
 
     def _score_outputs(self, y, outputs, sample_weight):
+        if self._n_quantiles > 1:
+            return negative_pinball(y, outputs, np.tile(self._quantiles, y.shape[1] // self._n_quantiles), sample_weight)
         return r2(y, outputs, sample_weight)

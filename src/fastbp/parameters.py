@@ -48,7 +48,7 @@ CONSTRAINTS = {
     "rho": [_SHARE],
     "weight_decay": [_NOT_NEGATIVE],
     "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
-    "learning_rate_step": [_COUNT],
+    "learning_rate_step": [_COUNT, None],
     "learning_rate_horizon": [_COUNT, None],
     "warmup_fraction": [_SHARE, None],
     "dropout": [_SHARE, "array-like"],
@@ -150,8 +150,9 @@ weight_decay : float, default=0.0
     divides it by anything. Not for 'lbfgs'.
 learning_rate_decay : float, default=0.1
     The factor of the schedules 'exponential', 'step' and 'reduce_on_plateau'.
-learning_rate_step : int, default=10
-    The epochs between two factors of 'step', and the patience of 'reduce_on_plateau'.
+learning_rate_step : int, default=None
+    The epochs between two factors of 'step', and the patience of 'reduce_on_plateau'; None is 10, and half of `n_iter_no_change`,
+    so that a reduced rate has as many epochs again to show what it can do.
 learning_rate_horizon : int, default=None
     The epochs over which a schedule's progress goes from 0 to 1; None is `max_iter`. Give it where one course of training is made
     of several fits.
@@ -205,8 +206,8 @@ dtype : {{'auto', 'float32', 'float64'}}, default='auto'
     What training calculates in; 'auto' is float32 for float32 X, else float64. `coefs_` are of that type, but float64 after
     'lbfgs', and where the scaling of float64 X is folded into them.
 scoring : str or callable, default=None
-    What is taken of validation rows after every epoch, the higher the better: a scorer of scikit-learn, by name or as a function
-    of (estimator, X, y), or 'loss', for the loss of these rows without penalties, of which the negative is kept. None is {score}.
+    What is taken of validation rows, where there are any, the higher the better: a scorer of scikit-learn, by name or as a function
+    of (estimator, X, y), or 'loss', the loss without penalties, of which the negative is kept. None is {score}.
 validation_splitter : CV splitter, default=None
     Where given, its first split of X and y takes the place of validation_fraction. Splitters that need groups are refused.
 max_time : float, default=None
@@ -217,7 +218,7 @@ callbacks : callable or list of callables, default=None
     ends training. `fastbp.Checkpoint` is one; those of scikit-learn are set by the method ``set_callbacks`` instead.
 n_threads : int, default=None
     The threads that train together, each on its rows of every batch. None takes what this process may use, but one where the
-    work of a step is too small to gain. Equal seeds and equal numbers of threads give equal bits.
+    work of a step is too small to gain; 'lbfgs' always takes one. Equal seeds and equal numbers of threads give equal bits.
 """
 
 ATTRIBUTES = """\

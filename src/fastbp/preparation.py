@@ -83,7 +83,7 @@ class Preparation:
         if self._training_params is None:
             return
         shown = self._flat_params()
-        if _digest(shown) != self._digest:
+        if digest(shown) != self._digest:
             raise ValueError(
                 "coefs_ and intercepts_ were changed since training, which cannot go on from them, as scaling, norms or means are "
                 "folded into them: fit anew with warm_start=False, or without scale, scale_y, batch_norm and ema_decay."
@@ -184,13 +184,13 @@ class Preparation:
         layout = self._layout()
         coefs, intercepts = layout.views(params)
         norms = dict(zip(("norm_scales_", "norm_shifts_"), layout.norms(params), strict=False))
-        return {"coefs_": coefs, "intercepts_": intercepts, "_digest": _digest(params), **norms}
+        return {"coefs_": coefs, "intercepts_": intercepts, "_digest": digest(params), **norms}
 
     def _publish_for_good(self):
         """Show what a fit ended with, and remember it, to know it again."""
         if self._training_params is not None:
             self._publish()
-            self._digest = _digest(self._params)
+            self._digest = digest(self._params)
 
 
 def roomy(values, dtype):
@@ -200,7 +200,8 @@ def roomy(values, dtype):
     return copy
 
 
-def _digest(params):
+def digest(params):
+    """What tells whether parameters are still the same."""
     return blake2b(np.ascontiguousarray(params).data, digest_size=16).digest()
 
 

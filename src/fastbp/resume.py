@@ -22,7 +22,7 @@ class ResumeState:
 
     `progress` has the fields of `PROGRESS` by name; a batch that was only half done is begun again. `trained` and `best` are what
     training writes into, and that of the best epoch so far, where these may differ; else None. `seed` is that of what is drawn at
-    each step.
+    each step, `shown` the digest of the weights that were published, where those of training are others.
     """
 
     n_rows: int
@@ -34,6 +34,7 @@ class ResumeState:
     trained: list | None = None
     best: list | None = None
     seed: int = 0
+    shown: bytes | None = None
 
     @classmethod
     def of(cls, descent, n_rows, held_out, random_state, trained, best=None):

@@ -18,14 +18,18 @@ def write_into(settings, asked, n_epochs, dtype):
     """Put what was asked of a schedule, through so many epochs, into `SETTINGS`; returns the numbers that it is called with."""
     name, numbers = asked["learning_rate"], np.zeros(schedules.N_NUMBERS)
     settings["horizon"] = asked["learning_rate_horizon"] or n_epochs
-    settings["decay"], settings["decay_step"] = asked["learning_rate_decay"], asked["learning_rate_step"]
+    step = asked["learning_rate_step"]
+    if step is None:
+        halved = name == "reduce_on_plateau" and asked["n_iter_no_change"] != np.inf
+        step = asked["n_iter_no_change"] // 2 if halved else 10
+    settings["decay"], settings["decay_step"] = asked["learning_rate_decay"], step
     if callable(name):
         settings["schedule"] = Schedule.constant
     elif name in CALLED:
         settings["schedule"], settings["schedule_at"] = Schedule.called, find("schedule", name, np.dtype(dtype))
         warmup = asked["warmup_fraction"]
         numbers[schedules.WARMUP] = _WARMUP.get(name, 0.1) if warmup is None else warmup
-        numbers[schedules.DECAY], numbers[schedules.STEP] = asked["learning_rate_decay"], asked["learning_rate_step"]
+        numbers[schedules.DECAY], numbers[schedules.STEP] = asked["learning_rate_decay"], step
     else:
         settings["schedule"] = Schedule[name]
     return numbers

@@ -141,3 +141,10 @@ def r2(values, outputs, sample_weight):
     scores = np.where(met, 1.0, 0.0)
     scores[known & ~met] = 1 - residual[known & ~met] / spread[known & ~met]
     return float(scores.mean())
+
+
+def negative_pinball(values, outputs, quantiles, sample_weight):
+    """Minus the mean of max(q d, (q − 1) d), d = values − outputs (n_rows, n_outputs), for a quantile q of each output."""
+    errors = values - outputs
+    rows = np.maximum(quantiles * errors, (quantiles - 1) * errors).mean(axis=1)
+    return -float(np.average(rows, weights=sample_weight))

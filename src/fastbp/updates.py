@@ -15,7 +15,7 @@ from .kernels.called import penalties
 _NUMBERS = ("learning_rate_init", "power_t", "momentum", "beta_1", "beta_2", "epsilon", "rho")
 _OF_SCHEDULES = ("learning_rate", "learning_rate_decay", "learning_rate_step", "learning_rate_horizon", "warmup_fraction")
 # What a solver is asked when it is made, by the names of the estimators' parameters.
-_ASKED_ONCE = ("solver", "nesterovs_momentum", *_NUMBERS, *_OF_SCHEDULES)
+_ASKED_ONCE = ("solver", "nesterovs_momentum", "n_iter_no_change", *_NUMBERS, *_OF_SCHEDULES)
 _PENALTIES = {"alpha": penalties.L2, "l1": penalties.L1, "max_norm": penalties.MAX_NORM, "ema_decay": penalties.EMA}
 
 
@@ -63,6 +63,8 @@ class Optimizer:
         write_solver(settings, asked["solver"], self.moments.dtype)
         for name in _NUMBERS:
             settings[name] = asked[name]
+        if asked["solver"] in SOLVERS:  # a smaller one would be flushed, and 0 / 0 be left
+            settings["epsilon"] = max(asked["epsilon"], np.finfo(self.moments.dtype).tiny)
         return settings, schedules.write_into(settings, asked, n_epochs, self.moments.dtype)
 
     def start(self, progress):

@@ -40,6 +40,8 @@ class Validation:
             )
         params = estimator._params_that_predict()
         loss = mean_loss(self.plan, params, self.rows, *self.targets)
+        if self.scorer is not None and not np.isfinite(params).all():
+            return loss, float("nan")  # which scorers refuse in their own words; training will soon say more
         if self.scorer is not None:
             estimator._publish()
             return loss, _number(self.scorer(estimator, *self.given, **self.options), estimator.scoring)
@@ -60,7 +62,7 @@ def check_given(X_val, y_val, sample_weight_val, solver):
         raise ValueError(f"{there} is given without {missing}: validation needs both, or neither.")
     if solver == "lbfgs":
         raise ValueError(
-            "X_val and y_val are looked at after every epoch, and solver='lbfgs' has none: leave them out, or choose another one."
+            "X_val and y_val are looked at after every epoch, and solver='lbfgs' has iterations instead: leave them out, or choose another one."
         )
     return True
 

@@ -152,7 +152,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
             return
         state.batch_loss, state.batch_weight, penalty = total(team, LOSS), total(team, WEIGHT), total(team, PENALTY)
         add_gradients(team, low, high)
-    if state.batch_weight == 0:
+    if state.batch_weight == 0 and not settings.global_weights:
         state.status = Status.weightless
         return
     # a validated fit goes on, as scikit-learn's does: it will go back to its best weights

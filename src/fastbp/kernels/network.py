@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .activations import Activation, activate, floor_of, multiply, multiply_by_slope
-from .called.losses import SUM
+from .called.losses import N_GROUPS, SUM
 from .calls import call
 from .jit import entry, kernel
 from .losses import Loss, OutActivation, link, loss_and_delta
@@ -215,7 +215,8 @@ def gather_targets(y, weight, order, start, y_out, weight_out):
 def loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch):
     """Σ weight · loss and Σ weight of rows order[start:start + n_rows], with ∂/∂Z[L] left in the last layer's delta."""
     last = table.shape[0] - 1
-    n_columns = y.shape[1] if y.shape[1] < table[last, N_OUT] else table[last, OUT_STRIDE]
+    codes = y.shape[1] < table[last, N_OUT] or (settings.loss == Loss.called and scratch.of_loss[N_GROUPS] > 0)
+    n_columns = y.shape[1] if codes else table[last, OUT_STRIDE]
     targets = matrix(scratch.targets, 0, n_rows, n_columns)
     weights = vector(scratch.weights, 0, n_rows if weight.size else 0)
     gather_targets(y, weight, order, start, targets, weights)

@@ -9,7 +9,7 @@ from ..calls import call
 from ..elementary import exp, log
 from ..jit import kernel, on_demand
 from ..views import flat, matrix
-from .losses import CANONICAL, LINK, LIST, N_LIST, SMOOTHING, SUM
+from .losses import CANONICAL, LINK, LIST, N_GROUPS, N_LIST, SMOOTHING, SUM
 
 # The codes of links: the first four are those of `OutActivation`.
 IDENTITY, LOGISTIC, SOFTMAX, EXP, RELU, SOFTPLUS, GROUPS, RISING = range(8)
@@ -81,7 +81,7 @@ def finish(A, y, n_codes, weight, delta, n_outputs, numbers, loss_at):
     """
     n_rows = A.shape[0]
     Y = matrix(y, 0, n_rows, A.shape[1])
-    if n_codes < n_outputs or numbers[LINK] == GROUPS:
+    if n_codes < n_outputs or numbers[N_GROUPS] > 0:
         _spread_codes(matrix(y, 0, n_rows, n_codes), Y, n_outputs, numbers)
     elif numbers[SMOOTHING] > 0:
         _smooth(flat(Y), numbers)
@@ -110,7 +110,7 @@ def _spread_codes(codes, Y, n_outputs, numbers):
         end = n_outputs
         for group in range(n_groups - 1, -1, -1):
             size = n_outputs if n_groups == 1 else int(numbers[LIST + group])
-            code = int(codes[i, group])
+            code = min(max(int(codes[i, group]), 0), size - 1)
             # a row of one group may cover codes that are still to be read
             last = Y.dtype.type(1 - share + share / size)
             for j in range(end - size, end):

@@ -10,8 +10,9 @@ from ..elementary import exp, log
 from ..jit import kernel, on_demand
 
 # What stands among the numbers of a loss: the sum that comes out, the link's code, whether loss and link are canonical, the
-# smoothing of labels, Huber's δ, the Tweedie power, the number of quantiles; then the quantiles, or the sizes of groups of classes.
-SUM, LINK, CANONICAL, SMOOTHING, DELTA, POWER, N_LIST, LIST = range(8)
+# smoothing of labels, Huber's δ, the Tweedie power, how many groups of classes targets are codes of (0 where that is seen by their
+# columns), the number of quantiles or groups; then the quantiles, or the sizes of the groups.
+SUM, LINK, CANONICAL, SMOOTHING, DELTA, POWER, N_GROUPS, N_LIST, LIST = range(9)
 
 
 @on_demand
