@@ -23,7 +23,7 @@ from fastbp.architecture import Architecture, Objective
 from fastbp.inputs import IN_ORDER, as_rows, as_targets
 from fastbp.layout import Layout, buffer
 from fastbp.threads import Crew
-from fastbp.workspace import Moving, Plan, workspace
+from fastbp.workspace import N_NORM_PARAMETERS, Moving, Plan, workspace
 
 hypothesis.settings.register_profile("fastbp", derandomize=True, deadline=None, database=None, max_examples=40)
 hypothesis.settings.load_profile("fastbp")
@@ -86,7 +86,7 @@ class Network:
         **asked,
     ):
         self.dtype, self.fill, self.n_threads = np.dtype(dtype), fill, n_threads
-        self.layout = Layout(sizes, asked.get("norm") is not None)
+        self.layout = Layout(sizes, N_NORM_PARAMETERS[asked.get("norm")])
         self.asked = {**ASKED, "batch_size": n_rows, "block_size": n_rows, **asked}
         random = np.random.default_rng(seed)
         self.params = self._filled(buffer(self.layout.n_params, dtype))
