@@ -7,10 +7,9 @@ all go on where they stood.
 
 import copy
 import pickle
-
-import joblib
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp

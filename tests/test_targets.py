@@ -1,7 +1,6 @@
 """Labels of several outputs, of several labels, and of one class: as scikit-learn's estimators have them."""
 
 import pickle
-
 import warnings
 
 import numpy as np

@@ -62,7 +62,8 @@ def check_given(X_val, y_val, sample_weight_val, solver):
         raise ValueError(f"{there} is given without {missing}: validation needs both, or neither.")
     if solver == "lbfgs":
         raise ValueError(
-            "X_val and y_val are looked at after every epoch, and solver='lbfgs' has iterations instead: leave them out, or choose another one."
+            "X_val and y_val are looked at after every epoch, and solver='lbfgs' has iterations instead: leave them out, or choose "
+            "another one."
         )
     return True
 
