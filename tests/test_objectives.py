@@ -427,7 +427,7 @@ def test_scores_of_several_quantiles():
 def test_a_plateau_is_left_before_patience_ends():
     rows = np.random.default_rng(3).normal(size=(80, 3))
     asked = {"solver": "sgd", "learning_rate": "reduce_on_plateau", "learning_rate_init": 0.3, "max_iter": 500, "random_state": 0}
-    model = MLPRegressor(8, **asked).fit(rows, rows[:, 0] * rows[:, 1])
+    model = MLPRegressor(hidden_layer_sizes=8, **asked).fit(rows, rows[:, 0] * rows[:, 1])
     assert len(set(model.history_["learning_rate"])) > 1
 
 
@@ -435,6 +435,6 @@ def test_batches_of_no_weight_do_nothing_where_weights_are_global():
     rows = np.random.default_rng(3).normal(size=(80, 3))
     weight = np.repeat([0.0, 1.0], 40)
     asked = {"batch_size": 40, "shuffle": False, "max_iter": 3, "random_state": 0, "alpha": 0, "solver": "sgd", "momentum": 0}
-    model = MLPRegressor(4, **asked, weight_norm="global").fit(rows, rows[:, 0], weight)
-    half = MLPRegressor(4, **asked, learning_rate_init=0.002).fit(rows[40:], rows[40:, 0])
+    model = MLPRegressor(hidden_layer_sizes=4, **asked, weight_norm="global").fit(rows, rows[:, 0], weight)
+    half = MLPRegressor(hidden_layer_sizes=4, **asked, learning_rate_init=0.002).fit(rows[40:], rows[40:, 0])
     np.testing.assert_allclose(model.coefs_[0], half.coefs_[0], rtol=1e-9)

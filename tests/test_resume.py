@@ -364,6 +364,7 @@ def test_checkpoints_show_what_they_are(tmp_path):
     assert clone(MLPRegressor(callbacks=Checkpoint("a/b"))).callbacks.path == Checkpoint("a/b").path
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_weights_that_were_changed_are_not_passed_over():
     """With early stopping, training goes on from other weights than those that are shown."""
     X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2
@@ -377,7 +378,7 @@ def test_weights_that_were_changed_are_not_passed_over():
 def test_a_warning_that_is_an_error_leaves_no_trace():
     X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60.0)
     with warnings.catch_warnings(action="ignore"):
-        model = MLPRegressor(4, max_iter=3, random_state=0, warm_start=True).fit(X, y)
+        model = MLPRegressor(hidden_layer_sizes=4, max_iter=3, random_state=0, warm_start=True).fit(X, y)
     before = pickle.dumps(model)
     with warnings.catch_warnings(action="error"), pytest.raises(ConvergenceWarning):
         model.fit(X, y)
