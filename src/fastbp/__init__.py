@@ -5,8 +5,9 @@
 
 from .activations import Activation
 from .callbacks import Checkpoint, load_checkpoint
-from .estimator import MLPClassifier, MLPRegressor
+from .classifier import MLPClassifier
 from .losses import Loss
+from .regressor import MLPRegressor
 
 __all__ = ["Activation", "Checkpoint", "Loss", "MLPClassifier", "MLPRegressor", "__version__", "load_checkpoint"]
 __version__ = "0.1.0"

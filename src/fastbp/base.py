@@ -5,7 +5,6 @@ error leaves the estimator as it was, a fitted model included. How labels become
 become weights that of `training`.
 """
 
-import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -20,20 +19,19 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from . import quasi_newton
 from .activations import per_layer
 from .architecture import Architecture
-from .course import Call, descend, warn_of_time
+from .course import Call, descend
 from .inputs import FLOATS, IN_ORDER, Matrix, as_rows, as_targets, common_float, is_plain
-from .kernels import SETTINGS, record
 from .layout import Layout, buffer
 from .prediction import outputs
 from .preparation import Preparation, roomy
-from .training import Problem, Stop, minimize_lbfgs
+from .training import Problem
 from .transforming import HiddenUnits
 from .updates import write_penalties
 from .workspace import N_NORM_PARAMETERS, Moving, Plan
@@ -135,8 +133,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
             if not going_on:
                 self._initialize(X, (X.shape[1], *hidden_layer_sizes, n_outputs), out_activation)
             if self.solver == "lbfgs":
-                self._check_lbfgs()
-                self._fit_lbfgs(X, y, sample_weight, call)
+                quasi_newton.fit(self, X, y, sample_weight, call)
             else:
                 diverged = descend(self, X, y, sample_weight, call)
             self._publish_for_good()
@@ -345,75 +342,6 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         dtype = params.dtype
         rows, y, weight = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
         return Problem(self._plan(), params, rows, y, weight, self._moving)
-
-    def _check_finite(self, params):
-        if not np.isfinite(params).all():
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
-                " A smaller learning_rate_init may help too."
-            )
-
-    # ------------------------------------------------------------------ L-BFGS
-
-    def _check_lbfgs(self):
-        """Refuse what L-BFGS, which wants one function of all rows, cannot do."""
-        if self._resumes:
-            raise ValueError(
-                "warm_start='resume' is not for solver='lbfgs', whose memory of past gradients SciPy does not hand out: set "
-                "warm_start=True to go on from the weights, or choose another solver."
-            )
-        asked = {
-            "learning_rate": self.learning_rate not in ("constant", "invscaling", "adaptive"),
-            "dropout": any(self._dropout_rates()),
-        }
-        names = ("input_noise", "batch_norm", "clip_norm", "max_norm", "weight_decay")
-        asked |= {name: getattr(self, name) for name in names} | {"ema_decay": self.ema_decay is not None}
-        for name, wanted in asked.items():
-            if wanted:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is not for solver='lbfgs', which minimises one function of all rows: take "
-                    f"another solver, as 'adam', or leave {name} out."
-                )
-
-    def _fit_lbfgs(self, X, y, sample_weight, call):
-        def report(iteration, loss, x):
-            if self.verbose:
-                print(f"Iteration {iteration}, loss = {loss:.8f}")
-            if call.hooks.wanted:
-                self._hold_trained(problem.plan.layout, roomy(x, np.float64))
-                self._publish()
-                self.n_iter_, self.loss_ = iteration, float(loss)
-                if call.hooks.end_epoch(self, iteration, {"loss": self.loss_}):
-                    raise Stop("callback")
-                if iteration < self.max_iter:
-                    call.hooks.begin_epoch()
-
-        def check():
-            if call.out_of_time:
-                raise Stop("max_time")
-
-        sample_weight = self._relative_weights(sample_weight)
-        problem = self._problem(X, y, sample_weight, roomy(self._params_to_train(), X.dtype))
-        limits = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
-        settings = record(SETTINGS)
-        write_penalties(settings, vars(self), X.dtype)
-        call.hooks.begin_epoch()
-        result, ended_by = minimize_lbfgs(problem, settings, report=report, check=check, **limits)
-        self._check_finite(result.x)
-        # SciPy iterates in float64, and scikit-learn's weights then are what it returns, whatever the data
-        self._hold_trained(problem.plan.layout, roomy(result.x, np.float64))
-        self.n_iter_, self.loss_ = min(result.nit, self.max_iter), float(result.fun)
-        if ended_by == "interrupted":
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-        elif ended_by == "max_time":
-            warn_of_time(self, f"{self.n_iter_} iterations", stacklevel=6)
-        elif ended_by is None and result.status != 0:
-            warnings.warn(
-                f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status={result.status}): {result.message}. Raise "
-                f"max_iter (now {self.max_iter}) or max_fun (now {self.max_fun}), or scale the data.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
 
     # ------------------------------------------------------------------ prediction
 

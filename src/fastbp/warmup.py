@@ -12,7 +12,8 @@ import warnings
 import numpy as np
 
 from . import kernels
-from .estimator import MLPClassifier, MLPRegressor
+from .classifier import MLPClassifier
+from .regressor import MLPRegressor
 
 DTYPES = ("float32", "float64")
 
