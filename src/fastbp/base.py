@@ -174,8 +174,9 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
 
     def _validate_params(self):
         """scikit-learn's validation of the parameters that somebody gave; for all of them it takes longer than many a small fit."""
-        defaults = _defaults(type(self))
-        given = {name: value for name, value in vars(self).items() if name in defaults and value is not defaults[name]}
+        defaults, values = _defaults(type(self)), vars(self)
+        names = (name for name in self._parameter_constraints if values.get(name) is not defaults.get(name, values))
+        given = {name: values.get(name) for name in names}
         validate_parameter_constraints(self._parameter_constraints, given, caller_name=type(self).__name__)
 
     def _hidden_layer_sizes(self):

@@ -117,7 +117,8 @@ verbose : bool, default=False
     Whether to print the loss of every epoch or iteration.
 warm_start : bool or 'resume', default=False
     Whether a further fit goes on from the weights of the one before. With True, as in scikit-learn, its solver starts afresh; with
-    'resume' nothing does: a fit of n epochs and one of m more, on the same rows, give the bits of n + m, also by way of a pickle.
+    'resume' nothing does: a fit of n epochs and one of m more, on the same rows, give the bits of n + m, also by way of a pickle; a
+    ``partial_fit`` in between ends that.
     As in ``partial_fit``, the solver keeps what it was asked at first, its learning rate for instance; all other parameters may
     change in between. Training goes on where it stood, not from the best weights of early stopping. Not for 'lbfgs'.
 momentum : float, default=0.9
