@@ -242,3 +242,15 @@ def test_validation_rows_beside_a_fit_that_diverges():
     with pytest.raises(ValueError, match="keeps the weights after epoch"):
         model.fit(X, Y[MLPRegressor], X_val=X, y_val=Y[MLPRegressor])
     assert len(model.history_["val_loss"]) == model.n_iter_
+
+
+@few_epochs
+@pytest.mark.parametrize("more", [{"ema_decay": 0.9}, {"batch_norm": True}], ids=str)
+def test_means_and_statistics_past_use_are_not_kept(more):
+    """Of weights that go with others the best epoch is not kept, and a new model stays without any."""
+    X = np.random.default_rng(0).normal(size=(200, 5))
+    asked = {"hidden_layer_sizes": 8, "solver": "sgd", "learning_rate_init": 0.02, "batch_size": 20, "random_state": 0, **more}
+    model = MLPRegressor(learning_rate=lambda epoch, progress: 1 if epoch < 3 else 1e200, **asked)
+    with pytest.raises(ValueError, match=r"^Solver produced non-finite .* layer \d of 2"):
+        model.fit(X, X[:, 0])
+    assert not hasattr(model, "coefs_")
