@@ -27,7 +27,7 @@ from . import quasi_newton
 from .activations import per_layer
 from .architecture import Architecture
 from .course import Call, descend
-from .inputs import FLOATS, IN_ORDER, Matrix, as_rows, as_targets, common_float, is_plain
+from .inputs import FLOATS, Matrix, as_rows, as_targets, common_float, is_plain
 from .layout import Layout, buffer
 from .prediction import outputs
 from .preparation import Preparation, roomy
@@ -351,7 +351,8 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         X = self._inputs(X)
         params = self._flat_params()
         dtype = common_float(X, params)
-        return self._forward(as_rows(X, dtype), X.shape[0], params if params.dtype == dtype else roomy(params, dtype))
+        params = params if params.dtype == dtype else roomy(params, dtype)
+        return outputs(self._plan_to_predict(), params, as_rows(X, dtype), X.shape[0])
 
     def _inputs(self, X):
         """What the network that is shown takes, for X as a user gives it."""
@@ -369,10 +370,6 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
             and not hasattr(self, "feature_names_in_")
             and X.shape[1] == self.n_features_in_
         )
-
-    def _forward(self, rows, n_rows, params, order=IN_ORDER):
-        """What the output units say for n_rows rows, or for those that order names."""
-        return outputs(self._plan_to_predict(), params, rows, n_rows, order)
 
     # ------------------------------------------------------------------ what scikit-learn asks of an estimator
 

@@ -5,7 +5,6 @@ stay as they were compiled. So do they for functions that users bring. An addres
 holds for one process. Nothing here knows what is called.
 """
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import config
@@ -22,11 +21,6 @@ def address_of(function, signature):
     function.compile(signature)
     compiled = function.overloads[tuple(signature)]
     return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
-
-
-def flat_arrays(dtype, n):
-    """The types of n flat arrays of a dtype, as `views` makes them."""
-    return (types.Array(types.float32 if np.dtype(dtype) == np.float32 else types.float64, 1, "C"),) * n
 
 
 def call(address, *arguments):
