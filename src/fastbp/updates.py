@@ -63,8 +63,8 @@ class Optimizer:
         write_solver(settings, asked["solver"], self.moments.dtype)
         for name in _NUMBERS:
             settings[name] = asked[name]
-        if asked["solver"] in SOLVERS:  # a smaller one would be flushed, and 0 / 0 be left
-            settings["epsilon"] = max(asked["epsilon"], np.finfo(self.moments.dtype).tiny)
+        # a smaller one would be flushed, and 0 / 0 be left
+        settings["epsilon"] = max(asked["epsilon"], np.finfo(self.moments.dtype).tiny)
         return settings, schedules.write_into(settings, asked, n_epochs, self.moments.dtype)
 
     def start(self, progress):

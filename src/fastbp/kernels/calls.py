@@ -8,7 +8,8 @@ holds for one process. Nothing here knows what is called.
 from llvmlite import ir
 from numba import types
 from numba.core import config
-from numba.extending import intrinsic, overload
+
+from .jit import machine_code
 
 _interpreted = {}  # functions by their number, where nothing is compiled
 
@@ -23,18 +24,14 @@ def address_of(function, signature):
     return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
 
 
-def call(address, *arguments):
-    """Call the function at an address; the arguments are of the types that the address was asked for."""
+def _call(address, *arguments):
     _interpreted[address](*arguments)
 
 
-@overload(call)
-def _call(address, *arguments):
-    return lambda address, *arguments: _called(address, arguments)
+@machine_code(_call)
+def call(typing_context, address, *arguments):
+    """Call the function at an address; the arguments are of the types that the address was asked for."""
 
-
-@intrinsic
-def _called(typing_context, address, arguments):
     def build(context, builder, signature, values):
         number, packed = values
         kinds = [context.get_value_type(kind) for kind in arguments]
@@ -43,4 +40,4 @@ def _called(typing_context, address, arguments):
         builder.call(pointer, [builder.extract_value(packed, i) for i in range(len(kinds))])
         return context.get_dummy_value()
 
-    return types.void(types.int64, arguments), build
+    return types.void(types.int64, types.Tuple(arguments)), build

@@ -1,9 +1,9 @@
 """How every kernel is compiled, and where its machine code is kept.
 
-``kernel`` compiles a function that other kernels call; ``entry`` compiles one that Python calls, and keeps its machine code on
-disk. All entries carry one stamp over the text of every kernel file: Numba alone watches only the file of the entry itself, so a
-changed callee next door would go on running as old code. A cache that cannot be written, or a damaged one, costs one warning and
-a compilation, never a run. Nothing here knows about networks.
+``kernel`` compiles a function that other kernels call, ``machine_code`` one that writes LLVM code itself; ``entry`` compiles one
+that Python calls, and keeps its machine code on disk. All entries carry one stamp over the text of every kernel file: Numba alone
+watches only the file of the entry itself, so a changed callee next door would go on running as old code. A cache that cannot be
+written, or a damaged one, costs one warning and a compilation, never a run. Nothing here knows about networks.
 """
 
 import hashlib
@@ -16,8 +16,9 @@ import numba
 from numba import njit
 from numba.core import config
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.extending import intrinsic
 
-from .parts import Part
+from .parts import EntryCompiler, Part
 
 # No "nnan", "ninf" and "afn": divergence must stay visible, and exp, log and tanh are our own.
 FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp"})
@@ -25,22 +26,34 @@ FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp"})
 EXACT = frozenset({"contract"})
 
 
-def kernel(*, fastmath=FASTMATH, draft=False):
+def kernel(*, fastmath=FASTMATH, draft=False, interpreted=None):
     """Compile a function for use inside other kernels: GIL free, no division checks, no machine code of its own.
 
     It is always inlined, as a call that hands on a dozen arrays takes longer than a small layer. One without loops that matter is a
-    `draft`, which compiles sooner.
+    `draft`, which compiles sooner. Where nothing is compiled, `interpreted`, if given, takes its place.
     """
 
     def compiled(function):
-        return function if config.DISABLE_JIT else Part(function, _options(fastmath), draft=draft)
+        return interpreted or function if config.DISABLE_JIT else Part(function, _options(fastmath), draft=draft)
 
     return compiled
 
 
-def entry(function, *, fastmath=FASTMATH):
-    """Compile a function that Python calls, with its machine code kept on disk where a folder can be written."""
-    dispatcher = njit(**_options(fastmath))(function)
+def machine_code(interpreted=None):
+    """Make of a function that writes LLVM code what kernels can call; where nothing is compiled, `interpreted` takes its place."""
+
+    def made(definition):
+        return interpreted if config.DISABLE_JIT else intrinsic(definition)
+
+    return made
+
+
+def entry(function, *, fastmath=FASTMATH, compiler=EntryCompiler):
+    """Compile a function that Python calls, with its machine code kept on disk where a folder can be written.
+
+    Its loops are those of kernels, where they count; Numba's own compiler, None, is for others.
+    """
+    dispatcher = njit(pipeline_class=compiler, **_options(fastmath))(function)
     if not config.DISABLE_JIT:
         try:
             dispatcher._cache = _StampedCache(function)
@@ -61,7 +74,7 @@ class OnDemand:
 
     @cached_property
     def entry(self):
-        return entry(self.__wrapped__, fastmath=self._fastmath)
+        return entry(self.__wrapped__, fastmath=self._fastmath, compiler=None)
 
     def __call__(self, *arguments):
         return self.entry(*arguments)

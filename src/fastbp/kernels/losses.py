@@ -8,7 +8,6 @@ of `Loss` and one branch in ``loss_and_delta``; a new link, one member of `OutAc
 from enum import IntEnum
 
 import numpy as np
-from numba.extending import overload
 
 from .activations import Activation, activate
 from .dots import less_row_max, per_row_sum
@@ -53,17 +52,17 @@ def loss_and_delta(code, out_activation, A, y, weight, delta, n_outputs):
 
     y is of that shape, or (n_rows, 1) class codes below a softmax; weight is (n_rows,), or (0,) for ones. A and y are used up.
     """
+    losses, n_columns = A, n_outputs
     if code == Loss.log_loss and out_activation == OutActivation.softmax:
         _multinomial_log_loss(A, y, delta)
-        return _weigh(y, weight, delta, 1, n_outputs)
-    a, t, d = flat(A), flat(y), flat(delta)
-    if code == Loss.log_loss:
-        _binary_log_loss(a, t, d)
+        losses, n_columns = y, 1
+    elif code == Loss.log_loss:
+        _binary_log_loss(flat(A), flat(y), flat(delta))
     elif code == Loss.poisson:
-        _half_poisson_deviance(a, t, d)
+        _half_poisson_deviance(flat(A), flat(y), flat(delta))
     else:
-        _half_squared_error(a, t, d)
-    loss = _weigh(A, weight, delta, n_outputs, n_outputs)
+        _half_squared_error(flat(A), flat(y), flat(delta))
+    loss = _weigh(losses, weight, delta, n_columns, n_outputs)
     return loss / n_outputs if code == Loss.squared_error else loss
 
 
@@ -71,22 +70,19 @@ def loss_and_delta(code, out_activation, A, y, weight, delta, n_outputs):
 # all rows at once, unused columns included; what is done row by row runs down the columns, where each row's step is its own.
 
 
-def _softmax(Z, n_outputs):
-    """e^(Z − max) / Σ e^(Z − max) of each row, in place; Z (n_rows, ≥ n_outputs) of whole vectors."""
+def _softmax_in_python(Z, n_outputs):
     z = Z[:, :n_outputs]
     z[:] = np.exp(z - z.max(axis=1, keepdims=True))
     z /= z.sum(axis=1, keepdims=True)
 
 
-@overload(_softmax)
-def _softmax_in_numba(Z, n_outputs):
-    def softmax(Z, n_outputs):
-        n_rows, stride = Z.shape
-        less_row_max(Z, stride, n_rows, n_outputs)
-        _exp(flat(Z))
-        per_row_sum(Z, stride, n_rows, n_outputs)
-
-    return softmax
+@kernel(interpreted=_softmax_in_python)
+def _softmax(Z, n_outputs):
+    """e^(Z − max) / Σ e^(Z − max) of each row, in place; Z (n_rows, ≥ n_outputs) of whole vectors."""
+    n_rows, stride = Z.shape
+    less_row_max(Z, stride, n_rows, n_outputs)
+    _exp(flat(Z))
+    per_row_sum(Z, stride, n_rows, n_outputs)
 
 
 @kernel()
@@ -113,6 +109,12 @@ def _weigh(losses, weight, delta, n_columns, n_outputs):
 
 
 @kernel()
+def _epsilon(array):
+    """What is the least beside one, in the type of an array; NumPy's own function takes long to compile."""
+    return array.dtype.type(2.0**-23 if array.itemsize == 4 else 2.0**-52)
+
+
+@kernel()
 def _clip(p, low, high):
     """p held within [low, high]; NaN passes."""
     p = low if p < low else p
@@ -132,7 +134,7 @@ def _half_squared_error(a, y, delta):
 def _binary_log_loss(a, y, delta):
     """a ← −(y ln a + (1 − y) ln(1 − a)), for y of 0 and 1, and delta ← a − y; a = 1 / (1 + e^−z)."""
     one = a.dtype.type(1)
-    low = a.dtype.type(np.finfo(a.dtype).eps)
+    low = _epsilon(a)
     for q in range(a.size):
         p = _clip(a[q], low, one - low)
         delta[q] = a[q] - y[q]
@@ -152,7 +154,7 @@ def _half_poisson_deviance(a, y, delta):
 def _multinomial_log_loss(A, y, delta):
     """y ← −ln A[code], for class codes y (n_rows, 1), and delta ← A, less 1 at the code; A = softmax(Z)."""
     one = A.dtype.type(1)
-    low = A.dtype.type(np.finfo(A.dtype).eps)
+    low = _epsilon(A)
     a, d, losses = flat(A), flat(delta), flat(y)
     for q in range(a.size):
         d[q] = a[q]

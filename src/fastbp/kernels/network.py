@@ -211,6 +211,14 @@ def gather_targets(y, weight, order, start, y_out, weight_out):
             weight_out[i] = weight[r]
 
 
+@kernel()
+def _sum(weights):
+    total = 0.0
+    for i in range(weights.size):
+        total += weights[i]
+    return total
+
+
 @kernel(draft=True)
 def loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch):
     """Σ weight · loss and Σ weight of rows order[start:start + n_rows], with ∂/∂Z[L] left in the last layer's delta."""
@@ -228,7 +236,7 @@ def loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows
         loss = numbers[SUM]
     else:
         loss = float(loss_and_delta(settings.loss, settings.out_activation, A, targets, weights, delta, table[last, N_OUT]))
-    return loss, float(np.sum(weights) if weight.size else n_rows)
+    return loss, _sum(weights) if weight.size else float(n_rows)
 
 
 @kernel(draft=True)

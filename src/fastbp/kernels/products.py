@@ -10,11 +10,20 @@ which costs nothing on the way to memory.
 from typing import NamedTuple
 
 import numpy as np
-from numba.extending import overload
 
 from .dots import row_dots, weighted_rows
 from .jit import kernel
-from .tiles import TILE_ROWS, TILE_VECTORS, VECTOR_BYTES, backward_strip, forward_strip, gradient_strip, pack_panel, transpose_tile
+from .tiles import (
+    TILE_ROWS,
+    TILE_VECTORS,
+    VECTOR_BYTES,
+    backward_strip,
+    forward_strip,
+    gradient_strip,
+    lanes_of,
+    pack_panel,
+    transpose_tile,
+)
 from .views import flat, vector
 
 
@@ -92,26 +101,21 @@ def _is_narrow(A, n_columns):
     return whole and A.shape[0] >= 4 and n_columns <= 4 and 2 * n_columns * A.itemsize <= VECTOR_BYTES
 
 
-def transpose(W, W_T):
-    """W_T[:, :n_in] = Wᵀ; W (n_in, n_out), W_T (n_out, ≥ n_in)."""
+def _transpose(W, W_T):
     W_T[:, : W.shape[0]] = W.T
 
 
-@overload(transpose)
-def _transpose_in_numba(W, W_T):
-    lanes = _lanes(W)
-
-    def squares(W, W_T):
-        (n_in, n_out), stride = W.shape, W_T.shape[1]
-        for i in range(0, n_in, lanes):
-            whole = n_out // lanes * lanes if i + lanes <= n_in else 0
-            for j in range(0, whole, lanes):
-                transpose_tile(W, i * n_out + j, n_out, W_T, j * stride + i, stride)
-            for j in range(whole, n_out):
-                for r in range(i, min(i + lanes, n_in)):
-                    W_T[j, r] = W[r, j]
-
-    return squares
+@kernel(interpreted=_transpose)
+def transpose(W, W_T):
+    """W_T[:, :n_in] = Wᵀ; W (n_in, n_out), W_T (n_out, ≥ n_in)."""
+    (n_in, n_out), stride, lanes = W.shape, W_T.shape[1], lanes_of(W)
+    for i in range(0, n_in, lanes):
+        whole = n_out // lanes * lanes if i + lanes <= n_in else 0
+        for j in range(0, whole, lanes):
+            transpose_tile(W, i * n_out + j, n_out, W_T, j * stride + i, stride)
+        for j in range(whole, n_out):
+            for r in range(i, min(i + lanes, n_in)):
+                W_T[j, r] = W[r, j]
 
 
 @kernel()
@@ -130,182 +134,128 @@ def _columns_of_wide(n_columns, lanes):
     return 3 * lanes * max(0, (n_vectors - 2 * (-n_vectors % 3)) // 3) if TILE_VECTORS == 3 else 0
 
 
-def _columns(n_vectors, M, j, packed, strip):
-    """Where M[:, j : j + n_vectors · lanes] lies: array, place and stride; in the strip if `packed`."""
+@kernel()
+def _columns(n_columns, M, j, packed, strip):
+    """Where M[:, j : j + n_columns] lies, whole vectors of them: array, place and stride; in the strip if `packed`."""
+    if packed:
+        pack_panel(n_columns // lanes_of(M), M, j, M.shape[1], strip, 0, n_columns, M.shape[0])
+        return flat(strip), 0, n_columns
+    return flat(M), j, M.shape[1]
 
 
-@overload(_columns, prefer_literal=True)
-def _columns_in_numba(n_vectors, M, j, packed, strip):
-    n, width = n_vectors.literal_value, n_vectors.literal_value * _lanes(M)
-
-    def columns(n_vectors, M, j, packed, strip):
-        if packed:
-            pack_panel(n, M, j, M.shape[1], strip, 0, width, M.shape[0])
-            return flat(strip), 0, width
-        return flat(M), j, M.shape[1]
-
-    return columns
-
-
-def _forward_strips(A, W, b, Z, floor, strip):
+def _forward(A, W, b, Z, floor, strip):
     Z[:, : W.shape[1]] = np.maximum(A[:, : W.shape[0]] @ W + b, floor)
 
 
-@overload(_forward_strips)
-def _forward_strips_in_numba(A, W, b, Z, floor, strip):
-    lanes, widest = _lanes(A), TILE_VECTORS
-
-    def strips(A, W, b, Z, floor, strip):
-        (n_rows, lda), (n_in, n_out), ldz = A.shape, W.shape, Z.shape[1]
-        packed, j = packs(n_rows, n_out, strip), _columns_of_wide(n_out, lanes)
-        for at in range(0, j, widest * lanes):
-            B, b_at, ldb = _columns(widest, W, at, packed, strip)
-            forward_strip(widest, A, lda, B, b_at, ldb, Z, at, ldz, n_rows, n_in, b, at, floor)
-        while n_out - j > lanes:
-            B, b_at, ldb = _columns(2, W, j, packed, strip)
-            forward_strip(2, A, lda, B, b_at, ldb, Z, j, ldz, n_rows, n_in, b, j, floor)
-            j += 2 * lanes
-        if j < n_out:
-            forward_strip(1, A, lda, flat(W), j, n_out, Z, j, ldz, n_rows, n_in, b, j, floor)
-
-    return strips
+@kernel(interpreted=_forward)
+def _forward_strips(A, W, b, Z, floor, strip):
+    (n_rows, lda), (n_in, n_out), ldz, lanes = A.shape, W.shape, Z.shape[1], lanes_of(A)
+    packed, j = packs(n_rows, n_out, strip), _columns_of_wide(n_out, lanes)
+    for at in range(0, j, TILE_VECTORS * lanes):
+        B, b_at, ldb = _columns(TILE_VECTORS * lanes, W, at, packed, strip)
+        forward_strip(TILE_VECTORS, A, lda, B, b_at, ldb, Z, at, ldz, n_rows, n_in, b, at, floor)
+    while n_out - j > lanes:
+        B, b_at, ldb = _columns(2 * lanes, W, j, packed, strip)
+        forward_strip(2, A, lda, B, b_at, ldb, Z, j, ldz, n_rows, n_in, b, j, floor)
+        j += 2 * lanes
+    if j < n_out:
+        forward_strip(1, A, lda, flat(W), j, n_out, Z, j, ldz, n_rows, n_in, b, j, floor)
 
 
-def _gradient_strips(A, delta, G, add, strip):
+def _gradient(A, delta, G, add, strip):
     G[:] = (G if add else 0) + A[:, : G.shape[0]].T @ delta[:, : G.shape[1]]
 
 
-@overload(_gradient_strips)
-def _gradient_strips_in_numba(A, delta, G, add, strip):
-    lanes, widest = _lanes(A), TILE_VECTORS
-
-    def strips(A, delta, G, add, strip):
-        (n_rows, lda), ldd, (n_in, n_out) = A.shape, delta.shape[1], G.shape
-        packed, j = packs(n_in, ldd, strip), _columns_of_wide(n_out, lanes)
-        panels = vector(strip, widest * lanes * n_rows, n_in * n_rows)
-        if n_rows > 0 and packs(n_out, lda, strip) and strip.size >= (widest * lanes + n_in) * n_rows:  # a thread may have no row
-            _pack_panels(A, n_in, panels)
-            A_at, in_panels = panels, True
-        else:
-            A_at, in_panels = flat(A), False
-        for at in range(0, j, widest * lanes):
-            B, b_at, ldb = _columns(widest, delta, at, packed, strip)
-            n_valid = n_out - at - (widest - 1) * lanes
-            gradient_strip(widest, A_at, lda, B, b_at, ldb, G, at, n_out, n_in, n_rows, add, in_panels, n_valid)
-        while n_out - j > lanes:
-            B, b_at, ldb = _columns(2, delta, j, packed, strip)
-            gradient_strip(2, A_at, lda, B, b_at, ldb, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j - lanes)
-            j += 2 * lanes
-        if j < n_out:
-            gradient_strip(1, A_at, lda, flat(delta), j, ldd, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j)
-
-    return strips
+@kernel(interpreted=_gradient)
+def _gradient_strips(A, delta, G, add, strip):
+    (n_rows, lda), ldd, (n_in, n_out), lanes = A.shape, delta.shape[1], G.shape, lanes_of(A)
+    packed, j = packs(n_in, ldd, strip), _columns_of_wide(n_out, lanes)
+    panels = vector(strip, TILE_VECTORS * lanes * n_rows, n_in * n_rows)
+    if n_rows > 0 and packs(n_out, lda, strip) and strip.size >= (TILE_VECTORS * lanes + n_in) * n_rows:  # a thread may have no row
+        _pack_panels(A, n_in, panels)
+        A_at, in_panels = panels, True
+    else:
+        A_at, in_panels = flat(A), False
+    for at in range(0, j, TILE_VECTORS * lanes):
+        B, b_at, ldb = _columns(TILE_VECTORS * lanes, delta, at, packed, strip)
+        n_valid = n_out - at - (TILE_VECTORS - 1) * lanes
+        gradient_strip(TILE_VECTORS, A_at, lda, B, b_at, ldb, G, at, n_out, n_in, n_rows, add, in_panels, n_valid)
+    while n_out - j > lanes:
+        B, b_at, ldb = _columns(2 * lanes, delta, j, packed, strip)
+        gradient_strip(2, A_at, lda, B, b_at, ldb, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j - lanes)
+        j += 2 * lanes
+    if j < n_out:
+        gradient_strip(1, A_at, lda, flat(delta), j, ldd, G, j, n_out, n_in, n_rows, add, in_panels, n_out - j)
 
 
+@kernel()
 def _pack_panels(A, n_in, panels):
     """A[:, :n_in] in panels of as many columns as a tile has rows, one behind the other; within one, row after row."""
+    n_rows, stride = A.shape
+    at = 0
+    for width in TILE_ROWS:
+        n_vectors = (width + lanes_of(A) - 1) // lanes_of(A)
+        while at + width <= n_in:
+            # behind the last row of users' data there is nothing that could be touched
+            pack_panel(n_vectors, A, at, stride, panels, at * n_rows, width, n_rows - 1)
+            for j in range(width):
+                panels[at * n_rows + (n_rows - 1) * width + j] = A[n_rows - 1, at + j]
+            at += width
 
 
-@overload(_pack_panels)
-def _pack_panels_in_numba(A, n_in, panels):
-    n_vectors = -(-TILE_ROWS[0] // _lanes(A))
-
-    def pack(A, n_in, panels):
-        n_rows, stride = A.shape
-        at = 0
-        for width in TILE_ROWS:
-            while at + width <= n_in:
-                # behind the last row of users' data there is nothing that could be touched
-                pack_panel(n_vectors, A, at, stride, panels, at * n_rows, width, n_rows - 1)
-                for j in range(width):
-                    panels[at * n_rows + (n_rows - 1) * width + j] = A[n_rows - 1, at + j]
-                at += width
-
-    return pack
-
-
-def _backward_strips(delta, W_T, A, out, relu, strip):
+def _backward(delta, W_T, A, out, relu, strip):
     out[:] = delta[:, : W_T.shape[0]] @ W_T
     if relu:
         out[A == 0] = 0
 
 
-@overload(_backward_strips)
-def _backward_strips_in_numba(delta, W_T, A, out, relu, strip):
-    lanes, widest = _lanes(delta), TILE_VECTORS
-
-    def strips(delta, W_T, A, out, relu, strip):
-        (n_rows, ldd), (n_out, stride) = delta.shape, W_T.shape
-        j = _columns_of_wide(stride, lanes)
-        packed = packs(n_rows, stride // 2, strip)  # rows of whole vectors, never a power of two apart, bear more
-        for at in range(0, j, widest * lanes):
-            B, b_at, ldb = _columns(widest, W_T, at, packed, strip)
-            backward_strip(widest, delta, ldd, B, b_at, ldb, out, at, stride, n_rows, n_out, A, at, relu)
-        while stride - j > lanes:
-            B, b_at, ldb = _columns(2, W_T, j, packed, strip)
-            backward_strip(2, delta, ldd, B, b_at, ldb, out, j, stride, n_rows, n_out, A, j, relu)
-            j += 2 * lanes
-        if j < stride:
-            backward_strip(1, delta, ldd, flat(W_T), j, stride, out, j, stride, n_rows, n_out, A, j, relu)
-
-    return strips
+@kernel(interpreted=_backward)
+def _backward_strips(delta, W_T, A, out, relu, strip):
+    (n_rows, ldd), (n_out, stride), lanes = delta.shape, W_T.shape, lanes_of(A)
+    j = _columns_of_wide(stride, lanes)
+    packed = packs(n_rows, stride // 2, strip)  # rows of whole vectors, never a power of two apart, bear more
+    for at in range(0, j, TILE_VECTORS * lanes):
+        B, b_at, ldb = _columns(TILE_VECTORS * lanes, W_T, at, packed, strip)
+        backward_strip(TILE_VECTORS, delta, ldd, B, b_at, ldb, out, at, stride, n_rows, n_out, A, at, relu)
+    while stride - j > lanes:
+        B, b_at, ldb = _columns(2 * lanes, W_T, j, packed, strip)
+        backward_strip(2, delta, ldd, B, b_at, ldb, out, j, stride, n_rows, n_out, A, j, relu)
+        j += 2 * lanes
+    if j < stride:
+        backward_strip(1, delta, ldd, flat(W_T), j, stride, out, j, stride, n_rows, n_out, A, j, relu)
 
 
+@kernel(interpreted=_forward)
 def _forward_to_few(A, W, b, Z, floor, strip):
-    Z[:, : W.shape[1]] = np.maximum(A[:, : W.shape[0]] @ W + b, floor)
-
-
-@overload(_forward_to_few)
-def _forward_to_few_in_numba(A, W, b, Z, floor, strip):
-    def dots(A, W, b, Z, floor, strip):
-        (n_rows, a_stride), (n_in, n_out), z_stride = A.shape, W.shape, Z.shape[1]
-        for j in range(n_out):
-            w = flat(W) if n_out == 1 else vector(strip, 0, n_in)
-            if n_out > 1:
-                for k in range(n_in):
-                    w[k] = W[k, j]
-            row_dots(A, 0, a_stride, w, 0, Z, j, z_stride, n_rows, n_in, b[j], floor)
-
-    return dots
-
-
-def _gradient_of_few(A, delta, G, add, strip):
-    G[:] = (G if add else 0) + A[:, : G.shape[0]].T @ delta[:, : G.shape[1]]
-
-
-@overload(_gradient_of_few)
-def _gradient_of_few_in_numba(A, delta, G, add, strip):
-    lanes = _lanes(A)
-
-    def sums(A, delta, G, add, strip):
-        (n_rows, a_stride), d_stride, (n_in, n_out) = A.shape, delta.shape[1], G.shape
-        for j in range(n_out):
-            weighted_rows(A, 0, a_stride, delta, j, d_stride, strip, 0, n_rows, (n_in + lanes - 1) // lanes)
+    (n_rows, a_stride), (n_in, n_out), z_stride = A.shape, W.shape, Z.shape[1]
+    for j in range(n_out):
+        w = flat(W) if n_out == 1 else vector(strip, 0, n_in)
+        if n_out > 1:
             for k in range(n_in):
-                G[k, j] = G[k, j] + strip[k] if add else strip[k]
+                w[k] = W[k, j]
+        row_dots(A, 0, a_stride, w, 0, Z, j, z_stride, n_rows, n_in, b[j], floor)
 
-    return sums
+
+@kernel(interpreted=_gradient)
+def _gradient_of_few(A, delta, G, add, strip):
+    (n_rows, a_stride), d_stride, (n_in, n_out), lanes = A.shape, delta.shape[1], G.shape, lanes_of(A)
+    for j in range(n_out):
+        weighted_rows(A, 0, a_stride, delta, j, d_stride, strip, 0, n_rows, (n_in + lanes - 1) // lanes)
+        for k in range(n_in):
+            G[k, j] = G[k, j] + strip[k] if add else strip[k]
 
 
-def _sum_rows(D, g, add, strip):
+def _sum(D, g, add, strip):
     g[:] = (g if add else 0) + D[:, : g.size].sum(axis=0)
 
 
-@overload(_sum_rows)
-def _sum_rows_in_numba(D, g, add, strip):
-    lanes = _lanes(D)
-
-    def sums(D, g, add, strip):
-        strip[0] = 1
-        weighted_rows(D, 0, D.shape[1], strip, 0, 0, strip, lanes, D.shape[0], (g.size + lanes - 1) // lanes)
-        for j in range(g.size):
-            g[j] = g[j] + strip[lanes + j] if add else strip[lanes + j]
-
-    return sums
-
-
-def _lanes(array):
-    return VECTOR_BYTES // (array.dtype.bitwidth // 8)
+@kernel(interpreted=_sum)
+def _sum_rows(D, g, add, strip):
+    lanes = lanes_of(D)
+    strip[0] = 1
+    weighted_rows(D, 0, D.shape[1], strip, 0, 0, strip, lanes, D.shape[0], (g.size + lanes - 1) // lanes)
+    for j in range(g.size):
+        g[j] = g[j] + strip[lanes + j] if add else strip[lanes + j]
 
 
 @kernel()

@@ -59,8 +59,10 @@ def update(settings, progress, params, gradient, moments, asked, n_coefs, alpha,
     middle = min(max(n_coefs, low), high)
     if settings.weight_decay > 0:
         _decay(vector(params, low, middle - low), base * settings.weight_decay)
-    _step(settings, rate, scale, alpha, params, gradient, moments, asked, low, middle - low)
-    _step(settings, rate, scale, 0.0, params, gradient, moments, asked, middle, high - middle)
+    start, stop = low, middle
+    for _ in range(2):
+        _step(settings, rate, scale, alpha, params, gradient, moments, asked, start, stop - start)
+        start, stop, alpha = middle, high, 0.0
 
 
 @kernel()
@@ -112,8 +114,7 @@ def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
     """m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η m / (√v + ε); Kingma and Ba 2014, ε outside the correction."""
     real = w.dtype.type
     lr, scale, alpha = real(learning_rate), real(scale), real(alpha)
-    epsilon = real(max(settings.epsilon, float(np.finfo(w.dtype).tiny)))  # a smaller one would be flushed, and 0 / 0 be left
-    beta_1, beta_2 = real(settings.beta_1), real(settings.beta_2)
+    beta_1, beta_2, epsilon = real(settings.beta_1), real(settings.beta_2), real(settings.epsilon)
     rest_1, rest_2 = real(1 - settings.beta_1), real(1 - settings.beta_2)
     for q in range(w.size):
         slope = (g[q] + alpha * w[q]) * scale

@@ -8,7 +8,8 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+
+from .jit import machine_code
 
 _ARCHITECTURE = llvm.get_process_triple().partition("-")[0]
 _IS_X86, _IS_ARM = _ARCHITECTURE in ("x86_64", "i386", "i686"), _ARCHITECTURE in ("aarch64", "arm64")
@@ -16,60 +17,56 @@ _IS_X86, _IS_ARM = _ARCHITECTURE in ("x86_64", "i386", "i686"), _ARCHITECTURE in
 _FLUSH_X86, _FLUSH_ARM = 0x8040, 1 << 24
 
 
-def flush_subnormals():
-    """Take subnormals for zero from here on, in this thread; returns what `restore_subnormals` wants."""
+def _do_not_flush():
     return 0
 
 
-def restore_subnormals(mode):
-    """Treat subnormals as before."""
+@machine_code(_do_not_flush)
+def flush_subnormals(typing_context):
+    """Take subnormals for zero from here on, in this thread; returns what `restore_subnormals` wants."""
 
-
-@overload(flush_subnormals)
-def _flush_subnormals():
-    flag = _FLUSH_ARM if _IS_ARM else _FLUSH_X86
-
-    def flush():
-        mode = _get()
-        _put(mode | flag)
-        return mode
-
-    return flush
-
-
-@overload(restore_subnormals)
-def _restore_subnormals(mode):
-    return lambda mode: _put(mode)
-
-
-@intrinsic
-def _get(typing_context):
     def build(context, builder, signature, arguments):
-        if _IS_X86:
-            word = cgutils.alloca_once(builder, ir.IntType(32))
-            _x86(builder, "stmxcsr", word)
-            return builder.zext(builder.load(word), ir.IntType(64))
-        if _IS_ARM:
-            kind = ir.FunctionType(ir.IntType(64), [])
-            return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.get.fpcr"), [])
-        return ir.Constant(ir.IntType(64), 0)
+        mode = _get(builder)
+        _put(builder, builder.or_(mode, ir.Constant(mode.type, _FLUSH_ARM if _IS_ARM else _FLUSH_X86)))
+        return mode
 
     return types.int64(), build
 
 
-@intrinsic
-def _put(typing_context, mode):
+def _do_not_restore(mode):
+    pass
+
+
+@machine_code(_do_not_restore)
+def restore_subnormals(typing_context, mode):
+    """Treat subnormals as before."""
+
     def build(context, builder, signature, arguments):
-        if _IS_X86:
-            word = cgutils.alloca_once(builder, ir.IntType(32))
-            builder.store(builder.trunc(arguments[0], ir.IntType(32)), word)
-            _x86(builder, "ldmxcsr", word)
-        elif _IS_ARM:
-            kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)])
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.set.fpcr"), [arguments[0]])
+        _put(builder, arguments[0])
         return context.get_dummy_value()
 
     return types.void(types.int64), build
+
+
+def _get(builder):
+    if _IS_X86:
+        word = cgutils.alloca_once(builder, ir.IntType(32))
+        _x86(builder, "stmxcsr", word)
+        return builder.zext(builder.load(word), ir.IntType(64))
+    if _IS_ARM:
+        kind = ir.FunctionType(ir.IntType(64), [])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.get.fpcr"), [])
+    return ir.Constant(ir.IntType(64), 0)
+
+
+def _put(builder, mode):
+    if _IS_X86:
+        word = cgutils.alloca_once(builder, ir.IntType(32))
+        builder.store(builder.trunc(mode, ir.IntType(32)), word)
+        _x86(builder, "ldmxcsr", word)
+    elif _IS_ARM:
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.set.fpcr"), [mode])
 
 
 def _x86(builder, name, word):

@@ -113,27 +113,32 @@ class _Strip(Tile):
 
     def rows(self):
         """All rows: as many of the largest tiles as there is room for, then of each smaller one."""
-        row = integer(0)
-        for n_tile in self.heights():
-            row = self.tiles(row, n_tile)
+        row, heights = integer(0), self.heights()
+        for n_tile, n_smaller in zip(heights, (*heights[1:], 0)):
+            row = self.tiles(row, n_tile, n_smaller)
 
     def heights(self):
-        """The rows of its tiles, largest first."""
-        return TILE_ROWS if self.n_vectors == TILE_VECTORS else NARROW_ROWS
+        """The rows of its tiles, largest first; pairs are left out, as tiles of four may overlap."""
+        return [n for n in (TILE_ROWS if self.n_vectors == TILE_VECTORS else NARROW_ROWS) if n != 2]
 
-    def tiles(self, start, n_tile):
-        """Tiles of n_tile rows while so many are left; returns the next row."""
+    def tiles(self, start, n_tile, n_smaller):
+        """Tiles of n_tile rows while more are left than a smaller one has; returns the next row.
+
+        The last may begin before it, as rows that are done come out the same once more.
+        """
         b = self.builder
+        enough = b.icmp_signed(">=", self.n_rows, integer(n_tile))
         entry, head, body, rest = b.block, *(b.append_basic_block(name) for name in ("tiles", "tile", "rest"))
         b.branch(head)
         b.position_at_end(head)
         row = b.phi(_INT)
         row.add_incoming(start, entry)
-        next_row = b.add(row, integer(n_tile))
-        b.cbranch(b.icmp_signed("<=", next_row, self.n_rows), body, rest)
+        last = b.sub(self.n_rows, integer(n_tile))
+        more = b.icmp_signed("<", row, b.sub(self.n_rows, integer(n_smaller)))
+        b.cbranch(b.and_(more, enough), body, rest)
         b.position_at_end(body)
-        self.tile(row, n_tile)
-        row.add_incoming(next_row, b.block)
+        self.tile(b.select(b.icmp_signed("<", row, last), row, last), n_tile)
+        row.add_incoming(b.add(row, integer(n_tile)), b.block)
         b.branch(head)
         b.position_at_end(rest)
         return row
@@ -236,6 +241,10 @@ class _Gradient(_Strip):
     def heights(self):
         return TILE_ROWS  # as panels have
 
+    def tiles(self, start, n_tile, n_smaller):
+        """Tiles of n_tile rows while so many are left, as none is to be added twice."""
+        return super().tiles(start, n_tile, n_tile - 1)
+
     def rows_of_A(self, row, n_tile):
         b = self.builder
         first = b.select(self.packed, b.mul(row, self.depth), row)
@@ -306,22 +315,29 @@ def _built(strip, n_vectors, *kinds):
 
 
 @intrinsic
+def lanes_of(typing_context, array):
+    """How many elements of an array a vector holds: a constant."""
+    lanes = VECTOR_BYTES // (array.dtype.bitwidth // 8)
+    return types.intp(array), lambda context, builder, signature, arguments: integer(lanes)
+
+
+@intrinsic
 def pack_panel(typing_context, n_vectors, A, a_at, lda, P, p_at, width, depth):
     """P[p_at + k·width : … + width] = A[a_at + k·lda : … + width] for k below depth, in this order and by whole vectors."""
-    if not isinstance(n_vectors, types.IntegerLiteral):
-        return None
 
     def build(context, builder, signature, arguments):
-        _, A, a_at, lda, P, p_at, width, depth = arguments
+        n_vectors, A, a_at, lda, P, p_at, width, depth = arguments
         tile = Tile(context, builder, signature.args[1].dtype)
         source, target = tile.at(signature.args[1], A, a_at), tile.at(signature.args[4], P, p_at)
         with cgutils.for_range(builder, depth) as loop:
             row, place = (builder.gep(start, [builder.mul(loop.index, step)]) for start, step in ((source, lda), (target, width)))
-            for v, values in enumerate([tile.load(row, v) for v in range(n_vectors.literal_value)]):
-                tile.store(values, place, v)
+            with cgutils.for_range(builder, n_vectors) as vectors:
+                at = builder.mul(vectors.index, integer(tile.lanes))
+                tile.store(tile.load(builder.gep(row, [at])), builder.gep(place, [at]))
         return context.get_dummy_value()
 
-    return types.void(n_vectors, A, types.intp, types.intp, P, types.intp, types.intp, types.intp), build
+    n = types.intp
+    return types.void(n, A, n, n, P, n, n, n), build
 
 
 @intrinsic

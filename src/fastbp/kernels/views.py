@@ -10,37 +10,55 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
 from numba.np.arrayobj import make_array, populate_array
 
+from .jit import machine_code
 
-def matrix(buffer, at, n_rows, n_columns):
-    """buffer[at : at + n_rows · n_columns] as (n_rows, n_columns)."""
+
+def _matrix(buffer, at, n_rows, n_columns):
     return buffer.reshape(-1)[at : at + n_rows * n_columns].reshape(n_rows, n_columns)
 
 
-def vector(buffer, at, size):
-    """buffer[at : at + size]."""
+@machine_code(_matrix)
+def matrix(typing_context, buffer, at, n_rows, n_columns):
+    """buffer[at : at + n_rows · n_columns] as (n_rows, n_columns)."""
+    view = _view(buffer, 2)
+    return view(buffer, types.intp, types.intp, types.intp), _laid
+
+
+def _vector(buffer, at, size):
     return buffer.reshape(-1)[at : at + size]
 
 
-def flat(array):
-    """All elements of a contiguous array, as (size,)."""
+@machine_code(_vector)
+def vector(typing_context, buffer, at, size):
+    """buffer[at : at + size]."""
+    return _view(buffer, 1)(buffer, types.intp, types.intp), _laid
+
+
+def _flat(array):
     return array.reshape(array.size)
 
 
-def borrow(*things):
-    """The same arrays, and tuples of arrays, without their owners: passing these on counts no references."""
+@machine_code(_flat)
+def flat(typing_context, array):
+    """All elements of a contiguous array, as (size,)."""
+
+    def build(context, builder, signature, arguments):
+        size = make_array(array)(context, builder, arguments[0]).nitems
+        return _laid(context, builder, signature, [arguments[0], context.get_constant(types.intp, 0), size])
+
+    return _view(array, 1)(array), build
+
+
+def _borrow(*things):
     return things
 
 
-@overload(borrow)
-def _borrow(*things):
-    return lambda *things: _disowned(things)
+@machine_code(_borrow)
+def borrow(typing_context, *things):
+    """The same arrays, and tuples of arrays, without their owners: passing these on counts no references."""
 
-
-@intrinsic
-def _disowned(typing_context, things):
     def disown(context, builder, kind, value):
         if isinstance(kind, types.BaseTuple):
             parts = [disown(context, builder, part, builder.extract_value(value, i)) for i, part in enumerate(kind)]
@@ -50,55 +68,34 @@ def _disowned(typing_context, things):
         array.parent = cgutils.get_null_value(array.parent.type)
         return array._getvalue()
 
-    return things(things), lambda context, builder, signature, arguments: disown(context, builder, things, arguments[0])
+    kind = types.Tuple(things)
+    return kind(kind), lambda context, builder, signature, arguments: disown(context, builder, kind, arguments[0])
 
 
-@overload(flat)
-def _flat(array):
-    return lambda array: _lay(array, 0, (array.size,))
+def _view(buffer, n_dimensions):
+    return buffer.copy(ndim=n_dimensions, layout="C", readonly=False)
 
 
-@overload(matrix)
-def _matrix(buffer, at, n_rows, n_columns):
-    return lambda buffer, at, n_rows, n_columns: _lay(buffer, at, (n_rows, n_columns))
-
-
-@overload(vector)
-def _vector(buffer, at, size):
-    return lambda buffer, at, size: _lay(buffer, at, (size,))
-
-
-@intrinsic
-def _lay(typing_context, buffer, at, shape):
+def _laid(context, builder, signature, arguments):
     """The array of a shape, C-contiguous, that starts at an element of the buffer; it owns nothing."""
-    view = buffer.copy(ndim=len(shape), layout="C", readonly=False)
-
-    def build(context, builder, signature, arguments):
-        source = make_array(signature.args[0])(context, builder, arguments[0])
-        lengths = cgutils.unpack_tuple(builder, arguments[2])
-        strides = [source.itemsize]
-        for length in reversed(lengths[1:]):
-            strides.insert(0, builder.mul(strides[0], length))
-        array = make_array(view)(context, builder)
-        data = builder.gep(source.data, [arguments[1]])
-        populate_array(array, data=data, shape=lengths, strides=strides, itemsize=source.itemsize, meminfo=None)
-        return array._getvalue()
-
-    return view(buffer, types.intp, types.UniTuple(types.intp, len(shape))), build
+    buffer, at, *lengths = arguments
+    source = make_array(signature.args[0])(context, builder, buffer)
+    strides = [source.itemsize]
+    for length in reversed(lengths[1:]):
+        strides.insert(0, builder.mul(strides[0], length))
+    array = make_array(signature.return_type)(context, builder)
+    data = builder.gep(source.data, [at])
+    populate_array(array, data=data, shape=lengths, strides=strides, itemsize=source.itemsize, meminfo=None)
+    return array._getvalue()
 
 
-def stack_array(size):
-    """Room for `size` int64, a constant, until the caller returns."""
+def _stack_array(size):
     return np.empty(size, np.int64)
 
 
-@overload(stack_array)
-def _stack_array(size):
-    return lambda size: _on_the_stack(size)
-
-
-@intrinsic
-def _on_the_stack(typing_context, size):
+@machine_code(_stack_array)
+def stack_array(typing_context, size):
+    """Room for `size` int64, a constant, until the caller returns."""
     if not isinstance(size, types.IntegerLiteral):
         return None
     kind, length = types.Array(types.int64, 1, "C"), size.literal_value
@@ -114,17 +111,14 @@ def _on_the_stack(typing_context, size):
     return kind(size), build
 
 
-def prefetch(array, index):
+def _prefetch(array, index):
+    pass
+
+
+@machine_code(_prefetch)
+def prefetch(typing_context, array, index):
     """Have the cache line of an element of a contiguous array fetched, without waiting for it."""
 
-
-@overload(prefetch)
-def _prefetch(array, index):
-    return lambda array, index: _fetch(array, index)
-
-
-@intrinsic
-def _fetch(typing_context, array, index):
     def build(context, builder, signature, arguments):
         place = builder.gep(make_array(array)(context, builder, arguments[0]).data, [arguments[1]])
         pointer, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
