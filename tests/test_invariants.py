@@ -122,6 +122,24 @@ def test_one_compilation_serves_every_fit_of_a_dtype(tmp_path):
         assert set(entry.signatures) == before[name], f"{name} was compiled again"
 
 
+@compiled
+def test_a_part_is_compiled_once_for_all_numbers_of_a_type_and_counts_no_references():
+    @jit.kernel()
+    def part(array, index):
+        view = array
+        return view[index]
+
+    @numba.njit
+    def whole(array, n):
+        return part(array, 0) + part(array, 1) + part(array, n)
+
+    assert whole(np.arange(3.0), 2) == 3
+    ((_, index),) = part.signatures
+    assert index == numba.types.intp
+    (library,) = {overload.library for overload in part.overloads.values()}
+    assert "NRT_" not in str(library._final_module)
+
+
 # ---------------------------------------------------------------------- no allocation, no GIL, control back
 
 

@@ -307,11 +307,9 @@ def test_gathering(order, weighted, dtype, network):
     assert not products.is_sparse(net.rows)
     gather_targets(*net.targets, order, start, y, weight)
     if order.size:  # where it is not, the first layer takes the data themselves
-        for n_behind in (0, 5):
-            X = behind(np.full((3, 3), np.nan, dtype), n_behind)
-            products.gather(net.rows, order, start, X)
-            np.testing.assert_array_equal(X[:, :3], net.X[picked])
-            assert np.isnan(X[:, 3:]).all()
+        X = padded(np.full((3, 3), np.nan, dtype))
+        products.gather(net.rows, order, start, X)
+        np.testing.assert_array_equal(X, net.X[picked])
     np.testing.assert_array_equal(y, net.y[picked])
     np.testing.assert_array_equal(weight, net.weight[picked] if weighted else np.full(3, np.nan))
 
@@ -349,9 +347,16 @@ def test_shuffles_are_numpys(burnt):
 @each_dtype
 @each_solver
 @pytest.mark.parametrize("nesterov", [False, True], ids=["plain", "nesterov"])
-@pytest.mark.parametrize("cuts", [(0, 13), (0, 4, 13), (0, 9, 13), (0, 0, 11, 13), (0, 2, 7, 9, 9, 13)], ids=str)
-def test_updates(solver, nesterov, cuts, dtype, network):
-    net = network((2, 3, 1), dtype, solver=solver, nesterov=nesterov)
+@pytest.mark.parametrize(
+    ("sizes", "cuts"),
+    [
+        *[((2, 3, 1), cuts) for cuts in ((0, 13), (0, 4, 13), (0, 9, 13), (0, 0, 11, 13), (0, 2, 7, 9, 9, 13))],
+        *[((6, 9, 3), cuts) for cuts in ((0, 93), (0, 48, 93))],
+    ],
+    ids=str,
+)
+def test_updates(solver, nesterov, sizes, cuts, dtype, network):
+    net = network(sizes, dtype, solver=solver, nesterov=nesterov)
     n_coefs, weight_sum, w = net.layout.n_coefs, 1.75, net.params.astype(float).tolist()
     trainer = reference.Trainer([], [], **net.asked)
     moments, asked, product = [(0.0,) * reference.SOLVERS[solver][1]] * len(w), net.scratch.asked, 1.0

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastbp.kernels import VECTOR_BYTES, products
+from fastbp.kernels import PROGRESS, SETTINGS, VECTOR_BYTES, products, record, solvers
 from fastbp.kernels.tiles import TILE_VECTORS
 
 pytestmark = pytest.mark.compiled
@@ -361,8 +361,45 @@ def at_the_edge_of_memory(dtype):
             edge.put(values, dtype, n_room)
             for edge, values, n_room in zip(edges, (A, W_T, mask, mask), (0, behind, behind, behind), strict=False)
         )
+        order, none = np.arange(n_rows)[::-1].copy(), np.empty(0, dtype)
+        gathered = edges[4].put(np.zeros_like(A), dtype, room)
+        products.gather(products.Rows(d, none, order[:0], order[:0]), order, 0, gathered)
+        np.testing.assert_array_equal(gathered, A[::-1])
         products.backward_product(d, w_t, a, out, True, edges[4].put(np.zeros(n_strip), dtype, 0))
         np.testing.assert_array_equal(out, np.where(mask == 0, 0, A @ W_T))
+
+
+# ---------------------------------------------------------------------- Adam
+
+
+def adam_steps(dtype):
+    """Adam's steps for numbers of all magnitudes, beside the formula in longer numbers; whole vectors, and a rest."""
+    random, n, info = np.random.default_rng(7), 40 * lanes(dtype) + 5, np.finfo(dtype)
+    settings, progress = record(SETTINGS), record(PROGRESS)
+    for name, value in {"solver": 1, "learning_rate_init": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}.items():
+        settings[name] = value
+    progress["factor"] = 1
+    half = np.log10(float(info.tiny)) / 2 + 2  # a square of more is normal
+    g = (np.sign(random.normal(size=n)) * 10 ** random.uniform(half, -half, n)).astype(dtype)
+    m = (np.sign(g) * 10 ** random.uniform(half, -half, n)).astype(dtype)
+    v = (10 ** random.uniform(2 * half + 3, -2 * half - 3, n)).astype(dtype)
+    g[::7] = m[::7] = v[::7] = 0
+    # of a gradient whose square overflows, of one that is endless, and of none
+    g[[3, -3]], g[[5, -5]], g[[9, -9]] = info.max / 4, np.inf, np.nan
+    params, moments = np.zeros(n, dtype), np.concatenate([m, v])
+    solvers.update(settings[0], progress[0], params, g, moments, np.zeros(1), 0, 0.0, 1.0, 0, n)
+    share = [np.longdouble(dtype(value)) for value in (0.9, 1 - 0.9, 0.999, 1 - 0.999, 1e-8, 0.01 * np.sqrt(1 - 0.999) / (1 - 0.9))]
+    beta_1, rest_1, beta_2, rest_2, epsilon, rate = share
+    G, M, V = (array.astype(np.longdouble) for array in (g, m, v))
+    with np.errstate(invalid="ignore"):
+        want = -rate * (beta_1 * M + rest_1 * G) / (np.sqrt(beta_2 * V + rest_2 * G * G) + epsilon)
+    want[[3, -3]], want[[5, -5, 9, -9]] = 0, np.nan
+    np.testing.assert_allclose(params.astype(np.longdouble), want, rtol=8 * info.eps, atol=0)
+
+
+@each_dtype
+def test_steps_of_adam(dtype):
+    adam_steps(dtype)
 
 
 SCRIPT = """
@@ -415,7 +452,9 @@ def test_processors_with_narrower_vectors(processor, shape):
         pytest.skip("this processor has no AVX2")
     assert (
         elsewhere(
-            "sweep(dtype, 3)", "sweep_few(dtype, 5)", "sweep_far_apart(dtype, 5)", "at_the_edge_of_memory(dtype)", **processor
+            *("sweep(dtype, 3)", "sweep_few(dtype, 5)", "sweep_far_apart(dtype, 5)", "at_the_edge_of_memory(dtype)"),
+            "adam_steps(dtype)",
+            **processor,
         )
         == shape
     )

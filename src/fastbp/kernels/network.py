@@ -203,12 +203,20 @@ def backward(table, params, rows, order, start, n_rows, scratch, add):
 @kernel()
 def gather_targets(y, weight, order, start, y_out, weight_out):
     """Copy rows order[start:start + n] (start … where order is empty) of y to y_out (n, ≥ n_columns), of weight to weight_out."""
-    for i in range(y_out.shape[0]):
-        r = order[start + i] if order.size else start + i
+    n_rows, n_weights = y_out.shape[0], weight_out.size if weight.size else 0
+    if order.size:
+        rows = vector(order, start, n_rows)
         for j in range(y.shape[1]):
-            y_out[i, j] = y[r, j]
-        if weight.size:
-            weight_out[i] = weight[r]
+            for i in range(n_rows):
+                y_out[i, j] = y[rows[i], j]
+        for i in range(n_weights):
+            weight_out[i] = weight[rows[i]]
+    else:
+        for j in range(y.shape[1]):
+            for i in range(n_rows):
+                y_out[i, j] = y[start + i, j]
+        for i in range(n_weights):
+            weight_out[i] = weight[start + i]
 
 
 @kernel()

@@ -41,14 +41,23 @@ def is_sparse(rows):
     return rows.indptr.size > 0
 
 
-@kernel()
+def _gather(rows, order, start, out):
+    out[:, : rows.dense.shape[1]] = rows.dense[order[start : start + out.shape[0]]]
+
+
+@kernel(interpreted=_gather)
 def gather(rows, order, start, out):
-    """Copy rows order[start:start + n] of the dense inputs to out (n, at least n_features)."""
-    n_features = rows.dense.shape[1]
+    """Copy rows order[start:start + n] of the dense inputs to out (n, n_features), with room for a vector behind it."""
+    n_features, lanes = rows.dense.shape[1], lanes_of(out)
+    n_vectors = (n_features + lanes - 1) // lanes
     for i in range(out.shape[0]):
-        source, target = vector(rows.dense, order[start + i] * n_features, n_features), vector(out, i * out.shape[1], n_features)
-        for j in range(n_features):
-            target[j] = source[j]
+        at = order[start + i] * n_features
+        if at + n_vectors * lanes <= rows.dense.size:  # what a vector has too much is written over by the next row
+            pack_panel(n_vectors, rows.dense, at, 0, out, i * n_features, 0, 1)
+        else:
+            source, target = vector(rows.dense, at, n_features), vector(out, i * n_features, n_features)
+            for j in range(n_features):
+                target[j] = source[j]
 
 
 @kernel(draft=True)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .jit import kernel
-from .views import prefetch, stack_array
+from .views import prefetch, stack_array, vector
 
 _N, _M = 624, 397
-_AHEAD = 32  # how many places are drawn before they are exchanged: memory takes about as long as so many draws
+# How many places are drawn before they are exchanged, as memory takes about as long; and how many words at once for these.
+_AHEAD, _WORDS = 64, 96
 _LOWER, _UPPER, _TWIST = np.uint32(0x7FFFFFFF), np.uint32(0x80000000), np.uint32(0x9908B0DF)
 
 
@@ -30,41 +31,68 @@ def shuffle(order, twister):
 
     Some places are drawn before the exchanges are made, so that memory is asked for all of them at once.
     """
-    mask = np.uint32(1)
-    while mask < order.size - 1:
-        mask = np.uint32((mask << np.uint32(1)) | np.uint32(1))
-    drawn = stack_array(_AHEAD)
-    for top in range(order.size - 1, 0, -_AHEAD):
+    places, words = stack_array(_AHEAD), stack_array(_WORDS)
+    top = order.size - 1
+    while top > 0:
         n = min(_AHEAD, top)
+        _draw(places, words, top, n, twister)
         for k in range(n):
-            while mask >> np.uint32(1) >= top - k:
-                mask = np.uint32(mask >> np.uint32(1))
-            j = np.int64(_next_word(twister) & mask)
-            while j > top - k:
-                j = np.int64(_next_word(twister) & mask)
-            drawn[k] = j
-            prefetch(order, j)
+            prefetch(order, places[k])
         for k in range(n):
-            i, j = top - k, drawn[k]
+            i, j = top - k, np.uint64(places[k])
             order[i], order[j] = order[j], order[i]
+        top -= n
 
 
 @kernel()
-def _next_word(twister):
+def _draw(places, words, top, n, twister):
+    """places[k] = a number up to top − k, for k below n: the next word of as many bits that is not larger."""
+    mask = np.int64(1)
+    while mask < top:
+        mask = mask << 1 | 1
+    k = 0
+    while k < n:
+        n_words = _next_words(twister, words)
+        used = 0
+        while used < n_words and k < n:
+            while mask >> 1 >= top - k:
+                mask >>= 1
+            # a word that is too large is written over by the next, as no processor could guess which are
+            places[k] = words[used] & mask
+            k += places[k] <= top - k
+            used += 1
+        twister.position[0] += used
+
+
+@kernel()
+def _next_words(twister, words):
+    """Put the next words into `words`, as many as there are before the state is used up; whoever takes some moves the position."""
     key, position = twister.key, twister.position
     if position[0] == _N:
         _twist(key)
         position[0] = 0
-    word = key[position[0]]
-    position[0] += 1
-    word ^= word >> np.uint32(11)
-    word ^= (word << np.uint32(7)) & np.uint32(0x9D2C5680)
-    word ^= (word << np.uint32(15)) & np.uint32(0xEFC60000)
-    return np.uint32(word ^ (word >> np.uint32(18)))
+    n_words = min(words.size, _N - position[0])
+    ahead = vector(key, position[0], n_words)
+    for q in range(n_words):
+        word = ahead[q]
+        word ^= word >> np.uint32(11)
+        word ^= (word << np.uint32(7)) & np.uint32(0x9D2C5680)
+        word ^= (word << np.uint32(15)) & np.uint32(0xEFC60000)
+        words[q] = np.uint32(word ^ (word >> np.uint32(18)))
+    return n_words
 
 
 @kernel()
 def _twist(key):
-    for k in range(_N):
-        word = (key[k] & _UPPER) | (key[(k + 1) % _N] & _LOWER)
-        key[k] = key[(k + _M) % _N] ^ (word >> np.uint32(1)) ^ (_TWIST if word & np.uint32(1) else np.uint32(0))
+    """The next 624 words of the state, each from two old ones and the one 397 further on, which is new where that begins anew."""
+    for k in range(_N - _M):
+        key[k] = key[k + _M] ^ _mixed(key[k], key[k + 1])
+    for k in range(_N - _M, _N - 1):
+        key[k] = key[k + _M - _N] ^ _mixed(key[k], key[k + 1])
+    key[_N - 1] = key[_M - 1] ^ _mixed(key[_N - 1], key[0])
+
+
+@kernel()
+def _mixed(word, following):
+    word = (word & _UPPER) | (following & _LOWER)
+    return (word >> np.uint32(1)) ^ (_TWIST if word & np.uint32(1) else np.uint32(0))

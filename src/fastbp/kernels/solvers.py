@@ -9,6 +9,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from .adam import adam_vectors
 from .called.solvers import (
     ALPHA,
     BETA_1,
@@ -116,7 +117,8 @@ def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
     lr, scale, alpha = real(learning_rate), real(scale), real(alpha)
     beta_1, beta_2, epsilon = real(settings.beta_1), real(settings.beta_2), real(settings.epsilon)
     rest_1, rest_2 = real(1 - settings.beta_1), real(1 - settings.beta_2)
-    for q in range(w.size):
+    n_done = adam_vectors(w, g, m, v, w.size, lr, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon)
+    for q in range(n_done, w.size):
         slope = (g[q] + alpha * w[q]) * scale
         m[q] = beta_1 * m[q] + rest_1 * slope
         v[q] = beta_2 * v[q] + rest_2 * (slope * slope)

@@ -16,7 +16,8 @@ from numba.np.arrayobj import make_array
 _FEATURES = (config.CPU_FEATURES if config.CPU_FEATURES is not None else llvm.get_host_cpu_features().flatten()).split(",")
 # The bytes of a vector; of a tile, the most vectors of columns, and the rows that leave registers for these, largest first;
 # the rows of tiles of fewer vectors.
-if "+avx512f" in _FEATURES:
+HAS_AVX512 = "+avx512f" in _FEATURES
+if HAS_AVX512:
     VECTOR_BYTES, TILE_VECTORS, TILE_ROWS, NARROW_ROWS = 64, 3, (9, 4, 2, 1), (12, 8, 4, 2, 1)
 elif "+avx2" in _FEATURES:
     VECTOR_BYTES, TILE_VECTORS, TILE_ROWS, NARROW_ROWS = 32, 2, (6, 4, 2, 1), (6, 4, 2, 1)
