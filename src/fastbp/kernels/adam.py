@@ -1,4 +1,4 @@
-"""Adam's step, as vector code written for the processor at hand.
+"""Adam's step, and the squares of the weights that it leaves, as vector code written for the processor at hand.
 
 A square root and a division are what a step waits for. AVX-512 has estimates of both their reciprocals, good to 14 bits, which
 Newton's method brings to the last place or one beside it in half the time; other processors divide. Here whole vectors are done;
@@ -14,25 +14,40 @@ from .jit import machine_code
 from .tiles import HAS_AVX512, Tile, integer
 
 
-class _Adam(Tile):
+class _Squares(Tile):
+    """Whole vectors of w; build returns how many elements these are, and Σ w² of them, always added in the same order."""
+
+    def __init__(self, context, builder, signature, arguments):
+        self.dtype, self.pair = signature.args[0].dtype, signature.return_type
+        super().__init__(context, builder, self.dtype)
+        self.w = self.at(signature.args[0], arguments[0], integer(0))
+        self.n_vectors = builder.sdiv(arguments[-1], integer(self.lanes))
+
+    def build(self):
+        b = self.builder
+        squares = cgutils.alloca_once_value(b, ir.Constant(self.vector, None))
+        with cgutils.for_range(b, self.n_vectors) as loop:
+            w = self.new(b.mul(loop.index, integer(self.lanes)))
+            b.store(self.multiplied_and_added(w, w, b.load(squares)), squares)
+        total = b.extract_element(self.spread(b.load(squares), b.fadd), ir.Constant(ir.IntType(32), 0))
+        return self.context.make_tuple(b, self.pair, [b.mul(self.n_vectors, integer(self.lanes)), total])
+
+    def new(self, at):
+        """w from an element on, as it is after the step."""
+        return self.load(self.builder.gep(self.w, [at]))
+
+
+class _Adam(_Squares):
     """m ← β₁m + (1−β₁)s, v ← β₂v + (1−β₂)s² with s = (g + alpha·w)·scale, then w ← w − η m / (√v + ε)."""
 
     def __init__(self, context, builder, signature, arguments):
-        self.dtype = signature.args[0].dtype
-        super().__init__(context, builder, self.dtype)
-        self.arrays = [self.at(kind, array, integer(0)) for kind, array in zip(signature.args[:4], arguments[:4])]
-        self.n_vectors = builder.sdiv(arguments[4], integer(self.lanes))
-        self.numbers = [self.splat(number) for number in arguments[5:]]
+        super().__init__(context, builder, signature, arguments)
+        self.arrays = [self.at(kind, array, integer(0)) for kind, array in zip(signature.args[1:4], arguments[1:4])]
+        self.numbers = [self.splat(number) for number in arguments[4:-1]]
 
-    def build(self):
-        """Returns how many elements are done."""
-        with cgutils.for_range(self.builder, self.n_vectors) as loop:
-            self.step(self.builder.mul(loop.index, integer(self.lanes)))
-        return self.builder.mul(self.n_vectors, integer(self.lanes))
-
-    def step(self, at):
+    def new(self, at):
         b, fused = self.builder, self.multiplied_and_added
-        w_at, g_at, m_at, v_at = (b.gep(array, [at]) for array in self.arrays)
+        w_at, g_at, m_at, v_at = (b.gep(array, [at]) for array in (self.w, *self.arrays))
         rate, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon = self.numbers
         w = self.load(w_at)
         slope = b.fmul(fused(alpha, w, self.load(g_at)), scale)
@@ -41,7 +56,9 @@ class _Adam(Tile):
         self.store(m, m_at)
         self.store(v, v_at)
         step = self.estimated if HAS_AVX512 else self.divided
-        self.store(b.fsub(w, step(b.fmul(rate, m), v, epsilon)), w_at)
+        w = b.fsub(w, step(b.fmul(rate, m), v, epsilon))
+        self.store(w, w_at)
+        return w
 
     def divided(self, m, v, epsilon):
         return self.builder.fdiv(m, self.builder.fadd(self.intrinsic("sqrt", v), epsilon))
@@ -89,16 +106,24 @@ class _Adam(Tile):
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), values)
 
 
-def _none(w, g, m, v, size, *numbers):
-    return 0
+def _none(*arguments):
+    return 0, 0.0
 
 
 @machine_code(_none)
-def adam_vectors(typing_context, w, g, m, v, size, rate, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon):
-    """Adam's step for the whole vectors among the first `size` elements; returns how many elements these are."""
-    numbers = (w.dtype,) * 8
+def vectors_of_adam(typing_context, w, g, m, v, rate, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon, size):
+    """Adam's step for the whole vectors among the first `size` elements; returns how many these have, and Σ w² after it."""
+    return _built(_Adam, w, g, m, v, *(w.dtype,) * 8, types.intp)
 
+
+@machine_code(_none)
+def squared_vectors(typing_context, w, size):
+    """How many elements the whole vectors among the first `size` have, and Σ w² of them."""
+    return _built(_Squares, w, types.intp)
+
+
+def _built(code, w, *kinds):
     def build(context, builder, signature, arguments):
-        return _Adam(context, builder, signature, arguments).build()
+        return code(context, builder, signature, arguments).build()
 
-    return types.intp(w, g, m, v, types.intp, *numbers), build
+    return types.Tuple((types.intp, w.dtype))(w, *kinds), build

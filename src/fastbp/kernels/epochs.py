@@ -86,6 +86,7 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
                 _keep(state, params, trace.best, rank, n_threads, order.size, loss)
             _end_epoch(steering, state, order.size, loss)
     restore_subnormals(mode)
+    state.squares = 0.0  # until the next call the weights may be changed
     return n_epochs
 
 
@@ -144,7 +145,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
     n_coefs = table[0, B_AT]  # all weights stand before all biases
     n_threads = team.sums.shape[0]
     low, high = share_of_line(params.size, rank, n_threads), share_of_line(params.size, rank + 1, n_threads)
-    penalty = _penalty(settings, vector(params, low, max(0, min(high, n_coefs) - low)), scratch)
+    penalty = _penalty(settings, state, vector(params, low, max(0, min(high, n_coefs) - low)), scratch)
     if n_threads > 1:
         team.sums[rank, LOSS], team.sums[rank, WEIGHT], team.sums[rank, PENALTY] = state.batch_loss, state.batch_weight, penalty
         if not meet(team, state):
@@ -171,6 +172,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
         meet(team, state)
     if settings.hold_norms_at:
         call(settings.hold_norms_at, table, params, scratch.strip, scratch.penalties, rank, n_threads)
+        state.squares = 0.0
         if n_threads > 1:
             meet(team, state)
     if settings.average_at:  # the means stand behind the solver's moments
@@ -183,9 +185,9 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
 
 
 @kernel(draft=True)
-def _penalty(settings, w, scratch):
+def _penalty(settings, state, w, scratch):
     """alpha / 2 Σ w² + l1 Σ |w|."""
-    penalty = 0.5 * settings.alpha * squared_norm(w)
+    penalty = 0.5 * settings.alpha * (state.squares if state.squares > 0 else squared_norm(w))
     if settings.l1 > 0:
         call(settings.absolute_sum_at, w, w, scratch.penalties)
         penalty += settings.l1 * scratch.penalties[SUM]

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from .adam import adam_vectors
+from .adam import squared_vectors, vectors_of_adam
 from .called.solvers import (
     ALPHA,
     BETA_1,
@@ -61,8 +61,10 @@ def update(settings, progress, params, gradient, moments, asked, n_coefs, alpha,
     if settings.weight_decay > 0:
         _decay(vector(params, low, middle - low), base * settings.weight_decay)
     start, stop = low, middle
-    for _ in range(2):
-        _step(settings, rate, scale, alpha, params, gradient, moments, asked, start, stop - start)
+    for part in range(2):
+        squares = _step(settings, rate, scale, alpha, params, gradient, moments, asked, start, stop - start)
+        if part == 0:
+            progress.squares = squares
         start, stop, alpha = middle, high, 0.0
 
 
@@ -89,23 +91,29 @@ def _decay(w, share):
 
 @kernel(draft=True)
 def _step(settings, learning_rate, scale, alpha, params, gradient, moments, asked, at, size):
-    """The step of parameters at to at + size, which share a penalty."""
+    """The step of parameters at to at + size, which share a penalty; returns Σ w² after it, or 0 where that would cost a pass."""
     w, g, m = vector(params, at, size), vector(gradient, at, size), vector(moments, at, size)
     second = vector(moments, params.size + at, size if moments.size > params.size else 0)
     if settings.solver == Solver.adam:
-        _adam(settings, learning_rate, scale, alpha, w, g, m, second)
-    elif settings.solver == Solver.sgd:
+        return float(_adam(settings, learning_rate, scale, alpha, w, g, m, second))
+    if settings.solver == Solver.sgd:
         _sgd(settings, learning_rate, scale, alpha, w, g, m)
     else:
         asked[ALPHA] = alpha
         call(settings.solver_at, w, g, m, second, asked)
+    return 0.0
 
 
-@kernel()
+@kernel(fastmath=EXACT)
 def squared_norm(w):
-    """Σ w²."""
-    total = w.dtype.type(0)
-    for q in range(w.size):
+    """Σ w², to the bit what a step of Adam makes of the same weights."""
+    n_done, total = squared_vectors(w, w.size)
+    return _with_rest(total, w, n_done)
+
+
+@kernel(fastmath=EXACT)
+def _with_rest(total, w, n_done):
+    for q in range(n_done, w.size):
         total += w[q] * w[q]
     return total
 
@@ -117,12 +125,13 @@ def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
     lr, scale, alpha = real(learning_rate), real(scale), real(alpha)
     beta_1, beta_2, epsilon = real(settings.beta_1), real(settings.beta_2), real(settings.epsilon)
     rest_1, rest_2 = real(1 - settings.beta_1), real(1 - settings.beta_2)
-    n_done = adam_vectors(w, g, m, v, w.size, lr, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon)
+    n_done, squares = vectors_of_adam(w, g, m, v, lr, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon, w.size)
     for q in range(n_done, w.size):
         slope = (g[q] + alpha * w[q]) * scale
         m[q] = beta_1 * m[q] + rest_1 * slope
         v[q] = beta_2 * v[q] + rest_2 * (slope * slope)
         w[q] -= lr * m[q] / (np.sqrt(v[q]) + epsilon)
+    return _with_rest(squares, w, n_done)
 
 
 @kernel()
