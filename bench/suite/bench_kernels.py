@@ -1,4 +1,4 @@
-"""The parts of a step, each alone: the three products of a layer, and the elementwise functions with their accuracy.
+"""The parts of a step, each alone: the three products of a layer, the elementwise functions with their accuracy, shuffles, updates.
 
 Every benchmark is one call into compiled code that repeats its part, so that what is measured is not the call.
 """
@@ -6,8 +6,10 @@ Every benchmark is one call into compiled code that repeats its part, so that wh
 import numpy as np
 from numba import njit
 
-from fastbp.kernels import VECTOR_BYTES, elementary, products
+from fastbp.kernels import N_MOMENTS, N_NUMBERS, PROGRESS, SETTINGS, VECTOR_BYTES, Solver, Twister, elementary, products, record
 from fastbp.kernels.jit import FASTMATH
+from fastbp.kernels.shuffles import shuffle
+from fastbp.kernels.solvers import update
 from fastbp.layout import Layout, buffer
 
 from .common import DTYPES, profile, rounded, seconds_of
@@ -122,3 +124,53 @@ class Elementwise:
         return rounded(np.max(np.abs(self.out - exact) / unit), 2)
 
     track_ulps.unit = "ULP"
+
+
+@_compiled
+def _shuffle(n, order, twister):
+    for _ in range(n):
+        shuffle(order, twister)
+
+
+class Shuffle:
+    """A shuffle of so many rows, as scikit-learn's random numbers make it."""
+
+    params = [[150, 20_000, 1_000_000]]
+    param_names = ["rows"]
+
+    def setup(self, n_rows):
+        self.order = np.arange(max(2, int(n_rows * profile().row_share)))
+        state = np.random.RandomState(0).get_state(legacy=False)["state"]
+        self.twister = Twister(state["key"], np.array([state["pos"]]))
+        self.n = max(1, int(_WORK * profile().row_share) // 20 // self.order.size)
+        _shuffle(1, self.order, self.twister)  # compiles
+
+    def time_shuffle(self, n_rows):
+        _shuffle(self.n, self.order, self.twister)
+
+
+@_compiled
+def _update(n, settings, progress, params, gradient, moments, asked, n_coefs):
+    for _ in range(n):
+        update(settings[0], progress[0], params, gradient, moments, asked, n_coefs, 1e-4, 1e-2, 0, params.size)
+
+
+class Update:
+    """A step of the two solvers that every fit has compiled, over so many parameters."""
+
+    params = [["sgd", "adam"], [1_000, 100_000, 1_000_000], DTYPES]
+    param_names = ["solver", "parameters", "dtype"]
+
+    def setup(self, solver, n_params, dtype):
+        settings, progress = record(SETTINGS), record(PROGRESS)
+        for name, value in {"solver": Solver[solver], "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "momentum": 0.9}.items():
+            settings[name] = value
+        settings["learning_rate_init"], progress["learning_rate"], progress["factor"] = 1e-6, 1e-6, 1
+        params, gradient, moments = (buffer(n, dtype) for n in (n_params, n_params, N_MOMENTS[solver] * n_params))
+        gradient[:] = np.random.default_rng(0).normal(size=n_params)
+        self.arguments = settings, progress, params, gradient, moments, np.zeros(N_NUMBERS), n_params
+        self.n = max(1, int(_WORK * profile().row_share) // n_params)
+        _update(1, *self.arguments)  # compiles
+
+    def time_update(self, solver, n_params, dtype):
+        _update(self.n, *self.arguments)

@@ -39,7 +39,7 @@ def kernel(*, fastmath=FASTMATH, draft=False, interpreted=None):
     return compiled
 
 
-def machine_code(interpreted=None):
+def machine_code(interpreted):
     """Make of a function that writes LLVM code what kernels can call; where nothing is compiled, `interpreted` takes its place."""
 
     def made(definition):
