@@ -438,3 +438,15 @@ def test_batches_of_no_weight_do_nothing_where_weights_are_global():
     model = MLPRegressor(hidden_layer_sizes=4, **asked, weight_norm="global").fit(rows, rows[:, 0], weight)
     half = MLPRegressor(hidden_layer_sizes=4, **asked, learning_rate_init=0.002).fit(rows[40:], rows[40:, 0])
     np.testing.assert_allclose(model.coefs_[0], half.coefs_[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("limit", [None, 0.3])
+@pytest.mark.parametrize("solver", ["adam", "sgd", "nadam"])
+def test_the_loss_of_an_epoch_has_the_penalty_of_the_weights_that_it_starts_from(solver, limit, n_threads):
+    asked = {**SMALL, "solver": solver, "max_norm": limit, "alpha": 20.0, "batch_size": N_ROWS, "n_threads": n_threads, "tol": 0}
+    losses = MLPRegressor(**{**asked, "max_iter": 7}).fit(X, VALUES).loss_curve_
+    for n_epochs in range(1, 7):
+        model = MLPRegressor(**{**asked, "max_iter": n_epochs}).fit(X, VALUES)
+        penalty = 10 / N_ROWS * sum((W**2).sum() for W in model.coefs_)
+        assert losses[n_epochs] == pytest.approx(np.mean((model.predict(X) - VALUES) ** 2) / 2 + penalty, rel=1e-12)

@@ -440,13 +440,16 @@ def test_nothing_is_read_or_written_beyond_the_room_that_is_promised():
 # ---------------------------------------------------------------------- other processors
 
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+sse3,+sse2,+popcnt,+bmi,+bmi2"}
+NO_AVX = {"NUMBA_ENABLE_AVX": "0"}
 SSE2 = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}
 on_x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="takes an x86 processor")
 
 
 @pytest.mark.slow
 @on_x86
-@pytest.mark.parametrize(("processor", "shape"), [(AVX2, [32, 6]), (SSE2, [16, 6])], ids=["AVX2", "SSE2"])
+@pytest.mark.parametrize(
+    ("processor", "shape"), [(AVX2, [32, 6]), (SSE2, [16, 6]), (NO_AVX, [16, 6])], ids=["AVX2", "SSE2", "no AVX"]
+)
 def test_processors_with_narrower_vectors(processor, shape):
     if processor is AVX2 and VECTOR_BYTES < 32:
         pytest.skip("this processor has no AVX2")

@@ -12,7 +12,7 @@ import numpy as np
 from .kernels import PROGRESS, record
 
 # What belongs to one call of a kernel, or is handed over by the optimiser.
-_NOT_KEPT = {"status", "meeting", "blocks_done", "batch_loss", "batch_weight"}
+_NOT_KEPT = {"status", "meeting", "blocks_done", "batch_loss", "batch_weight", "squares"}
 _NOT_KEPT |= {"learning_rate", "factor", "step", "product", "epochs_before"}
 
 

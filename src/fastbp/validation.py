@@ -84,7 +84,7 @@ def given_rows(estimator, X_val, y_val, sample_weight_val):
 
 def held_out_rows(X, y, sample_weight, given, held_out):
     """The rows of `Validation`, and these as given, from the data of a fit."""
-    X = X.tocsr() if hasattr(X, "tocsr") else X
+    X, *given = (part.tocsr() if hasattr(part, "tocsr") else part for part in (X, *given))
     rows = X[held_out], y[held_out], None if sample_weight is None else sample_weight[held_out]
     return rows, tuple(_safe_indexing(part, held_out) for part in given)
 

@@ -13,6 +13,8 @@ from numba.core import cgutils
 from .jit import machine_code
 from .tiles import HAS_AVX512, Tile, integer
 
+_N_SUMS = 4  # of squares, next to each other, as each waits for the one before
+
 
 class _Squares(Tile):
     """Whole vectors of w; build returns how many elements these are, and Σ w² of them, always added in the same order."""
@@ -25,12 +27,23 @@ class _Squares(Tile):
 
     def build(self):
         b = self.builder
-        squares = cgutils.alloca_once_value(b, ir.Constant(self.vector, None))
-        with cgutils.for_range(b, self.n_vectors) as loop:
-            w = self.new(b.mul(loop.index, integer(self.lanes)))
-            b.store(self.multiplied_and_added(w, w, b.load(squares)), squares)
-        total = b.extract_element(self.spread(b.load(squares), b.fadd), ir.Constant(ir.IntType(32), 0))
+        sums = [cgutils.alloca_once_value(b, ir.Constant(self.vector, None)) for _ in range(_N_SUMS)]
+        n_turns = b.sdiv(self.n_vectors, integer(_N_SUMS))
+        with cgutils.for_range(b, n_turns) as loop:
+            for i, squares in enumerate(sums):
+                self.add_square(b.add(b.mul(loop.index, integer(_N_SUMS)), integer(i)), squares)
+        rest = b.mul(n_turns, integer(_N_SUMS))
+        with cgutils.for_range_slice(b, rest, self.n_vectors, integer(1), integer(0).type) as (vector, _):
+            self.add_square(vector, sums[0])
+        total = b.load(sums[0])
+        for squares in sums[1:]:
+            total = b.fadd(total, b.load(squares))
+        total = b.extract_element(self.spread(total, b.fadd), ir.Constant(ir.IntType(32), 0))
         return self.context.make_tuple(b, self.pair, [b.mul(self.n_vectors, integer(self.lanes)), total])
+
+    def add_square(self, vector, squares):
+        w = self.new(self.builder.mul(vector, integer(self.lanes)))
+        self.builder.store(self.multiplied_and_added(w, w, self.builder.load(squares)), squares)
 
     def new(self, at):
         """w from an element on, as it is after the step."""
@@ -64,6 +77,7 @@ class _Adam(_Squares):
         return self.builder.fdiv(m, self.builder.fadd(self.intrinsic("sqrt", v), epsilon))
 
     def estimated(self, m, v, epsilon):
+        """m / (√v + ε), to a last place or two; ε and v normal numbers or v = 0, as in training, where others are flushed."""
         b, half, one = self.builder, self.constant(0.5), self.constant(1.0)
         n_more = 1 if self.itemsize == 4 else 2  # each step of Newton's doubles the bits
         smallest = self.constant(np.finfo(str(self.dtype)).tiny)
@@ -77,8 +91,9 @@ class _Adam(_Squares):
         for _ in range(n_more):
             inverse = self.fma(inverse, self.less(one, divisor, inverse), inverse)
         quotient = b.fmul(m, inverse)
-        quotient = self.fma(self.less(m, divisor, quotient), inverse, quotient)
-        # a squared gradient that overflows must stay ∞, so that its step is 0, unless that of the gradient is none either
+        refined = self.fma(self.less(m, divisor, quotient), inverse, quotient)
+        quotient = b.select(b.fcmp_unordered("uno", refined, refined), quotient, refined)  # which may be endless
+        # where a squared gradient overflowed, the step is 0, unless the gradient itself did
         endless = b.fcmp_ordered("==", v, self.constant(float("inf")))
         return b.select(endless, b.fmul(m, self.constant(0.0)), quotient)
 

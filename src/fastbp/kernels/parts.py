@@ -3,7 +3,8 @@
 Numba compiles every function on its own: optimised, turned into machine code and given wrappers for Python, and then all of it
 once more inside each caller, up through every level of calls. A `Part` stops at LLVM's intermediate code, which its callers take
 in. Those that mostly call others are not even optimised before they have arrived where they run; those with loops are, since LLVM
-turns them into vector code most surely while they are small. This halves the time of a first fit.
+turns them into vector code most surely while they are small. None counts references to arrays. An entry, where all arrives, is
+optimised lightly. Together this more than halves the time of a first fit.
 """
 
 import gc

@@ -1,7 +1,7 @@
 """The matrix products of a layer: A·W on the way forward, Aᵀ·delta and delta·Wᵀ on the way back.
 
 Matrices of rows (activations, deltas) are C-contiguous and may have more columns than the layer has units: what lies behind them
-is never read as a unit's value. Weights and gradients have no such columns, but a vector of room behind their buffer. The first
+is never read as a unit's value. Weights and gradients have none; all have a vector of room behind their buffer. The first
 layer's A may be rows of a CSR matrix instead, which are walked, never unfolded. Each product is made of strips of `tiles`, or, for
 a few columns, of `dots`; a single unit whose inputs are not whole vectors goes by plain loops. Activations enter only as the ReLU,
 which costs nothing on the way to memory.

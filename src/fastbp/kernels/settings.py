@@ -80,7 +80,7 @@ PROGRESS = np.dtype(
             ("learning_rate", np.float64),
             ("factor", np.float64),  # by which a schedule multiplies it
             ("product", np.float64),  # of Nadam's momenta so far
-            ("squares", np.float64),  # Σ w² of this thread's share of the weights, or 0 where it is not known
+            ("squares", np.float64),  # Σ w² of this thread's share of the weights, known within a call only; else 0
             ("loss", np.float64),  # of the present epoch so far: Σ over batches of mean loss × rows
             ("best", np.float64),  # the lowest value that an epoch was judged by
             ("bad_epochs", np.int64),  # in a row that did not better it by tol

@@ -52,7 +52,7 @@ def _draw(places, words, top, n, twister):
         mask = mask << 1 | 1
     k = 0
     while k < n:
-        n_words = _next_words(twister, words)
+        n_words = _next_words(twister, words, 2 * (n - k))
         used = 0
         while used < n_words and k < n:
             while mask >> 1 >= top - k:
@@ -65,13 +65,13 @@ def _draw(places, words, top, n, twister):
 
 
 @kernel()
-def _next_words(twister, words):
-    """Put the next words into `words`, as many as there are before the state is used up; whoever takes some moves the position."""
+def _next_words(twister, words, n_wanted):
+    """Put n_wanted words into `words`, or as many as there are before the state is used up; who takes some moves the position."""
     key, position = twister.key, twister.position
     if position[0] == _N:
         _twist(key)
         position[0] = 0
-    n_words = min(words.size, _N - position[0])
+    n_words = min(words.size, _N - position[0], n_wanted)
     ahead = vector(key, position[0], n_words)
     for q in range(n_words):
         word = ahead[q]

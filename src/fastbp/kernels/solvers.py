@@ -47,7 +47,7 @@ def update(settings, progress, params, gradient, moments, asked, n_coefs, alpha,
     """One step of parameters low to high; params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,).
 
     The first n_coefs parameters bear the L2 penalty and the decay. gradient holds Σ_rows ∂loss; the step is taken along
-    (gradient + alpha · W) · scale. asked is scratch for the numbers of a solver that is called.
+    (gradient + alpha · W) · scale. asked is scratch for the numbers of a solver that is called; epsilon is a normal number.
     """
     progress.step += 1
     base = progress.learning_rate * progress.factor
@@ -61,7 +61,7 @@ def update(settings, progress, params, gradient, moments, asked, n_coefs, alpha,
     if settings.weight_decay > 0:
         _decay(vector(params, low, middle - low), base * settings.weight_decay)
     start, stop = low, middle
-    for part in range(2):
+    for part in range(2):  # weights, then the rest: a loop, as each call of a kernel is a copy of its code
         squares = _step(settings, rate, scale, alpha, params, gradient, moments, asked, start, stop - start)
         if part == 0:
             progress.squares = squares

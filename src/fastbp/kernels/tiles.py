@@ -6,14 +6,14 @@ the start, must be readable one vector further, and C must be as well; where its
 is put back as it was. Which strips make a product is the matter of `products`.
 """
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-_FEATURES = (config.CPU_FEATURES if config.CPU_FEATURES is not None else llvm.get_host_cpu_features().flatten()).split(",")
+_FEATURES = (config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()).split(",")
 # The bytes of a vector; of a tile, the most vectors of columns, and the rows that leave registers for these, largest first;
 # the rows of tiles of fewer vectors.
 HAS_AVX512 = "+avx512f" in _FEATURES
@@ -125,7 +125,7 @@ class _Strip(Tile):
     def tiles(self, start, n_tile, n_smaller):
         """Tiles of n_tile rows while more are left than a smaller one has; returns the next row.
 
-        The last may begin before it, as rows that are done come out the same once more.
+        The last may begin before it, as rows that are done come out the same once more, C being no part of what they are made of.
         """
         b = self.builder
         enough = b.icmp_signed(">=", self.n_rows, integer(n_tile))
