@@ -95,7 +95,7 @@ class _Lowering(NativeLowering):
     _name, library = "lowering_of_a_part", _Library
 
     def run_pass(self, state):
-        # parts own no array, as they allocate none: the code that counts references would be half of them
+        # parts own no array, as they allocate none: the code that counts references would be two fifths of them
         state.targetctx = state.targetctx.subtarget(enable_nrt=False)
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.flags.no_compile = state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
