@@ -221,6 +221,7 @@ def gather_targets(y, weight, order, start, y_out, weight_out):
 
 @kernel()
 def _sum(weights):
+    """Σ weights; NumPy's own function takes long to compile."""
     total = 0.0
     for i in range(weights.size):
         total += weights[i]

@@ -118,7 +118,7 @@ def _with_rest(total, w, n_done):
     return total
 
 
-@kernel(fastmath=EXACT)  # a squared gradient that overflows must stay ∞, so that its step is 0
+@kernel(fastmath=EXACT)  # as in `adam`, a squared gradient that overflows must stay ∞, so that its step is 0
 def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
     """m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η m / (√v + ε); Kingma and Ba 2014, ε outside the correction."""
     real = w.dtype.type
