@@ -25,7 +25,7 @@ test: $(VENV)/.has-test ## all tests and the examples in the docstrings
 	$(VENV)/bin/python -m pytest -n $(WORKERS) $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## the kernels as plain Python, with coverage
-	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -n $(WORKERS) -m "not compiled" --cov=src/fastbp/kernels tests/test_kernels.py $(ARGS)
+	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -n $(WORKERS) -m "not compiled" --cov=src/fastbp/_kernels tests/test_kernels.py $(ARGS)
 
 test-torch: $(VENV)/.has-oracle ## what training offers, beside PyTorch, which is large
 	$(VENV)/bin/python -m pytest -n $(WORKERS) tests/test_torch.py $(ARGS)

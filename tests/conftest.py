@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from fastbp import kernels, updates
-from fastbp.activations import per_layer
-from fastbp.architecture import Architecture, Objective
-from fastbp.inputs import IN_ORDER, as_rows, as_targets
-from fastbp.layout import Layout, buffer
-from fastbp.threads import Crew
-from fastbp.workspace import N_NORM_PARAMETERS, Moving, Plan, workspace
+from fastbp import _kernels as kernels
+from fastbp._data.inputs import IN_ORDER, as_rows, as_targets
+from fastbp._network import optimizers as updates
+from fastbp._network.activations import per_layer
+from fastbp._network.architecture import Architecture, Objective
+from fastbp._network.layout import Layout, buffer
+from fastbp._network.workspace import N_NORM_PARAMETERS, Moving, Plan, workspace
+from fastbp._training.threads import Crew
 
 hypothesis.settings.register_profile("fastbp", derandomize=True, deadline=None, database=None, max_examples=40)
 hypothesis.settings.load_profile("fastbp")

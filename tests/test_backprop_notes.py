@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastbp.activations import NAMES
+from fastbp._data.inputs import as_rows
+from fastbp._network.activations import NAMES
+from fastbp._network.initializers import auto, glorot_uniform
 from fastbp.datasets import load_mnist
-from fastbp.initializers import auto, glorot_uniform
-from fastbp.inputs import as_rows
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
-from fastbp import MLPClassifier, MLPRegressor, training
+from fastbp import MLPClassifier, MLPRegressor
+from fastbp._training import epochs as training
 
 RANDOM = np.random.RandomState(3)
 X = RANDOM.normal(size=(60, 4))
@@ -348,7 +349,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock(1.0)
-    monkeypatch.setattr("fastbp.course.time", clock)
+    monkeypatch.setattr("fastbp._training.sgd.time", clock)
     return clock
 
 

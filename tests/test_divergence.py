@@ -14,11 +14,11 @@ from numpy.testing import assert_array_equal
 from sklearn import neural_network
 
 from fastbp import MLPClassifier, MLPRegressor
-from fastbp.architecture import Architecture
-from fastbp.divergence import first_layer
-from fastbp.inputs import as_rows
-from fastbp.layout import Layout
-from fastbp.workspace import Plan
+from fastbp._data.inputs import as_rows
+from fastbp._network.architecture import Architecture
+from fastbp._network.layout import Layout
+from fastbp._network.workspace import Plan
+from fastbp._training.divergence import first_layer
 
 X = np.random.RandomState(3).normal(size=(60, 4))
 HUGE = np.full_like(X, 1.7e308)

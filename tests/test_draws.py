@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from fastbp import MLPClassifier, MLPRegressor
-from fastbp.kernels.called.draws import add_noise, drop
+from fastbp._kernels.lazy.draws import add_noise, drop
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

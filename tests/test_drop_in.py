@@ -35,8 +35,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 import fastbp
-from fastbp import training
-from fastbp.kernels import Activation
+from fastbp._kernels import Activation
+from fastbp._training import epochs as training
 
 PAIRS = {name: (getattr(neural_network, name), getattr(fastbp, name)) for name in ("MLPClassifier", "MLPRegressor")}
 each_pair = pytest.mark.parametrize(("theirs", "ours"), PAIRS.values(), ids=PAIRS)
@@ -740,7 +740,7 @@ def test_failed_fit_leaves_everything(monkeypatch, kind, params, warm_start, bad
         if bad in ("hidden_layer_sizes", "alpha"):
             model.set_params(**{bad: (3, 0) if bad == "hidden_layer_sizes" else -1})
         if bad == "interrupted":
-            monkeypatch.setattr("fastbp.base.check_random_state", interrupting(lambda *a, **k: None, 1))
+            monkeypatch.setattr("fastbp._base.check_random_state", interrupting(lambda *a, **k: None, 1))
         state = fingerprint(model, ignored=())
         with pytest.raises((ValueError, KeyboardInterrupt, TypeError)):
             model.fit(rows, y)

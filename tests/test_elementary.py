@@ -8,8 +8,8 @@ import pytest
 from numba import config, njit
 from numba.core.errors import TypingError
 
-from fastbp.kernels import elementary
-from fastbp.kernels.jit import EXACT, FASTMATH
+from fastbp._kernels import elementary
+from fastbp._kernels.jit import EXACT, FASTMATH
 
 WIDE = {"float32": np.float64, "float64": np.longdouble}
 REFERENCES = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}

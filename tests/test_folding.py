@@ -20,7 +20,7 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastbp import MLPClassifier, MLPRegressor
-from fastbp.folding import Affine
+from fastbp._data.scaling import Affine
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -12,7 +12,7 @@ from sklearn import neural_network
 from sklearn.base import clone
 
 from fastbp import MLPClassifier, MLPRegressor
-from fastbp.initializers import BIAS_INITIALIZERS, INITIALIZERS, draw_into
+from fastbp._network.initializers import BIAS_INITIALIZERS, INITIALIZERS, draw_into
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

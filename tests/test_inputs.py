@@ -8,8 +8,8 @@ import pytest
 from sklearn.preprocessing import LabelBinarizer
 
 from fastbp import MLPClassifier, MLPRegressor
-from fastbp.inputs import is_plain
-from fastbp.targets import learn_labels
+from fastbp._data.inputs import is_plain
+from fastbp._data.targets import learn_labels
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -25,15 +25,18 @@ from scipy.sparse import csc_array, csr_array, csr_matrix
 from sklearn.base import clone
 
 import fastbp
-from fastbp import MLPClassifier, MLPRegressor, kernels, training, updates
-from fastbp.activations import NAMES
-from fastbp.architecture import Architecture, Objective
-from fastbp.inputs import as_rows, as_targets
-from fastbp.kernels import N_MOMENTS, jit
-from fastbp.layout import Layout
-from fastbp.losses import REGRESSION
-from fastbp.schedules import SCHEDULES
-from fastbp.workspace import Plan
+from fastbp import MLPClassifier, MLPRegressor
+from fastbp import _kernels as kernels
+from fastbp._data.inputs import as_rows, as_targets
+from fastbp._kernels import N_MOMENTS, jit
+from fastbp._network import optimizers as updates
+from fastbp._network.activations import NAMES
+from fastbp._network.architecture import Architecture, Objective
+from fastbp._network.layout import Layout
+from fastbp._network.losses import REGRESSION
+from fastbp._network.schedules import SCHEDULES
+from fastbp._network.workspace import Plan
+from fastbp._training import epochs as training
 
 PACKAGE = Path(fastbp.__file__).parent
 ENTRIES = {entry.__name__: entry for entry in (kernels.train, kernels.judge, kernels.loss_and_gradient, kernels.predict)}
@@ -494,7 +497,8 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import numpy as np
     from numba.core import event
-    from fastbp import MLPClassifier, kernels
+    from fastbp import MLPClassifier
+    from fastbp import _kernels as kernels
     task, *dtypes = sys.argv[1:]
     results = {}
     with event.install_recorder("numba:compile") as recorder:
@@ -510,11 +514,11 @@ with warnings.catch_warnings(record=True) as caught:
                 model.set_params(early_stopping=True).fit(X, X[:, 0] > 0)
                 model.set_params(early_stopping=False, solver="lbfgs").fit(X, X[:, 0] > 0)
             else:
-                from fastbp.architecture import Architecture
-                from fastbp.inputs import as_rows
-                from fastbp.layout import Layout, buffer
-                from fastbp.prediction import outputs
-                from fastbp.workspace import Plan
+                from fastbp._network.architecture import Architecture
+                from fastbp._data.inputs import as_rows
+                from fastbp._network.layout import Layout, buffer
+                from fastbp._network.prediction import outputs
+                from fastbp._network.workspace import Plan
                 params = buffer(13, dtype)
                 params[...] = np.linspace(-1, 1, 13)
                 out = outputs(Plan(Layout((2, 3, 1)), Architecture(("relu",))), params, as_rows(X, dtype), 40)

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from numba import njit
 from scipy.sparse import csr_array
 
-from fastbp import kernels
-from fastbp.activations import NAMES
-from fastbp.inputs import IN_ORDER, as_rows
-from fastbp.kernels import (
+from fastbp import _kernels as kernels
+from fastbp._data.inputs import IN_ORDER, as_rows
+from fastbp._kernels import (
     ACTIVATIONS,
     N_MOMENTS,
     VECTOR_BYTES,
@@ -33,10 +32,11 @@ from fastbp.kernels import (
     team,
     views,
 )
-from fastbp.kernels import SCHEDULES as CALLED_SCHEDULES
-from fastbp.kernels.called import _KINDS, penalties, schedules
-from fastbp.kernels.network import gather_targets
-from fastbp.layout import Layout, buffer
+from fastbp._kernels import SCHEDULES as CALLED_SCHEDULES
+from fastbp._kernels.lazy import _KINDS, penalties, schedules
+from fastbp._kernels.network import gather_targets
+from fastbp._network.activations import NAMES
+from fastbp._network.layout import Layout, buffer
 
 PAIRS = [("squared_error", "identity"), ("log_loss", "logistic"), ("log_loss", "softmax"), ("poisson", "exp")]
 PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in PAIRS]

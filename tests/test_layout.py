@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastbp.kernels.network import B_AT, GAMMA_AT, IN_AT, IN_STRIDE, N_IN, N_OUT, OUT_AT, OUT_STRIDE, T_AT, W_AT
-from fastbp.layout import Layout, buffer
+from fastbp._kernels.network import B_AT, GAMMA_AT, IN_AT, IN_STRIDE, N_IN, N_OUT, OUT_AT, OUT_STRIDE, T_AT, W_AT
+from fastbp._network.layout import Layout, buffer
 
 some_sizes = st.lists(st.integers(1, 40), min_size=2, max_size=6).map(tuple)
 some_dtype = st.sampled_from([np.float32, np.float64])

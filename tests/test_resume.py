@@ -18,7 +18,8 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit
 
-from fastbp import Checkpoint, MLPClassifier, MLPRegressor, load_checkpoint, training
+from fastbp import Checkpoint, MLPClassifier, MLPRegressor, load_checkpoint
+from fastbp._training import epochs as training
 
 RANDOM = np.random.RandomState(3)
 X = RANDOM.normal(size=(60, 4))

@@ -25,10 +25,13 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils._param_validation import InvalidParameterError
 
 import fastbp
-from fastbp import MLPClassifier, MLPRegressor, course, threads, training
-from fastbp.kernels import N_MOMENTS
-from fastbp.layout import Layout
-from fastbp.threads import Crew, allowed_threads, choose_threads
+from fastbp import MLPClassifier, MLPRegressor
+from fastbp._kernels import N_MOMENTS
+from fastbp._network.layout import Layout
+from fastbp._training import epochs as training
+from fastbp._training import sgd as course
+from fastbp._training import threads
+from fastbp._training.threads import Crew, allowed_threads, choose_threads
 
 pytestmark = [pytest.mark.compiled, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 each_solver = pytest.mark.parametrize("solver", N_MOMENTS)
@@ -364,7 +367,8 @@ def test_ctrl_c_ends_two_threads_in_time():
 EARLY = """
 import json, sys, threading, warnings
 import numpy as np
-from fastbp import MLPRegressor, training
+from fastbp import MLPRegressor
+from fastbp._training import epochs as training
 train, n_calls = training.train, [0]
 
 def interrupted(settings, progress, rank, *others):
@@ -563,7 +567,7 @@ def test_every_worker_of_a_pool_of_processes_gets_its_part():
 ALLOWED = """
 import json, os
 from joblib import cpu_count
-from fastbp.threads import allowed_threads
+from fastbp._training.threads import allowed_threads
 numbers = [allowed_threads(), cpu_count()]
 os.environ["OMP_NUM_THREADS"] = "1"
 numbers.append(allowed_threads())

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastbp.kernels import PROGRESS, SETTINGS, VECTOR_BYTES, products, record, solvers
-from fastbp.kernels.tiles import TILE_VECTORS
+from fastbp._kernels import PROGRESS, SETTINGS, VECTOR_BYTES, products, record, solvers
+from fastbp._kernels.tiles import TILE_VECTORS
 
 pytestmark = pytest.mark.compiled
 
@@ -409,7 +409,7 @@ import test_tiles
 for call in sys.argv[1:]:
     for dtype in test_tiles.DTYPES:
         eval("test_tiles." + call, {"test_tiles": test_tiles, "dtype": dtype})
-from fastbp.kernels import tiles
+from fastbp._kernels import tiles
 print(json.dumps([tiles.VECTOR_BYTES, tiles.TILE_ROWS[0]]))
 """
 

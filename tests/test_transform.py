@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 
 from fastbp import Activation, MLPClassifier, MLPRegressor
-from fastbp.activations import NAMES
+from fastbp._network.activations import NAMES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fastbp import kernels
+from fastbp import _kernels as kernels
 from fastbp.warmup import DTYPES, main, warmup
 
 

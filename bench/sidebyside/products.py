@@ -14,11 +14,11 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastbp.kernels.jit import FASTMATH
-from fastbp.kernels.products import backward_product, forward_product, transpose, weight_gradient
-from fastbp.kernels.tiles import VECTOR_BYTES
-from fastbp.kernels.views import borrow, matrix, vector
-from fastbp.layout import Layout, buffer
+from fastbp._kernels.jit import FASTMATH
+from fastbp._kernels.products import backward_product, forward_product, transpose, weight_gradient
+from fastbp._kernels.tiles import VECTOR_BYTES
+from fastbp._kernels.views import borrow, matrix, vector
+from fastbp._network.layout import Layout, buffer
 
 _CHAINS = 12  # more than the 8 to 10 that latency × units asks for, and few enough for 16 registers
 

@@ -9,8 +9,8 @@ from statistics import median
 import numpy as np
 
 import fastbp
-from fastbp.activations import NAMES
-from fastbp.kernels import N_MOMENTS
+from fastbp._kernels import N_MOMENTS
+from fastbp._network.activations import NAMES
 
 from .common import Network, fit, profile, rounded, seconds_of
 

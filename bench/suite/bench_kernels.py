@@ -6,11 +6,11 @@ Every benchmark is one call into compiled code that repeats its part, so that wh
 import numpy as np
 from numba import njit
 
-from fastbp.kernels import N_MOMENTS, N_NUMBERS, PROGRESS, SETTINGS, VECTOR_BYTES, Solver, Twister, elementary, products, record
-from fastbp.kernels.jit import FASTMATH
-from fastbp.kernels.shuffles import shuffle
-from fastbp.kernels.solvers import update
-from fastbp.layout import Layout, buffer
+from fastbp._kernels import N_MOMENTS, N_NUMBERS, PROGRESS, SETTINGS, VECTOR_BYTES, Solver, Twister, elementary, products, record
+from fastbp._kernels.jit import FASTMATH
+from fastbp._kernels.shuffles import shuffle
+from fastbp._kernels.solvers import update
+from fastbp._network.layout import Layout, buffer
 
 from .common import DTYPES, profile, rounded, seconds_of
 

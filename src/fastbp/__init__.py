@@ -3,11 +3,11 @@
 >>> from fastbp import MLPClassifier  # instead of: from sklearn.neural_network import MLPClassifier
 """
 
-from .activations import Activation
+from ._classifier import MLPClassifier
+from ._network.activations import Activation
+from ._network.losses import Loss
+from ._regressor import MLPRegressor
 from .callbacks import Checkpoint, load_checkpoint
-from .classifier import MLPClassifier
-from .losses import Loss
-from .regressor import MLPRegressor
 
 __all__ = ["Activation", "Checkpoint", "Loss", "MLPClassifier", "MLPRegressor", "__version__", "load_checkpoint"]
 __version__ = "0.1.0"

@@ -11,9 +11,9 @@ import warnings
 
 import numpy as np
 
-from . import kernels
-from .classifier import MLPClassifier
-from .regressor import MLPRegressor
+from . import _kernels as kernels
+from ._classifier import MLPClassifier
+from ._regressor import MLPRegressor
 
 DTYPES = ("float32", "float64")
 
