@@ -22,9 +22,9 @@ from fastbp._data.inputs import IN_ORDER, as_rows, as_targets
 from fastbp._network import optimizers as updates
 from fastbp._network.activations import per_layer
 from fastbp._network.architecture import Architecture, Objective
-from fastbp._network.layout import Layout, buffer
+from fastbp._network.layout import Layout, aligned_zeros
 from fastbp._network.workspace import N_NORM_PARAMETERS, Moving, Plan, workspace
-from fastbp._training.threads import Crew
+from fastbp._training.threads import ThreadCrew
 
 hypothesis.settings.register_profile("fastbp", derandomize=True, deadline=None, database=None, max_examples=40)
 hypothesis.settings.load_profile("fastbp")
@@ -90,7 +90,7 @@ class Network:
         self.layout = Layout(sizes, N_NORM_PARAMETERS[asked.get("norm")])
         self.asked = {**ASKED, "batch_size": n_rows, "block_size": n_rows, **asked}
         random = np.random.default_rng(seed)
-        self.params = self._filled(buffer(self.layout.n_params, dtype))
+        self.params = self._filled(aligned_zeros(self.layout.n_params, dtype))
         self.params[...] = random.normal(0, 0.7, self.layout.n_params)
         self.X = self._exact(random.normal(size=(n_rows, sizes[0])) * (random.random((n_rows, sizes[0])) < 0.6))
         self.y = self._exact(self._targets(random, n_rows, sizes[-1]))
@@ -100,7 +100,7 @@ class Network:
         self.losses, self.rates = np.full((2, self.asked["max_epochs"]), np.nan)
         self.best = self.params[:0]
         _, key, position, *_ = np.random.RandomState(seed).get_state()
-        self.twister = kernels.Twister(key.copy(), np.array([position]))
+        self.twister = kernels.MT19937State(key.copy(), np.array([position]))
 
     def _filled(self, buffer):
         buffer.base[...] = self.fill
@@ -132,7 +132,7 @@ class Network:
         updates.write_solver(settings, self.asked["solver"], self.dtype)
         updates.write_penalties(settings, {name: self.asked[name] for name in OF_PENALTIES}, self.dtype)
         self.plan.table(settings, self.asked["block_size"], self.dtype)
-        settings[0].schedule = kernels.Schedule[self.asked["schedule"]]
+        settings[0].schedule = kernels.ScheduleCode[self.asked["schedule"]]
         for name, value in self.asked.items():
             if name not in ("solver", "schedule", *OF_THE_PLAN, *OF_PENALTIES):
                 setattr(settings[0], name, value)
@@ -224,19 +224,19 @@ class Network:
         where = self.team, self.table, self.params, self.moments, self.rows, *self.targets, self.order, self.twister
         scratches = self.scratches
         self.progress["meeting"] = 0
-        self.team.gate[:] = 0
+        self.team.barrier[:] = 0
         if self.n_threads == 1:
             return kernels.train(self.settings, self.progress, 0, *where, scratches[0], trace, n_blocks)
-        counts, crew = [None] * self.n_threads, Crew(self.n_threads)
+        counts, crew = [None] * self.n_threads, ThreadCrew(self.n_threads)
 
         def work(rank):
             counts[rank] = kernels.train(self.settings, self.progress, rank, *where, scratches[rank], trace, n_blocks)
 
-        crew.run(work, lambda: self.team.gate.fill(1))
+        crew.run(work, lambda: self.team.barrier.fill(1))
         crew.close()
         assert crew.n_threads == self.n_threads
         assert len(set(counts)) == 1
         return counts[0]
 
-    def judge(self, value):
-        kernels.judge(self.settings, self.progress, float(value))
+    def update_early_stopping(self, value):
+        kernels.update_early_stopping(self.settings, self.progress, float(value))

@@ -333,7 +333,7 @@ class Trainer:
         self.epochs += 1
         self.rows_seen += len(order)
         self.losses.append(total / len(order))
-        self.judge(self.losses[-1])
+        self.update_early_stopping(self.losses[-1])
 
     def batch(self, X, y, weight):
         """One update; returns the mean loss with its penalty, both from before the update."""
@@ -347,7 +347,7 @@ class Trainer:
                 array.flat[q], moments[q] = SOLVERS[self.solver][0](self, float(array.flat[q]), g / weight_sum, moments[q])
         return (loss + penalty) / weight_sum
 
-    def judge(self, value):
+    def update_early_stopping(self, value):
         """scikit-learn's rule after an epoch: patience, then the schedule, then whether to stop."""
         self.bad_epochs = self.bad_epochs + 1 if value > self.best - self.tol else 0
         self.best = min(self.best, value)

@@ -35,7 +35,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 import fastbp
-from fastbp._kernels import Activation
+from fastbp._kernels import ActivationCode
 from fastbp._training import epochs as training
 
 PAIRS = {name: (getattr(neural_network, name), getattr(fastbp, name)) for name in ("MLPClassifier", "MLPRegressor")}
@@ -43,7 +43,7 @@ each_pair = pytest.mark.parametrize(("theirs", "ours"), PAIRS.values(), ids=PAIR
 each_kind = pytest.mark.parametrize("kind", [fastbp.MLPClassifier, fastbp.MLPRegressor])
 few_epochs = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 THEIR_ACTIVATIONS = next(iter(neural_network.MLPClassifier._parameter_constraints["activation"])).options
-ACTIVATIONS = [member.name for member in Activation if member.name in THEIR_ACTIVATIONS]
+ACTIVATIONS = [member.name for member in ActivationCode if member.name in THEIR_ACTIVATIONS]
 
 
 def test_every_activation_of_theirs_is_ours():
@@ -554,7 +554,7 @@ def interrupting(function, at):
 @each_kind
 @pytest.mark.parametrize(
     ("params", "name", "at"),
-    [({"solver": "sgd"}, "train", 1), ({"solver": "adam"}, "train", 1), ({"early_stopping": True}, "judge", 3)],
+    [({"solver": "sgd"}, "train", 1), ({"solver": "adam"}, "train", 1), ({"early_stopping": True}, "update_early_stopping", 3)],
     ids=["sgd", "adam", "validated"],
 )
 def test_interrupted_descent(monkeypatch, kind, params, name, at):
@@ -657,11 +657,11 @@ def test_bad_weights(theirs, ours, weight):
 
 
 @each_pair
-@pytest.mark.parametrize("weightless", [[0, 1], [28, 29]], ids=["first batch", "last batch"])
+@pytest.mark.parametrize("zero_weights_error", [[0, 1], [28, 29]], ids=["first batch", "last batch"])
 @pytest.mark.parametrize("params", [{}, {"max_iter": 1, "n_iter_no_change": 1, "tol": 10}], ids=["long", "short"])
-def test_a_batch_of_no_weight(theirs, ours, weightless, params):
+def test_a_batch_of_no_weight(theirs, ours, zero_weights_error, params):
     weight = np.ones(30)
-    weight[weightless] = 0
+    weight[zero_weights_error] = 0
     for kind in (theirs, ours):
         model = kind(**SMALL | params | {"batch_size": 2, "shuffle": False})
         assert type(error_of(model.fit, X, y_for(kind), weight)) is ZeroDivisionError

@@ -1,6 +1,6 @@
 """What must hold whatever is trained: compiled once, kept on disk, no allocation, no GIL, Python back in time, the same bits twice.
 
-Almost all of it is about machine code. What the disk cache survives is tried in this process on `judge`, which compiles in no time;
+Almost all of it is about machine code. What the disk cache survives is tried in this process on `update_early_stopping`, which compiles in no time;
 the few tests that start processes of their own, with cold caches, are marked slow.
 """
 
@@ -39,7 +39,9 @@ from fastbp._network.workspace import Plan
 from fastbp._training import epochs as training
 
 PACKAGE = Path(fastbp.__file__).parent
-ENTRIES = {entry.__name__: entry for entry in (kernels.train, kernels.judge, kernels.loss_and_gradient, kernels.predict)}
+ENTRIES = {
+    entry.__name__: entry for entry in (kernels.train, kernels.update_early_stopping, kernels.loss_and_gradient, kernels.predict)
+}
 SOLVERS = ["lbfgs", *N_MOMENTS]
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -127,7 +129,7 @@ def test_one_compilation_serves_every_fit_of_a_dtype(tmp_path):
 
 @compiled
 def test_a_part_is_compiled_once_for_all_numbers_of_a_type_and_counts_no_references():
-    @jit.kernel(draft=True)  # whose code is as it was written
+    @jit.kernel(optimize=False)  # whose code is as it was written
     def part(array, index):
         view = array
         return view[index]
@@ -268,7 +270,7 @@ def test_python_gets_control_back(n_rows, batch_size, sizes, n_epochs, speed, n_
     settings[0].batch_size = batch_size
     optimizer = updates.Optimizer.fresh(MLPRegressor(solver="sgd"), params)
     progress = training.start_progress(np.inf, 0, 0)
-    descent = training.Descent(problem, settings, None, progress, optimizer, y[:, 0], shuffles, n_threads)
+    descent = training.EpochRunner(problem, settings, None, progress, optimizer, y[:, 0], shuffles, n_threads)
     while descent.progress[0].epoch < n_epochs:
         descent.turn()
     descent.close()
@@ -357,24 +359,24 @@ def test_this_run_keeps_its_kernels_where_it_should():
 
 @pytest.fixture
 def new_judge(tmp_path, monkeypatch):
-    """A function that makes `judge` anew, as a new process would, over a cache folder of this test."""
+    """A function that makes `update_early_stopping` anew, as a new process would, over a cache folder of this test."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
 
     def make():
         monkeypatch.setattr(jit, "_warned", False)
-        return jit.entry(kernels.judge.py_func)
+        return jit.entry(kernels.update_early_stopping.py_func)
 
     return make
 
 
-def judged(judge, n_times=1):
-    """Whether a judge works, and the warnings that it gave."""
+def judged(update_early_stopping, n_times=1):
+    """Whether a update_early_stopping works, and the warnings that it gave."""
     settings, progress = kernels.record(kernels.SETTINGS), kernels.record(kernels.PROGRESS)
     progress[0].best = 5
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(n_times):
-            judge(settings, progress, 3.0)
+            update_early_stopping(settings, progress, 3.0)
     assert progress[0].best == 3
     assert all(warning.category is RuntimeWarning for warning in caught)
     return [str(warning.message) for warning in caught]
@@ -430,10 +432,10 @@ def test_missing_cache_files_are_made_again(new_judge, tmp_path):
 
 @compiled
 def test_cache_folder_that_vanishes_costs_one_warning(new_judge, tmp_path):
-    judge = new_judge()
+    update_early_stopping = new_judge()
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "cache").touch()  # and cannot come back
-    assert len(judged(judge, n_times=2)) == 1
+    assert len(judged(update_early_stopping, n_times=2)) == 1
 
 
 @compiled
@@ -452,7 +454,7 @@ def test_processes_do_not_write_the_code_of_different_types_to_one_file(tmp_path
     for value in (3.0, np.float32(3), 3):
         folder = tmp_path / str(len(names))
         monkeypatch.setattr(numba.config, "CACHE_DIR", str(folder))
-        jit.entry(kernels.judge.py_func)(kernels.record(kernels.SETTINGS), kernels.record(kernels.PROGRESS), value)
+        jit.entry(kernels.update_early_stopping.py_func)(kernels.record(kernels.SETTINGS), kernels.record(kernels.PROGRESS), value)
         names += [path.name for path in files(folder, "nbc")]
     assert len(set(names)) == 3
 
@@ -505,10 +507,10 @@ with warnings.catch_warnings(record=True) as caught:
         for dtype in dtypes:
             X = np.linspace(-1, 1, 80).reshape(40, 2).astype(dtype)
             model = MLPClassifier((4,), max_iter=2, random_state=0)
-            if task == "judge":
+            if task == "update_early_stopping":
                 progress = kernels.record(kernels.PROGRESS)
                 progress[0].best = 5
-                kernels.judge(kernels.record(kernels.SETTINGS), progress, 3.0)
+                kernels.update_early_stopping(kernels.record(kernels.SETTINGS), progress, 3.0)
                 results[dtype] = progress[0].best
             elif task == "fit":
                 model.set_params(early_stopping=True).fit(X, X[:, 0] > 0)
@@ -516,14 +518,14 @@ with warnings.catch_warnings(record=True) as caught:
             else:
                 from fastbp._network.architecture import Architecture
                 from fastbp._data.inputs import as_rows
-                from fastbp._network.layout import Layout, buffer
+                from fastbp._network.layout import Layout, aligned_zeros
                 from fastbp._network.prediction import outputs
                 from fastbp._network.workspace import Plan
-                params = buffer(13, dtype)
+                params = aligned_zeros(13, dtype)
                 params[...] = np.linspace(-1, 1, 13)
                 out = outputs(Plan(Layout((2, 3, 1)), Architecture(("relu",))), params, as_rows(X, dtype), 40)
                 results[dtype] = out.ravel().tolist()
-    entries = [kernels.train, kernels.judge, kernels.loss_and_gradient, kernels.predict]
+    entries = [kernels.train, kernels.update_early_stopping, kernels.loss_and_gradient, kernels.predict]
 print(json.dumps({
     "results": results,
     "compilations": sum(record.is_start for _, record in recorder.buffer),
@@ -559,7 +561,7 @@ def test_code_with_a_hole_is_not_run(new_judge, tmp_path):
     code = path.read_bytes()
     start = code.index(b"\x7fELF") + 64 if b"\x7fELF" in code else 98
     path.write_bytes(code[:start] + bytes(512) + code[start + 512 :])
-    got = run("judge", "float64", NUMBA_CACHE_DIR=tmp_path / "cache")
+    got = run("update_early_stopping", "float64", NUMBA_CACHE_DIR=tmp_path / "cache")
     assert got.results == {"float64": 3}
     assert len(got.warnings) == 1
 

@@ -21,9 +21,9 @@ from fastbp._kernels import (
     ACTIVATIONS,
     N_MOMENTS,
     VECTOR_BYTES,
-    Activation,
-    Loss,
-    OutActivation,
+    ActivationCode,
+    LinkCode,
+    LossCode,
     activations,
     losses,
     products,
@@ -36,7 +36,7 @@ from fastbp._kernels import SCHEDULES as CALLED_SCHEDULES
 from fastbp._kernels.lazy import _KINDS, penalties, schedules
 from fastbp._kernels.network import gather_targets
 from fastbp._network.activations import NAMES
-from fastbp._network.layout import Layout, buffer
+from fastbp._network.layout import Layout, aligned_zeros
 
 PAIRS = [("squared_error", "identity"), ("log_loss", "logistic"), ("log_loss", "softmax"), ("poisson", "exp")]
 PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in PAIRS]
@@ -64,7 +64,7 @@ def drawn(shape, dtype, seed=0, scale=1.0):
 def padded(values, stride=None):
     """A copy of a matrix with its rows as far apart as stride says, or of anything, in a buffer of NaN with NaN behind."""
     shape = values.shape if stride is None else (len(values), stride)
-    room = buffer(int(np.prod(shape)), values.dtype)
+    room = aligned_zeros(int(np.prod(shape)), values.dtype)
     room.base[...] = np.nan
     copy = room.reshape(shape)
     copy[..., : values.shape[-1]] = values
@@ -95,8 +95,8 @@ def expected(network, rows=slice(None)):
     ("registry", "known"),
     [
         (NAMES, reference.ACTIVATIONS),
-        ({*OutActivation.__members__, *_KINDS["link"]} - {"called"}, reference.LINKS),
-        ({*Loss.__members__, *_KINDS["loss"]} - {"called"}, {loss for loss, *_ in reference.LOSSES}),
+        ({*LinkCode.__members__, *_KINDS["link"]} - {"called"}, reference.LINKS),
+        ({*LossCode.__members__, *_KINDS["loss"]} - {"called"}, {loss for loss, *_ in reference.LOSSES}),
         (N_MOMENTS, reference.SOLVERS),
     ],
     ids=["activations", "links", "losses", "solvers"],
@@ -141,11 +141,11 @@ def some_sums(dtype):
 
 
 @each_dtype
-@pytest.mark.parametrize("activation", [member.name for member in Activation if member != Activation.called])
+@pytest.mark.parametrize("activation", [member.name for member in ActivationCode if member != ActivationCode.called])
 def test_activation_and_slope(activation, dtype):
     """Of the ReLU, the products have done all before: the floor on the way forward, the slope on the way back."""
     value, slope = reference.ACTIVATIONS[activation]
-    z, delta, code = some_sums(dtype), drawn(45, dtype, 2), Activation[activation]
+    z, delta, code = some_sums(dtype), drawn(45, dtype, 2), ActivationCode[activation]
     floor, relu = activations.floor_of(code), activation == "relu"
     assert floor == (0 if relu else -np.inf)
     a = np.maximum(z, dtype(floor))
@@ -170,13 +170,13 @@ def test_called_activation_and_its_slope(activation, dtype):
 
 
 @each_dtype
-@pytest.mark.parametrize("link", [member.name for member in OutActivation if member != OutActivation.called])
+@pytest.mark.parametrize("link", [member.name for member in LinkCode if member != LinkCode.called])
 @pytest.mark.parametrize("n_outputs", [1, 4, 16, 37])
 def test_link(link, n_outputs, dtype):
     Z = drawn((6, n_outputs), dtype, scale=5)
     lanes = VECTOR_BYTES // Z.itemsize
     A = behind(Z, -n_outputs % lanes)
-    losses.link(OutActivation[link], A, n_outputs)
+    losses.link(LinkCode[link], A, n_outputs)
     want = np.array([reference.LINKS[link](row) for row in Z.astype(float)])
     np.testing.assert_allclose(A[:, :n_outputs], want, rtol=4e-6 if dtype == np.float32 else 1e-14)
 
@@ -186,7 +186,7 @@ def test_link(link, n_outputs, dtype):
 def test_softmax_of_anything_finite_sums_to_one(n_outputs, dtype):
     Z = drawn((20, n_outputs), dtype, scale=float(np.finfo(dtype).max) / 100)
     Z = behind(Z, -n_outputs % (VECTOR_BYTES // Z.itemsize))
-    losses.link(OutActivation.softmax, Z, n_outputs)
+    losses.link(LinkCode.softmax, Z, n_outputs)
     Z = Z[:, :n_outputs]
     close(Z.sum(axis=1), np.ones(20))
     assert Z.min() >= 0
@@ -201,7 +201,7 @@ def test_loss_and_delta(loss, out_activation, n_behind, weighted, dtype, network
     y, weight = net.targets
     A, delta = net.predict(), behind(np.full((7, 4), np.nan, dtype), n_behind)
     used_up = y.copy() if out_activation == "softmax" else behind(y, n_behind)
-    got = losses.loss_and_delta(Loss[loss], OutActivation[out_activation], behind(A, n_behind), used_up, weight, delta, 4)
+    got = losses.loss_and_delta(LossCode[loss], LinkCode[out_activation], behind(A, n_behind), used_up, weight, delta, 4)
     delta = delta[:, :4]
     weights = np.ones(7) if net.weight is None else net.weight
     row_loss, row_delta = reference.LOSSES[loss, out_activation]
@@ -217,7 +217,7 @@ def test_log_loss_of_a_sure_mistake_is_bounded(out_activation, dtype):
     A, y, delta = np.array([[1, 0], [0, 1]], dtype), np.array([[0, 1], [1, 0]], dtype), np.zeros((2, 2), dtype)
     if out_activation == "softmax":
         y = np.array([[1], [0]], dtype)
-    loss = losses.loss_and_delta(Loss.log_loss, OutActivation[out_activation], A.copy(), y.copy(), np.empty(0, dtype), delta, 2)
+    loss = losses.loss_and_delta(LossCode.log_loss, LinkCode[out_activation], A.copy(), y.copy(), np.empty(0, dtype), delta, 2)
     row_loss, row_delta = reference.LOSSES["log_loss", out_activation]
     pairs = list(zip(y.tolist(), A.tolist(), strict=True))
     close(np.array(loss, dtype), sum(row_loss(t, a, float(np.finfo(dtype).eps)) for t, a in pairs))
@@ -328,7 +328,7 @@ def test_shuffles_are_numpys(burnt):
     by_loops = np.random.RandomState()
     by_loops.set_state(random_state.get_state())
     _, key, position, *_ = random_state.get_state()
-    twister = shuffles.Twister(key.copy(), np.array([position]))
+    twister = shuffles.MT19937State(key.copy(), np.array([position]))
     for length in LENGTHS * 2:
         got, want, slow = np.arange(length), np.arange(length), list(range(length))
         shuffles.shuffle(got, twister)
@@ -814,8 +814,8 @@ def test_judging(network, values, solver, schedule, tol, patience, max_epochs):
         net.progress[0].rows_seen += 2
         trainer.epochs += 1
         trainer.rows_seen += 2
-        net.judge(value)
-        trainer.judge(value)
+        net.update_early_stopping(value)
+        trainer.update_early_stopping(value)
         assert (net.status, net.progress[0].bad_epochs) == (trainer.status, trainer.bad_epochs)
         assert (net.progress[0].best, net.progress[0].learning_rate) == pytest.approx((trainer.best, trainer.learning_rate))
 
@@ -824,8 +824,8 @@ def test_validated_epochs_wait_for_a_judgement(network):
     net = network(validated=True, tol=1e3, patience=0)
     assert net.train(5) == 5
     assert (net.status, net.progress[0].best) == ("running", np.inf)
-    net.judge(2.0)
-    net.judge(1.0)
+    net.update_early_stopping(2.0)
+    net.update_early_stopping(1.0)
     assert (net.status, net.progress[0].best) == ("converged", 1.0)
 
 
@@ -865,7 +865,7 @@ def test_a_batch_without_weight_ends_training_before_its_update(solver, network)
     one_batch = network(n_rows=6, batch_size=2, weighted=True, solver=solver)
     one_batch.train(n_blocks=1)
     assert net.train() == 0
-    assert (net.status, net.progress[0].epoch, net.progress[0].step) == ("weightless", 0, 1)
+    assert (net.status, net.progress[0].epoch, net.progress[0].step) == ("zero_weights_error", 0, 1)
     np.testing.assert_array_equal(net.params, one_batch.params)
     assert net.train() == 0
 

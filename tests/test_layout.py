@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbp._kernels.network import B_AT, GAMMA_AT, IN_AT, IN_STRIDE, N_IN, N_OUT, OUT_AT, OUT_STRIDE, T_AT, W_AT
-from fastbp._network.layout import Layout, buffer
+from fastbp._network.layout import Layout, aligned_zeros
 
 some_sizes = st.lists(st.integers(1, 40), min_size=2, max_size=6).map(tuple)
 some_dtype = st.sampled_from([np.float32, np.float64])
@@ -98,7 +98,7 @@ def test_rows_are_the_fewest_whole_vectors_that_do_not_compete_for_the_cache(siz
 
 @given(size=st.integers(1, 300), dtype=some_dtype)
 def test_buffers_are_zero_aligned_and_have_room_behind(size, dtype):
-    made = buffer(size, dtype)
+    made = aligned_zeros(size, dtype)
     assert (made.shape, made.dtype, made.flags.c_contiguous, made.flags.writeable) == ((size,), dtype, True, True)
     address, whole = made.ctypes.data, made.base
     assert address % 64 == 0

@@ -31,7 +31,7 @@ from fastbp._network.layout import Layout
 from fastbp._training import epochs as training
 from fastbp._training import sgd as course
 from fastbp._training import threads
-from fastbp._training.threads import Crew, allowed_threads, choose_threads
+from fastbp._training.threads import ThreadCrew, allowed_threads, choose_threads
 
 pytestmark = [pytest.mark.compiled, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 each_solver = pytest.mark.parametrize("solver", N_MOMENTS)
@@ -464,7 +464,7 @@ def test_a_diverging_fit_leaves_no_thread():
 
 @pytest.mark.parametrize("n_threads", [1, 2, 7])
 def test_a_crew_works_in_as_many_threads(n_threads):
-    crew, seen = Crew(n_threads), {}
+    crew, seen = ThreadCrew(n_threads), {}
     together = threading.Barrier(n_threads, timeout=20)
     for _ in range(3):
 
@@ -495,7 +495,7 @@ def test_where_no_thread_can_be_started_one_is_enough(n_possible, monkeypatch):
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", limited)
-    crew = Crew(4)
+    crew = ThreadCrew(4)
     assert crew.n_threads == 1
     ran = []
     crew.run(ran.append, lambda: None)
@@ -585,17 +585,17 @@ def test_affinity_limits_threads():
 
 
 class Recorder:
-    """`Descent` that keeps how many threads each was given."""
+    """`EpochRunner` that keeps how many threads each was given."""
 
     def __init__(self, monkeypatch):
         self.numbers = []
-        descent = course.Descent
+        descent = course.EpochRunner
 
         def record(*arguments, **options):
             self.numbers.append(arguments[-1])
             return descent(*arguments, **options)
 
-        monkeypatch.setattr(course, "Descent", record)
+        monkeypatch.setattr(course, "EpochRunner", record)
 
 
 @pytest.mark.usefixtures("many_processors")

@@ -13,7 +13,7 @@ from fastbp.warmup import DTYPES, main, warmup
 def test_every_entry_is_compiled_for_each_dtype(capsys):
     main([])
     printed = capsys.readouterr().out
-    for name in ("train", "predict", "loss_and_gradient", "judge"):
+    for name in ("train", "predict", "loss_and_gradient", "update_early_stopping"):
         assert getattr(kernels, name).signatures
         assert f"{name}: " in printed
     assert all(f"{dtype}: " in printed for dtype in DTYPES)

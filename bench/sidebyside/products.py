@@ -17,8 +17,8 @@ from numba.extending import intrinsic
 from fastbp._kernels.jit import FASTMATH
 from fastbp._kernels.products import backward_product, forward_product, transpose, weight_gradient
 from fastbp._kernels.tiles import VECTOR_BYTES
-from fastbp._kernels.views import borrow, matrix, vector
-from fastbp._network.layout import Layout, buffer
+from fastbp._kernels.views import matrix, vector, without_refcounts
+from fastbp._network.layout import Layout, aligned_zeros
 
 _CHAINS = 12  # more than the 8 to 10 that latency × units asks for, and few enough for 16 registers
 
@@ -89,7 +89,7 @@ class Products:
         random = np.random.RandomState(0)
 
         def filled(n):
-            room = buffer(n, dtype)
+            room = aligned_zeros(n, dtype)
             room[:] = random.normal(size=room.size)
             return room
 
@@ -104,7 +104,9 @@ class Products:
 
 @njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))
 def _own_products(n_steps, sizes, strides, block, n_blocks, params, gradients, activations, deltas, transposed, strip):
-    params, gradients, activations, deltas, transposed, strip = borrow(params, gradients, activations, deltas, transposed, strip)
+    params, gradients, activations, deltas, transposed, strip = without_refcounts(
+        params, gradients, activations, deltas, transposed, strip
+    )
     n_layers = sizes.size - 1
     zero = params.dtype.type(0)
     for _ in range(n_steps):

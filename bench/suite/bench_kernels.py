@@ -6,11 +6,22 @@ Every benchmark is one call into compiled code that repeats its part, so that wh
 import numpy as np
 from numba import njit
 
-from fastbp._kernels import N_MOMENTS, N_NUMBERS, PROGRESS, SETTINGS, VECTOR_BYTES, Solver, Twister, elementary, products, record
+from fastbp._kernels import (
+    N_MOMENTS,
+    N_NUMBERS,
+    PROGRESS,
+    SETTINGS,
+    VECTOR_BYTES,
+    MT19937State,
+    SolverCode,
+    elementary,
+    products,
+    record,
+)
 from fastbp._kernels.jit import FASTMATH
 from fastbp._kernels.shuffles import shuffle
 from fastbp._kernels.solvers import update
-from fastbp._network.layout import Layout, buffer
+from fastbp._network.layout import Layout, aligned_zeros
 
 from .common import DTYPES, profile, rounded, seconds_of
 
@@ -51,7 +62,7 @@ class Products:
         random = np.random.default_rng(0)
 
         def filled(*shape):
-            array = buffer(int(np.prod(shape)), dtype)
+            array = aligned_zeros(int(np.prod(shape)), dtype)
             array[:] = random.normal(size=array.size)
             return array.reshape(shape)
 
@@ -141,7 +152,7 @@ class Shuffle:
     def setup(self, n_rows):
         self.order = np.arange(max(2, int(n_rows * profile().row_share)))
         state = np.random.RandomState(0).get_state(legacy=False)["state"]
-        self.twister = Twister(state["key"], np.array([state["pos"]]))
+        self.twister = MT19937State(state["key"], np.array([state["pos"]]))
         self.n = max(1, int(_WORK * profile().row_share) // 20 // self.order.size)
         _shuffle(1, self.order, self.twister)  # compiles
 
@@ -163,10 +174,10 @@ class Update:
 
     def setup(self, solver, n_params, dtype):
         settings, progress = record(SETTINGS), record(PROGRESS)
-        for name, value in {"solver": Solver[solver], "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "momentum": 0.9}.items():
+        for name, value in {"solver": SolverCode[solver], "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "momentum": 0.9}.items():
             settings[name] = value
         settings["learning_rate_init"], progress["learning_rate"], progress["factor"] = 1e-6, 1e-6, 1
-        params, gradient, moments = (buffer(n, dtype) for n in (n_params, n_params, N_MOMENTS[solver] * n_params))
+        params, gradient, moments = (aligned_zeros(n, dtype) for n in (n_params, n_params, N_MOMENTS[solver] * n_params))
         gradient[:] = np.random.default_rng(0).normal(size=n_params)
         self.arguments = settings, progress, params, gradient, moments, np.zeros(N_NUMBERS), n_params
         self.n = max(1, int(_WORK * profile().row_share) // n_params)

@@ -26,11 +26,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._data.inputs import FLOATS, Matrix, as_rows, as_targets, common_float, is_plain
 from ._network.activations import per_layer
 from ._network.architecture import Architecture
-from ._network.layout import Layout, buffer
+from ._network.layout import Layout, aligned_zeros
 from ._network.optimizers import write_penalties
 from ._network.prediction import outputs
 from ._network.workspace import N_NORM_PARAMETERS, Moving, Plan
-from ._preparation import Preparation, roomy
+from ._preparation import Preparation, padded_copy
 from ._training import lbfgs as quasi_newton
 from ._training.epochs import Problem
 from ._training.sgd import Call, descend
@@ -118,7 +118,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
     def _fit(self, X, y, sample_weight, incremental, validation=(None, None, None)):
         call, diverged = Call.of(self, X, y, sample_weight, incremental, validation), None
         with self._all_or_nothing():
-            call.hooks.begin()
+            call.callbacks_runner.begin()
             hidden_layer_sizes = self._hidden_layer_sizes()
             going_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
             call.first, call.fresh = not hasattr(self, "coefs_"), not going_on
@@ -139,7 +139,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
             self._publish_for_good()
         if diverged is not None:
             raise diverged
-        call.hooks.end()
+        call.callbacks_runner.end()
         return self
 
     def _validated(self, X, y, reset, **options):
@@ -227,7 +227,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         self._norm = "batch_norm" if self.batch_norm else "layer_norm" if self.layer_norm else None
         layout = Layout(sizes, N_NORM_PARAMETERS[self._norm])
         self._moving = Moving.fresh(layout) if self.batch_norm else None
-        self._hold_trained(layout, buffer(layout.n_params, X.dtype))
+        self._hold_trained(layout, aligned_zeros(layout.n_params, X.dtype))
         # the last layer is drawn as scikit-learn draws it, by the function of the hidden units
         activations = self._activations(len(sizes) - 2)
         activations += activations[-1:] or ("" if isinstance(self.activation, (list, tuple)) else self.activation,)
@@ -273,7 +273,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         gathered = np.concatenate([np.ravel(array) for array in arrays])
         if gathered.dtype.kind not in "fiub":
             raise ValueError(f"coefs_ and intercepts_ must hold real numbers, got {gathered.dtype}.")
-        return roomy(gathered, gathered.dtype if gathered.dtype in FLOATS else np.float64)
+        return padded_copy(gathered, gathered.dtype if gathered.dtype in FLOATS else np.float64)
 
     def _check_shapes(self):
         """Refuse arrays, put there or reshaped by somebody, that make up no network for so many features and outputs."""
@@ -351,7 +351,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         X = self._inputs(X)
         params = self._flat_params()
         dtype = common_float(X, params)
-        params = params if params.dtype == dtype else roomy(params, dtype)
+        params = params if params.dtype == dtype else padded_copy(params, dtype)
         return outputs(self._plan_to_predict(), params, as_rows(X, dtype), X.shape[0])
 
     def _inputs(self, X):
@@ -394,7 +394,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
                 params = self._flat_params()
                 self._hold(self._layout(), params)
         if self._training_params is not None:  # which come without the room behind them
-            self._training_params = roomy(self._training_params, self._training_params.dtype)
+            self._training_params = padded_copy(self._training_params, self._training_params.dtype)
         if self._moving is not None:
             self._moving = Moving(np.array(self._moving.statistics))
         if hasattr(self, "_optimizer"):  # whose moments may come memory-mapped, read-only

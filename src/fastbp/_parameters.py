@@ -263,7 +263,7 @@ REFERENCES = """\
 .. [2] Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
 .. [3] Byrd, Lu, Nocedal and Zhu, "A Limited Memory Algorithm for Bound Constrained Optimization", SIAM Journal on Scientific
    Computing 16, 1995.
-.. [4] Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017.
+.. [4] Loshchilov and Hutter, "SGDR: Stochastic Gradient EpochRunner with Warm Restarts", ICLR 2017.
 .. [5] Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates", 2018.
 .. [6] Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 .. [7] Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A Simple Way to Prevent Neural Networks from

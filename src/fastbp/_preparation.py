@@ -14,8 +14,8 @@ from sklearn.utils.validation import _check_sample_weight
 from ._data import missing
 from ._data.scaling import Folding, fold_norms
 from ._network.initializers import draw_into, put_into
-from ._network.layout import Layout, buffer
-from ._training.epochs import weightless
+from ._network.layout import Layout, aligned_zeros
+from ._training.epochs import zero_weights_error
 
 # What must stay as it was while training goes on, and how it is by default.
 _KEPT = ("missing", "scale", "scale_y", "batch_norm", "layer_norm", "ema_decay")
@@ -50,7 +50,7 @@ class Preparation:
         trained_on = sample_weight if rows is None else sample_weight[np.sort(rows)]
         mean = np.mean(trained_on, dtype=np.float64)
         if mean == 0:
-            raise weightless()
+            raise zero_weights_error()
         return sample_weight / mean
 
     def _prepare(self, X, y, out_activation, going_on):
@@ -138,7 +138,7 @@ class Preparation:
         dtype = params.dtype if self._folding is None else np.result_type(self._folding.dtype, params.dtype)
         if self._training_params is None or self._params.dtype != dtype:
             shown = Layout(layout.sizes, 0 if self._norm == "batch_norm" else layout.n_norms)
-            self._hold(shown, buffer(shown.n_params, dtype))
+            self._hold(shown, aligned_zeros(shown.n_params, dtype))
         self._training_params = params
 
     def _params_to_train(self):
@@ -148,7 +148,7 @@ class Preparation:
         else:
             params = held = self._training_params
         if self.dtype != "auto" and params.dtype != self.dtype:
-            params = roomy(params, self.dtype)
+            params = padded_copy(params, self.dtype)
         if params is not held:
             self._hold_trained(self._training_layout(), params)
         return params
@@ -163,10 +163,10 @@ class Preparation:
         params = self._training_params
         layout, shown = self._training_layout(), self._layout()
         if self._prepared_as[-1]:
-            params = roomy(self._optimizer.moments[-layout.n_params :], params.dtype)
+            params = padded_copy(self._optimizer.moments[-layout.n_params :], params.dtype)
         if self._norm != "batch_norm":
             return params
-        folded = buffer(shown.n_params, params.dtype)
+        folded = aligned_zeros(shown.n_params, params.dtype)
         _write(shown.views(folded), fold_norms(*layout.views(params), layout.norms(params)[0], self._moving.views(layout)))
         return folded
 
@@ -193,9 +193,9 @@ class Preparation:
             self._digest = digest(self._params)
 
 
-def roomy(values, dtype):
+def padded_copy(values, dtype):
     """A copy of flat values, with the room behind it that kernels want."""
-    copy = buffer(values.size, dtype)
+    copy = aligned_zeros(values.size, dtype)
     copy[...] = values
     return copy
 

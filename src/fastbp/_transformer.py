@@ -18,7 +18,7 @@ from ._network.architecture import Architecture
 from ._network.layout import Layout
 from ._network.prediction import outputs
 from ._network.workspace import Plan
-from ._preparation import roomy
+from ._preparation import padded_copy
 
 
 class HiddenUnits(ClassNamePrefixFeaturesOutMixin, TransformerMixin, auto_wrap_output_keys=None):
@@ -95,6 +95,6 @@ class HiddenUnits(ClassNamePrefixFeaturesOutMixin, TransformerMixin, auto_wrap_o
         arrays = [*self.coefs_[:n_layers], np.eye(sizes[-1]), *self.intercepts_[:n_layers], np.zeros(sizes[-1])]
         for vectors in layout.norms(self._flat_params()):
             arrays += vectors[:n_layers]
-        params = roomy(np.concatenate([np.ravel(array) for array in arrays]), dtype)
+        params = padded_copy(np.concatenate([np.ravel(array) for array in arrays]), dtype)
         activations = architecture.activations[:n_layers]
         return Plan(Layout(sizes, layout.n_norms), Architecture(activations, norm=architecture.norm)), params

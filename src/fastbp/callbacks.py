@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 
-class Hooks:
+class CallbackRunner:
     """All callbacks of one fit: `begin`, for each epoch `begin_epoch` and `end_epoch`, and `end`."""
 
     def __init__(self, estimator, X, y, sample_weight, n_epochs):

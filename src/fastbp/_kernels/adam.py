@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from .jit import machine_code
+from .jit import intrinsic_kernel
 from .tiles import HAS_AVX512, Tile, integer
 
 _N_SUMS = 4  # of squares, next to each other, as each waits for the one before
@@ -125,13 +125,13 @@ def _none(*arguments):
     return 0, 0.0
 
 
-@machine_code(_none)
+@intrinsic_kernel(_none)
 def vectors_of_adam(typing_context, w, g, m, v, rate, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon, size):
     """Adam's step for the whole vectors among the first `size` elements; returns how many these have, and Σ w² after it."""
     return _built(_Adam, w, g, m, v, *(w.dtype,) * 8, types.intp)
 
 
-@machine_code(_none)
+@intrinsic_kernel(_none)
 def squared_vectors(typing_context, w, size):
     """How many elements the whole vectors among the first `size` have, and Σ w² of them."""
     return _built(_Squares, w, types.intp)

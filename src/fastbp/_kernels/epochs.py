@@ -18,17 +18,17 @@ from .lazy.schedules import EPOCH, FACTOR
 from .lazy.schedules import PROGRESS as DONE
 from .network import B_AT, gradient_of_block
 from .shuffles import shuffle
-from .solvers import Solver, squared_norm, update
+from .solvers import SolverCode, squared_norm, update
 from .subnormals import flush_subnormals, restore_subnormals
-from .team import LOSS, PENALTY, SQUARES, WEIGHT, add_gradients, meet, share, share_of_line, total
-from .views import borrow, vector
+from .team import LOSS, PENALTY, SQUARES, WEIGHT, add_gradients, share, share_of_line, total, wait_at_barrier
+from .views import vector, without_refcounts
 
 # Which parameters are copied after every better epoch, and after how many rows larger ones are, so that it costs a percent or two.
 _CACHED_BYTES = 1 << 17
 _MANY_ROWS = 4096
 
 
-class Schedule(IntEnum):
+class ScheduleCode(IntEnum):
     """What `learning_rate` may be; of scikit-learn's three, only "sgd" heeds the second and third. `called` is any other."""
 
     constant = 0
@@ -44,8 +44,8 @@ class Status(IntEnum):
     running = 0
     converged = 1  # patience is at its end
     exhausted = 2  # max_epochs are done
-    weightless = 3  # the sample weights of a batch sum to zero
-    called_off = 4  # another thread of the team will come no more
+    zero_weights_error = 3  # the sample weights of a batch sum to zero
+    aborted = 4  # another thread of the team will come no more
     diverged = 5  # the loss of a batch, which still stands at `row`, is not a number
 
 
@@ -64,8 +64,8 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
 
     Every thread of a team calls with its rank and its own scratch, all else being shared.
     """
-    team, table, params, moments, rows = borrow(team, table, params, moments, rows)
-    y, weight, order, twister, scratch, trace = borrow(y, weight, order, twister, scratch, trace)
+    team, table, params, moments, rows = without_refcounts(team, table, params, moments, rows)
+    y, weight, order, twister, scratch, trace = without_refcounts(y, weight, order, twister, scratch, trace)
     steering, state, n_threads = settings[0], progress[rank], team.sums.shape[0]
     mode = flush_subnormals()
     n_epochs = 0
@@ -74,7 +74,7 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
             state.shuffled = True
             if rank == 0:
                 shuffle(order, twister)
-            if n_threads > 1 and not meet(team, state):
+            if n_threads > 1 and not wait_at_barrier(team, state):
                 break
         _train_round(steering, state, rank, team, table, params, moments, rows, y, weight, order, scratch)
         n_rounds -= 1
@@ -91,19 +91,19 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
 
 
 @entry
-def judge(settings, progress, value):
+def update_early_stopping(settings, progress, value):
     """End the judging of an epoch by a value from Python, lower being better: patience, learning rate, status."""
-    _judge(settings[0], progress[0], value)
+    _update_early_stopping(settings[0], progress[0], value)
 
 
 @kernel()
 def _rate(settings, state):
     """The learning rate of the last step, without Adam's corrections for its first steps."""
-    base = settings.learning_rate_init if settings.solver == Solver.adam else state.learning_rate
+    base = settings.learning_rate_init if settings.solver == SolverCode.adam else state.learning_rate
     return base * state.factor
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def _keep(state, params, best, rank, n_threads, n_rows, loss):
     """Copy this thread's share of the parameters, if the loss is the lowest of the epochs that are looked at.
 
@@ -122,7 +122,7 @@ def _copy(source, target):
         target[q] = source[q]
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def _train_round(settings, state, rank, team, table, params, moments, rows, y, weight, order, scratch):
     """The next block of this thread's rows of the present batch, and the update where it is the last."""
     n_threads = team.sums.shape[0]
@@ -139,7 +139,7 @@ def _train_round(settings, state, rank, team, table, params, moments, rows, y, w
         _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows, order.size)
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows, n_rows_of_epoch):
     """The update of this thread's share of the parameters, from the gradients of all."""
     n_coefs = table[0, B_AT]  # all weights stand before all biases
@@ -148,13 +148,13 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
     penalty = _penalty(settings, state, vector(params, low, max(0, min(high, n_coefs) - low)), scratch)
     if n_threads > 1:
         team.sums[rank, LOSS], team.sums[rank, WEIGHT], team.sums[rank, PENALTY] = state.batch_loss, state.batch_weight, penalty
-        if not meet(team, state):
-            state.status = Status.called_off
+        if not wait_at_barrier(team, state):
+            state.status = Status.aborted
             return
         state.batch_loss, state.batch_weight, penalty = total(team, LOSS), total(team, WEIGHT), total(team, PENALTY)
         add_gradients(team, low, high)
     if state.batch_weight == 0 and not settings.global_weights:
-        state.status = Status.weightless
+        state.status = Status.zero_weights_error
         return
     # a validated fit goes on, as scikit-learn's does: it will go back to its best weights
     if np.isnan(state.batch_loss) and not settings.validated:
@@ -162,19 +162,19 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
         return
     weight_sum = float(n_rows) if settings.global_weights else state.batch_weight
     state.loss += (state.batch_loss + penalty) / weight_sum * n_rows
-    if settings.schedule == Schedule.called:
+    if settings.schedule == ScheduleCode.called:
         _follow_schedule(settings, state, scratch.rates, n_rows_of_epoch)
     alpha, scale = settings.alpha, 1 / weight_sum
     if settings.penalise_at:
         alpha, scale = 0.0, _adjust_gradient(settings, state, rank, team, params, scratch.penalties, n_coefs, scale, low, high)
     update(settings, state, params, team.gradients, moments, scratch.asked, n_coefs, alpha, scale, low, high)
     if n_threads > 1:
-        meet(team, state)
+        wait_at_barrier(team, state)
     if settings.hold_norms_at:
         call(settings.hold_norms_at, table, params, scratch.strip, scratch.penalties, rank, n_threads)
         state.squares = 0.0
         if n_threads > 1:
-            meet(team, state)
+            wait_at_barrier(team, state)
     if settings.average_at:  # the means stand behind the solver's moments
         means = vector(moments, moments.size - params.size + low, high - low)
         call(settings.average_at, means, vector(params, low, high - low), scratch.penalties)
@@ -184,7 +184,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
     state.batch_weight = 0.0
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def _penalty(settings, state, w, scratch):
     """alpha / 2 Σ w² + l1 Σ |w|."""
     penalty = 0.5 * settings.alpha * (state.squares if state.squares > 0 else squared_norm(w))
@@ -203,7 +203,7 @@ def _follow_schedule(settings, state, rates, n_rows_of_epoch):
     state.factor = rates[FACTOR]
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scale, low, high):
     """Add the penalties to this thread's share of the gradient; returns what it is to be multiplied by, clipping included."""
     n_threads, n_weights = team.sums.shape[0], max(0, min(high, n_coefs) - low)
@@ -214,7 +214,7 @@ def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scal
         squares = numbers[SUM]
         if n_threads > 1:
             team.sums[rank, SQUARES] = squares
-            meet(team, state)
+            wait_at_barrier(team, state)
             squares = total(team, SQUARES)
         norm = np.sqrt(squares) * scale
         if norm > settings.clip_norm:
@@ -222,7 +222,7 @@ def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scal
     return scale
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def _end_epoch(settings, state, n_rows, loss):
     state.row = 0
     state.shuffled = False
@@ -230,24 +230,24 @@ def _end_epoch(settings, state, n_rows, loss):
     state.epoch += 1
     state.rows_seen += n_rows
     if not settings.validated:
-        _judge(settings, state, loss)
+        _update_early_stopping(settings, state, loss)
 
 
 @kernel()
-def _judge(settings, state, value):
+def _update_early_stopping(settings, state, value):
     """Count the epochs without improvement by tol, end the epoch's learning rate, and stop after more than `patience` of them."""
     state.bad_epochs = state.bad_epochs + 1 if value > state.best - settings.tol else 0
     if value < state.best:
         state.best = value
-    if settings.solver == Solver.sgd and settings.schedule == Schedule.invscaling:
+    if settings.solver == SolverCode.sgd and settings.schedule == ScheduleCode.invscaling:
         state.learning_rate = settings.learning_rate_init / (state.rows_seen + 1) ** settings.power_t
-    if settings.schedule == Schedule.reduce_on_plateau:
+    if settings.schedule == ScheduleCode.reduce_on_plateau:
         state.plateau = 0 if state.bad_epochs == 0 else state.plateau + 1
         if state.plateau > settings.decay_step:
             state.factor *= settings.decay
             state.plateau = 0
     if state.bad_epochs > settings.patience:
-        if settings.solver == Solver.sgd and settings.schedule == Schedule.adaptive and state.learning_rate > 1e-6:
+        if settings.solver == SolverCode.sgd and settings.schedule == ScheduleCode.adaptive and state.learning_rate > 1e-6:
             state.learning_rate /= 5
             state.bad_epochs = 0
         else:

@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import config
 
-from .jit import machine_code
+from .jit import intrinsic_kernel
 
 _interpreted = {}  # functions by their number, where nothing is compiled
 
@@ -28,7 +28,7 @@ def _call(address, *arguments):
     _interpreted[address](*arguments)
 
 
-@machine_code(_call)
+@intrinsic_kernel(_call)
 def call(typing_context, address, *arguments):
     """Call the function at an address; the arguments are of the types that the address was asked for."""
 

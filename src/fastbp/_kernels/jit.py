@@ -1,6 +1,6 @@
 """How every kernel is compiled, and where its machine code is kept.
 
-``kernel`` compiles a function that other kernels call, ``machine_code`` one that writes LLVM code itself; ``entry`` compiles one
+``kernel`` compiles a function that other kernels call, ``intrinsic_kernel`` one that writes LLVM code itself; ``entry`` compiles one
 that Python calls, and keeps its machine code on disk. All entries carry one stamp over the text of every kernel file: Numba alone
 watches only the file of the entry itself, so a changed callee next door would go on running as old code. A cache that cannot be
 written, or a damaged one, costs one warning and a compilation, never a run. Nothing here knows about networks.
@@ -39,7 +39,7 @@ def kernel(*, fastmath=FASTMATH, draft=False, interpreted=None):
     return compiled
 
 
-def machine_code(interpreted):
+def intrinsic_kernel(interpreted):
     """Make of a function that writes LLVM code what kernels can call; where nothing is compiled, `interpreted` takes its place."""
 
     def made(definition):
@@ -65,7 +65,7 @@ def entry(function, *, fastmath=FASTMATH, compiler=EntryCompiler):
     return dispatcher
 
 
-class OnDemand:
+class LazyEntry:
     """A function that becomes an `entry` when that is first wanted."""
 
     def __init__(self, function, fastmath):
@@ -80,9 +80,9 @@ class OnDemand:
         return self.entry(*arguments)
 
 
-def on_demand(function=None, *, fastmath=FASTMATH):
+def lazy_entry(function=None, *, fastmath=FASTMATH):
     """Leave a function to be made an `entry` by whoever wants it: to make dozens takes as long as much of an import."""
-    return partial(OnDemand, fastmath=fastmath) if function is None else OnDemand(function, fastmath)
+    return partial(LazyEntry, fastmath=fastmath) if function is None else LazyEntry(function, fastmath)
 
 
 def source_stamp(folder=Path(__file__).parent):

@@ -2,21 +2,21 @@
 
 Predictions and targets enter; sums over rows leave (never means: the caller alone divides). Losses are computed from predictions
 that are clipped as scikit-learn clips them, since the loss curves are promised to agree to nine digits. A new loss is one member
-of `Loss` and one branch in ``loss_and_delta``; a new link, one member of `OutActivation` and one branch in ``link``.
+of `LossCode` and one branch in ``loss_and_delta``; a new link, one member of `LinkCode` and one branch in ``link``.
 """
 
 from enum import IntEnum
 
 import numpy as np
 
-from .activations import Activation, activate
+from .activations import ActivationCode, activate
 from .dots import less_row_max, per_row_sum
 from .elementary import exp, log
 from .jit import kernel
 from .views import flat
 
 
-class OutActivation(IntEnum):
+class LinkCode(IntEnum):
     """What `out_activation_` may be, by scikit-learn's names; `called` is any other, by its address."""
 
     identity = 0
@@ -26,7 +26,7 @@ class OutActivation(IntEnum):
     called = 4
 
 
-class Loss(IntEnum):
+class LossCode(IntEnum):
     """What `loss` may be, by scikit-learn's names, each beside its canonical link, so that delta = A − y; `called` is any other."""
 
     squared_error = 0
@@ -35,35 +35,35 @@ class Loss(IntEnum):
     called = 3
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def link(code, Z, n_outputs):
     """A = link(Z), in place; Z (n_rows, ≥ n_outputs)."""
-    if code == OutActivation.softmax:
+    if code == LinkCode.softmax:
         _softmax(Z, n_outputs)
-    elif code == OutActivation.logistic:
-        activate(Activation.logistic, flat(Z))
-    elif code == OutActivation.exp:
+    elif code == LinkCode.logistic:
+        activate(ActivationCode.logistic, flat(Z))
+    elif code == LinkCode.exp:
         _exp(flat(Z))
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def loss_and_delta(code, out_activation, A, y, weight, delta, n_outputs):
     """Σ_rows weight · loss(y, A), with ∂/∂Z of it in delta; A and delta of one shape (n_rows, ≥ n_outputs).
 
     y is of that shape, or (n_rows, 1) class codes below a softmax; weight is (n_rows,), or (0,) for ones. A and y are used up.
     """
     losses, n_columns = A, n_outputs
-    if code == Loss.log_loss and out_activation == OutActivation.softmax:
+    if code == LossCode.log_loss and out_activation == LinkCode.softmax:
         _multinomial_log_loss(A, y, delta)
         losses, n_columns = y, 1
-    elif code == Loss.log_loss:
+    elif code == LossCode.log_loss:
         _binary_log_loss(flat(A), flat(y), flat(delta))
-    elif code == Loss.poisson:
+    elif code == LossCode.poisson:
         _half_poisson_deviance(flat(A), flat(y), flat(delta))
     else:
         _half_squared_error(flat(A), flat(y), flat(delta))
     loss = _weigh(losses, weight, delta, n_columns, n_outputs)
-    return loss / n_outputs if code == Loss.squared_error else loss
+    return loss / n_outputs if code == LossCode.squared_error else loss
 
 
 # Rows of a few outputs are shorter than the vectors that LLVM makes of a loop. What is done element by element therefore runs over

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .activations import Activation, activate, floor_of, multiply, multiply_by_slope
+from .activations import ActivationCode, activate, floor_of, multiply, multiply_by_slope
 from .function_pointers import call
 from .jit import entry, kernel
 from .lazy.losses import N_GROUPS, SUM
-from .losses import Loss, OutActivation, link, loss_and_delta
+from .losses import LinkCode, LossCode, link, loss_and_delta
 from .products import (
     backward_product,
     column_sums,
@@ -25,7 +25,7 @@ from .products import (
     transpose,
     weight_gradient,
 )
-from .views import borrow, flat, matrix, vector
+from .views import flat, matrix, vector, without_refcounts
 
 # The columns of a network's table, one row per layer: its sizes; where W and b start in the parameters (all weights before all
 # biases); where the layer's input and output start in the activations, and how far apart their rows are (deltas lie as outputs do);
@@ -43,7 +43,7 @@ class Scratch(NamedTuple):
     For a block of rows: activations, slopes of called activations and what norms leave for the way back (these lie as outputs do),
     deltas, targets, weights. Then transposed weights, a factor's strip, a batch's gradient, and what a norm divides by. Numbers for
     what is called: solvers, penalties, schedules, loss and link; and the whole numbers of `called.draws` and `called.norms`. Shared
-    by all threads are the moving statistics of norms, where they exchange sums, and where they meet for that.
+    by all threads are the moving statistics of norms, where they exchange sums, and where they wait_at_barrier for that.
     """
 
     activations: np.ndarray
@@ -63,7 +63,7 @@ class Scratch(NamedTuple):
     drawn: np.ndarray
     moving: np.ndarray
     exchange: np.ndarray
-    gate: np.ndarray
+    barrier: np.ndarray
 
 
 @kernel()
@@ -107,7 +107,7 @@ def transpose_weights(table, params, transposed):
         transpose(layer_weights(table, layer, params), layer_transposed(table, layer, transposed))
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def forward(settings, table, params, rows, order, start, n_rows, scratch):
     """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], link included; returns A[L] (n_rows, ≥ n_outputs)."""
     last = table.shape[0] - 1
@@ -131,14 +131,14 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
             forward_product(A, W, b, Z, floor, scratch.strip)
         if layer < last:
             _activate(settings, table, layer, params, Z, scratch)
-        elif settings.out_activation == OutActivation.called:
+        elif settings.out_activation == LinkCode.called:
             call(settings.link_at, Z, table[layer, N_OUT], scratch.of_loss)
         else:
             link(settings.out_activation, Z, table[layer, N_OUT])
     return layer_outputs(table, last, n_rows, activations)
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def _activate(settings, table, layer, params, Z, scratch):
     """The norm, if any, the activation, and what is dropped of it, of a hidden layer, in place."""
     code, z = table[layer, ACTIVATION], flat(Z)
@@ -148,7 +148,7 @@ def _activate(settings, table, layer, params, Z, scratch):
         b = vector(params, shift_at, table[layer, N_OUT])
         _norm(table, layer, table[layer, NORM_AT], params, b, Z, scratch, 4 * table[layer, UNIT_AT] + layer)
     slopes = vector(scratch.slopes, table[layer, OUT_AT], z.size if scratch.slopes.size else 0)
-    if code == Activation.called:
+    if code == ActivationCode.called:
         call(table[layer, CALLED_AT], z, slopes)
     else:
         activate(code, z)
@@ -156,7 +156,7 @@ def _activate(settings, table, layer, params, Z, scratch):
         call(settings.drop_at, Z, slopes, table[layer, N_OUT], scratch.drawn, layer, table[layer, DROP])
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def _norm(table, layer, address, params, b, Z, scratch, at):
     """Call a norm forth, with what it shifts by, or back, with where the gradient of its own parameters goes."""
     n_out, unit_at = table[layer, N_OUT], table[layer, UNIT_AT]
@@ -166,10 +166,10 @@ def _norm(table, layer, address, params, b, Z, scratch, at):
     per_unit = scratch.moving.size > 0  # as a batch has it; a row has one number for all units, for each row of a block
     spread = vector(scratch.spread, 3 * unit_at, 3 * n_out) if per_unit else vector(scratch.spread, layer * Z.shape[0], n_rows)
     moving = vector(scratch.moving, 2 * unit_at, 2 * n_out if per_unit else 0)
-    call(address, Z, N, gamma, b, spread, moving, scratch.exchange, scratch.gate, scratch.drawn, at)
+    call(address, Z, N, gamma, b, spread, moving, scratch.exchange, scratch.barrier, scratch.drawn, at)
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def backward(table, params, rows, order, start, n_rows, scratch, add):
     """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; put in or added to the gradient."""
     n_hidden = table[table.shape[0] - 1, UNIT_AT]
@@ -193,8 +193,8 @@ def backward(table, params, rows, order, start, n_rows, scratch, add):
                 before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
                 code = table[layer - 1, ACTIVATION]
                 W_T = layer_transposed(table, layer, scratch.transposed)
-                backward_product(delta, W_T, A, before, code == Activation.relu, scratch.strip)
-                if code == Activation.called:
+                backward_product(delta, W_T, A, before, code == ActivationCode.relu, scratch.strip)
+                if code == ActivationCode.called:
                     multiply(flat(before), vector(scratch.slopes, table[layer - 1, OUT_AT], before.size))
                 else:
                     multiply_by_slope(code, flat(A), flat(before))
@@ -228,18 +228,18 @@ def _sum(weights):
     return total
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch):
     """Σ weight · loss and Σ weight of rows order[start:start + n_rows], with ∂/∂Z[L] left in the last layer's delta."""
     last = table.shape[0] - 1
-    codes = y.shape[1] < table[last, N_OUT] or (settings.loss == Loss.called and scratch.of_loss[N_GROUPS] > 0)
+    codes = y.shape[1] < table[last, N_OUT] or (settings.loss == LossCode.called and scratch.of_loss[N_GROUPS] > 0)
     n_columns = y.shape[1] if codes else table[last, OUT_STRIDE]
     targets = matrix(scratch.targets, 0, n_rows, n_columns)
     weights = vector(scratch.weights, 0, n_rows if weight.size else 0)
     gather_targets(y, weight, order, start, targets, weights)
     A = forward(settings, table, params, rows, order, start, n_rows, scratch)
     delta = layer_outputs(table, last, n_rows, scratch.deltas)
-    if settings.loss == Loss.called:
+    if settings.loss == LossCode.called:
         numbers = scratch.of_loss
         call(settings.finish_at, A, scratch.targets, y.shape[1], weights, delta, table[last, N_OUT], numbers, settings.loss_at)
         loss = numbers[SUM]
@@ -248,7 +248,7 @@ def loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows
     return loss, _sum(weights) if weight.size else float(n_rows)
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch, fresh):
     """Add Σ ∂loss/∂params of rows order[start:start + n_rows] to scratch.gradient, or set it where fresh, as new parameters are.
 
@@ -264,7 +264,7 @@ def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_
 @entry
 def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scratch):
     """`gradient_of_block` over rows start to stop, in their own order, added to what rows before start have left."""
-    table, params, rows, y, weight, scratch = borrow(table, params, rows, y, weight, scratch)
+    table, params, rows, y, weight, scratch = without_refcounts(table, params, rows, y, weight, scratch)
     steering = settings[0]
     order = np.empty(0, np.int64)
     loss, weight_sum = 0.0, 0.0
@@ -279,8 +279,8 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
 @entry
 def evaluate(settings, table, params, rows, y, weight, order, start, stop, scratch):
     """Σ weight · loss and Σ weight of rows order[start:stop] (start … where order is empty)."""
-    table, params, rows, order = borrow(table, params, rows, order)
-    y, weight, scratch = borrow(y, weight, scratch)
+    table, params, rows, order = without_refcounts(table, params, rows, order)
+    y, weight, scratch = without_refcounts(y, weight, scratch)
     steering = settings[0]
     loss, weight_sum = 0.0, 0.0
     for at in range(start, stop, steering.block_size):
@@ -294,8 +294,8 @@ def evaluate(settings, table, params, rows, y, weight, order, start, stop, scrat
 @entry
 def predict(settings, table, params, rows, order, start, stop, scratch, out):
     """out[start:stop] = A[L] of rows order[start:stop] (start … where order is empty); out (n_rows, n_outputs)."""
-    table, params, rows, order = borrow(table, params, rows, order)
-    scratch, out = borrow(scratch, out)
+    table, params, rows, order = without_refcounts(table, params, rows, order)
+    scratch, out = without_refcounts(scratch, out)
     steering = settings[0]
     for at in range(start, stop, steering.block_size):
         n_rows = min(steering.block_size, stop - at)

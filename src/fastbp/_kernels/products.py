@@ -60,7 +60,7 @@ def gather(rows, order, start, out):
                 target[j] = source[j]
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def forward_product(A, W, b, Z, floor, strip):
     """Z = max(A·W + b, floor); A (n_rows, ≥ n_in), W (n_in, n_out), b (n_out,), Z (n_rows, ≥ n_out); strip for `packs`."""
     if _is_narrow(A, W.shape[1]):
@@ -71,7 +71,7 @@ def forward_product(A, W, b, Z, floor, strip):
         _forward_strips(A, W, b, Z, Z.dtype.type(floor), strip)
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def weight_gradient(A, delta, G, add, strip):
     """G = Aᵀ·delta, or where `add` more; A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out); strip for `packs`."""
     if _is_narrow(A, G.shape[1]):
@@ -82,7 +82,7 @@ def weight_gradient(A, delta, G, add, strip):
         _gradient_strips(A, delta, G, add, strip)
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def backward_product(delta, W_T, A, out, relu, strip):
     """out = delta·Wᵀ, zero where A is if `relu`; delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in)."""
     if out.shape[1] == 1:

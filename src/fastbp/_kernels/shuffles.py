@@ -18,7 +18,7 @@ _AHEAD, _WORDS = 64, 96
 _LOWER, _UPPER, _TWIST = np.uint32(0x7FFFFFFF), np.uint32(0x80000000), np.uint32(0x9908B0DF)
 
 
-class Twister(NamedTuple):
+class MT19937State(NamedTuple):
     """The state of MT19937: 624 words, and the position (1,) of the next one."""
 
     key: np.ndarray

@@ -31,7 +31,7 @@ from .lazy.solvers import (
 from .views import vector
 
 
-class Solver(IntEnum):
+class SolverCode(IntEnum):
     """What `solver` may be beside "lbfgs", by scikit-learn's names; `called` is any other, by its address."""
 
     sgd = 0
@@ -42,7 +42,7 @@ class Solver(IntEnum):
 N_MOMENTS = {"sgd": 1, "adam": 2} | {name: n_moments for name, (_, n_moments) in SOLVERS.items()}
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def update(settings, progress, params, gradient, moments, asked, n_coefs, alpha, scale, low, high):
     """One step of parameters low to high; params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,).
 
@@ -52,10 +52,10 @@ def update(settings, progress, params, gradient, moments, asked, n_coefs, alpha,
     progress.step += 1
     base = progress.learning_rate * progress.factor
     rate = base
-    if settings.solver == Solver.adam:
+    if settings.solver == SolverCode.adam:
         base = settings.learning_rate_init * progress.factor
         progress.learning_rate = rate = base * np.sqrt(1 - settings.beta_2**progress.step) / (1 - settings.beta_1**progress.step)
-    elif settings.solver == Solver.called:
+    elif settings.solver == SolverCode.called:
         _ask(settings, progress, rate, scale, asked)
     middle = min(max(n_coefs, low), high)
     if settings.weight_decay > 0:
@@ -89,14 +89,14 @@ def _decay(w, share):
         w[q] *= kept
 
 
-@kernel(draft=True)
+@kernel(optimize=False)
 def _step(settings, learning_rate, scale, alpha, params, gradient, moments, asked, at, size):
     """The step of parameters at to at + size, which share a penalty; returns Σ w² after it, or 0 where that would cost a pass."""
     w, g, m = vector(params, at, size), vector(gradient, at, size), vector(moments, at, size)
     second = vector(moments, params.size + at, size if moments.size > params.size else 0)
-    if settings.solver == Solver.adam:
+    if settings.solver == SolverCode.adam:
         return float(_adam(settings, learning_rate, scale, alpha, w, g, m, second))
-    if settings.solver == Solver.sgd:
+    if settings.solver == SolverCode.sgd:
         _sgd(settings, learning_rate, scale, alpha, w, g, m)
     else:
         asked[ALPHA] = alpha

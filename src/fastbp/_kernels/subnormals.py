@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from .jit import machine_code
+from .jit import intrinsic_kernel
 
 _ARCHITECTURE = llvm.get_process_triple().partition("-")[0]
 _IS_X86, _IS_ARM = _ARCHITECTURE in ("x86_64", "i386", "i686"), _ARCHITECTURE in ("aarch64", "arm64")
@@ -21,7 +21,7 @@ def _do_not_flush():
     return 0
 
 
-@machine_code(_do_not_flush)
+@intrinsic_kernel(_do_not_flush)
 def flush_subnormals(typing_context):
     """Take subnormals for zero from here on, in this thread; returns what `restore_subnormals` wants."""
 
@@ -37,7 +37,7 @@ def _do_not_restore(mode):
     pass
 
 
-@machine_code(_do_not_restore)
+@intrinsic_kernel(_do_not_restore)
 def restore_subnormals(typing_context, mode):
     """Treat subnormals as before."""
 

@@ -1,6 +1,6 @@
 """Threads that train one network together.
 
-Each runs the same kernel on its own rows of every batch; they meet at a barrier, which spins briefly and then yields the
+Each runs the same kernel on its own rows of every batch; they wait_at_barrier at a barrier, which spins briefly and then yields the
 processor. All decide alike from sums that are taken in the order of their ranks, so that equal seeds and equal numbers of
 threads give equal bits. What is computed between two meetings is not known here.
 """
@@ -24,38 +24,38 @@ _YIELD = "SwitchToThread" if os.name == "nt" else "sched_yield"
 # What a thread tells the others of a batch: its sums of loss and weight, of the penalty of its part of the weights, and of the
 # squares of its part of the gradient.
 LOSS, WEIGHT, PENALTY, SQUARES = range(4)
-# What stands in the gate: how often threads have come to a meeting, and whether one of them will come no more.
-ARRIVALS, CALLED_OFF = range(2)
+# What stands in the barrier: how often threads have come to a meeting, and whether one of them will come no more.
+N_ARRIVED, ABORTED = range(2)
 
 
 class Team(NamedTuple):
-    """What threads share: the `gate` (2,) where they meet, and a row each of `sums` (n_threads, 4) and `gradients`."""
+    """What threads share: the `barrier` (2,), and a row each of `sums` (n_threads, 4) and `gradients`."""
 
-    gate: np.ndarray
+    barrier: np.ndarray
     sums: np.ndarray
     gradients: np.ndarray
 
 
 @kernel()
-def meet(team, state):
+def wait_at_barrier(team, state):
     """Wait until every thread has come to the next meeting; returns False if one never will."""
     state.meeting += 1
-    return _wait(team.gate, state.meeting * team.sums.shape[0])
+    return _wait(team.barrier, state.meeting * team.sums.shape[0])
 
 
 @kernel()
-def arrive(gate, counts, at, n_threads):
-    """`meet` at a gate of its own, for those who count their meetings in counts[at]."""
+def wait_at_layer_barrier(barrier, counts, at, n_threads):
+    """`wait_at_barrier` at a barrier of its own, for those who count their meetings in counts[at]."""
     counts[at] += 1
-    return n_threads == 1 or _wait(gate, counts[at] * n_threads)
+    return n_threads == 1 or _wait(barrier, counts[at] * n_threads)
 
 
 @kernel()
-def _wait(gate, expected):
-    _atomic_add(gate, ARRIVALS, 1)
+def _wait(barrier, expected):
+    _atomic_add(barrier, N_ARRIVED, 1)
     spins = 0
-    while _atomic_load(gate, ARRIVALS) < expected:
-        if _atomic_load(gate, CALLED_OFF):
+    while _atomic_load(barrier, N_ARRIVED) < expected:
+        if _atomic_load(barrier, ABORTED):
             return False
         spins += 1
         if spins > _SPINS:

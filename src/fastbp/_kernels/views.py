@@ -2,7 +2,7 @@
 
 ``matrix`` and ``vector`` lay a shape over a part of a contiguous buffer, ``flat`` over all of an array. They are slicing and
 ``reshape`` without the checks and without counting references, which on a network of a few units would take longer than its
-arithmetic. In return, whoever calls keeps the buffer alive and the offsets right. ``borrow`` frees the arguments of an entry from
+arithmetic. In return, whoever calls keeps the buffer alive and the offsets right. ``without_refcounts`` frees the arguments of an entry from
 that counting. ``stack_array`` is a few numbers for the time of a call, ``prefetch`` asks for memory before it is needed.
 """
 
@@ -12,14 +12,14 @@ from numba import types
 from numba.core import cgutils
 from numba.np.arrayobj import make_array, populate_array
 
-from .jit import machine_code
+from .jit import intrinsic_kernel
 
 
 def _matrix(buffer, at, n_rows, n_columns):
     return buffer.reshape(-1)[at : at + n_rows * n_columns].reshape(n_rows, n_columns)
 
 
-@machine_code(_matrix)
+@intrinsic_kernel(_matrix)
 def matrix(typing_context, buffer, at, n_rows, n_columns):
     """buffer[at : at + n_rows · n_columns] as (n_rows, n_columns)."""
     view = _view(buffer, 2)
@@ -30,7 +30,7 @@ def _vector(buffer, at, size):
     return buffer.reshape(-1)[at : at + size]
 
 
-@machine_code(_vector)
+@intrinsic_kernel(_vector)
 def vector(typing_context, buffer, at, size):
     """buffer[at : at + size]."""
     return _view(buffer, 1)(buffer, types.intp, types.intp), _laid
@@ -40,7 +40,7 @@ def _flat(array):
     return array.reshape(array.size)
 
 
-@machine_code(_flat)
+@intrinsic_kernel(_flat)
 def flat(typing_context, array):
     """All elements of a contiguous array, as (size,)."""
 
@@ -51,12 +51,12 @@ def flat(typing_context, array):
     return _view(array, 1)(array), build
 
 
-def _borrow(*things):
+def _without_refcounts(*things):
     return things
 
 
-@machine_code(_borrow)
-def borrow(typing_context, *things):
+@intrinsic_kernel(_without_refcounts)
+def without_refcounts(typing_context, *things):
     """The same arrays, and tuples of arrays, without their owners: passing these on counts no references."""
 
     def disown(context, builder, kind, value):
@@ -93,7 +93,7 @@ def _stack_array(size):
     return np.empty(size, np.int64)
 
 
-@machine_code(_stack_array)
+@intrinsic_kernel(_stack_array)
 def stack_array(typing_context, size):
     """Room for `size` int64, a constant, until the caller returns."""
     if not isinstance(size, types.IntegerLiteral):
@@ -115,7 +115,7 @@ def _prefetch(array, index):
     pass
 
 
-@machine_code(_prefetch)
+@intrinsic_kernel(_prefetch)
 def prefetch(typing_context, array, index):
     """Have the cache line of an element of a contiguous array fetched, without waiting for it."""
 

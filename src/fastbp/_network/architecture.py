@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._kernels import Activation, Loss, OutActivation, find
+from .._kernels import ActivationCode, LinkCode, LossCode, find
 from .._kernels.lazy import links, losses
 from .._kernels.network import ACTIVATION, CALLED_AT, DROP, NORM_AT, NORM_BACK_AT
 from .activations import address
@@ -53,7 +53,7 @@ class Architecture:
     def _is_called(self, layer):
         """Whether a layer's activation is called, be it one of the epochs' own: norms and dropout want slopes by themselves."""
         activation = self.activations[layer]
-        own = isinstance(activation, str) and activation in Activation.__members__
+        own = isinstance(activation, str) and activation in ActivationCode.__members__
         return not own or self.norm is not None or self._dropped(layer) > 0
 
     def write_into(self, settings, table, dtype):
@@ -62,9 +62,9 @@ class Architecture:
         for layer, activation in enumerate(self.activations):
             row = table[layer]
             if self._is_called(layer):
-                row[ACTIVATION], row[CALLED_AT] = Activation.called, address(activation, dtype)
+                row[ACTIVATION], row[CALLED_AT] = ActivationCode.called, address(activation, dtype)
             else:
-                row[ACTIVATION] = Activation[activation]
+                row[ACTIVATION] = ActivationCode[activation]
             if self.norm is not None:
                 row[NORM_AT], row[NORM_BACK_AT] = find("norm", self.norm, dtype), find("norm", f"{self.norm}_back", dtype)
             row[DROP] = int(self._dropped(layer) * _ONE)
@@ -73,14 +73,14 @@ class Architecture:
             settings["input_drop"] = int(self.dropout[0] * _ONE) if self.dropout else 0
             settings["input_noise"] = int(self.input_noise * _ONE)
         if self.link in _LINK_CODES:
-            settings["out_activation"], settings["link_at"] = OutActivation.called, find("link", self.link, dtype)
+            settings["out_activation"], settings["link_at"] = LinkCode.called, find("link", self.link, dtype)
         else:
-            settings["out_activation"] = OutActivation[self.link]
+            settings["out_activation"] = LinkCode[self.link]
 
     def numbers_for(self, objective):
         """What links and losses that are called read, for an `Objective` or None."""
         numbers = np.zeros(losses.LIST + max(1, len(self.numbers)))
-        numbers[losses.LINK] = _LINK_CODES[self.link] if self.link in _LINK_CODES else OutActivation[self.link]
+        numbers[losses.LINK] = _LINK_CODES[self.link] if self.link in _LINK_CODES else LinkCode[self.link]
         numbers[losses.N_LIST] = len(self.numbers)
         numbers[losses.LIST : losses.LIST + len(self.numbers)] = self.numbers
         if objective is not None:
@@ -109,7 +109,7 @@ class Objective:
             and self.smoothing == 0
             and not (self.of_classes and self.loss == "squared_error")
         ):
-            settings["loss"] = Loss[self.loss]
+            settings["loss"] = LossCode[self.loss]
         else:
-            settings["loss"], settings["finish_at"] = Loss.called, find("finish", "finish", dtype)
+            settings["loss"], settings["finish_at"] = LossCode.called, find("finish", "finish", dtype)
             settings["loss_at"] = loss_address(self.loss, dtype)

@@ -25,7 +25,7 @@ _LINE_BYTES = 64
 _MOST_WORK = 1 << 29
 
 
-def buffer(size, dtype):
+def aligned_zeros(size, dtype):
     """Zeros (size,), on a cache line's boundary, with room for two vectors behind."""
     itemsize = np.dtype(dtype).itemsize
     spare = _LINE_BYTES // itemsize
@@ -108,7 +108,7 @@ class Layout:
     def activations(self, block_size, dtype, vector_bytes, gathered):
         """The buffer of one block's activations, with room for its inputs where they are `gathered`."""
         strides = self.strides(np.dtype(dtype).itemsize, vector_bytes)
-        return buffer(block_size * (strides[1:].sum() + (strides[0] if gathered else 0)), dtype)
+        return aligned_zeros(block_size * (strides[1:].sum() + (strides[0] if gathered else 0)), dtype)
 
     def gradient_stride(self, itemsize):
         """How far apart the gradients of two threads are: whole cache lines, with room behind each."""
@@ -118,12 +118,12 @@ class Layout:
     def strip(self, block_size, dtype, vector_bytes, panels=False):
         """The buffer of three vectors' columns of a factor of any product and, with `panels`, of a block of any layer's inputs."""
         n_columns = 3 * vector_bytes // np.dtype(dtype).itemsize
-        return buffer(n_columns * max(block_size, *self.sizes) + panels * block_size * max(self.sizes[:-1]), dtype)
+        return aligned_zeros(n_columns * max(block_size, *self.sizes) + panels * block_size * max(self.sizes[:-1]), dtype)
 
     def transposed(self, dtype, vector_bytes):
         """The buffer of the transposed weights of all layers but the first."""
         strides = self.strides(np.dtype(dtype).itemsize, vector_bytes)
-        return buffer(int(np.dot(self.sizes[2:], strides[1:-1])), dtype)
+        return aligned_zeros(int(np.dot(self.sizes[2:], strides[1:-1])), dtype)
 
 
 def _stride(n_columns, lanes, itemsize):

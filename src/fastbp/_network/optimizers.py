@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._kernels import N_MOMENTS, SETTINGS, SOLVERS, Solver, find, record
+from .._kernels import N_MOMENTS, SETTINGS, SOLVERS, SolverCode, find, record
 from .._kernels.lazy import penalties
 from . import schedules
 
@@ -88,9 +88,9 @@ class Optimizer:
 def write_solver(settings, name, dtype):
     """Put a solver's code, or its address, into `SETTINGS`."""
     if name in SOLVERS:
-        settings["solver"], settings["solver_at"] = Solver.called, find("solver", name, np.dtype(dtype))
+        settings["solver"], settings["solver_at"] = SolverCode.called, find("solver", name, np.dtype(dtype))
     else:
-        settings["solver"] = Solver[name]
+        settings["solver"] = SolverCode[name]
 
 
 def write_penalties(settings, asked, dtype):

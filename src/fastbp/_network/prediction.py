@@ -14,13 +14,13 @@ from .._data.inputs import IN_ORDER
 from .._kernels import SETTINGS, evaluate, predict, record
 from .._training.epochs import Pace, turns
 from .layout import LARGEST_BLOCK, Layout
-from .workspace import Mould
+from .workspace import ScratchTemplate
 
 
 def outputs(plan, params, rows, n_rows, order=IN_ORDER):
     """What the output units say (n_rows, n_outputs), for rows as they come, or those that order names."""
     ready = _ready(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), False)
-    out, scratch = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype), ready.mould.scratch()
+    out, scratch = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype), ready.template.scratch()
     for start, stop in turns(n_rows, Pace(ready.layout, ready.block_size), ready.block_size):
         predict(ready.settings, ready.table, params, rows, order, start, stop, scratch, out)
     return out
@@ -30,7 +30,7 @@ def mean_loss(plan, params, rows, y, weight, order=IN_ORDER):
     """The mean loss, without penalties, of rows as they come, or those that order names; y and weight as of `as_targets`."""
     n_rows, loss, weight_sum = order.size or y.shape[0], 0.0, 0.0
     ready = _ready(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), True)
-    scratch = ready.mould.scratch()
+    scratch = ready.template.scratch()
     for start, stop in turns(n_rows, Pace(ready.layout, ready.block_size), ready.block_size):
         part = evaluate(ready.settings, ready.table, params, rows, y, weight, order, start, stop, scratch)
         loss, weight_sum = loss + part[0], weight_sum + part[1]
@@ -48,7 +48,7 @@ class _Ready(NamedTuple):
     block_size: int
     settings: np.ndarray
     table: np.ndarray
-    mould: Mould
+    template: ScratchTemplate
 
 
 @lru_cache(maxsize=64)
@@ -56,5 +56,5 @@ def _ready(plan, n_rows, dtype, gathered, with_loss):
     """A `_Ready`, kept because one row takes no longer than to make it."""
     settings, block_size = record(SETTINGS), plan.layout.block_size(n_rows, dtype.itemsize)
     table = plan.table(settings, block_size, dtype)
-    mould = Mould.for_prediction(plan, block_size, dtype, gathered=gathered, with_loss=with_loss)
-    return _Ready(plan.layout, block_size, settings, table, mould)
+    template = ScratchTemplate.for_prediction(plan, block_size, dtype, gathered=gathered, with_loss=with_loss)
+    return _Ready(plan.layout, block_size, settings, table, template)

@@ -7,10 +7,10 @@ function of the user's is called here, before each epoch.
 import numpy as np
 
 from .._kernels import SCHEDULES as CALLED
-from .._kernels import Schedule, find
+from .._kernels import ScheduleCode, find
 from .._kernels.lazy import schedules
 
-SCHEDULES = [*(member.name for member in Schedule if member != Schedule.called), *CALLED]
+SCHEDULES = [*(member.name for member in ScheduleCode if member != ScheduleCode.called), *CALLED]
 _WARMUP = {"one_cycle": 0.3}
 
 
@@ -24,14 +24,14 @@ def write_into(settings, asked, n_epochs, dtype):
         step = asked["n_iter_no_change"] // 2 if halved else 10
     settings["decay"], settings["decay_step"] = asked["learning_rate_decay"], step
     if callable(name):
-        settings["schedule"] = Schedule.constant
+        settings["schedule"] = ScheduleCode.constant
     elif name in CALLED:
-        settings["schedule"], settings["schedule_at"] = Schedule.called, find("schedule", name, np.dtype(dtype))
+        settings["schedule"], settings["schedule_at"] = ScheduleCode.called, find("schedule", name, np.dtype(dtype))
         warmup = asked["warmup_fraction"]
         numbers[schedules.WARMUP] = _WARMUP.get(name, 0.1) if warmup is None else warmup
         numbers[schedules.DECAY], numbers[schedules.STEP] = asked["learning_rate_decay"], step
     else:
-        settings["schedule"] = Schedule[name]
+        settings["schedule"] = ScheduleCode[name]
     return numbers
 
 

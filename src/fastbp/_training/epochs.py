@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from .._kernels import CALLED_OFF, PROGRESS, Status, Trace, Twister, judge, loss_and_gradient, record, train
+from .._kernels import ABORTED, PROGRESS, MT19937State, Status, Trace, loss_and_gradient, record, train, update_early_stopping
 from .._network.workspace import Moving, Plan, workspace
-from .threads import Crew
+from .threads import ThreadCrew
 
 # Python gets control back after about this many seconds in a kernel, half of what Ctrl-C may take.
 _TURN = 0.05
@@ -105,7 +105,7 @@ class Shuffles:
         self.by_kernel = wanted and lent
         self.by_python = wanted and not lent
         inner = self.state["state"] if self.by_kernel else {"key": np.zeros(624, np.uint32), "pos": 0}
-        self.twister = Twister(np.array(inner["key"], np.uint32), np.array([inner["pos"]], np.int64))
+        self.twister = MT19937State(np.array(inner["key"], np.uint32), np.array([inner["pos"]], np.int64))
 
     def close(self):
         if self.by_kernel:
@@ -113,7 +113,7 @@ class Shuffles:
             self.random_state.set_state(self.state)
 
 
-class Descent:
+class EpochRunner:
     """A fit by stochastic gradient descent: call ``turn`` while ``running``, then ``close``.
 
     ``losses`` and ``rates`` hold the mean loss and the last learning rate of every epoch that ended, whenever they are read;
@@ -127,7 +127,7 @@ class Descent:
         settings["shuffle"] = shuffles.by_kernel
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MOST_EPOCHS))
         self._first_epoch, self.best = progress["epoch"].item(), problem.params[:0] if best is None else best
-        self.crew = Crew(n_threads)
+        self.crew = ThreadCrew(n_threads)
         try:
             self.progress = np.repeat(progress, self.crew.n_threads)  # each thread's own; the first is read here
             batch_size = settings["batch_size"].item()
@@ -177,8 +177,8 @@ class Descent:
             self.progress[1:] = self.progress[0]  # which Python has judged
             self.progress[_OF_EACH_THREAD] = own
         self.progress["meeting"] = 0
-        self.team.gate[:] = 0
-        self.crew.run(lambda rank: self._work(rank, n_epochs), self._call_off)
+        self.team.barrier[:] = 0
+        self.crew.run(lambda rank: self._work(rank, n_epochs), self._abort)
         self.pace.measure(self._rounds() - rounds_before, time.perf_counter() - start)
         return len(self.losses) > n_before
 
@@ -202,17 +202,17 @@ class Descent:
             self.pace.n_blocks,
         )
 
-    def _call_off(self):
-        self.team.gate[CALLED_OFF] = self.scratches[0].gate[CALLED_OFF] = 1
+    def _abort(self):
+        self.team.barrier[ABORTED] = self.scratches[0].barrier[ABORTED] = 1
 
     def _rounds(self):
         """How many blocks each thread has done since the start, up to a few."""
         epoch, row, blocks_done = (self.progress[name][0] for name in ("epoch", "row", "blocks_done"))
         return (epoch * self.order.size + row) / (self.settings["block_size"][0] * self.crew.n_threads) + blocks_done
 
-    def judge(self, value):
+    def update_early_stopping(self, value):
         """End a validated epoch by its value, lower being better."""
-        judge(self.settings, self.progress, float(value))
+        update_early_stopping(self.settings, self.progress, float(value))
 
     def close(self):
         """End the threads, and give back what was lent."""
@@ -288,11 +288,11 @@ class _Objective:
             loss, weight_sum = loss + part[0], weight_sum + part[1]
             self.check()
         if weight_sum == 0:
-            raise weightless()
+            raise zero_weights_error()
         return loss, weight_sum
 
 
-def weightless():
+def zero_weights_error():
     """The error for rows that are averaged with weights of sum zero."""
     return ZeroDivisionError(
         "Weights sum to zero, can't be normalized: the rows of a batch need a sample_weight whose sum is not 0. Drop the rows of "

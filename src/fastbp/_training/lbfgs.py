@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._kernels import SETTINGS, record
 from .._network.optimizers import write_penalties
-from .._preparation import roomy
+from .._preparation import padded_copy
 from .epochs import Stop, minimize_lbfgs
 from .sgd import warn_of_time
 
@@ -23,25 +23,25 @@ def fit(estimator, X, y, sample_weight, call):
     def report(iteration, loss, x):
         if estimator.verbose:
             print(f"Iteration {iteration}, loss = {loss:.8f}")
-        if call.hooks.wanted:
-            estimator._hold_trained(problem.plan.layout, roomy(x, np.float64))
+        if call.callbacks_runner.wanted:
+            estimator._hold_trained(problem.plan.layout, padded_copy(x, np.float64))
             estimator._publish()
             estimator.n_iter_, estimator.loss_ = iteration, float(loss)
-            if call.hooks.end_epoch(estimator, iteration, {"loss": estimator.loss_}):
+            if call.callbacks_runner.end_epoch(estimator, iteration, {"loss": estimator.loss_}):
                 raise Stop("callback")
             if iteration < estimator.max_iter:
-                call.hooks.begin_epoch()
+                call.callbacks_runner.begin_epoch()
 
     def check():
         if call.out_of_time:
             raise Stop("max_time")
 
     sample_weight = estimator._relative_weights(sample_weight)
-    problem = estimator._problem(X, y, sample_weight, roomy(estimator._params_to_train(), X.dtype))
+    problem = estimator._problem(X, y, sample_weight, padded_copy(estimator._params_to_train(), X.dtype))
     limits = {"max_iter": estimator.max_iter, "max_fun": estimator.max_fun, "tol": estimator.tol}
     settings = record(SETTINGS)
     write_penalties(settings, vars(estimator), X.dtype)
-    call.hooks.begin_epoch()
+    call.callbacks_runner.begin_epoch()
     result, ended_by = minimize_lbfgs(problem, settings, report=report, check=check, **limits)
     if not np.isfinite(result.x).all():
         raise ValueError(
@@ -49,7 +49,7 @@ def fit(estimator, X, y, sample_weight, call):
             " A smaller learning_rate_init may help too."
         )
     # SciPy iterates in float64, and scikit-learn's weights then are what it returns, whatever the data
-    estimator._hold_trained(problem.plan.layout, roomy(result.x, np.float64))
+    estimator._hold_trained(problem.plan.layout, padded_copy(result.x, np.float64))
     estimator.n_iter_, estimator.loss_ = min(result.nit, estimator.max_iter), float(result.fun)
     if ended_by == "interrupted":
         warnings.warn("Training interrupted by user.", stacklevel=5)

@@ -19,9 +19,9 @@ from .._kernels import Status
 from .._network.optimizers import Optimizer
 from .._network.schedules import factor_of
 from .._preparation import digest
-from ..callbacks import Hooks
+from ..callbacks import CallbackRunner
 from .divergence import diverged
-from .epochs import Descent, Shuffles, start_progress, weightless
+from .epochs import EpochRunner, Shuffles, start_progress, zero_weights_error
 from .history import extend_history, start_history
 from .resume import ResumeState, resume_state
 from .threads import choose_threads
@@ -41,7 +41,7 @@ class Call:
     given: tuple
     validation: tuple
     incremental: bool
-    hooks: Hooks
+    callbacks_runner: CallbackRunner
     deadline: float
     validated: bool
     first: bool = True
@@ -51,8 +51,8 @@ class Call:
     def of(cls, estimator, X, y, sample_weight, incremental, validation):
         limit = estimator.max_time
         deadline = float("inf") if limit is None or incremental else time.monotonic() + limit
-        hooks = Hooks(estimator, X, y, sample_weight, 1 if incremental else estimator.max_iter)
-        return cls((X, y), validation, incremental, hooks, deadline, check_given(*validation, estimator.solver))
+        callbacks_runner = CallbackRunner(estimator, X, y, sample_weight, 1 if incremental else estimator.max_iter)
+        return cls((X, y), validation, incremental, callbacks_runner, deadline, check_given(*validation, estimator.solver))
 
     @property
     def out_of_time(self):
@@ -61,7 +61,7 @@ class Call:
 
 def descend(estimator, X, y, sample_weight, call):
     """Train the weights in an estimator; returns None, or the error of a fit that diverged but left a model worth keeping."""
-    course = Course(estimator, X, y, sample_weight, call)
+    course = SGDRun(estimator, X, y, sample_weight, call)
     estimator._course = course
     try:
         ended_by = course.run()
@@ -71,13 +71,13 @@ def descend(estimator, X, y, sample_weight, call):
     return course.finish(ended_by)
 
 
-class Course:
+class SGDRun:
     """A fit under way. Its descent is open until somebody closes it."""
 
     def __init__(self, estimator, X, y, sample_weight, call):
         if estimator.early_stopping and call.incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
-        self.estimator, self.call, self.hooks, self.n_rows = estimator, call, call.hooks, len(y)
+        self.estimator, self.call, self.callbacks_runner, self.n_rows = estimator, call, call.callbacks_runner, len(y)
         if estimator.scoring not in (None, "loss"):
             check_scoring(estimator, estimator.scoring)  # a name that there is not is said whoever is scored
         self.resumes = estimator._resumes and not call.incremental
@@ -107,7 +107,7 @@ class Course:
         # for a model that would otherwise have nothing, should training diverge
         keep = call.first and not call.incremental and not estimator.early_stopping and len(self.trained) == 1
         best = np.empty_like(params) if keep else None
-        self.descent = Descent(problem, settings, rates, progress, estimator._optimizer, order, shuffles, n_threads, best=best)
+        self.descent = EpochRunner(problem, settings, rates, progress, estimator._optimizer, order, shuffles, n_threads, best=best)
 
     # ------------------------------------------------------------------ the start
 
@@ -131,7 +131,7 @@ class Course:
             estimator.history_ = start_history(estimator.loss_curve_)
         if self._judged is None:
             estimator._start_judging()
-        if call.hooks.wanted or not call.incremental:
+        if call.callbacks_runner.wanted or not call.incremental:
             estimator.loss_curve_ = list(estimator.loss_curve_)
             estimator.history_ = {name: list(entries) for name, entries in estimator.history_.items()}
             if estimator.early_stopping:
@@ -204,7 +204,7 @@ class Course:
             return "converged before"
         self.schedule = estimator._optimizer.asked["learning_rate"]
         scheduled = callable(self.schedule)
-        watched = self.validation is not None or self.hooks.wanted or estimator.verbose or scheduled
+        watched = self.validation is not None or self.callbacks_runner.wanted or estimator.verbose or scheduled
         limited = self.call.deadline != float("inf")
         try:
             while descent.running:
@@ -220,8 +220,8 @@ class Course:
 
     def _epoch(self):
         """A turn of at most one epoch, and all that is done at its end; returns whether a callback wants training to end."""
-        descent, hooks = self.descent, self.hooks
-        hooks.begin_epoch()
+        descent, callbacks_runner = self.descent, self.callbacks_runner
+        callbacks_runner.begin_epoch()
         learning_rate = float(descent.progress[0].learning_rate)
         if callable(self.schedule):
             epoch = int(descent.progress["epochs_before"][0] + descent.progress["epoch"][0])
@@ -233,12 +233,12 @@ class Course:
             self._validate()
         if self.estimator.verbose:
             self._say_decision(learning_rate)
-        if not hooks.wanted:
+        if not callbacks_runner.wanted:
             return False
         self._publish()
         self.estimator._publish()
         logs = {name: entries[-1] for name, entries in self.estimator.history_.items()}
-        return hooks.end_epoch(self.estimator, len(descent.losses), logs)
+        return callbacks_runner.end_epoch(self.estimator, len(descent.losses), logs)
 
     def _validate(self):
         descent = self.descent
@@ -249,7 +249,7 @@ class Course:
         if self.estimator.early_stopping:
             if -score < descent.progress[0].best:
                 self.best = [array.copy() for array in self.trained]
-            descent.judge(-score)
+            descent.update_early_stopping(-score)
 
     def _say_decision(self, learning_rate_before):
         descent, estimator = self.descent, self.estimator
@@ -293,8 +293,8 @@ class Course:
         """Leave a trained estimator, or raise; returns an error to be raised where the estimator is to be kept all the same."""
         estimator, descent = self.estimator, self.descent
         params = descent.problem.params
-        if descent.status == Status.weightless:
-            raise weightless()
+        if descent.status == Status.zero_weights_error:
+            raise zero_weights_error()
         resumable = self._resume_state() if self.resumes else None
         if estimator.early_stopping:
             _put(self.trained, self.best)

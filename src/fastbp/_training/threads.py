@@ -34,7 +34,7 @@ def allowed_threads():
     return max(1, min([joblib.cpu_count(), *(int(limit) for limit in limits if limit.isdecimal())]))
 
 
-class Crew:
+class ThreadCrew:
     """Threads beside the calling one, there from the start so that none is waited for in vain; ``close`` ends them."""
 
     def __init__(self, n_threads):
@@ -53,14 +53,14 @@ class Crew:
                     raise
                 self.n_threads = 1  # no further thread can be started
 
-    def run(self, work, call_off):
-        """Call work(rank) in every thread, rank 0 in this one, and wait for all; call_off() ends the others if one fails."""
+    def run(self, work, abort):
+        """Call work(rank) in every thread, rank 0 in this one, and wait for all; abort() ends the others if one fails."""
 
         def guarded(rank):
             try:
                 work(rank)
             except BaseException:
-                call_off()
+                abort()
                 raise
 
         others = []
@@ -68,7 +68,7 @@ class Crew:
             others += (self.pool.submit(guarded, rank) for rank in range(1, self.n_threads))
             guarded(0)
         except BaseException:
-            call_off()
+            abort()
             raise
         finally:
             wait(others)

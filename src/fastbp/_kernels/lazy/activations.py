@@ -10,10 +10,10 @@ from numba.extending import overload
 
 from ..elementary import exp, log, sigmoid
 from ..elementary import tanh as hyperbolic_tangent
-from ..jit import kernel, on_demand
+from ..jit import kernel, lazy_entry
 
 
-@on_demand
+@lazy_entry
 def identity(z, slopes):
     """z."""
     one = z.dtype.type(1)
@@ -21,7 +21,7 @@ def identity(z, slopes):
         slopes[q] = one
 
 
-@on_demand
+@lazy_entry
 def logistic(z, slopes):
     """1 / (1 + e^−z)."""
     one = z.dtype.type(1)
@@ -32,7 +32,7 @@ def logistic(z, slopes):
         z[q] = a
 
 
-@on_demand
+@lazy_entry
 def tanh(z, slopes):
     """tanh z."""
     one = z.dtype.type(1)
@@ -43,7 +43,7 @@ def tanh(z, slopes):
         z[q] = a
 
 
-@on_demand
+@lazy_entry
 def relu(z, slopes):
     """max(0, z) (Nair and Hinton 2010)."""
     zero, one = z.dtype.type(0), z.dtype.type(1)
@@ -53,7 +53,7 @@ def relu(z, slopes):
         z[q] = zero if z[q] < zero else z[q]
 
 
-@on_demand
+@lazy_entry
 def leaky_relu(z, slopes):
     """z, or 0.01 z below zero (Maas, Hannun and Ng 2013)."""
     one, little = z.dtype.type(1), z.dtype.type(0.01)
@@ -64,7 +64,7 @@ def leaky_relu(z, slopes):
             slopes[q] = slope
 
 
-@on_demand
+@lazy_entry
 def elu(z, slopes):
     """z, or e^z − 1 below zero (Clevert, Unterthiner and Hochreiter 2015)."""
     one = z.dtype.type(1)
@@ -75,7 +75,7 @@ def elu(z, slopes):
         z[q] = z[q] if z[q] > 0 else below
 
 
-@on_demand
+@lazy_entry
 def selu(z, slopes):
     """λ z, or λ α (e^z − 1) below zero (Klambauer and others 2017)."""
     scale, alpha = z.dtype.type(1.0507009873554805), z.dtype.type(1.7580993408473766)  # λ and λ α
@@ -86,7 +86,7 @@ def selu(z, slopes):
         z[q] = scale * z[q] if z[q] > 0 else below
 
 
-@on_demand
+@lazy_entry
 def silu(z, slopes):
     """z σ(z), also called swish (Elfwing, Uchibe and Doya 2018)."""
     one = z.dtype.type(1)
@@ -98,7 +98,7 @@ def silu(z, slopes):
         z[q] = a
 
 
-@on_demand
+@lazy_entry
 def mish(z, slopes):
     """z tanh(ln(1 + e^z)) (Misra 2019)."""
     one, two, zero = z.dtype.type(1), z.dtype.type(2), z.dtype.type(0)
@@ -113,7 +113,7 @@ def mish(z, slopes):
         z[q] = a
 
 
-@on_demand
+@lazy_entry
 def softplus(z, slopes):
     """ln(1 + e^z), a smooth ReLU (Dugas and others 2000)."""
     one, zero = z.dtype.type(1), z.dtype.type(0)
@@ -128,7 +128,7 @@ def softplus(z, slopes):
         z[q] = a
 
 
-@on_demand
+@lazy_entry
 def hard_sigmoid(z, slopes):
     """(z + 3) / 6, held within 0 and 1 (Courbariaux, Bengio and David 2015, with the slope of Howard and others 2019)."""
     zero, one, sixth, half = z.dtype.type(0), z.dtype.type(1), z.dtype.type(1 / 6), z.dtype.type(0.5)
@@ -140,7 +140,7 @@ def hard_sigmoid(z, slopes):
         z[q] = one if a > one else a
 
 
-@on_demand
+@lazy_entry
 def hard_swish(z, slopes):
     """z times `hard_sigmoid` (Howard and others 2019)."""
     zero, one, sixth, half = z.dtype.type(0), z.dtype.type(1), z.dtype.type(1 / 6), z.dtype.type(0.5)
@@ -208,7 +208,7 @@ def _normal_distribution(z, real):
     return (one - below if z > 0 else below), bell * real(0.3989422804014327)
 
 
-@on_demand
+@lazy_entry
 def gelu(z, slopes):
     """z Φ(z), exactly (Hendrycks and Gimpel 2016)."""
     for q in range(z.size):

@@ -8,7 +8,7 @@ steps.
 import numpy as np
 
 from ..elementary import log
-from ..jit import kernel, on_demand
+from ..jit import kernel, lazy_entry
 from ..views import vector
 
 # What stands in `drawn`: the seed of a fit, the step, where the block starts in its batch; of these, and what more, see `norms`.
@@ -45,7 +45,7 @@ def _word(key, j):
     return mixed(np.uint32(key ^ _product(np.uint32(j), np.uint32(0x9E3779B9))))
 
 
-@on_demand
+@lazy_entry
 def drop(A, slopes, n_units, drawn, layer, threshold):
     """a ← 0 for a share of threshold / 2³² of the units, else a / (1 − share); the slopes, where there are any, alike."""
     zero, bound = A.dtype.type(0), np.uint32(threshold)
@@ -64,7 +64,7 @@ def drop(A, slopes, n_units, drawn, layer, threshold):
                 a[j] *= factor if _word(key, j) >= bound else zero
 
 
-@on_demand
+@lazy_entry
 def add_noise(A, slopes, n_units, drawn, layer, deviation):
     """a ← a + deviation / 2³² times a number of the standard normal distribution (Box and Muller 1958)."""
     real, scale = A.dtype.type, A.dtype.type(deviation / 4294967296)

@@ -7,15 +7,15 @@ multiplies its slopes by the link's Jacobian. Links of scikit-learn are the matt
 
 from ..elementary import exp, log
 from ..function_pointers import call
-from ..jit import kernel, on_demand
+from ..jit import kernel, lazy_entry
 from ..views import flat, matrix
 from .losses import CANONICAL, LINK, LIST, N_GROUPS, N_LIST, SMOOTHING, SUM
 
-# The codes of links: the first four are those of `OutActivation`.
+# The codes of links: the first four are those of `LinkCode`.
 IDENTITY, LOGISTIC, SOFTMAX, EXP, RELU, SOFTPLUS, GROUPS, RISING = range(8)
 
 
-@on_demand
+@lazy_entry
 def relu(Z, n_outputs, numbers):
     """max(0, z)."""
     z, zero = flat(Z), Z.dtype.type(0)
@@ -23,7 +23,7 @@ def relu(Z, n_outputs, numbers):
         z[q] = zero if z[q] < zero else z[q]
 
 
-@on_demand
+@lazy_entry
 def softplus(Z, n_outputs, numbers):
     """ln(1 + e^z)."""
     z = flat(Z)
@@ -31,7 +31,7 @@ def softplus(Z, n_outputs, numbers):
         z[q] = _softplus(z[q], Z.dtype.type)
 
 
-@on_demand
+@lazy_entry
 def groups(Z, n_outputs, numbers):
     """A softmax of each group of columns, of the sizes that the numbers list."""
     zero = Z.dtype.type(0)
@@ -50,7 +50,7 @@ def groups(Z, n_outputs, numbers):
         at += size
 
 
-@on_demand
+@lazy_entry
 def rising(Z, n_outputs, numbers):
     """Of each group of as many columns as there are quantiles, the first as it is, and each other one a softplus above the last."""
     size = int(numbers[N_LIST])
@@ -72,7 +72,7 @@ def _softplus(x, real):
     return (x if x > zero else zero) + log(u) + (e - (u - one)) / u
 
 
-@on_demand
+@lazy_entry
 def finish(A, y, n_codes, weight, delta, n_outputs, numbers, loss_at):
     """The sum of weight · loss over a block, in numbers, and ∂/∂Z of it in delta; A and delta (n_rows, ≥ n_outputs).
 

@@ -7,7 +7,7 @@ say. That a loss is canonical with its link means that g is the delta already. H
 import numpy as np
 
 from ..elementary import exp, log
-from ..jit import kernel, on_demand
+from ..jit import kernel, lazy_entry
 
 # What stands among the numbers of a loss: the sum that comes out, the link's code, whether loss and link are canonical, the
 # smoothing of labels, Huber's δ, the Tweedie power, how many groups of classes targets are codes of (0 where that is seen by their
@@ -15,7 +15,7 @@ from ..jit import kernel, on_demand
 SUM, LINK, CANONICAL, SMOOTHING, DELTA, POWER, N_GROUPS, N_LIST, LIST = range(9)
 
 
-@on_demand
+@lazy_entry
 def squared_error(a, y, g, numbers):
     """(a − y)² / 2."""
     half = a.dtype.type(0.5)
@@ -25,7 +25,7 @@ def squared_error(a, y, g, numbers):
         y[q] = half * (d * d)
 
 
-@on_demand
+@lazy_entry
 def absolute_error(a, y, g, numbers):
     """|a − y|."""
     zero, one = a.dtype.type(0), a.dtype.type(1)
@@ -35,7 +35,7 @@ def absolute_error(a, y, g, numbers):
         y[q] = abs(d)
 
 
-@on_demand
+@lazy_entry
 def huber(a, y, g, numbers):
     """d² / 2 up to |d| = δ, from there δ (|d| − δ/2), for d = a − y (Huber 1964)."""
     delta, half = a.dtype.type(numbers[DELTA]), a.dtype.type(0.5)
@@ -47,7 +47,7 @@ def huber(a, y, g, numbers):
         y[q] = abs(inside) * (size - half * abs(inside))
 
 
-@on_demand
+@lazy_entry
 def quantile(a, y, g, numbers):
     """max(q d, (q − 1) d) for d = y − a (Koenker and Bassett 1978), of one quantile q."""
     share, zero = a.dtype.type(numbers[LIST]), a.dtype.type(0)
@@ -58,7 +58,7 @@ def quantile(a, y, g, numbers):
         y[q] = share * d if d > zero else -rest * d
 
 
-@on_demand
+@lazy_entry
 def poisson(a, y, g, numbers):
     """Half the Poisson deviance, y ln(y / a) − y + a, with 0 ln 0 = 0."""
     zero, one = a.dtype.type(0), a.dtype.type(1)
@@ -68,7 +68,7 @@ def poisson(a, y, g, numbers):
         y[q] = p - y[q] + (zero if y[q] == zero else y[q] * log(y[q] / p))
 
 
-@on_demand
+@lazy_entry
 def gamma(a, y, g, numbers):
     """Half the gamma deviance, ln(a / y) + y / a − 1 (Jørgensen 1987)."""
     one = a.dtype.type(1)
@@ -79,7 +79,7 @@ def gamma(a, y, g, numbers):
         y[q] = ratio - log(ratio) - one
 
 
-@on_demand
+@lazy_entry
 def tweedie(a, y, g, numbers):
     """Half the Tweedie deviance of power p, y²⁻ᵖ/((1−p)(2−p)) − y a¹⁻ᵖ/(1−p) + a²⁻ᵖ/(2−p) (Jørgensen 1987), for 1 < p < 2."""
     real = a.dtype.type
@@ -94,7 +94,7 @@ def tweedie(a, y, g, numbers):
         y[q] = of_y - y[q] * low / first + high / second
 
 
-@on_demand
+@lazy_entry
 def log_loss(a, y, g, numbers):
     """−ln a times the target, of a softmax, and of the other side as well below a logistic link; canonical with both."""
     real, both = a.dtype.type, numbers[LINK] == 1

@@ -2,13 +2,13 @@
 
 A layer's Z = A·W + b enters and becomes y = γ x̂ + β in place, x̂ being Z less its mean, over its standard deviation; on the way
 back ∂/∂y becomes ∂/∂Z, and ∂/∂γ is left in the gradient. Over a batch, where any b would cancel, b itself is the shift β; the
-threads of a team meet for the sums, and moving statistics are kept for prediction, where they are folded into the weights.
+threads of a team wait at a barrier for the sums, and moving statistics are kept for prediction, where they are folded into the weights.
 """
 
 import numpy as np
 
-from ..jit import kernel, on_demand
-from ..team import arrive
+from ..jit import kernel, lazy_entry
+from ..team import wait_at_layer_barrier
 from ..views import vector
 
 EPSILON = 1e-5  # added to variances, as in PyTorch
@@ -29,8 +29,8 @@ def _four_rows(M, i, n_columns):
     )
 
 
-@on_demand
-def batch_norm(Z, N, gamma, b, spread, moving, exchange, gate, drawn, at):
+@lazy_entry
+def batch_norm(Z, N, gamma, b, spread, moving, exchange, barrier, drawn, at):
     """y = γ (z − μ) / √(σ² + ε) + b over a batch, x̂ left in N (Ioffe and Szegedy 2015).
 
     Z and N (n_rows, ≥ n_out); gamma and b (n_out,); spread (3 n_out,) is scratch, for 1 / √(σ² + ε) first. moving (2 n_out,) holds
@@ -61,7 +61,7 @@ def batch_norm(Z, N, gamma, b, spread, moving, exchange, gate, drawn, at):
         z = vector(Z, i * Z.shape[1], n_out)
         for j in range(n_out):
             squares[j] += (z[j] - means[j]) ** 2
-    arrive(gate, drawn, MEETINGS, n_threads)
+    wait_at_layer_barrier(barrier, drawn, MEETINGS, n_threads)
     n = 0.0
     for r in range(n_threads):
         n += exchange[r, at]
@@ -85,8 +85,8 @@ def batch_norm(Z, N, gamma, b, spread, moving, exchange, gate, drawn, at):
             z[j] = gamma[j] * x[j] + b[j]
 
 
-@on_demand
-def batch_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
+@lazy_entry
+def batch_norm_back(D, N, gamma, g, spread, moving, exchange, barrier, drawn, at):
     """∂/∂γ = Σ d x̂ in g, and d ← γ (d − mean d − x̂ mean d x̂) / √(σ² + ε)."""
     n_rows, n_out, rank, n_threads = D.shape[0], gamma.size, drawn[RANK], exchange.shape[0]
     totals, products = vector(exchange[rank], at, n_out), vector(exchange[rank], at + n_out, n_out)
@@ -105,7 +105,7 @@ def batch_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
             products[j] += d[j] * x[j]
     for j in range(n_out):
         g[j] = products[j]
-    arrive(gate, drawn, MEETINGS, n_threads)
+    wait_at_layer_barrier(barrier, drawn, MEETINGS, n_threads)
     n = max(drawn[N_ROWS], 1)
     means, slopes = vector(spread, n_out, n_out), vector(spread, 2 * n_out, n_out)
     for j in range(n_out):
@@ -121,8 +121,8 @@ def batch_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
             d[j] = spread[j] * (d[j] - means[j] - x[j] * slopes[j])
 
 
-@on_demand
-def layer_norm(Z, N, gamma, beta, spread, moving, exchange, gate, drawn, at):
+@lazy_entry
+def layer_norm(Z, N, gamma, beta, spread, moving, exchange, barrier, drawn, at):
     """y = γ (z − μ) / √(σ² + ε) + β over the units of each row, x̂ left in N where it has rows (Ba, Kiros and Hinton 2016).
 
     spread has 1 / √(σ² + ε) of each row, where N has rows. The arguments behind it are of no use here.
@@ -148,8 +148,8 @@ def layer_norm(Z, N, gamma, beta, spread, moving, exchange, gate, drawn, at):
             z[j] = gamma[j] * (z[j] * scale) + beta[j]
 
 
-@on_demand
-def layer_norm_back(D, N, gamma, g, spread, moving, exchange, gate, drawn, at):
+@lazy_entry
+def layer_norm_back(D, N, gamma, g, spread, moving, exchange, barrier, drawn, at):
     """d ← (γ d − mean γ d − x̂ mean γ d x̂) / √(σ² + ε), over the units, and the gradients of γ, Σ d x̂, and of β, Σ d.
 
     These are put at the start and at the end of g or, where `at` is set, added.

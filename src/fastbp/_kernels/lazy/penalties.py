@@ -5,7 +5,7 @@ Flat arrays enter, of the parameters that a thread updates, and change in place;
 
 import numpy as np
 
-from ..jit import EXACT, on_demand
+from ..jit import EXACT, lazy_entry
 from ..views import vector
 
 # What the alpha and l1 penalties, the largest norm of a unit's weights and the mean's decay are; and the sum that a function
@@ -14,7 +14,7 @@ L2, L1, MAX_NORM, EMA, SUM = range(5)
 N_NUMBERS = 5
 
 
-@on_demand
+@lazy_entry
 def absolute_sum(w, g, numbers):
     """Σ |w|."""
     total = w.dtype.type(0)
@@ -23,7 +23,7 @@ def absolute_sum(w, g, numbers):
     numbers[SUM] = total
 
 
-@on_demand
+@lazy_entry
 def penalise(w, g, numbers):
     """g ← g + alpha w + l1 sign(w)."""
     alpha, l1, zero = w.dtype.type(numbers[L2]), w.dtype.type(numbers[L1]), w.dtype.type(0)
@@ -31,7 +31,7 @@ def penalise(w, g, numbers):
         g[q] += alpha * w[q] + (l1 if w[q] > zero else (-l1 if w[q] < zero else zero))
 
 
-@on_demand
+@lazy_entry
 def square_sum(w, g, numbers):
     """Σ g²."""
     total = 0.0
@@ -40,7 +40,7 @@ def square_sum(w, g, numbers):
     numbers[SUM] = total
 
 
-@on_demand(fastmath=EXACT)
+@lazy_entry(fastmath=EXACT)
 def average(mean, w, numbers):
     """mean ← d mean + (1 − d) w (Polyak and Juditsky 1992, with exponential weights)."""
     decay, rest = w.dtype.type(numbers[EMA]), w.dtype.type(1 - numbers[EMA])
@@ -48,7 +48,7 @@ def average(mean, w, numbers):
         mean[q] = decay * mean[q] + rest * w[q]
 
 
-@on_demand
+@lazy_entry
 def hold_norms(table, params, sums, numbers, rank, n_threads):
     """Scale the weights into each unit of this thread's share down to the largest norm allowed (Srivastava and others 2014).
 

@@ -6,27 +6,27 @@ looked at once per step.
 
 import numpy as np
 
-from ..jit import on_demand
+from ..jit import lazy_entry
 
 # The progress from 0 to 1, the epochs done, the decay, the epochs between two decays, the share of the warm-up; and the factor.
 PROGRESS, EPOCH, DECAY, STEP, WARMUP, FACTOR = range(6)
 N_NUMBERS = 6
 
 
-@on_demand
+@lazy_entry
 def cosine(numbers):
     """(1 + cos(π p)) / 2 (Loshchilov and Hutter 2017)."""
     numbers[FACTOR] = 0.5 * (1 + np.cos(np.pi * min(numbers[PROGRESS], 1.0)))
 
 
-@on_demand
+@lazy_entry
 def linear_warmup_cosine(numbers):
     """p / w up to the warm-up's share w, from there the cosine of what is left (Goyal and others 2017 for the warm-up)."""
     p, w = min(numbers[PROGRESS], 1.0), numbers[WARMUP]
     numbers[FACTOR] = p / w if p < w else 0.5 * (1 + np.cos(np.pi * (p - w) / (1 - w)))
 
 
-@on_demand
+@lazy_entry
 def one_cycle(numbers):
     """By cosines from 1/25 up to 1 at the warm-up's share w, and down to 1/250,000 (Smith and Topin 2018, with PyTorch's ends)."""
     p, w = min(numbers[PROGRESS], 1.0), numbers[WARMUP]
@@ -37,13 +37,13 @@ def one_cycle(numbers):
         numbers[FACTOR] = end + (1 - end) * 0.5 * (1 + np.cos(np.pi * (p - w) / (1 - w)))
 
 
-@on_demand
+@lazy_entry
 def exponential(numbers):
     """dᵖ, for the decay d."""
     numbers[FACTOR] = numbers[DECAY] ** min(numbers[PROGRESS], 1.0)
 
 
-@on_demand
+@lazy_entry
 def step(numbers):
     """d^⌊e / s⌋, for the decay d, after e epochs, every s of them."""
     numbers[FACTOR] = numbers[DECAY] ** np.floor(numbers[EPOCH] / numbers[STEP])

@@ -7,7 +7,7 @@ PyTorch's.
 
 import numpy as np
 
-from ..jit import EXACT, on_demand
+from ..jit import EXACT, lazy_entry
 
 # Where a step's numbers stand: the learning rate, 1 / the weight of the batch, the L2 penalty, the decay `rho`, Adam's decays, ε,
 # 1 − β₁ᵗ and 1 − β₂ᵗ, and the momenta of Nadam at t and t + 1 with the products of all up to each.
@@ -15,7 +15,7 @@ RATE, SCALE, ALPHA, RHO, BETA_1, BETA_2, EPSILON, REST_1, REST_2, MU, NEXT_MU, P
 N_NUMBERS = 16
 
 
-@on_demand(fastmath=EXACT)
+@lazy_entry(fastmath=EXACT)
 def adagrad(w, g, s, unused, asked):
     """s ← s + g², w ← w − η g / (√s + ε); Duchi, Hazan and Singer 2011."""
     real = w.dtype.type
@@ -26,7 +26,7 @@ def adagrad(w, g, s, unused, asked):
         w[q] -= lr * slope / (np.sqrt(s[q]) + epsilon)
 
 
-@on_demand(fastmath=EXACT)
+@lazy_entry(fastmath=EXACT)
 def adadelta(w, g, v, u, asked):
     """v ← ρ v + (1−ρ) g², Δ = g √(u+ε) / √(v+ε), u ← ρ u + (1−ρ) Δ², w ← w − η Δ; Zeiler 2012."""
     real = w.dtype.type
@@ -40,7 +40,7 @@ def adadelta(w, g, v, u, asked):
         w[q] -= lr * step
 
 
-@on_demand(fastmath=EXACT)
+@lazy_entry(fastmath=EXACT)
 def rmsprop(w, g, v, unused, asked):
     """v ← ρ v + (1−ρ) g², w ← w − η g / (√v + ε); Tieleman and Hinton 2012."""
     real = w.dtype.type
@@ -52,7 +52,7 @@ def rmsprop(w, g, v, unused, asked):
         w[q] -= lr * slope / (np.sqrt(v[q]) + epsilon)
 
 
-@on_demand(fastmath=EXACT)
+@lazy_entry(fastmath=EXACT)
 def adamw(w, g, m, v, asked):
     """Adam with ε beside the corrected root: w ← w − η m̂ / (√v̂ + ε); Loshchilov and Hutter 2019, by whom the decay is decoupled."""
     real = w.dtype.type
@@ -66,7 +66,7 @@ def adamw(w, g, m, v, asked):
         w[q] -= lr * m[q] / (np.sqrt(v[q]) * root + epsilon)
 
 
-@on_demand(fastmath=EXACT)
+@lazy_entry(fastmath=EXACT)
 def nadam(w, g, m, v, asked):
     """w ← w − η (μₜ₊₁ m / (1 − Πₜ₊₁) + (1 − μₜ) g / (1 − Πₜ)) / (√v̂ + ε), with μₜ = β₁ (1 − ½ 0.96^(t/250)); Dozat 2016."""
     real = w.dtype.type
@@ -81,7 +81,7 @@ def nadam(w, g, m, v, asked):
         w[q] -= (of_m * m[q] + of_slope * slope) / (np.sqrt(v[q]) * root + epsilon)
 
 
-@on_demand(fastmath=EXACT)
+@lazy_entry(fastmath=EXACT)
 def adamax(w, g, m, u, asked):
     """u ← max(β₂ u, |g| + ε), w ← w − η m / ((1 − β₁ᵗ) u); Kingma and Ba 2015, section 7."""
     real = w.dtype.type
@@ -100,7 +100,7 @@ def adamax(w, g, m, u, asked):
         w[q] -= lr * m[q] / u[q]
 
 
-@on_demand(fastmath=EXACT)
+@lazy_entry(fastmath=EXACT)
 def lion(w, g, m, unused, asked):
     """w ← w − η sign(β₁ m + (1−β₁) g), m ← β₂ m + (1−β₂) g; Chen and others 2023."""
     real = w.dtype.type
