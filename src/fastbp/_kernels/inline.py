@@ -25,9 +25,9 @@ _WIDTH = '"prefer-vector-width"="512"'
 class Part(CPUDispatcher):
     """A function for kernels; a `draft` is optimised in its callers only. Python gets one that is compiled like any other."""
 
-    def __init__(self, function, options, *, draft):
+    def __init__(self, function, options, *, optimize):
         super().__init__(
-            function, targetoptions={"nopython": True, **options}, pipeline_class=_DraftCompiler if draft else _PartCompiler
+            function, targetoptions={"nopython": True, **options}, pipeline_class=_PartCompiler if optimize else _DraftCompiler
         )
         self._options = options
 

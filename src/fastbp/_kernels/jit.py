@@ -26,7 +26,7 @@ FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp"})
 EXACT = frozenset({"contract"})
 
 
-def kernel(*, fastmath=FASTMATH, draft=False, interpreted=None):
+def kernel(*, fastmath=FASTMATH, optimize=True, interpreted=None):
     """Compile a function for use inside other kernels: GIL free, no division checks, no machine code of its own.
 
     It is always inlined, as a call that hands on a dozen arrays takes longer than a small layer. One without loops that matter is a
@@ -34,7 +34,7 @@ def kernel(*, fastmath=FASTMATH, draft=False, interpreted=None):
     """
 
     def compiled(function):
-        return interpreted or function if config.DISABLE_JIT else Part(function, _options(fastmath), draft=draft)
+        return interpreted or function if config.DISABLE_JIT else Part(function, _options(fastmath), optimize=optimize)
 
     return compiled
 
