@@ -300,7 +300,7 @@ def test_callbacks_in_a_search(kind, n_jobs):
     assert kind.__name__ in out.getvalue()
     plain = GridSearchCV(kind(**SMALL), grid, cv=2).fit(X, Y[kind])
     assert_array_equal(search.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
-    assert not hasattr(search.best_estimator_, "_course")
+    assert not hasattr(search.best_estimator_, "_paused_run")
     pickle.loads(pickle.dumps(search.best_estimator_)).predict(X)
 
 
@@ -349,7 +349,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock(1.0)
-    monkeypatch.setattr("fastbp._training.sgd.time", clock)
+    monkeypatch.setattr("fastbp._training.context.time", clock)
     return clock
 
 
@@ -358,7 +358,7 @@ def clock(monkeypatch):
 @pytest.mark.usefixtures("clock")
 def test_time_ends_training(kind, params):
     params = SMALL | params | {"max_iter": 10**6, "n_iter_no_change": np.inf, "callbacks": lambda *_: None}
-    with pytest.warns(ConvergenceWarning, match=r"max_time=4 seconds and 4 epochs.*Raise max_time") as caught:
+    with pytest.warns(ConvergenceWarning, match=r"max_time=4 seconds and 4 epochs.*Increase max_time") as caught:
         model = kind(**params, max_time=4).fit(X, Y[kind])
     assert {warning.filename for warning in caught} == {__file__}
     with pytest.warns(ConvergenceWarning):

@@ -178,7 +178,7 @@ def cases(draw, solvers=SOLVERS, **fixed):
         "weight_decay": sometimes(draw, [0.1], 0.0),
         "weight_init": sometimes(draw, INITIALIZERS, "auto"),
         "bias_init": sometimes(draw, ["zeros", *INITIALIZERS], "auto"),
-        "weight_norm": draw(st.sampled_from(["batch", "global"])),
+        "sample_weight_norm": draw(st.sampled_from(["batch", "global"])),
         "scale": sometimes(draw, ["standard", "robust"], None),
         "missing": sometimes(draw, ["indicator"], "error"),
         "dtype": draw(st.sampled_from(["auto", "auto", "float32", "float64"])),
@@ -427,7 +427,7 @@ def test_weights_of_mean_one_go_on_to_the_bit(early_stopping, n_threads):
     """Their mean is of rows that were shuffled by the fit before."""
     random = np.random.default_rng(0)
     X, y, weight = random.normal(size=(61, 4)), random.normal(size=61), random.uniform(0, 3, 61)
-    asked = {"weight_norm": "global", "warm_start": "resume", "early_stopping": early_stopping, "n_threads": n_threads}
+    asked = {"sample_weight_norm": "global", "warm_start": "resume", "early_stopping": early_stopping, "n_threads": n_threads}
     for seed in range(5):
         models = [MLPRegressor(hidden_layer_sizes=(5,), **asked, batch_size=9, random_state=seed, max_iter=n) for n in (4, 1)]
         whole, parts = (model.fit(X, y, weight) for model in models)

@@ -168,7 +168,7 @@ def test_a_new_model_keeps_its_best_epoch(n_threads):
     model, message = diverging(MLPRegressor, **SLOW, n_threads=n_threads)
     best = int(np.argmin(model.loss_curve_))
     assert best == 3
-    assert f"The model keeps the weights after epoch {best + 1}, of a lower loss." in message
+    assert f"The model keeps the weights of epoch {best + 1}, which had a lower loss." in message
     assert model.n_iter_ == len(model.loss_curve_) == len(model.history_["loss"]) > 1000
     assert model.best_loss_ == min(model.loss_curve_)
     part = MLPRegressor(**GROWING | SLOW | {"max_iter": best + 1, "n_threads": n_threads}).fit(X, Y[MLPRegressor])
@@ -239,7 +239,7 @@ def test_early_stopping_goes_back_to_its_best_weights():
 @few_epochs
 def test_validation_rows_beside_a_fit_that_diverges():
     model = MLPRegressor(**GROWING)
-    with pytest.raises(ValueError, match="keeps the weights after epoch"):
+    with pytest.raises(ValueError, match="keeps the weights of epoch"):
         model.fit(X, Y[MLPRegressor], X_val=X, y_val=Y[MLPRegressor])
     assert len(model.history_["val_loss"]) == model.n_iter_
 

@@ -37,6 +37,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 import fastbp
 from fastbp._kernels import ActivationCode
 from fastbp._training import epochs as training
+from fastbp._training import lbfgs
 
 PAIRS = {name: (getattr(neural_network, name), getattr(fastbp, name)) for name in ("MLPClassifier", "MLPRegressor")}
 each_pair = pytest.mark.parametrize(("theirs", "ours"), PAIRS.values(), ids=PAIRS)
@@ -591,7 +592,7 @@ def test_interrupted_within_an_epoch(monkeypatch, kind):
 
 @each_kind
 def test_interrupted_lbfgs(monkeypatch, kind):
-    monkeypatch.setattr(training, "loss_and_gradient", interrupting(training.loss_and_gradient, 8))
+    monkeypatch.setattr(lbfgs, "loss_and_gradient", interrupting(lbfgs.loss_and_gradient, 8))
     with pytest.warns(UserWarning, match="interrupted by user"):
         stopped = fitted(kind, solver="lbfgs", max_iter=100, tol=0)
     monkeypatch.undo()
@@ -1133,7 +1134,7 @@ def test_weights_that_make_up_no_network_are_refused(kind, name):
     model = fitted(kind)
     model.coefs_, model.intercepts_ = replaced(model)[name]
     for call in (lambda: model.predict(X), lambda: model.partial_fit(X, y_for(kind))):
-        with pytest.raises(ValueError, match="coefs_ and intercepts_ must make up a network"):
+        with pytest.raises(ValueError, match="coefs_ and intercepts_ must form a network"):
             call()
 
 
@@ -1143,7 +1144,7 @@ def test_weights_reshaped_in_place_are_refused(kind):
     model = fitted(kind)
     model.coefs_[0].shape = model.coefs_[0].shape[::-1]
     for call in (lambda: model.predict(X), lambda: model.partial_fit(X, y_for(kind))):
-        with pytest.raises(ValueError, match="must make up a network"):
+        with pytest.raises(ValueError, match="must form a network"):
             call()
     again = pickle.loads(pickle.dumps(model))  # to be put right
     again.coefs_[0] = again.coefs_[0].reshape(again.coefs_[0].shape[::-1])

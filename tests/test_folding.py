@@ -20,7 +20,7 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastbp import MLPClassifier, MLPRegressor
-from fastbp._data.scaling import Affine
+from fastbp._data.scaling import AffineScaling, DataScaling
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -103,7 +103,7 @@ def test_digits_survive_the_fold_where_the_data_have_them(given, asked):
     far = (X[:, [0, 1]] + [0, 1e6]).astype(given)
     model = MLPRegressor(**SMALL, scale="standard", dtype=asked).fit(far, Y / 10)
     trained_in = np.dtype(given) if asked == "auto" else np.dtype(asked)
-    assert model._training_params.dtype == trained_in
+    assert model._state.params.dtype == trained_in
     assert model.coefs_[0].dtype == np.result_type(trained_in, given)
     pipeline = make_pipeline(StandardScaler(), MLPRegressor(**SMALL, dtype=asked)).fit(far, Y / 10)
     rounding = 1e-7 if given == np.float64 and trained_in == np.float64 else 1e-5 if given == np.float64 else 0.3
@@ -134,25 +134,22 @@ def test_below_an_exponential_targets_are_divided_by_their_mean(scale, solver):
     model = MLPRegressor(**options, scale_y=scale).fit(X, y)
     np.testing.assert_allclose(model.predict(X), MLPRegressor(**options).fit(X, y / y.mean()).predict(X) * y.mean(), rtol=1e-9)
     nothing = MLPRegressor(**options, scale_y=scale).fit(X, np.zeros(60))
-    np.testing.assert_array_equal(nothing._folding.targets.scale, [1])
+    np.testing.assert_array_equal(nothing._state.preparation.scaling.targets.scale, [1])
 
 
 def test_other_outputs():
-    affine = Affine.learned(Y.reshape(-1, 1), "standard", centered=False)
+    affine = AffineScaling.learned(Y.reshape(-1, 1), "standard", centered=False)
     np.testing.assert_array_equal(affine.center, [0])
     np.testing.assert_allclose(affine.scale, [Y.std()])
     for how, activation, word in [("standard", "softplus", "TransformedTargetRegressor"), ("robust", "logistic", "out_activation")]:
-        with pytest.raises(ValueError, match=rf"scale_y='{how}' needs an output of .* got out_activation='{activation}'.*{word}"):
-            MLPRegressor(scale_y=how)._prepare(X, Y.reshape(-1, 1), activation, going_on=False)
-    with pytest.raises(ValueError, match=r"scale_y='robust' cannot be folded into a network for several quantiles"):
-        MLPRegressor(scale_y="robust", loss="quantile", quantile=[0.1, 0.9])._prepare(
-            X, Y.reshape(-1, 1), "identity", going_on=False
-        )
-    model = MLPRegressor(scale_y="standard")
-    _, y = model._prepare(X, Y.reshape(-1, 1), "relu", going_on=False)
-    np.testing.assert_allclose(y.ravel(), Y / Y.std())
-    with pytest.raises(ValueError, match="mean, which must not be negative"):
-        model._prepare(X, -Y.reshape(-1, 1), "exp", going_on=False)
+        with pytest.raises(ValueError, match=rf"scale_y='{how}' needs .* got out_activation='{activation}'.*{word}"):
+            MLPRegressor(scale_y=how, out_activation=activation).fit(X, Y)
+    with pytest.raises(ValueError, match=r"scale_y='robust' is not supported for several quantiles"):
+        MLPRegressor(scale_y="robust", loss="quantile", quantile=[0.1, 0.9]).fit(X, Y)
+    scaling = DataScaling.learned(X, Y.reshape(-1, 1), None, "standard", "relu", X.dtype)
+    np.testing.assert_allclose(scaling.scale_targets(Y.reshape(-1, 1)).ravel(), Y / Y.std())
+    with pytest.raises(ValueError, match="mean must not be negative"):
+        MLPRegressor(scale_y="standard", out_activation="exp").fit(X, -abs(Y))
 
 
 # ---------------------------------------------------------------------- going on
@@ -183,13 +180,13 @@ def test_a_copy_goes_on_alike(copied, solver):
     other = copied(model)
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
     np.testing.assert_array_equal(other.fit(X, Y).predict(X), model.fit(X, Y).predict(X))
-    assert np.shares_memory(other.coefs_[0], other._params)
+    assert np.shares_memory(other.coefs_[0], other._state.published.params)
 
 
 def test_a_pickle_carries_each_set_of_parameters_once():
     big = SMALL | {"hidden_layer_sizes": (500,), "max_iter": 1, "solver": "sgd", "momentum": 0}
     plain, scaled = (MLPRegressor(**big, scale=scale).fit(X, Y) for scale in (None, "standard"))
-    assert len(pickle.dumps(scaled)) - len(pickle.dumps(plain)) < 8 * plain._params.size + 2000
+    assert len(pickle.dumps(scaled)) - len(pickle.dumps(plain)) < 8 * plain._state.params.size + 2000
 
 
 @pytest.mark.parametrize("go_on", [lambda model: model.fit(X, Y), lambda model: model.partial_fit(X, Y)])
@@ -201,7 +198,7 @@ def test_changed_parameters_are_not_overlooked(go_on):
         model = fitted()
         change(model)
         before = model.predict(X)
-        with pytest.raises(ValueError, match=r"were changed since training.*warm_start=False"):
+        with pytest.raises(ValueError, match=r"must not be changed between fits.*warm_start=False"):
             go_on(model)
         np.testing.assert_array_equal(model.predict(X), before)
     model = fitted()
@@ -213,13 +210,13 @@ def test_changed_parameters_are_not_overlooked(go_on):
 
 def test_preparation_stays_what_it_was():
     model = MLPRegressor(**SMALL, scale="standard", warm_start=True).fit(X, Y)
-    with pytest.raises(ValueError, match=r"scale must stay what it was when training began.*'standard' then and is None now"):
+    with pytest.raises(ValueError, match=r"scale must not change .* was 'standard' in the first fit and is None now"):
         model.set_params(scale=None).fit(X, Y)
     model.set_params(warm_start=False).fit(X, Y)
-    assert model._folding is None
-    assert model._training_params is None
+    assert model._state.preparation.scaling is None
+    assert not model._state.is_folded
     np.testing.assert_array_equal(model.predict(X), MLPRegressor(**SMALL).fit(X, Y).predict(X))
-    with pytest.raises(ValueError, match="must stay"):
+    with pytest.raises(ValueError, match="must not change"):
         model.set_params(scale="robust").partial_fit(X, Y)
 
 
@@ -232,22 +229,21 @@ def test_a_fresh_fit_leaves_old_arrays_alone():
 
 def test_a_failed_fit_leaves_everything():
     model = MLPRegressor(**SMALL, scale="standard", warm_start=True).fit(X, Y)
-    trained, shown = model._training_params.copy(), model._params.copy()
+    trained, shown = model._state.params.copy(), model._state.published.params.copy()
     with (
         np.errstate(all="ignore"),
         pytest.raises(ValueError, match="non-finite"),
     ):
         model.set_params(solver="sgd", learning_rate_init=1e300, activation="identity").fit(X, Y)
-    np.testing.assert_array_equal(model._training_params, trained)
-    np.testing.assert_array_equal(model._params, shown)
+    np.testing.assert_array_equal(model._state.params, trained)
+    np.testing.assert_array_equal(model._state.published.params, shown)
     model.set_params(solver="adam", learning_rate_init=0.01, activation="tanh").fit(X, Y)
 
 
 def test_clones_have_learned_nothing():
     model = MLPRegressor(**SMALL, scale="standard", missing="indicator").fit(with_gaps(X), Y)
     fresh = clone(model)
-    assert fresh._folding is None
-    assert fresh._imputer is None
+    assert fresh._state is None
     np.testing.assert_array_equal(fresh.fit(with_gaps(X), Y).predict(X), model.predict(X))
 
 
@@ -367,7 +363,7 @@ def test_dtype_may_change_between_fits():
 def test_numbers_beyond_float32_are_refused_where_they_are_cast(form):
     large = X.copy()
     large[0, 1] = 1e39
-    with pytest.raises(ValueError, match=r"X holds numbers too large for dtype='float32': .*'float64'"):
+    with pytest.raises(ValueError, match=r"X must hold numbers that fit into dtype='float32'.*'float64'"):
         MLPRegressor(**SMALL, dtype="float32").fit(form(large), Y)
     MLPRegressor(**SMALL, dtype="float32", scale="standard").fit(large, Y)
 

@@ -435,7 +435,7 @@ def test_batches_of_no_weight_do_nothing_where_weights_are_global():
     rows = np.random.default_rng(3).normal(size=(80, 3))
     weight = np.repeat([0.0, 1.0], 40)
     asked = {"batch_size": 40, "shuffle": False, "max_iter": 3, "random_state": 0, "alpha": 0, "solver": "sgd", "momentum": 0}
-    model = MLPRegressor(hidden_layer_sizes=4, **asked, weight_norm="global").fit(rows, rows[:, 0], weight)
+    model = MLPRegressor(hidden_layer_sizes=4, **asked, sample_weight_norm="global").fit(rows, rows[:, 0], weight)
     half = MLPRegressor(hidden_layer_sizes=4, **asked, learning_rate_init=0.002).fit(rows[40:], rows[40:, 0])
     np.testing.assert_allclose(model.coefs_[0], half.coefs_[0], rtol=1e-9)
 

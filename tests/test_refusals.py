@@ -257,7 +257,13 @@ def test_quantiles_that_are_some(quantile):
 
 
 def test_quantiles_are_not_scaled():
-    refuse("^scale_y='standard' cannot", MLPRegressor, loss="quantile", quantile=[0.1, 0.9], scale_y="standard")
+    refuse(
+        "^scale_y='standard' is not supported for several quantiles",
+        MLPRegressor,
+        loss="quantile",
+        quantile=[0.1, 0.9],
+        scale_y="standard",
+    )
 
 
 @pytest.mark.parametrize("link", ["logistic", "softplus"])
@@ -334,7 +340,7 @@ def test_functions_for_starting_weights(kind, name, said):
         ("warmup_fraction", [1, -0.1, "some", np.nan]),
         ("weight_init", ["best", None, 1]),
         ("bias_init", ["best", None, 1]),
-        ("weight_norm", ["none", None]),
+        ("sample_weight_norm", ["none", None]),
         ("scale", ["minmax", True]),
         ("missing", ["mean", None]),
         ("dtype", ["float16", np.float32, None]),
@@ -367,17 +373,17 @@ def test_values_of_one_kind(kind, name, values):
 # ---------------------------------------------------------------------- between fits
 
 CHANGES = [
-    ({"scale": "standard"}, {"scale": None}, "scale must stay"),
-    ({"scale": "standard"}, {"scale": "robust"}, "scale must stay"),
-    ({}, {"scale": "standard"}, "scale must stay"),
-    ({}, {"missing": "indicator"}, "missing must stay"),
-    ({}, {"batch_norm": True}, "batch_norm must stay"),
-    ({"batch_norm": True}, {"batch_norm": False}, "batch_norm must stay"),
-    ({"layer_norm": True}, {"layer_norm": False}, "layer_norm must stay"),
-    ({"batch_norm": True}, {"batch_norm": False, "layer_norm": True}, "batch_norm must stay"),
-    ({}, {"layer_norm": True}, "layer_norm must stay"),
-    ({}, {"ema_decay": 0.9}, "ema_decay must stay"),
-    ({"ema_decay": 0.9}, {"ema_decay": None}, "ema_decay must stay"),
+    ({"scale": "standard"}, {"scale": None}, "scale must not change"),
+    ({"scale": "standard"}, {"scale": "robust"}, "scale must not change"),
+    ({}, {"scale": "standard"}, "scale must not change"),
+    ({}, {"missing": "indicator"}, "missing must not change"),
+    ({}, {"batch_norm": True}, "batch_norm must not change"),
+    ({"batch_norm": True}, {"batch_norm": False}, "batch_norm must not change"),
+    ({"layer_norm": True}, {"layer_norm": False}, "layer_norm must not change"),
+    ({"batch_norm": True}, {"batch_norm": False, "layer_norm": True}, "batch_norm must not change"),
+    ({}, {"layer_norm": True}, "layer_norm must not change"),
+    ({}, {"ema_decay": 0.9}, "ema_decay must not change"),
+    ({"ema_decay": 0.9}, {"ema_decay": None}, "ema_decay must not change"),
     ({}, {"activation": ["relu"]}, "activation must"),
     ({}, {"dropout": [0.1]}, "dropout must"),
 ]
@@ -404,9 +410,9 @@ def test_changed_between_fits(kind, go_on, first, then, match):
 @pytest.mark.parametrize(
     ("first", "then", "match"),
     [
-        ({}, {"scale_y": "standard"}, "scale_y must stay"),
-        ({}, {"out_activation": "exp"}, "out_activation must stay"),
-        ({}, {"loss": "poisson"}, "out_activation must stay what it was when training began, 'identity'"),
+        ({}, {"scale_y": "standard"}, "scale_y must not change"),
+        ({}, {"out_activation": "exp"}, "out_activation must not change"),
+        ({}, {"loss": "poisson"}, "out_activation must not change while training continues; it was 'identity'"),
         ({"loss": "quantile"}, {"quantile": [0.1, 0.9]}, "output units"),
         ({"loss": "quantile", "quantile": [0.1, 0.9]}, {"loss": "squared_error"}, "output units"),
         ({"loss": "quantile", "quantile": [0.1, 0.9]}, {"quantile": [0.1, 0.5, 0.9]}, "output units"),
@@ -433,7 +439,7 @@ def test_targets_changed_between_fits(go_on, first, then, match):
 )
 def test_outputs_changed_between_fits(first, then):
     model = MLPClassifier(**SMALL, warm_start=True, **first).fit(X, Y[MLPClassifier]).set_params(**then)
-    with pytest.raises(ValueError, match="out_activation must stay"):
+    with pytest.raises(ValueError, match="out_activation must not change"):
         model.fit(X, Y[MLPClassifier])
 
 
@@ -467,7 +473,7 @@ def test_predictions_heed_no_quantiles_set_since(then):
         {"solver": "sgd"},
         {"solver": "lbfgs"},
         {"dtype": "float32"},
-        {"weight_norm": "global"},
+        {"sample_weight_norm": "global"},
         {"n_threads": 2},
         {"loss": Loss(lambda y, a: (a - y) ** 2), "out_activation": "identity"},
         {"activation": Activation(lambda z: z * z)},
@@ -493,7 +499,7 @@ def test_norms_of_other_shapes():
         good = getattr(model, name)
         for bad in ([], good[:1], [np.ones(9), *good[1:]]):
             setattr(model, name, bad)
-            with pytest.raises(ValueError, match=f"^{name} must hold a vector for each hidden layer"):
+            with pytest.raises(ValueError, match=f"^{name} must hold one vector for each hidden layer"):
                 model.predict(X)
         setattr(model, name, good)
     assert np.isfinite(model.predict(X)).all()

@@ -11,7 +11,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score
 
 from fastbp import Loss, MLPClassifier
-from fastbp._data.targets import GroupedLabels, accuracy, count_outputs, decode_labels, encode_labels, learn_labels, split_groups
+from fastbp._data.scores import accuracy
+from fastbp._data.targets import GroupedLabels, count_outputs, decode_labels, encode_labels, learn_labels, split_groups
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -372,7 +372,7 @@ def test_reduce_on_plateau():
 
 
 def test_weights_over_the_whole_set():
-    model, net = fit(MLPRegressor, VALUES.ravel(), 1, WEIGHT, weight_norm="global", batch_size=10, max_iter=2)
+    model, net = fit(MLPRegressor, VALUES.ravel(), 1, WEIGHT, sample_weight_norm="global", batch_size=10, max_iter=2)
     optimizer = sgd(net)
     for _ in range(2):
         for at in (0, 10, 20):

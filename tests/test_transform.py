@@ -111,7 +111,7 @@ def test_scaled_networks_are_shown_folded():
 
 @pytest.mark.parametrize("layer", [5, -6, 1.0, "hidden", True, None])
 def test_other_layers_are_refused(layer):
-    with pytest.raises(ValueError, match=r"layer must be an integer from -5 to 4, as the network has 5 layers.*; got"):
+    with pytest.raises(ValueError, match=r"layer must be an integer from -5 to 4, because the network has 5 layers.*; got"):
         fitted().transform(X, layer)
 
 

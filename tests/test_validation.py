@@ -214,9 +214,9 @@ def test_a_splitter_that_cannot_split_is_named(kind, splitter):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"X_val": X}, "X_val is given without y_val"),
-        ({"y_val": X[:, 0]}, "y_val is given without X_val"),
-        ({"sample_weight_val": X[:, 0]}, "sample_weight_val is given without"),
+        ({"X_val": X}, "X_val was passed without y_val"),
+        ({"y_val": X[:, 0]}, "y_val was passed without X_val"),
+        ({"sample_weight_val": X[:, 0]}, "sample_weight_val needs X_val and y_val"),
         ({"X_val": X[:, :3], "y_val": 60 * [0]}, "features"),
         ({"X_val": X, "y_val": 59 * [0]}, "inconsistent numbers of samples"),
         ({"X_val": X * np.nan, "y_val": 60 * [0]}, "NaN"),
@@ -245,7 +245,7 @@ def test_lbfgs_has_no_epochs_to_validate(kind):
 
 def test_unknown_labels_are_named():
     model = MLPClassifier(**SMALL)
-    with pytest.raises(ValueError, match="y_val has labels that training knows nothing of: \\['never'\\]"):
+    with pytest.raises(ValueError, match=r"y_val must contain only labels that are in y.*got also \['never'\]"):
         model.fit(X, Y[MLPClassifier], X_val=X[:2], y_val=["no", "never"])
 
 

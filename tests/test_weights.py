@@ -6,6 +6,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.utils.class_weight import compute_sample_weight
 
 from fastbp import MLPClassifier, MLPRegressor
+from fastbp._data.sample_weights import relative_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -83,12 +84,12 @@ def test_early_stopping_scores_by_these_weights():
     np.testing.assert_allclose(model.validation_scores_, plain.validation_scores_)
 
 
-# ---------------------------------------------------------------------- weight_norm
+# ---------------------------------------------------------------------- sample_weight_norm
 
 
 @pytest.mark.parametrize(("solver", "factor"), [("lbfgs", 7.0), ("sgd", 7.0)])
 def test_global_weights_know_no_unit(solver, factor):
-    options = {**SMALL, "solver": solver, "weight_norm": "global", "alpha": 0.1}
+    options = {**SMALL, "solver": solver, "sample_weight_norm": "global", "alpha": 0.1}
     model = MLPRegressor(**options)
     first = model.fit(X, X[:, 0], WEIGHT).coefs_[0].copy()
     np.testing.assert_allclose(model.fit(X, X[:, 0], factor * WEIGHT).coefs_[0], first, rtol=1e-6)
@@ -97,24 +98,23 @@ def test_global_weights_know_no_unit(solver, factor):
 
 def test_of_lbfgs_they_have_mean_one():
     options = {**SMALL, "solver": "lbfgs", "alpha": 0.1}
-    got = MLPRegressor(**options, weight_norm="global").fit(X, X[:, 0], WEIGHT)
+    got = MLPRegressor(**options, sample_weight_norm="global").fit(X, X[:, 0], WEIGHT)
     np.testing.assert_array_equal(got.coefs_[0], MLPRegressor(**options).fit(X, X[:, 0], WEIGHT / WEIGHT.mean()).coefs_[0])
 
 
 def test_the_mean_is_that_of_the_rows_that_are_trained_on():
-    model = MLPRegressor(weight_norm="global")
     rows = np.array([0, 3, 5])
-    assert model._relative_weights(WEIGHT, rows)[rows].mean() == pytest.approx(1)
-    assert model._relative_weights(None, rows) is None
-    assert MLPRegressor()._relative_weights(WEIGHT, rows) is WEIGHT
+    assert relative_weights(WEIGHT, "global", rows)[rows].mean() == pytest.approx(1)
+    assert relative_weights(None, "global", rows) is None
+    assert relative_weights(WEIGHT, "batch", rows) is WEIGHT
     with pytest.raises(ZeroDivisionError, match="Weights sum to zero"):
-        model._relative_weights(np.zeros(80))
+        relative_weights(np.zeros(80), "global")
 
 
 def test_a_batch_of_heavy_rows_counts_for_more():
     """One step over two batches of one row each, of weights 1.5 and 0.5, is that of a loss weighted so."""
     options = {**SMALL, "solver": "sgd", "momentum": 0, "alpha": 0, "batch_size": 1, "max_iter": 1, "shuffle": False}
-    got = MLPRegressor(**options, weight_norm="global").fit(X[:2], X[:2, 0], [3, 1])
+    got = MLPRegressor(**options, sample_weight_norm="global").fit(X[:2], X[:2, 0], [3, 1])
     plain = MLPRegressor(**options)
     for row, factor in ((0, 1.5), (1, 0.5)):
         plain.set_params(learning_rate_init=0.02 * factor, warm_start=True).fit(X[row : row + 1], X[row : row + 1, 0])

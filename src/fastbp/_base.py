@@ -1,75 +1,112 @@
-"""What the classifier and the regressor share: parameters, validation, the course of a fit, prediction.
+"""The base class of the classifier and the regressor: ``fit``, ``partial_fit`` and the attributes that they set.
 
-Data and scikit-learn's parameters enter; attributes as scikit-learn's own estimators have them leave. A fit is all or nothing: an
-error leaves the estimator as it was, a fitted model included. How labels become numbers is the subclasses' matter, how numbers
-become weights that of `training`.
+Data and the parameters of the estimator go in; attributes with scikit-learn's names come out. A fit trains a snapshot of the
+estimator and commits its attributes at the end, so that a fit that fails changes nothing. The subclasses encode targets;
+``fastbp._training`` trains.
 """
 
+import threading
 from abc import ABC, abstractmethod
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import cache
 from inspect import signature
-from itertools import pairwise
-from numbers import Integral, Real
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.metrics import check_scoring
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight
 
-from ._data.inputs import FLOATS, Matrix, as_rows, as_targets, common_float, is_plain
+from ._config import FitConfig, check_config, check_lbfgs, dropout_rates, hidden_sizes
+from ._data.inputs import Matrix
+from ._data.preparation import Preparation
+from ._data.sample_weights import relative_weights
+from ._model import NetworkModel, attributes_lock
 from ._network.activations import per_layer
 from ._network.architecture import Architecture
-from ._network.layout import Layout, aligned_zeros
-from ._network.optimizers import write_penalties
-from ._network.prediction import outputs
-from ._network.workspace import N_NORM_PARAMETERS, Moving, Plan
-from ._preparation import Preparation, padded_copy
-from ._training import lbfgs as quasi_newton
-from ._training.epochs import Problem
-from ._training.sgd import Call, descend
-from ._transformer import HiddenUnits
+from ._network.workspace import Plan
+from ._training.callback_runner import CallbackRunner
+from ._training.context import EarlyStoppingStart, FitContext, TrainingRows, deadline_after
+from ._training.history import extend_history, start_history
+from ._training.lbfgs import fit_lbfgs
+from ._training.resume import check_resumable
+from ._training.sgd import fit_sgd
+from ._training.state import TrainingState, params_hash
+from ._training.validation import Validation, check_validation_rows, held_out_rows, number_from_scorer, split_rows
 
-# The views carry the parameters, and their buffer would carry them twice; the rest belongs to one fit.
-_NOT_COPIED = {"_params", "_views", "_course", "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx"}
+_NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
 
 
-class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC):
+@dataclass(frozen=True)
+class TrainingData:
+    """What a fit trains on: encoded and prepared rows, X and y as the user passed them, and validation rows or ``_NO_ROWS``."""
+
+    X: Any
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    given: tuple
+    validation: tuple
+
+    @property
+    def is_validated(self):
+        return self.validation[0] is not None
+
+
+@dataclass(frozen=True)
+class PausedRun:
+    """An SGD fit while its callbacks run in ``thread``."""
+
+    run: Any
+    thread: int
+
+    @property
+    def is_in_this_thread(self):
+        return threading.get_ident() == self.thread
+
+    def state(self):
+        """The state that the fit would leave if it ended now."""
+        return self.run.state_if_stopped()
+
+
+class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
     """A multilayer perceptron; see the subclasses."""
 
-    _groups = ()  # how many output units each output has, where each of several has classes of its own
-
-    # ------------------------------------------------------------------ what a subclass says
+    # ------------------------------------------------------------------ defined by subclasses
 
     @abstractmethod
     def _validate_input(self, X, y, incremental, reset):
         """The validated X, and y as numbers (n_rows, n_columns)."""
 
-    def _validate_validation(self, X, y):
+    def _validate_validation_rows(self, X, y):
         """The same for rows that are not trained on."""
         return self._validate_input(X, y, incremental=True, reset=False)
 
+    def _learn_classes(self, y, classes):
+        """Learn the classes that were passed to ``partial_fit``."""
+
+    def _row_weights(self, X, y, sample_weight, incremental):
+        """The weights of the rows, or None."""
+        return None if sample_weight is None else _check_sample_weight(sample_weight, X)
+
     @abstractmethod
-    def _output(self, y):
-        """The number of output units for such a y, and the name of their activation."""
+    def _output_layer(self, y):
+        """The number of output units for encoded targets y, and the name of their activation."""
 
     @abstractmethod
     def _objective(self):
-        """What is minimised."""
+        """The ``Objective`` that training minimizes."""
 
     @abstractmethod
     def _stratify(self, y):
-        """What the validation rows are stratified by, or None."""
+        """The array by which held-out rows are stratified, or None."""
 
     @abstractmethod
     def _score_outputs(self, y, outputs, sample_weight):
-        """What early stopping wants high."""
+        """The score for early stopping; higher is better."""
 
     # ------------------------------------------------------------------ fit
 
@@ -84,346 +121,300 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
-        """Train the network on X and y.
+        """Fit the model to data matrix X and target(s) y.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The inputs. float32 is trained in float32, all else in float64; CSR and CSC matrices are never made dense.
+            The input data. float32 data are trained in float32, all other data in float64. CSR and CSC matrices are not converted
+            to dense arrays.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets: class labels in classification, real numbers in regression.
+            The target values: class labels in classification, real numbers in regression.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows; each batch is averaged by the weights in it.
+            Sample weights. The loss of each batch is the average weighted by the weights of its rows.
         X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
-            Inputs to validate with, beside those of training: `history_` has their loss and score after every epoch, and early
-            stopping goes by them and holds no rows out. ``Pipeline(..., transform_input=["X_val"])`` transforms them as it does X.
+            Validation data. If given, `history_` has their loss and score after every epoch, and early stopping uses them instead
+            of holding out rows. ``Pipeline(..., transform_input=["X_val"])`` transforms them like X.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
-            Their targets; in classification, of labels that are in y.
+            The target values of the validation data; in classification, all labels must be in y.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights.
+            Sample weights of the validation data.
 
         Returns
         -------
         self : estimator
-            The trained estimator.
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            For parameters and data that cannot be trained on, and where training diverged. The estimator is left as it was; but one
-            that had no weights before keeps those after the best epoch of a fit that diverged later.
+            If a parameter or the data are invalid, or if training diverges. The estimator is then unchanged, with one exception: if
+            it had no weights before and training diverges after the first epoch, it keeps the weights of the best epoch.
         """
-        return self._fit(X, y, sample_weight, incremental=False, validation=(X_val, y_val, sample_weight_val))
+        return self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
 
-    def _fit(self, X, y, sample_weight, incremental, validation=(None, None, None)):
-        call, diverged = Call.of(self, X, y, sample_weight, incremental, validation), None
-        with self._all_or_nothing():
-            call.callbacks_runner.begin()
-            hidden_layer_sizes = self._hidden_layer_sizes()
-            going_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
-            call.first, call.fresh = not hasattr(self, "coefs_"), not going_on
-            X, y = self._validate_input(X, y, incremental, reset=not going_on)
-            self._check_together(X)
-            sample_weight = self._weights(X, y, sample_weight, incremental)
-            self._random_state = check_random_state(self.random_state)
-            n_outputs, out_activation = self._output(y)
-            if going_on:
-                self._check_outputs(n_outputs, out_activation)
-            X, y = self._prepare(X, y, out_activation, going_on)
-            if not going_on:
-                self._initialize(X, (X.shape[1], *hidden_layer_sizes, n_outputs), out_activation)
-            if self.solver == "lbfgs":
-                quasi_newton.fit(self, X, y, sample_weight, call)
-            else:
-                diverged = descend(self, X, y, sample_weight, call)
-            self._publish_for_good()
-        if diverged is not None:
-            raise diverged
-        call.callbacks_runner.end()
+    def _fit(self, X, y, sample_weight, *, incremental=False, classes=None, validation=_NO_ROWS):
+        """Train a snapshot and commit its attributes; after an error, undo what callbacks were shown."""
+        fitting, before = self._snapshot(), self._snapshot()
+        fitting._validate_params()  # another thread may have set parameters since scikit-learn's validation
+        context = FitContext(incremental, float("inf") if incremental else deadline_after(fitting.max_time))
+        callbacks = self._callback_runner(X, y, sample_weight, 1 if incremental else fitting.max_iter)
+        if callbacks.is_needed:
+            context.begin_epoch = callbacks.begin_epoch
+            context.end_epoch = lambda state, result, run: self._end_epoch(fitting, state, result, run, callbacks, context)
+        try:
+            callbacks.begin()
+            if incremental:
+                fitting._learn_classes(y, classes)
+            state, result = fitting._train(X, y, sample_weight, validation, context)
+        except BaseException:
+            if callbacks.is_needed:
+                self._commit(before)
+            raise
+        with attributes_lock:
+            fitting._set_result(state, result, context)
+            self._commit(fitting)
+        if result.error is not None:
+            raise result.error
+        callbacks.end()
         return self
 
-    def _validated(self, X, y, reset, **options):
-        """X and y as scikit-learn's validation gives them; plain arrays, where it takes longer than a small network, without it."""
-        if (is_plain(X, 2) if reset else self._knows(X)) and is_plain(y, 1) and len(X) == len(y):
-            self.n_features_in_ = X.shape[1]
-            vars(self).pop("feature_names_in_", None)
+    def _train(self, X, y, sample_weight, validation, context):
+        """Train a new state, or a copy of the present one; returns it with a ``FitResult``. Only called on a snapshot."""
+        config, given = FitConfig.of(self), (X, y)
+        check_validation_rows(*validation, config.solver)
+        sizes = hidden_sizes(config)
+        is_fitted = hasattr(self, "coefs_")
+        continues = is_fitted and (bool(config.warm_start) or context.incremental)
+        context.is_first, context.is_fresh = not is_fitted, not continues
+        X, y = self._validate_input(X, y, context.incremental, reset=not continues)
+        check_config(config, X)
+        sample_weight = self._row_weights(X, y, sample_weight, context.incremental)
+        rng = check_random_state(config.random_state)
+        n_outputs, out_activation = self._output_layer(y)
+        if continues:
+            self._check_output_layer(n_outputs, out_activation)
+            state = self._state.continued(config, self._flat_params(), rng)
+            X, y = state.preparation.prepared(X, y, config.dtype)
         else:
-            options |= {"accept_sparse": ["csr", "csc"], "dtype": FLOATS, "multi_output": True}
-            X, y = validate_data(self, X, y, ensure_all_finite=_allowed(self.missing == "indicator"), reset=reset, **options)
-            if y.ndim == 2 and y.shape[1] == 1:
-                y = column_or_1d(y, warn=True)
-        return X, y
+            preparation = Preparation.learned(X, y, config, out_activation)
+            X, y = preparation.prepared(X, y, config.dtype)
+            self.n_outputs_, self.n_layers_, self.out_activation_ = n_outputs, len(sizes) + 2, out_activation
+            options = {"link": self._link_kind, "out_activation": out_activation, "rng": rng}
+            state = TrainingState.drawn(config, preparation, (X.shape[1], *sizes, n_outputs), X.dtype, **options)
+            if config.solver == "lbfgs" and self._state is not None:  # as in scikit-learn, `partial_fit` may continue with it
+                state.optimizer = self._state.optimizer
+        self._start_epochs(config, context)
+        data = TrainingData(X, y, sample_weight, given, validation)
+        return state, (self._train_lbfgs if config.solver == "lbfgs" else self._train_sgd)(state, config, data, context)
 
-    @contextmanager
-    def _all_or_nothing(self):
-        """Put everything back as it was if the body fails: attributes, and the buffers that training writes into."""
-        attributes = dict(vars(self))
-        buffers = [self._params] if hasattr(self, "_params") else []
-        buffers += [self._training_params] if self._training_params is not None else []
-        buffers += [self._optimizer.moments] if hasattr(self, "_optimizer") else []
-        buffers += [self._moving.statistics] if self._moving is not None else []
-        copies = [buffer.copy() for buffer in buffers]
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(attributes)
-            for buffer, copy in zip(buffers, copies, strict=True):
-                buffer[...] = copy
-            raise
+    def _train_lbfgs(self, state, config, data, context):
+        plan = self._training_plan(state, config)
+        check_lbfgs(config, plan.architecture.dropout)
+        sample_weight = relative_weights(data.sample_weight, config.sample_weight_norm)
+        return fit_lbfgs(state, config, plan, (data.X, data.y, sample_weight), context)
+
+    def _train_sgd(self, state, config, data, context):
+        if config.early_stopping and context.incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if config.scoring not in (None, "loss"):
+            check_scoring(self, config.scoring)  # unknown names raise even without validation rows
+        context.resumable = isinstance(config.warm_start, str) and not context.incremental
+        if context.resumable and not context.is_fresh:
+            context.resume = self._resume_point(config, data)
+            state.rng = context.resume.stream(config.random_state)
+        rows = self._training_rows(state, config, data, context)
+        sample_weight = relative_weights(data.sample_weight, config.sample_weight_norm, rows.order)
+        validation = self._validation(state, config, data, sample_weight, rows)
+        plan = self._training_plan(state, config)
+        return fit_sgd(state, config, plan, (data.X, data.y, sample_weight), rows, validation, context)
+
+    # ------------------------------------------------------------------ start of a fit
 
     def _validate_params(self):
-        """scikit-learn's validation of the parameters that somebody gave; for all of them it takes longer than many a small fit."""
+        """scikit-learn's validation of the parameters that differ from their defaults; to validate all of them is slow."""
         defaults, values = _defaults(type(self)), vars(self)
         names = (name for name in self._parameter_constraints if values.get(name) is not defaults.get(name, values))
         given = {name: values.get(name) for name in names}
         validate_parameter_constraints(self._parameter_constraints, given, caller_name=type(self).__name__)
 
-    def _hidden_layer_sizes(self):
-        sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
-            raise TypeError(f"hidden_layer_sizes must hold integers > 0, the number of units of each hidden layer; got {sizes}.")
-        if any(size <= 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return [int(size) for size in sizes]
+    def _callback_runner(self, X, y, sample_weight, n_epochs):
+        context = self._init_callback_context(max_subtasks=n_epochs) if vars(self).get("_skl_callbacks") else None
+        return CallbackRunner(self.callbacks, context, {"estimator": self, "X": X, "y": y}, sample_weight)
 
-    def _check_together(self, X):
-        """Refuse parameters that do not go together, or not with such X."""
-        if self.batch_norm and self.layer_norm:
-            raise ValueError("batch_norm and layer_norm must not both be True: choose one.")
-        if issparse(X):
-            rates = () if isinstance(self.dropout, Real) else _as_shares(self.dropout)
-            first = rates[0] if len(rates) > len(self._hidden_layer_sizes()) else 0
-            for name, wanted in (("input_noise", self.input_noise), ("dropout", first)):
-                if wanted:
-                    raise ValueError(
-                        f"{name}={getattr(self, name)!r} changes the inputs, which sparse X do not bear without being unfolded: "
-                        "give a dense X, or leave the inputs as they are."
-                    )
+    @property
+    def _link_kind(self):
+        """The name of the function of the output units, and how many numbers it needs."""
+        name, numbers = self._link
+        return name, len(numbers)
 
-    def _check_outputs(self, n_outputs, out_activation):
+    def _check_output_layer(self, n_outputs, out_activation):
+        """Raise if training cannot continue with these outputs."""
         if n_outputs != self.n_outputs_:
             raise ValueError(
-                f"y needs {n_outputs} output units, but the network that training goes on from has {self.n_outputs_}: give y as "
-                "many columns or classes as before, or fit anew with warm_start=False."
+                f"y needs {n_outputs} output units, but the network to continue training has {self.n_outputs_}. Pass y with as "
+                "many columns or classes as before, or call fit with warm_start=False."
             )
-        if (self._link, len(self._link_numbers())) != getattr(self, "_linked_as", (self._link, len(self._link_numbers()))):
+        if self._link_kind != (self._state.link if self._state is not None else self._link_kind):
             raise ValueError(
-                "loss and quantile must stay such that outputs mean what they did when training began, several quantiles or not: "
-                "set them back, or fit anew with warm_start=False."
+                "loss and quantile must not change between one quantile or none and several quantiles while training continues, "
+                "because the outputs have another meaning. Set them back, or call fit with warm_start=False."
             )
         if out_activation != self.out_activation_:
             raise ValueError(
-                f"out_activation must stay what it was when training began, {self.out_activation_!r}, but out_activation="
-                f"{self.out_activation!r} with loss={self.loss!r} is {out_activation!r} now: set both back, or fit anew with "
-                "warm_start=False."
+                f"out_activation must not change while training continues; it was {self.out_activation_!r} in the first fit, but "
+                f"out_activation={self.out_activation!r} with loss={self.loss!r} is {out_activation!r} now. Set both back, or call "
+                "fit with warm_start=False."
             )
 
-    def _initialize(self, X, sizes, out_activation):
-        self.n_iter_, self.t_ = 0, 0
-        self.n_outputs_, self.n_layers_, self.out_activation_ = sizes[-1], len(sizes), out_activation
-        self._linked_as = self._link, len(self._link_numbers())
-        self._norm = "batch_norm" if self.batch_norm else "layer_norm" if self.layer_norm else None
-        layout = Layout(sizes, N_NORM_PARAMETERS[self._norm])
-        self._moving = Moving.fresh(layout) if self.batch_norm else None
-        self._hold_trained(layout, aligned_zeros(layout.n_params, X.dtype))
-        # the last layer is drawn as scikit-learn draws it, by the function of the hidden units
-        activations = self._activations(len(sizes) - 2)
-        activations += activations[-1:] or ("" if isinstance(self.activation, (list, tuple)) else self.activation,)
-        self._draw(activations)
-        if self.solver != "lbfgs":
+    def _training_plan(self, state, config):
+        n_hidden, (link, numbers) = len(state.layout.sizes) - 2, self._link
+        dropout = dropout_rates(config, n_hidden)
+        activations = per_layer(config.activation, n_hidden)
+        architecture = Architecture(activations, link, state.norm, dropout, config.input_noise, numbers)
+        return Plan(state.layout, architecture, self._objective())
+
+    def _resume_point(self, config, data):
+        resume = self._state.resume
+        check_resumable(resume)
+        resume.check(len(data.y), config.early_stopping, data.is_validated)
+        if resume.published_hash not in (None, params_hash(self._flat_params())):
+            raise ValueError(
+                "coefs_ and intercepts_ must not be changed before a fit with warm_start='resume', which continues from other "
+                "weights than the best ones. Set warm_start=True to continue from the changed weights."
+            )
+        return resume
+
+    def _training_rows(self, state, config, data, context):
+        n_rows = len(data.y)
+        if context.resume is not None:
+            return TrainingRows(n_rows, context.resume.order, context.resume.held_out)
+        if not config.early_stopping or data.is_validated:
+            return TrainingRows(n_rows, np.arange(n_rows))
+        return split_rows(config, state.rng, n_rows, (data.X, data.given[1]), self._stratify(data.y))
+
+    # ------------------------------------------------------------------ validation rows
+
+    def _validation(self, state, config, data, sample_weight, rows):
+        """The ``Validation`` of a fit, or None."""
+        if data.is_validated:
+            held_out, given = self._prepared_validation_rows(state, config, *data.validation), data.validation[:2]
+        elif rows.held_out is not None:
+            held_out, given = held_out_rows(data.X, data.y, sample_weight, data.given, rows.held_out)
+        else:
+            return None
+        scores = {"scoring": config.scoring, "score_outputs": self._score_outputs, "score_model": None}
+        if config.scoring not in (None, "loss"):
+            scores["score_model"] = self._model_score(state, config.scoring, given, held_out[2])
+        return Validation(self._validation_plan(state), *held_out, state.params.dtype, **scores)
+
+    def _validation_plan(self, state):
+        model = self._snapshot()
+        model._state = state
+        return model._prediction_plan(state.published_layout)
+
+    def _prepared_validation_rows(self, state, config, X, y, sample_weight):
+        """The validation rows that the user passed to ``fit``, as the network takes them."""
+        try:
+            X, y = self._validate_validation_rows(X, y)
+        except ValueError as error:  # its message is about X and y
+            raise ValueError(f"X_val and y_val cannot be used: {error}") from error
+        n_outputs, _ = self._output_layer(y)
+        if n_outputs != self.n_outputs_:
+            raise ValueError(
+                f"y_val needs {n_outputs} output units, but y needs {self.n_outputs_}. Pass y_val with as many columns as y."
+            )
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, allow_all_zero_weights=True)
+        return *state.preparation.prepared(X, y, config.dtype), sample_weight
+
+    def _model_score(self, state, scoring, given, sample_weight):
+        """A function that scores the model in training with a scikit-learn scorer or a function of the user."""
+        model, score = self._snapshot(), number_from_scorer(check_scoring(self, scoring), scoring, given, sample_weight)
+
+        def score_model():
+            state.publish()
+            model._set_state(state)
+            return score(model)
+
+        return score_model
+
+    # ------------------------------------------------------------------ attributes that describe the epochs
+
+    def _start_epochs(self, config, context):
+        """Start or continue the attributes that describe epochs; a fit that may fail must not append to the lists of another."""
+        if context.is_fresh:
+            self.n_iter_, self.t_ = 0, 0
+        if config.solver == "lbfgs":
+            return
+        if context.is_fresh or not hasattr(self, "loss_curve_"):
             self.loss_curve_, self._no_improvement_count = [], 0
-            self._start_judging()
+        if context.is_fresh or not hasattr(self, "history_"):
+            self.history_ = start_history(self.loss_curve_)
+        if context.is_fresh or self._best_value(config) is None:
+            self.validation_scores_, self.best_validation_score_ = ([], -np.inf) if config.early_stopping else (None, None)
+            self.best_loss_ = None if config.early_stopping else np.inf
+        if context.end_epoch is not None or not context.incremental:
+            self.loss_curve_ = list(self.loss_curve_)
+            self.history_ = {name: list(entries) for name, entries in self.history_.items()}
+            if config.early_stopping:
+                self.validation_scores_ = list(self.validation_scores_)
+        best = self._best_value(config)
+        context.start = EarlyStoppingStart(-best if config.early_stopping else best, self._no_improvement_count, self.t_)
 
-    def _start_judging(self):
-        self.validation_scores_, self.best_validation_score_ = ([], -np.inf) if self.early_stopping else (None, None)
-        self.best_loss_ = None if self.early_stopping else np.inf
+    def _best_value(self, config):
+        return getattr(self, "best_validation_score_" if config.early_stopping else "best_loss_", None)
 
-    def _hold(self, layout, params):
-        """Take a flat buffer for the parameters, with `coefs_` and `intercepts_` as views of it."""
-        self._params = params
-        self.coefs_, self.intercepts_ = layout.views(params)
-        self._views = [*self.coefs_, *self.intercepts_]
-        for name in ("norm_scales_", "norm_shifts_"):
-            vars(self).pop(name, None)
-        if layout.n_norms:
-            self.norm_scales_, self.norm_shifts_ = layout.norms(params)
-            self._views += self.norm_scales_ + self.norm_shifts_
+    def _set_result(self, state, result, context):
+        """Set the attributes that show a published state and the result of its training so far."""
+        epochs = result.epochs
+        self._set_state(state)
+        self.n_iter_ = result.n_iter
+        if result.loss is not None:
+            self.loss_ = result.loss
+        if epochs is None:
+            return
+        self.t_, self._no_improvement_count = epochs.rows_seen, epochs.bad_epochs
+        new = epochs.since(context.n_published)
+        context.n_published = result.n_iter
+        extend_history(self.history_, new)
+        self.loss_curve_.extend(new["loss"])
+        if self.early_stopping:
+            self.validation_scores_.extend(new["val_score"])
+            self.best_validation_score_ = epochs.best
+        else:
+            self.best_loss_ = epochs.best
 
-    def _layout(self):
-        return Layout(self._sizes(), N_NORM_PARAMETERS[self._norm] if self._norm == "layer_norm" else 0)
+    def _end_epoch(self, fitting, state, result, run, callbacks, context):
+        """Show a copy of the model in training to the callbacks; returns whether one of them stops training."""
+        shown = state.copy()
+        shown.publish()
+        with attributes_lock:
+            fitting._set_result(shown, result, context)
+            self._commit(fitting)
+        if run is None:
+            logs = {"loss": self.loss_}
+        else:
+            logs = {name: entries[-1] for name, entries in self.history_.items()}
+            self._paused_run = PausedRun(run, threading.get_ident())
+        try:
+            return callbacks.end_epoch(self, result.n_iter, logs)
+        finally:
+            vars(self).pop("_paused_run", None)
 
-    def _training_layout(self):
-        """The layout of the parameters that are trained, with all that norms have."""
-        return Layout(self._sizes(), N_NORM_PARAMETERS[self._norm])
 
-    def _sizes(self):
-        return (self._n_inputs, *(np.shape(W)[1] for W in self.coefs_))
+def supports_partial_fit(estimator):
+    """Whether the solver of an estimator supports ``partial_fit``; raises if not, as ``available_if`` expects."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
+    return True
 
-    def _flat_params(self):
-        """The parameters as one buffer, gathered anew where somebody put other arrays into `coefs_` or `intercepts_`."""
-        self._check_shapes()
-        arrays = [*self.coefs_, *self.intercepts_]
-        if hasattr(self, "norm_scales_"):
-            arrays += [*self.norm_scales_, *self.norm_shifts_]
-        views = getattr(self, "_views", ())
-        if len(views) == len(arrays) and all(a is b for a, b in zip(arrays, views, strict=True)):
-            return self._params
-        gathered = np.concatenate([np.ravel(array) for array in arrays])
-        if gathered.dtype.kind not in "fiub":
-            raise ValueError(f"coefs_ and intercepts_ must hold real numbers, got {gathered.dtype}.")
-        return padded_copy(gathered, gathered.dtype if gathered.dtype in FLOATS else np.float64)
 
-    def _check_shapes(self):
-        """Refuse arrays, put there or reshaped by somebody, that make up no network for so many features and outputs."""
-        weights, biases = [np.shape(W) for W in self.coefs_], [np.shape(b) for b in self.intercepts_]
-        for name in ("norm_scales_", "norm_shifts_"):
-            shapes = [np.shape(vector) for vector in getattr(self, name, [])]
-            wanted = biases[:-1] if self._norm == "layer_norm" else []
-            if shapes != wanted:
-                raise ValueError(f"{name} must hold a vector for each hidden layer, of shapes {wanted}; got {shapes}.")
-        sizes = [self._n_inputs, *(shape[-1] if shape else 0 for shape in weights)]
-        if weights != list(pairwise(sizes)) or biases != [(n,) for n in sizes[1:]] or sizes[-1] != self.n_outputs_:
-            raise ValueError(
-                f"coefs_ and intercepts_ must make up a network from {self._n_inputs} inputs to {self.n_outputs_} outputs, "
-                f"W (n_in, n_out) and b (n_out,) for each layer; got shapes {weights} and {biases}."
-            )
-
-    def _activations(self, n_hidden=None):
-        """The activation of each hidden layer."""
-        return per_layer(self.activation, len(self.coefs_) - 1 if n_hidden is None else n_hidden)
-
-    def _settings(self, settings, dtype):
-        """Fill in what is asked of every fit, beside what its solver was asked; returns the numbers of penalties and limits."""
-        # by field, as an attribute of a record takes five times as long, and a small fit is short
-        settings["tol"], settings["patience"], settings["validated"] = self.tol, self.n_iter_no_change, self.early_stopping
-        settings["global_weights"] = self.weight_norm == "global"
-        return write_penalties(settings, vars(self), dtype)
-
-    def _plan(self):
-        """The network that is trained."""
-        return Plan(self._training_layout(), self._architecture(), self._objective())
-
-    def _plan_to_predict(self):
-        """The network that predicts, with what it minimised."""
-        norm = None if self._norm == "batch_norm" else self._norm  # which is folded into the weights
-        architecture = Architecture(self._activations(), self._link, norm, numbers=self._link_numbers())
-        return Plan(self._layout(), architecture, self._objective())
-
-    def _architecture(self, dropout=None):
-        activations, numbers = self._activations(), self._link_numbers()
-        dropout = self._dropout_rates() if dropout is None else dropout
-        return Architecture(activations, self._link, self._norm, dropout, self.input_noise, numbers)
-
-    @property
-    def _link(self):
-        """The kernels' name of the function of the output units."""
-        return self.out_activation_
-
-    def _link_numbers(self):
-        """The numbers that this function, or the loss, needs in a list."""
-        return ()
-
-    def _dropout_rates(self):
-        """The share dropped of the inputs and of each hidden layer, or () for none of all."""
-        n_hidden, rates = len(self.coefs_) - 1, self.dropout
-        if isinstance(rates, Real):
-            return (0.0, *(float(rates),) * n_hidden) if rates else ()
-        rates = _as_shares(rates)
-        if len(rates) not in (n_hidden, n_hidden + 1) or not all(0 <= rate < 1 for rate in rates):
-            raise ValueError(
-                f"dropout must be a share from 0 up to, but not, 1, or a list of {n_hidden} such, one for each hidden layer, or "
-                f"of {n_hidden + 1} with one for the inputs before them; got {self.dropout!r}."
-            )
-        rates = (0.0, *rates) if len(rates) == n_hidden else rates
-        return rates if any(rates) else ()
-
-    def _problem(self, X, y, sample_weight, params):
-        dtype = params.dtype
-        rows, y, weight = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
-        return Problem(self._plan(), params, rows, y, weight, self._moving)
-
-    # ------------------------------------------------------------------ prediction
-
-    def _outputs(self, X):
-        """What the output units say (n_rows, n_outputs) for X as a user gives it."""
-        X = self._inputs(X)
-        params = self._flat_params()
-        dtype = common_float(X, params)
-        params = params if params.dtype == dtype else padded_copy(params, dtype)
-        return outputs(self._plan_to_predict(), params, as_rows(X, dtype), X.shape[0])
-
-    def _inputs(self, X):
-        """What the network that is shown takes, for X as a user gives it."""
-        if not self._knows(X):
-            check_is_fitted(self)
-            allowed = _allowed(self._imputer is not None)
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], ensure_all_finite=allowed, reset=False)
-        return self._imputed(X)
-
-    def _knows(self, X):
-        """Whether X is plain, and has the features that the network was trained on, which had no names."""
-        return (
-            is_plain(X, 2)
-            and hasattr(self, "coefs_")
-            and not hasattr(self, "feature_names_in_")
-            and X.shape[1] == self.n_features_in_
-        )
-
-    # ------------------------------------------------------------------ what scikit-learn asks of an estimator
-
-    @property
-    def _resumes(self):
-        return isinstance(self.warm_start, str)
-
-    def _check_solver(self):
-        if self.solver == "lbfgs":
-            raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
-        return True
-
-    def __getstate__(self):
-        # a copy that is made while a fit is under way goes on from where that is
-        state = super().__getstate__() | (self._course.state_now() if hasattr(self, "_course") else {})
-        return {name: value for name, value in state.items() if name not in _NOT_COPIED}
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if hasattr(self, "coefs_"):
-            with suppress(ValueError):  # weights that make up no network can still be put right after loading
-                params = self._flat_params()
-                self._hold(self._layout(), params)
-        if self._training_params is not None:  # which come without the room behind them
-            self._training_params = padded_copy(self._training_params, self._training_params.dtype)
-        if self._moving is not None:
-            self._moving = Moving(np.array(self._moving.statistics))
-        if hasattr(self, "_optimizer"):  # whose moments may come memory-mapped, read-only
-            self._optimizer = replace(self._optimizer, moments=np.array(self._optimizer.moments))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = self.missing == "indicator"
-        # L-BFGS leaves float64 weights
-        keeps = self.solver != "lbfgs" and self.dtype == "auto"
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if keeps else ["float64"]
-        return tags
+def is_resumable(estimator):
+    """Whether an unpickled object is an estimator whose training can be resumed."""
+    return isinstance(estimator, BaseMLP) and estimator._state is not None and estimator._state.resume is not None
 
 
 @cache
 def _defaults(cls):
     return {name: parameter.default for name, parameter in signature(cls.__init__).parameters.items()}
-
-
-def _as_shares(rates):
-    """A flat list of numbers as a tuple of floats; one NaN for what is none."""
-    try:
-        rates = np.asarray(rates, np.float64)
-    except (TypeError, ValueError):
-        return (np.nan,)
-    return tuple(rates.tolist()) if rates.ndim == 1 else (np.nan,)
-
-
-def _allowed(nan):
-    """What scikit-learn's validation wants to hear of NaN."""
-    return "allow-nan" if nan else True

@@ -1,6 +1,7 @@
-"""The public classifier: what its y means, and how outputs become labels and probabilities.
+"""The classifier: the encoding of class labels, and predictions of labels and probabilities.
 
-All that it shares with the regressor is in `base`. scikit-learn's parameters, defaults, attributes and behaviour are those of 1.9.
+Everything that it shares with the regressor is in ``fastbp._base``. Parameters, defaults, attributes and behavior are those of
+scikit-learn 1.9.
 """
 
 from collections.abc import Callable
@@ -11,54 +12,56 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
-from ._base import BaseMLP
+from ._base import BaseMLP, supports_partial_fit
 from ._data.inputs import Matrix
+from ._data.scores import accuracy
 from ._data.targets import (
-    GroupedLabels,
-    accuracy,
     are_grouped,
+    check_known_labels,
+    check_same_labels,
+    check_validation_labels,
     class_weights,
     count_outputs,
     decode_labels,
     encode_labels,
     labels_in,
+    learn_first_classes,
     learn_labels,
     split_groups,
 )
 from ._network.activations import Activation
 from ._network.architecture import Objective
 from ._network.losses import Loss, link_of_classifier
-from ._parameters import CONSTRAINTS, documented, take
+from ._parameters import CONSTRAINTS, documented
 
 
 @documented(
     own="""loss : {'log_loss', 'squared_error'} or Loss, default='log_loss'
-    What is minimised: the log-loss; half the squared error of one output per class against 1 for the right and 0 for the others,
-    summed over the outputs; or a `fastbp.Loss` of your own, of the same targets.
+    The loss function: the log-loss; half the squared error summed over one output per class, with target 1 for the class of the row
+    and 0 for the others; or a `fastbp.Loss` of these targets.
 label_smoothing : float, default=0.0
-    The share of each target that is spread evenly over the classes [17]_.
+    The fraction of each target that is spread evenly over the classes [17]_.
 class_weight : dict or 'balanced', default=None
-    Weights of the classes, by label, that multiply those of their rows; 1 for those not named. 'balanced' is n_samples / (n_classes
-    * count of the class) [18]_, rows being counted by their weights, and not for ``partial_fit``. For a y of several columns, of
-    which a row has many labels, only None.""",
-    out_activation="""'auto' is 'softmax' for a multiclass y, else 'logistic', and 'logistic' with the squared error; or
-    'identity', 'logistic', 'softmax', 'relu', 'softplus' or 'exp', where the loss can go with it.""",
-    out_activation_="'logistic' for a binary or multilabel y, 'softmax' for a multiclass one, or what was asked for.",
+    Weights of the classes as a dict from label to weight; they multiply the weights of the rows, and classes that are not in the
+    dict have weight 1. 'balanced' uses n_samples / (n_classes * count of the class) [18]_, where rows count by their weights; it is
+    not available for ``partial_fit``. Must be None for a y of several columns.""",
+    out_activation="""'auto' is 'softmax' for a multiclass y, else 'logistic', and always 'logistic' with the squared error;
+    or 'identity', 'logistic', 'softmax', 'relu', 'softplus' or 'exp', if the loss supports it.""",
+    out_activation_="'logistic' for a binary or multilabel y, 'softmax' for a multiclass y, or the value of `out_activation`.",
     held_out="stratified for a binary y",
     score="accuracy",
     Score="The accuracy",
 )
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """Multilayer perceptron for classification.
+    """Multi-layer Perceptron classifier.
 
-    A network of fully connected layers, trained by backpropagation to minimise the log-loss: binary, multinomial, one binary loss
-    per label for a multilabel y, or one multinomial loss per output for a y of several. It is scikit-learn's ``MLPClassifier``, in
-    compiled kernels.
+    A network of fully connected layers that minimizes the log-loss by backpropagation. The log-loss is binary or multinomial; a
+    multilabel y has one binary loss per label, and a y of several outputs one multinomial loss per output. The parameters and
+    results are those of scikit-learn's ``MLPClassifier``; compiled kernels do the training.
 
     Parameters
     ----------
@@ -67,18 +70,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Attributes
     ----------
     classes_ : ndarray or list of ndarray of shape (n_classes,)
-        The class labels.
+        Class labels; a list with one array per output for a y of several outputs.
     {attributes}
 
     See Also
     --------
-    sklearn.neural_network.MLPClassifier : The original.
-    MLPRegressor : The same network for regression.
+    sklearn.neural_network.MLPClassifier : The estimator of scikit-learn.
+    MLPRegressor : Multi-layer Perceptron regressor.
 
     Notes
     -----
-    With equal parameters and `random_state`, float64 results are scikit-learn's: starting weights, batches, losses, stopping epoch.
-    float32 data are trained in float32. The compiled kernels are kept on disk after their first use.
+    With the same parameters and the same `random_state`, results in float64 agree with those of scikit-learn: starting weights,
+    batches, losses and the last epoch. float32 data are trained in float32. The compiled kernels are cached on disk.
 
     References
     ----------
@@ -97,6 +100,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> classifier.score(X, y) > 0.95
     True
     """
+
+    _groups = ()  # the number of output units of each output, for a y of several multiclass outputs
 
     _parameter_constraints = {
         **CONSTRAINTS,
@@ -153,7 +158,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         bias_init: str | Callable = "auto",
         coefs_init: list | None = None,
         intercepts_init: list | None = None,
-        weight_norm: str = "batch",
+        sample_weight_norm: str = "batch",
         scale: str | None = None,
         missing: str = "error",
         dtype: str = "auto",
@@ -162,81 +167,135 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         max_time: float | None = None,
         callbacks: Callable | list | None = None,
         n_threads: int | None = None,
-    ):
-        take(self, locals())
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.loss = loss
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.out_activation = out_activation
+        self.rho = rho
+        self.weight_decay = weight_decay
+        self.learning_rate_decay = learning_rate_decay
+        self.learning_rate_step = learning_rate_step
+        self.learning_rate_horizon = learning_rate_horizon
+        self.warmup_fraction = warmup_fraction
+        self.dropout = dropout
+        self.input_noise = input_noise
+        self.l1 = l1
+        self.max_norm = max_norm
+        self.clip_norm = clip_norm
+        self.batch_norm = batch_norm
+        self.layer_norm = layer_norm
+        self.ema_decay = ema_decay
+        self.weight_init = weight_init
+        self.bias_init = bias_init
+        self.coefs_init = coefs_init
+        self.intercepts_init = intercepts_init
+        self.sample_weight_norm = sample_weight_norm
+        self.scale = scale
+        self.missing = missing
+        self.dtype = dtype
+        self.scoring = scoring
+        self.validation_splitter = validation_splitter
+        self.max_time = max_time
+        self.callbacks = callbacks
+        self.n_threads = n_threads
 
-    @available_if(lambda estimator: estimator._check_solver())
+    @available_if(supports_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self:
-        """Train for one epoch on X and y, going on from the present weights and the solver's state.
+        """Update the model with a single epoch over the given data.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The inputs.
+            The input data.
         y : array-like of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_outputs)
-            The class labels; not every class need be among them.
+            The class labels. Not every class must be present.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows.
+            Sample weights.
         classes : array-like of shape (n_classes,) or list of these, default=None
-            All classes that will ever come; for a y of several outputs, a list of those of each. Must be given at the first call,
-            but for a multilabel y, which has a column for each.
+            All classes of all calls; for a y of several outputs, a list with the classes of each output. Required in the first
+            call, except for a multilabel y.
 
         Returns
         -------
         self : MLPClassifier
-            The trained estimator.
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            For data that cannot be trained on. The estimator, fitted or not, is left as it was.
+            If the data are invalid. The estimator is then unchanged.
         """
-        with self._all_or_nothing():
-            self._learn_classes(y, classes)
-            return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
     def predict(self, X: Matrix) -> np.ndarray:
-        """The most probable class of each row and output; for a multilabel y, the labels more probable than not.
+        """Predict class labels.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The inputs.
+            The input data.
 
         Returns
         -------
         y : ndarray of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_outputs)
-            The predicted labels.
+            The most probable class of each row and output; for a multilabel y, the labels with a probability above 0.5.
         """
-        outputs = self._outputs(X)
-        return decode_labels(self._label_binarizer, outputs)
+        model = self._snapshot()
+        outputs = model._outputs(X)
+        return decode_labels(model._label_binarizer, outputs)
 
     def predict_proba(self, X: Matrix) -> np.ndarray:
-        """The probability of each class, or of each label on its own for a multilabel y.
+        """Predict class probabilities.
 
-        Outputs of a loss and an activation that are no probabilities are held within 0 and 1, and divided by their sum.
+        If the loss and the output activation do not give probabilities, the outputs are clipped to [0, 1] and divided by their sum.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The inputs.
+            The input data.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes), or list of these
-            The probabilities, in the order of `classes_`; for a y of several outputs a list, with those of each.
+            The probabilities of the classes in the order of `classes_`, or of each label of a multilabel y; for a y of several
+            outputs, a list with the probabilities of each output.
         """
-        outputs = self._outputs(X)
-        if self._groups:
-            return [self._as_probabilities(part, exclusive=True) for part in split_groups(outputs, self._groups)]
-        outputs = self._as_probabilities(outputs, exclusive=self._label_binarizer.y_type_ == "multiclass")
-        return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
+        model = self._snapshot()
+        outputs = model._outputs(X)
+        if model._groups:
+            return [model._as_probabilities(part, exclusive=True) for part in split_groups(outputs, model._groups)]
+        outputs = model._as_probabilities(outputs, exclusive=model._label_binarizer.y_type_ == "multiclass")
+        return np.hstack([1 - outputs, outputs]) if model.n_outputs_ == 1 else outputs
 
     def _as_probabilities(self, outputs, exclusive):
-        """Outputs held within 0 and 1 where they need not be, and, of exclusive classes, divided by their sum."""
+        """Outputs clipped to [0, 1] if they may be outside, and divided by their sum for exclusive classes."""
         if self.out_activation_ == "softmax" or (self.out_activation_ == "logistic" and not exclusive):
             return outputs
         outputs = outputs.clip(0, 1)
@@ -246,128 +305,113 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return outputs
 
     def predict_log_proba(self, X: Matrix) -> np.ndarray:
-        """The logarithm of `predict_proba`.
+        """Predict the logarithms of class probabilities.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The inputs.
+            The input data.
 
         Returns
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes), or list of these
-            The logarithms of the probabilities, in the order of `classes_`.
+            The logarithms of the result of `predict_proba`.
         """
         probabilities = self.predict_proba(X)
-        if self._groups:
+        if isinstance(probabilities, list):
             return [np.log(part) for part in probabilities]
         return np.log(probabilities, out=probabilities)
 
     def score(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """The accuracy of the predictions; for a y of several outputs, the mean of their accuracies.
+        """Return the accuracy of the predictions.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The inputs.
+            The input data.
         y : array-like of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_outputs)
-            The true labels. Of a multilabel row, all must be met.
+            The true labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows.
+            Sample weights.
 
         Returns
         -------
         score : float
-            The accuracy.
+            The accuracy; for a multilabel y, the fraction of rows with all labels right; for a y of several outputs, the mean of
+            their accuracies.
         """
-        if not self._groups:
-            return super().score(X, y, sample_weight)
-        predicted, y = self.predict(X), np.asarray(y)
-        labels_in(y, self.classes_)  # which checks its shape
+        model = self._snapshot()
+        if not model._groups:
+            return super(MLPClassifier, model).score(X, y, sample_weight)
+        predicted, y = model.predict(X), np.asarray(y)
+        labels_in(y, model.classes_)  # checks the shape of y
         pairs = zip(y.T, predicted.T, strict=True)
-        return float(np.mean([accuracy_score(true, said, sample_weight=sample_weight) for true, said in pairs]))
+        return float(np.mean([accuracy_score(true, column, sample_weight=sample_weight) for true, column in pairs]))
 
-    # ------------------------------------------------------------------ what the base asks
+    # ------------------------------------------------------------------ implementation of the base class
 
     def _learn_classes(self, y, classes):
-        """What ``partial_fit`` is told of classes: at its first call, learned; later, the same."""
+        """Learn the classes in the first call of ``partial_fit``; in later calls, check that they are the same."""
         known = getattr(self, "classes_", None)
         if known is None and are_grouped(classes):
-            self._know(GroupedLabels([np.unique(some) for some in classes]))
+            self._set_labels(learn_first_classes(y, classes))
         elif known is None:
             if classes is None and type_of_target(y).startswith("multilabel"):
                 classes = np.arange(y.shape[1] if hasattr(y, "shape") else np.shape(y)[1])
             if _check_partial_fit_first_call(self, classes):
-                told = self.classes_
-                self._know(LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes))
-                self.classes_ = told  # which scikit-learn shows even where y has fewer labels
+                announced = self.classes_
+                self._set_labels(learn_first_classes(y, classes))
+                self.classes_ = announced  # as in scikit-learn, even if y has fewer labels
         elif not self._groups:
             _check_partial_fit_first_call(self, classes)
         elif classes is not None and [np.unique(some).tolist() for some in classes] != [some.tolist() for some in known]:
             raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}")
 
-    def _know(self, labels):
+    def _set_labels(self, labels):
         self._label_binarizer, self.classes_ = labels, labels.classes_
         self._groups = getattr(labels, "groups", ())
 
     def _validate_input(self, X, y, incremental, reset):
         X, y = self._validated(X, y, reset)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._know(learn_labels(y))
+            self._set_labels(learn_labels(y))
+        elif self.warm_start:
+            check_same_labels(y, self.classes_)
         else:
-            self._check_classes(y)
+            check_known_labels(y, self.classes_)
         return X, encode_labels(self._label_binarizer, y)
 
-    def _validate_validation(self, X, y):
+    def _validate_validation_rows(self, X, y):
         X, y = self._validated(X, y, reset=False)
-        for labels, known in labels_in(y, self.classes_):
-            unknown = set(labels) - set(known)
-            if unknown:
-                raise ValueError(
-                    f"y_val has labels that training knows nothing of: {sorted(map(str, unknown))}, beside {known} in y. Leave "
-                    "their rows out, or give rows of each to train on."
-                )
+        check_validation_labels(y, self.classes_)
         return X, encode_labels(self._label_binarizer, y)
 
-    def _check_classes(self, y):
-        for classes, known in labels_in(y, self.classes_):
-            if self.warm_start:
-                if set(classes) != set(known):
-                    raise ValueError(
-                        "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously got "
-                        f"{known}, `y` has {classes}"
-                    )
-            elif len(np.setdiff1d(classes, known, assume_unique=True)):
-                raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {known}. 'y' has {classes}.")
-
-    def _weights(self, X, y, sample_weight, incremental):
-        sample_weight = super()._weights(X, y, sample_weight, incremental)
+    def _row_weights(self, X, y, sample_weight, incremental):
+        sample_weight = super()._row_weights(X, y, sample_weight, incremental)
         if self.class_weight is None:
             return sample_weight
         if incremental and self.class_weight == "balanced":
             raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit, which does not know how many rows of each class will "
-                "come: take the weights of sklearn.utils.compute_class_weight('balanced', classes=classes, y=y) for a large "
-                "sample y, and give them as a dict."
+                "class_weight 'balanced' is not supported for partial_fit, because the number of rows of each class is not known "
+                "in advance. Compute sklearn.utils.compute_class_weight('balanced', classes=classes, y=y) for a large sample y, "
+                "and pass the weights as a dict."
             )
         if y.shape[1] > 1 or self._label_binarizer.y_type_.startswith("multilabel"):
             raise ValueError(
-                f"class_weight must be None for a y of several columns, whose rows have no one class; got {self.class_weight!r}. "
-                "Give each row a weight as sample_weight, such as sklearn.utils.compute_sample_weight makes."
+                f"class_weight must be None for a y of several columns, because a row has several labels; got "
+                f"{self.class_weight!r}. Pass sample_weight instead, for example from sklearn.utils.compute_sample_weight."
             )
         weights = class_weights(self.class_weight, y, self.classes_, sample_weight)
         return weights.astype(X.dtype) if sample_weight is None else sample_weight * weights
 
-    def _output(self, y):
+    def _output_layer(self, y):
         n_classes = len(self.classes_) if self._label_binarizer.y_type_.startswith("multiclass") else 0
         return count_outputs(self._label_binarizer, y), link_of_classifier(self.loss, self.out_activation, n_classes)
 
     @property
     def _link(self):
-        return "groups" if self._groups and self.out_activation_ == "softmax" else self.out_activation_
-
-    def _link_numbers(self):
-        return tuple(self._groups)
+        name = "groups" if self._groups and self.out_activation_ == "softmax" else self.out_activation_
+        return name, tuple(self._groups)
 
     def _objective(self):
         return Objective(self.loss, smoothing=self.label_smoothing, of_classes=True)
@@ -377,7 +421,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _score_outputs(self, y, outputs, sample_weight):
         if len(self.classes_) == 1:
-            return 1.0  # there is nothing else to predict
+            return 1.0  # every prediction is right
         return accuracy(y, outputs, sample_weight, self._groups)
 
     def __sklearn_tags__(self):

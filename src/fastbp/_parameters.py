@@ -63,7 +63,7 @@ CONSTRAINTS = {
     "bias_init": [StrOptions(set(BIAS_INITIALIZERS)), callable],
     "coefs_init": [list, tuple, None],
     "intercepts_init": [list, tuple, None],
-    "weight_norm": [StrOptions({"batch", "global"})],
+    "sample_weight_norm": [StrOptions({"batch", "global"})],
     "scale": [StrOptions({"standard", "robust"}), None],
     "missing": [StrOptions({"error", "indicator"})],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
@@ -193,7 +193,7 @@ coefs_init : list of array-like, default=None
     network that is trained on scaled data.
 intercepts_init : list of array-like, default=None
     The starting biases themselves, of shapes (n_out,), in the place of those that are drawn.
-weight_norm : {{'batch', 'global'}}, default='batch'
+sample_weight_norm : {{'batch', 'global'}}, default='batch'
     What weights of rows are relative to: the sum of those in the same batch, as in scikit-learn, so that a batch of weights 100
     counts as one of weights 1; or the mean of all rows that a call trains on.
 scale : {{'standard', 'robust'}}, default=None
@@ -294,10 +294,3 @@ def documented(**words):
         return cls
 
     return fill
-
-
-def take(estimator, values):
-    """Put the arguments of __init__, its locals, into attributes of their names."""
-    for name, value in values.items():
-        if name not in ("self", "__class__"):
-            setattr(estimator, name, value)

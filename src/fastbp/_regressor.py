@@ -1,6 +1,7 @@
-"""The public regressor: what its y means, and how outputs become values.
+"""The regressor: the encoding of targets, and predictions of values and quantiles.
 
-All that it shares with the classifier is in `base`. scikit-learn's parameters, defaults, attributes and behaviour are those of 1.9.
+Everything that it shares with the classifier is in ``fastbp._base``. Parameters, defaults, attributes and behavior are those of
+scikit-learn 1.9.
 """
 
 from collections.abc import Callable
@@ -13,51 +14,48 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from ._base import BaseMLP
+from ._base import BaseMLP, supports_partial_fit
 from ._data.inputs import Matrix
-from ._data.targets import (
-    check_values,
-    negative_pinball,
-    r2,
-)
+from ._data.scores import negative_pinball, r2
+from ._data.targets import check_values
 from ._network.activations import Activation
 from ._network.architecture import Objective
 from ._network.losses import REGRESSION, Loss, check_quantiles, check_targets, link_of_regressor, named
-from ._parameters import CONSTRAINTS, documented, take
+from ._parameters import CONSTRAINTS, documented
 
 
 @documented(
     own="""huber_delta : float, default=1.0
-    The error from which the loss 'huber' is straight, in units of y, or of the scaled y.
+    The error above which the loss 'huber' is linear, in units of y, or of the scaled y with `scale_y`.
 quantile : float or list of float, default=0.5
-    The quantile of y that the loss 'quantile' asks for, or several, in rising order, which never cross: each output is the one
-    before and a softplus more.
+    The quantile of y that the loss 'quantile' estimates, or several quantiles in increasing order. Several quantiles never cross:
+    each output is the previous one plus a softplus.
 tweedie_power : float, default=1.5
-    The power of the mean that the variance of a Tweedie distribution goes with, from 1 (Poisson) to 2 (gamma).
+    The power of the mean to which the variance of the Tweedie distribution is proportional, from 1 (Poisson) to 2 (gamma).
 scale_y : {'standard', 'robust'}, default=None
-    Whether to scale the targets inside the model, as `scale` does inputs. Below an output of 'exp' they are only divided by their
-    mean, below one of 'relu' not centred; other outputs than these and 'identity' cannot be scaled. Losses are of the scaled
-    targets; predictions are not scaled.""",
+    The scaling of the targets inside the model, as `scale` for the inputs. With an output activation of 'exp' the targets are only
+    divided by their mean, with 'relu' they are not centered; other output activations than these and 'identity' are not supported.
+    The reported losses are those of the scaled targets; predictions are not scaled.""",
     out_activation="""'auto' is 'exp' for the deviances, else 'identity'; or 'identity', 'logistic', 'relu', 'softplus' or 'exp',
-    where the loss can go with it.""",
-    out_activation_="'identity', 'exp' for the deviances, or what was asked for.",
+    if the loss supports it.""",
+    out_activation_="'identity', 'exp' for the deviances, or the value of `out_activation`.",
     held_out="at random",
     score="R²",
     Score="R²",
 )
 class MLPRegressor(RegressorMixin, BaseMLP):
-    r"""Multilayer perceptron for regression.
+    r"""Multi-layer Perceptron regressor.
 
-    A network of fully connected layers, trained by backpropagation to minimise the squared error or the Poisson deviance, for one
-    or several outputs. It is scikit-learn's ``MLPRegressor``, in compiled kernels.
+    A network of fully connected layers that minimizes the squared error or another loss by backpropagation, for one or several
+    outputs. The parameters and results are those of scikit-learn's ``MLPRegressor``; compiled kernels do the training.
 
     Parameters
     ----------
     loss : str or Loss, default='squared_error'
-        What is minimised, of a target y and an output a, with d = y - a: 'squared_error', d² / 2; 'absolute_error', \|d\|; 'huber',
-        d² / 2 up to `huber_delta` and straight from there [17]_; 'quantile', max(q d, (q - 1) d) for each `quantile` q [18]_; half
-        the deviance of 'poisson' (y >= 0), 'gamma' (y > 0) or 'tweedie' of the power `tweedie_power` [19]_; or a `fastbp.Loss` of
-        your own. 'squared_error' is a mean over the outputs, as in scikit-learn, whose gradient is not; all others are sums.
+        The loss function of a target y and an output a, with d = y - a: 'squared_error', d² / 2; 'absolute_error', \|d\|; 'huber',
+        d² / 2 up to `huber_delta` and linear above [17]_; 'quantile', max(q d, (q - 1) d) for each `quantile` q [18]_; half the
+        deviance of 'poisson' (y >= 0), 'gamma' (y > 0) or 'tweedie' with the power `tweedie_power` [19]_; or a `fastbp.Loss`. As in
+        scikit-learn, 'squared_error' is averaged over the outputs, but its gradient is not; all other losses are summed.
     {parameters}
 
     Attributes
@@ -66,13 +64,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     See Also
     --------
-    sklearn.neural_network.MLPRegressor : The original.
-    MLPClassifier : The same network for classification.
+    sklearn.neural_network.MLPRegressor : The estimator of scikit-learn.
+    MLPClassifier : Multi-layer Perceptron classifier.
 
     Notes
     -----
-    With equal parameters and `random_state`, float64 results are scikit-learn's: starting weights, batches, losses, stopping epoch.
-    float32 data are trained in float32. The compiled kernels are kept on disk after their first use.
+    With the same parameters and the same `random_state`, results in float64 agree with those of scikit-learn: starting weights,
+    batches, losses and the last epoch. float32 data are trained in float32. The compiled kernels are cached on disk.
 
     References
     ----------
@@ -91,7 +89,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     True
     """
 
-    _quantiles = ()  # that the last fit was asked for
+    _quantiles = ()  # the quantiles of the last fit
 
     _parameter_constraints = {
         **CONSTRAINTS,
@@ -152,7 +150,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         bias_init: str | Callable = "auto",
         coefs_init: list | None = None,
         intercepts_init: list | None = None,
-        weight_norm: str = "batch",
+        sample_weight_norm: str = "batch",
         scale: str | None = None,
         missing: str = "error",
         dtype: str = "auto",
@@ -161,74 +159,133 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         max_time: float | None = None,
         callbacks: Callable | list | None = None,
         n_threads: int | None = None,
-    ):
-        take(self, locals())
+    ) -> None:
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.huber_delta = huber_delta
+        self.quantile = quantile
+        self.tweedie_power = tweedie_power
+        self.scale_y = scale_y
+        self.out_activation = out_activation
+        self.rho = rho
+        self.weight_decay = weight_decay
+        self.learning_rate_decay = learning_rate_decay
+        self.learning_rate_step = learning_rate_step
+        self.learning_rate_horizon = learning_rate_horizon
+        self.warmup_fraction = warmup_fraction
+        self.dropout = dropout
+        self.input_noise = input_noise
+        self.l1 = l1
+        self.max_norm = max_norm
+        self.clip_norm = clip_norm
+        self.batch_norm = batch_norm
+        self.layer_norm = layer_norm
+        self.ema_decay = ema_decay
+        self.weight_init = weight_init
+        self.bias_init = bias_init
+        self.coefs_init = coefs_init
+        self.intercepts_init = intercepts_init
+        self.sample_weight_norm = sample_weight_norm
+        self.scale = scale
+        self.missing = missing
+        self.dtype = dtype
+        self.scoring = scoring
+        self.validation_splitter = validation_splitter
+        self.max_time = max_time
+        self.callbacks = callbacks
+        self.n_threads = n_threads
 
-    @available_if(lambda estimator: estimator._check_solver())
+    @available_if(supports_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train for one epoch on X and y, going on from the present weights and the solver's state.
+        """Update the model with a single epoch over the given data.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The inputs.
+            The input data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The target values.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows.
+            Sample weights.
 
         Returns
         -------
         self : MLPRegressor
-            The trained estimator.
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            For data that cannot be trained on. The estimator, fitted or not, is left as it was.
+            If the data are invalid. The estimator is then unchanged.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Matrix) -> np.ndarray:
-        """The predicted values of each row; of several quantiles, a column each.
+        """Predict target values.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The inputs.
+            The input data.
 
         Returns
         -------
-        y : ndarray of shape (n_samples,), (n_samples, n_outputs), or, of several quantiles, one axis more
-            The predicted values.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The predicted values. For several quantiles, there is one more axis of length n_quantiles.
         """
-        outputs, n_quantiles = self._outputs(X), self._n_quantiles
+        model = self._snapshot()
+        outputs, n_quantiles = model._outputs(X), model._n_quantiles
         if 1 < n_quantiles < outputs.shape[1]:
             return outputs.reshape(len(outputs), -1, n_quantiles)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
     def score(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """R² of the predictions; of several quantiles, the mean pinball loss with its sign turned, so that more is better.
+        """Return the coefficient of determination R² of the predictions.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The inputs.
+            The input data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The true values.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows.
+            Sample weights.
 
         Returns
         -------
         score : float
-            The score.
+            R²; for several quantiles, the negative mean pinball loss.
         """
-        if self._n_quantiles == 1:
-            return super().score(X, y, sample_weight)
+        model = self._snapshot()
+        if model._n_quantiles == 1:
+            return super(MLPRegressor, model).score(X, y, sample_weight)
         y = check_values(np.asarray(y))
-        return self._score_outputs(np.repeat(y, self._n_quantiles, axis=1), self._outputs(X), sample_weight)
+        return model._score_outputs(np.repeat(y, model._n_quantiles, axis=1), model._outputs(X), sample_weight)
+
+    # ------------------------------------------------------------------ implementation of the base class
 
     def _validate_input(self, X, y, incremental, reset):
         self._quantiles = ()
@@ -246,24 +303,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @property
     def _link(self):
-        return "rising" if self._n_quantiles > 1 else self.out_activation_
+        return "rising" if self._n_quantiles > 1 else self.out_activation_, self._quantiles
 
-    def _link_numbers(self):
-        return self._quantiles
-
-    def _output(self, y):
+    def _output_layer(self, y):
+        if self.scale_y is not None and self._n_quantiles > 1:
+            raise ValueError(
+                f"scale_y={self.scale_y!r} is not supported for several quantiles, because their outputs are sums of softplus "
+                "functions, which weights cannot rescale. Scale y outside the model, for example with "
+                "sklearn.compose.TransformedTargetRegressor, or train one model for each quantile."
+            )
         return y.shape[1], link_of_regressor(self.loss, self.out_activation, self._n_quantiles)
 
     def _objective(self):
         return Objective(named(self.loss, self.tweedie_power), delta=self.huber_delta, power=self.tweedie_power)
-
-    def _learn_preparation(self, X, y, asked, out_activation):
-        if self.scale_y is not None and self.loss == "quantile" and np.size(self.quantile) > 1:
-            raise ValueError(
-                f"scale_y={self.scale_y!r} cannot be folded into a network for several quantiles, whose outputs are sums of "
-                "softplus: scale y outside, as with sklearn.compose.TransformedTargetRegressor, or train a network for each."
-            )
-        super()._learn_preparation(X, y, asked, out_activation)
 
     def _stratify(self, y):
         return None

@@ -1,8 +1,8 @@
-"""The inputs of a network as kernels take them.
+"""Arrays in the form that kernels take.
 
-A validated X enters, dense or sparse; `Rows` leave: C-contiguous, aligned, native-endian and read-only, whatever came, so that
-ordinary arrays, memory maps and joblib's shared arrays meet one compiled version. Nothing is copied that need not be, and a sparse
-matrix is never unfolded.
+A validated X, dense or sparse, goes in; ``Rows`` come out: C-contiguous, aligned, native-endian and read-only arrays. Ordinary
+arrays, memory maps and joblib's shared arrays therefore use the same compiled version. Arrays are copied only if they do not have
+this form already, and sparse matrices are never converted to dense ones.
 """
 
 from functools import cache
@@ -11,53 +11,54 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse, sparray, spmatrix
 
-from .._kernels import Rows
+from .._kernels.products import Rows
 
-Matrix = ArrayLike | sparray | spmatrix  # what a user may give as X
-IN_ORDER = np.empty(0, np.int64)  # the order of rows that says: as they come
+Matrix = ArrayLike | sparray | spmatrix  # the types of X that users may pass
+IN_ORDER = np.empty(0, np.int64)  # an empty order of rows means the order of the array
 FLOATS = (np.float64, np.float32)
-# The size up to which scikit-learn's checks take longer than those here, and longer than many a small network.
-_FEW_NUMBERS = 100_000
+# Up to this size, scikit-learn's checks take longer than `is_plain`, and longer than the fit of many small networks.
+_MAX_PLAIN_SIZE = 100_000
 
 
 def is_plain(array, n_dimensions):
-    """Whether an array is small, not empty, finite, and of a type that scikit-learn's validation could only pass on as it is."""
+    """Whether scikit-learn's validation would return this array unchanged: small, not empty, finite and of a usual dtype."""
     return (
         type(array) is np.ndarray
         and array.dtype.isnative
         and array.ndim == n_dimensions
         and (array.dtype in FLOATS or (n_dimensions == 1 and array.dtype.kind in "iub"))
-        and 0 < array.size <= _FEW_NUMBERS
+        and 0 < array.size <= _MAX_PLAIN_SIZE
         and (array.dtype.kind != "f" or bool(np.isfinite(array).all()))
     )
 
 
 def common_float(*arrays):
-    """The dtype in which all of them meet: float32 or float64."""
+    """The smallest of float32 and float64 that holds the values of all arrays."""
     dtype = np.result_type(*(array.dtype for array in arrays))
     return dtype if dtype in FLOATS else np.dtype(np.float64)
 
 
 def as_rows(X, dtype):
-    """`Rows` over X (n_rows, n_features), an array or a CSR or CSC matrix, in the given dtype."""
+    """``Rows`` over X of shape (n_rows, n_features), an array or a CSR or CSC matrix, in the given dtype."""
     if issparse(X):
         X = X.tocsr()
-        # the row pointers are few, so that one width serves all matrices
-        return Rows(_ready(np.empty((0, 0)), dtype), _ready(X.data, dtype), _ready(X.indices, np.int32), _ready(X.indptr, np.int64))
-    return Rows(_ready(X, dtype), _nothing(dtype), _nothing(np.int32), _nothing(np.int64))
+        # there are few row pointers: always int64, so that one compiled version serves all matrices
+        dense = _kernel_array(np.empty((0, 0)), dtype)
+        return Rows(dense, _kernel_array(X.data, dtype), _kernel_array(X.indices, np.int32), _kernel_array(X.indptr, np.int64))
+    return Rows(_kernel_array(X, dtype), _empty(dtype), _empty(np.int32), _empty(np.int64))
 
 
 def as_targets(values, dtype):
-    """A read-only array of the given dtype for y (n_rows, n_columns) or sample weights (n_rows,); None gives (0,)."""
-    return _nothing(dtype) if values is None else _ready(values, dtype)
+    """A read-only array of the given dtype for y (n_rows, n_columns) or sample weights (n_rows,); None gives shape (0,)."""
+    return _empty(dtype) if values is None else _kernel_array(values, dtype)
 
 
 @cache
-def _nothing(dtype):
-    return _ready([], dtype)
+def _empty(dtype):
+    return _kernel_array([], dtype)
 
 
-def _ready(array, dtype):
+def _kernel_array(array, dtype):
     array = np.require(np.asarray(array), dtype=dtype, requirements=["C", "ALIGNED"]).view()
     array.flags.writeable = False
     return array

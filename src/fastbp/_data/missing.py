@@ -1,19 +1,20 @@
-"""Missing values in X: the mean in their place, and further inputs that say where they were.
+"""Missing values in X: the mean is filled in, and indicator columns say where values were missing.
 
-X with NaN enters, dense or sparse; X without, and with one more column of 0 and 1 for each feature that had NaN when it was learned
-from, leaves. A feature that misses values later only gets its mean. All of it is scikit-learn's ``SimpleImputer``.
+X with NaN goes in, dense or sparse; X without NaN comes out, followed by one column of 0 and 1 for each feature that had NaN in the
+rows the imputer was fitted on. A feature that has NaN only later is filled with its mean. The work is done by scikit-learn's
+``SimpleImputer``.
 """
 
 
 def learned(X):
-    """A fitted imputer; a feature of nothing but NaN is 0."""
-    from sklearn.impute import SimpleImputer  # here, as it brings in half of scikit-learn, and few want it
+    """A fitted imputer; a feature with no values at all is filled with 0."""
+    from sklearn.impute import SimpleImputer  # imported here because it loads half of scikit-learn and few users need it
 
     imputer = SimpleImputer(strategy="mean", add_indicator=True, keep_empty_features=True)
-    # what leaves is an array, whatever scikit-learn's global configuration says of the output of transformers
+    # the output must be an array, whatever scikit-learn's global configuration says
     return imputer.set_output(transform="default").fit(X)
 
 
 def n_outputs(imputer):
-    """How many columns leave."""
+    """The number of columns of the imputer's output."""
     return imputer.n_features_in_ + imputer.indicator_.features_.size

@@ -1,8 +1,9 @@
-"""Scaling inside the model, and norms over batches: what a network is trained on, and the network that needs none of these.
+"""Scaling of inputs and targets inside the model.
 
-Raw inputs and targets enter; scaled ones leave, for training. The parameters that training ends with are then folded: into those of
-a network that takes raw inputs and gives raw predictions, which is the one that users see. scikit-learn's scalers say what centres
-and scales are, of all rows alike, whatever their weights. How parameters are trained and kept is not known here.
+Raw inputs and targets go in; scaled ones come out, for training. After training, ``DataScaling.fold`` turns the weights of the
+network that was trained on scaled data into those of a network that takes raw inputs and returns raw predictions. Centers and
+scales are those of scikit-learn's scalers, computed from all rows regardless of their weights. Kernels and training are not known
+here.
 """
 
 from dataclasses import dataclass
@@ -12,20 +13,18 @@ from scipy.sparse import issparse
 from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.utils.sparsefuncs import inplace_column_scale
 
-from .._kernels.lazy.norms import EPSILON
-
 
 @dataclass(frozen=True)
-class Affine:
-    """v ↦ (v − center) / scale, for each of the columns of values (n_rows, n_columns)."""
+class AffineScaling:
+    """The map v ↦ (v − center) / scale, applied to each column of an array of shape (n_rows, n_columns)."""
 
     center: np.ndarray
     scale: np.ndarray
 
     @classmethod
-    def learned(cls, values, how, *, centered):
-        """What scikit-learn's scaler of that name learns from values; a constant column has scale 1."""
-        if how == "standard":
+    def learned(cls, values, name, *, centered):
+        """The scaling of scikit-learn's scaler ``name``; a constant column has scale 1."""
+        if name == "standard":
             scaler = StandardScaler(with_mean=centered).fit(values)
             center = scaler.mean_
         else:
@@ -34,7 +33,7 @@ class Affine:
         return cls(center if centered else np.zeros(values.shape[1]), scaler.scale_)
 
     def __call__(self, values):
-        """A scaled copy, of the same dtype where that is one of floats; a sparse matrix stays one, and is only divided."""
+        """Return a scaled copy; floats keep their dtype, and a sparse matrix stays sparse and is only divided."""
         if issparse(values):
             values = values.copy()
             inplace_column_scale(values, 1 / self.scale)
@@ -46,36 +45,35 @@ class Affine:
 
 
 @dataclass(frozen=True)
-class Folding:
-    """The scalings of inputs and targets, each of which may be None, and the dtype of the parameters that are shown.
+class DataScaling:
+    """The scalings of inputs and of targets, each of which may be None, and the dtype of the published parameters.
 
-    That is the wider of training's and X's: where centres are many times the scales, biases lose as many digits in the fold.
+    That dtype is the wider one of the training dtype and the dtype of X: if a center is many times its scale, folding it into the
+    biases loses as many digits.
     """
 
-    inputs: Affine | None
-    targets: Affine | None
+    inputs: AffineScaling | None
+    targets: AffineScaling | None
     dtype: np.dtype
 
     @classmethod
     def learned(cls, X, y, scale, scale_y, out_activation, dtype):
-        """From all rows; None where nothing is to be scaled."""
-        if scale is None and scale_y is None:
-            return None
-        inputs = None if scale is None else Affine.learned(X, scale, centered=not issparse(X))
-        targets = None if scale_y is None else _learned_from_targets(y, scale_y, out_activation)
+        """Learn both scalings from all rows."""
+        inputs = None if scale is None else AffineScaling.learned(X, scale, centered=not issparse(X))
+        targets = None if scale_y is None else _target_scaling(y, scale_y, out_activation)
         return cls(inputs, targets, np.result_type(X.dtype, dtype))
 
     def scale_inputs(self, X):
         return X if self.inputs is None else self.inputs(X)
 
     def scale_targets(self, y):
-        return y if self.targets is None else self.targets(y)
+        return y if self.targets is None or y is None else self.targets(y)
 
     def fold(self, coefs, intercepts, out_activation):
-        """The (coefs, intercepts) that make of raw data what these make of scaled.
+        """The (coefs, intercepts) of the network that gives the same predictions for raw data.
 
-        W / s and b − c (W / s) in the first layer, for inputs of centre c and scale s; W s and b s + c in the last, for targets of
-        such, or only b + ln s below an exponential.
+        With inputs of center c and scale s, the first layer becomes W / s and b − c (W / s). With targets of center c and scale s,
+        the last layer becomes W s and b s + c, or b + ln s if the output activation is the exponential.
         """
         coefs, intercepts = list(coefs), list(intercepts)
         if self.inputs is not None:
@@ -89,32 +87,20 @@ class Folding:
         return coefs, intercepts
 
 
-def fold_norms(coefs, intercepts, gammas, statistics):
-    """The (coefs, intercepts) of a network whose hidden layers need not be normed over a batch any more.
-
-    W γ / √(v + ε) and b − m γ / √(v + ε), for moving means m and variances v of A·W (Ioffe and Szegedy 2015, algorithm 2).
-    """
-    coefs, intercepts = list(coefs), list(intercepts)
-    for layer, (gamma, (means, variances)) in enumerate(zip(gammas, statistics, strict=True)):
-        scale = gamma / np.sqrt(variances + EPSILON)
-        coefs[layer], intercepts[layer] = coefs[layer] * scale, intercepts[layer] - means * scale
-    return coefs, intercepts
-
-
-def _learned_from_targets(y, how, out_activation):
-    """The scaling that an output of that activation can undo."""
+def _target_scaling(y, name, out_activation):
+    """The scaling of targets that an output layer with this activation can undo."""
     if out_activation == "exp":
         means = y.mean(axis=0, dtype=np.float64)
         if (means < 0).any():
             raise ValueError(
-                f"scale_y={how!r} divides the targets of an 'exp' output by their mean, which must not be negative, got {means}: "
-                "give positive targets, or take out_activation='identity'."
+                f"scale_y={name!r} divides the targets by their mean if the output activation is 'exp'; the mean must not be "
+                f"negative, got {means}. Use positive targets or out_activation='identity'."
             )
-        return Affine(np.zeros_like(means), np.where(means > 0, means, 1.0))
+        return AffineScaling(np.zeros_like(means), np.where(means > 0, means, 1.0))
     if out_activation not in ("identity", "relu"):
         raise ValueError(
-            f"scale_y={how!r} needs an output of 'identity', 'relu' or 'exp', got out_activation={out_activation!r}, whose values "
-            "have no scale to fold into weights: scale y outside, as with sklearn.compose.TransformedTargetRegressor, or take "
-            "another out_activation."
+            f"scale_y={name!r} needs an output activation of 'identity', 'relu' or 'exp', got out_activation={out_activation!r}: "
+            "its values cannot be rescaled by weights. Scale y outside the model, for example with "
+            "sklearn.compose.TransformedTargetRegressor, or set another out_activation."
         )
-    return Affine.learned(y, how, centered=out_activation == "identity")
+    return AffineScaling.learned(y, name, centered=out_activation == "identity")

@@ -1,9 +1,9 @@
-"""Labels and targets as kernels take them, and the scores of predictions.
+"""Class labels and regression targets as numbers.
 
-A validated y enters and leaves as numbers (n_rows, n_columns): values in regression; in classification 0 and 1 for a binary y, one
-such column per label for a multilabel y, one column of class codes for a multiclass y, and one such for each output of a y of
-several, whose output units lie in groups. Scores are scikit-learn's accuracy and R², taken over what a network returns, without the
-checks of its input.
+A validated y goes in and comes out as an array of shape (n_rows, n_columns). Regression targets keep their values. A binary y
+becomes one column of 0 and 1, a multilabel y one such column for each label, a multiclass y one column of class codes, and a
+multiclass y of several outputs one column of codes for each output. Predicted labels are decoded here, too. Networks are not known
+here.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from .inputs import is_plain
 
 @dataclass
 class GroupedLabels:
-    """What a ``LabelBinarizer`` is to one output, for a y of several outputs of any classes: a sorted array of them for each."""
+    """The labels of a y of several multiclass outputs: a sorted array of classes for each output."""
 
     classes_: list
     y_type_ = "multiclass-multioutput"
@@ -27,7 +27,7 @@ class GroupedLabels:
 
     @property
     def groups(self):
-        """How many output units each output has."""
+        """The number of output units of each output."""
         return tuple(len(classes) for classes in self.classes_)
 
     def encode(self, y):
@@ -39,17 +39,20 @@ class GroupedLabels:
 
 
 def split_groups(outputs, groups):
-    """The output units of each group: arrays (n_rows, n_classes), which are views."""
+    """The output units of each group, as a list of views of shape (n_rows, n_classes)."""
     return np.split(outputs, np.cumsum(groups)[:-1], axis=1)
 
 
 def are_grouped(classes):
-    """Whether these are the classes of several outputs, an array-like for each."""
+    """Whether ``classes`` is a list with the classes of several outputs, an array-like for each."""
     return isinstance(classes, (list, tuple)) and len(classes) > 0 and all(np.ndim(some) == 1 for some in classes)
 
 
 def learn_labels(y):
-    """A scikit-learn ``LabelBinarizer`` that knows the labels in y; its own ``fit`` takes longer than many a small network."""
+    """A ``LabelBinarizer`` fitted to y, or ``GroupedLabels``.
+
+    For a plain y the attributes are set directly, because ``LabelBinarizer.fit`` takes longer than the fit of a small network.
+    """
     binarizer = LabelBinarizer()
     if is_plain(y, 1) and y.dtype.kind in "iub":
         binarizer.classes_, binarizer.sparse_input_ = np.unique(y), False
@@ -60,8 +63,15 @@ def learn_labels(y):
     return binarizer.fit(y)
 
 
+def learn_first_classes(y, classes):
+    """The labels for the first call of ``partial_fit``, from ``classes`` or, without these, from a multilabel y."""
+    if are_grouped(classes):
+        return GroupedLabels([np.unique(some) for some in classes])
+    return LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
+
+
 def labels_in(y, known):
-    """The labels in y, sorted, beside those known: a list of such pairs, one for each output that has classes of its own."""
+    """Pairs of the sorted labels in y and the ``known`` ones: one pair, or one for each output that has classes of its own."""
     if not are_grouped(known):
         return [(unique_labels(y), known)]
     if y.ndim != 2 or y.shape[1] != len(known):
@@ -69,8 +79,36 @@ def labels_in(y, known):
     return [(np.unique(column), classes) for column, classes in zip(y.T, known, strict=True)]
 
 
+def check_same_labels(y, known):
+    """Raise the error of scikit-learn if y does not have the classes of the previous ``fit``."""
+    for classes, before in labels_in(y, known):
+        if set(classes) != set(before):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously got "
+                f"{before}, `y` has {classes}"
+            )
+
+
+def check_known_labels(y, known):
+    """Raise the error of scikit-learn if y has classes that were not announced to ``partial_fit``."""
+    for classes, before in labels_in(y, known):
+        if len(np.setdiff1d(classes, before, assume_unique=True)):
+            raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {before}. 'y' has {classes}.")
+
+
+def check_validation_labels(y, known):
+    """Raise if the validation targets have labels that the training targets do not have."""
+    for labels, before in labels_in(y, known):
+        unknown = set(labels) - set(before)
+        if unknown:
+            raise ValueError(
+                f"y_val must contain only labels that are in y, which has {before}; got also {sorted(map(str, unknown))}. Remove "
+                "these rows, or add rows with these labels to X and y."
+            )
+
+
 def encode_labels(binarizer, y):
-    """Codes (n_rows, n_columns) of labels that a fitted scikit-learn ``LabelBinarizer``, or `GroupedLabels`, knows."""
+    """Codes (n_rows, n_columns) of labels known to a fitted ``LabelBinarizer`` or to ``GroupedLabels``."""
     if isinstance(binarizer, GroupedLabels):
         return binarizer.encode(y)
     if y.ndim == 2 or binarizer.y_type_.startswith("multilabel"):
@@ -80,7 +118,7 @@ def encode_labels(binarizer, y):
 
 
 def decode_labels(binarizer, outputs):
-    """The labels that outputs (n_rows, n_outputs) speak for; of a multilabel y, an array or sparse matrix as y was."""
+    """The labels predicted by outputs (n_rows, n_outputs); for a multilabel y, an array or a sparse matrix as y was."""
     if isinstance(binarizer, GroupedLabels):
         return binarizer.decode(outputs)
     classes = binarizer.classes_
@@ -92,59 +130,20 @@ def decode_labels(binarizer, outputs):
 
 
 def count_outputs(binarizer, codes):
-    """How many output units these codes need: one per class above two classes, or in groups; one per label; else one."""
+    """The number of output units for these codes: one for each class above two classes or in groups, one for each label, else 1."""
     if isinstance(binarizer, GroupedLabels):
         return sum(binarizer.groups)
     return len(binarizer.classes_) if binarizer.y_type_ == "multiclass" else codes.shape[1]
 
 
 def check_values(y):
-    """Real targets (n_rows, n_columns) from a validated y, or a TypeError."""
+    """Real targets (n_rows, n_columns) from a validated y; other dtypes raise a TypeError."""
     if y.dtype.kind not in "biuf":
-        raise TypeError(f"y must hold real numbers for regression, got an array of dtype {y.dtype}: convert it first.")
+        raise TypeError(f"y must hold real numbers for regression, got an array of dtype {y.dtype}. Convert it to float first.")
     return y.reshape(len(y), -1)
 
 
 def class_weights(class_weight, codes, classes, sample_weight):
-    """The weight of each row by its class (n_rows,), for codes of a binary or multiclass y; scikit-learn's."""
+    """The weight of each row by its class (n_rows,), for codes of a binary or multiclass y, computed by scikit-learn."""
     labels = classes.take(codes[:, 0])
     return compute_class_weight(class_weight, classes=classes, y=labels, sample_weight=sample_weight).take(codes[:, 0])
-
-
-def accuracy(codes, outputs, sample_weight, groups=()):
-    """The weighted share of rows whose codes (n_rows, n_columns) are what outputs (n_rows, n_outputs) say.
-
-    Where outputs lie in groups, one for each column of codes, it is the mean of the shares of each.
-    """
-    if groups:
-        hits = [part.argmax(axis=1) == column for part, column in zip(split_groups(outputs, groups), codes.T, strict=True)]
-        return float(np.average(np.mean(hits, axis=0), weights=sample_weight))
-    if codes.shape[1] < outputs.shape[1]:
-        hits = outputs.argmax(axis=1) == codes[:, 0]
-    else:
-        hits = ((outputs > 0.5) == (codes > 0.5)).all(axis=1)
-    return float(np.average(hits, weights=sample_weight))
-
-
-def r2(values, outputs, sample_weight):
-    """R² of outputs (n_rows, n_outputs) for values of that shape, the mean over outputs; NaN where an output is not finite.
-
-    A constant column counts 1 where it is met exactly, else 0, as in scikit-learn.
-    """
-    if not np.isfinite(outputs).all():
-        return float("nan")
-    weight = np.ones(len(values)) if sample_weight is None else sample_weight
-    residual = weight @ (values - outputs) ** 2
-    spread = weight @ (values - np.average(values, axis=0, weights=weight)) ** 2
-    met = residual == 0
-    known = spread != 0
-    scores = np.where(met, 1.0, 0.0)
-    scores[known & ~met] = 1 - residual[known & ~met] / spread[known & ~met]
-    return float(scores.mean())
-
-
-def negative_pinball(values, outputs, quantiles, sample_weight):
-    """Minus the mean of max(q d, (q − 1) d), d = values − outputs (n_rows, n_outputs), for a quantile q of each output."""
-    errors = values - outputs
-    rows = np.maximum(quantiles * errors, (quantiles - 1) * errors).mean(axis=1)
-    return -float(np.average(rows, weights=sample_weight))

@@ -34,6 +34,13 @@ def aligned_zeros(size, dtype):
     return whole[start : start + size]
 
 
+def padded_copy(values, dtype):
+    """A copy of a flat array of values, with the padding that kernels need."""
+    copy = aligned_zeros(values.size, dtype)
+    copy[...] = values
+    return copy
+
+
 @dataclass(frozen=True)
 class Layout:
     """The plan of a network of given layer sizes, inputs first and outputs last.

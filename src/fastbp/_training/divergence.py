@@ -1,7 +1,7 @@
-"""Why a fit diverged.
+"""The error message of a fit that diverged.
 
-A network whose batch had a loss that is no number enters, with the rows of that batch; a sentence leaves that names the first layer
-whose weighted sums are not finite. Nothing here runs in a fit that goes well.
+The network, and the rows of the batch whose loss was NaN, go in; an error that names the first layer with weighted sums that are
+not finite comes out. None of this runs in a fit that converges.
 """
 
 import numpy as np
@@ -12,35 +12,38 @@ from .._network.prediction import outputs
 from .._network.workspace import Plan
 
 
-def diverged(estimator, problem, order, epoch, kept_epoch):
-    """The error for a fit that diverged in an epoch at rows `order`; kept_epoch is that whose weights are kept, or 0."""
-    rate = f"learning_rate_init (now {estimator.learning_rate_init:g})"
+def divergence_error(problem, params, batch, *, learning_rate_init, epoch, kept_epoch):
+    """The error of a fit that diverged in ``epoch`` at the rows ``batch``.
+
+    ``kept_epoch`` is the epoch of the weights that the model keeps, or 0 for none.
+    """
     return ValueError(
         "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed. "
-        f"In epoch {epoch}, {_where(estimator, problem, order)}. Try a smaller {rate}, a clip_norm, or scale='standard'."
-        + (f" The model keeps the weights after epoch {kept_epoch}, of a lower loss." if kept_epoch else "")
+        f"In epoch {epoch}, {_first_failure(problem, params, batch)}. Try a smaller learning_rate_init (now "
+        f"{learning_rate_init:g}), a clip_norm, or scale='standard'."
+        + (f" The model keeps the weights of epoch {kept_epoch}, which had a lower loss." if kept_epoch else "")
     )
 
 
-def _where(estimator, problem, order):
-    layer = first_layer(problem.plan, problem.params, problem.rows, order)
+def _first_failure(problem, params, batch):
+    layer = first_layer(problem.plan, params, problem.rows, batch)
     n_layers = len(problem.plan.layout.sizes) - 1
     if layer is None:
-        return f"the loss was the first that was not finite, of finite sums in all {n_layers} layers"
-    whose = "the outputs" if layer == n_layers else f"hidden layer {layer}"
-    return f"the weighted sums of layer {layer} of {n_layers} ({whose}) were the first that were not finite"
+        return f"the loss was not finite, although the weighted sums of all {n_layers} layers were"
+    name = "the output layer" if layer == n_layers else f"hidden layer {layer}"
+    return f"the weighted sums of layer {layer} of {n_layers} ({name}) were the first that were not finite"
 
 
 def first_layer(plan, params, rows, order):
-    """The first layer, counted from 1, whose weighted sums A·W + b are not finite for the rows `order`; None if all are.
+    """The first layer, counted from 1, whose weighted sums A·W + b are not finite for the rows ``order``; None if all are.
 
-    Norms over batches, whose statistics may be past use, are left out; they make nothing infinite of what is finite.
+    Batch normalization is left out: its statistics may be unusable, and it does not turn finite sums into infinite ones.
     """
     layout, architecture = plan.layout, plan.architecture.for_prediction()
     n_norms = layout.n_norms if architecture.norm is not None else 0
     coefs, intercepts = layout.views(params)
     for n in range(1, len(layout.sizes)):
-        # the layers up to this one, as a network with nothing after its sums
+        # the layers up to this one as a network whose outputs are the weighted sums
         norms = [vector for vectors in layout.norms(params)[:n_norms] for vector in vectors[: n - 1]]
         part = np.concatenate([array.ravel() for array in (*coefs[:n], *intercepts[:n], *norms)])
         up_to = Plan(

@@ -1,8 +1,8 @@
-"""From starting weights to trained ones.
+"""Run epochs of stochastic gradient descent in compiled kernels.
 
-A network's layout and flat parameters, its rows and targets enter; they are trained in place, and the losses of the epochs leave.
-Kernels do whole epochs; here it is decided how much they do before Python gets control back, where their random numbers come from,
-and what L-BFGS does with the gradient. Estimators, labels and scores are not known here.
+A problem (a network with its data), the training state, settings and the order of the rows go in; the parameters are trained in
+place, and the losses and learning rates of the epochs come out. Kernels run whole epochs; this module decides how long one call of
+a kernel takes and provides its random numbers. Estimators, labels and scores are not known here.
 """
 
 import threading
@@ -10,48 +10,42 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import OptimizeResult, minimize
 
-from .._kernels import ABORTED, PROGRESS, MT19937State, Status, Trace, loss_and_gradient, record, train, update_early_stopping
-from .._network.workspace import Moving, Plan, workspace
+from .._kernels.epochs import Status, Trace, train, update_early_stopping
+from .._kernels.settings import PROGRESS, record
+from .._kernels.shuffles import MT19937State
+from .._kernels.team import ABORTED
+from .._network.turns import BlockPacer
+from .._network.workspace import Plan, workspace
 from .threads import ThreadCrew
 
-# Python gets control back after about this many seconds in a kernel, half of what Ctrl-C may take.
-_TURN = 0.05
-# A first guess of the work in a turn, before anything was measured: multiply-adds, with what a block costs beside them; and the
-# most epochs in one.
-_FIRST_TURN = 1e7
-_BLOCK_OVERHEAD = 1000
-_MOST_EPOCHS = 1000
-# What threads know only together, of a batch that lasts longer than a turn.
-_OF_EACH_THREAD = ["batch_loss", "batch_weight"]
+_MAX_EPOCHS_PER_CALL = 1000
+# The sums of a batch that lasts longer than one kernel call; each thread has its own.
+_PER_THREAD = ["batch_loss", "batch_weight"]
 
 
 @dataclass
 class Problem:
-    """What is trained: the plan and parameters of a network, its data as `inputs` makes it, and what training keeps beside these.
+    """A network with the data to train it on, as kernels take them.
 
-    `moving` are the statistics of a batch's norm, `seed` is where what is drawn at each step comes from, `numbers` are those of
-    penalties and limits.
+    ``penalties`` are the numbers of penalties and limits, ``seed`` is the seed of the random numbers drawn in each step.
     """
 
     plan: Plan
-    params: np.ndarray
     rows: object
     y: np.ndarray
     weight: np.ndarray
-    moving: Moving | None = None
+    penalties: np.ndarray | None = None
     seed: int = 0
-    numbers: np.ndarray | None = None
 
     @property
     def n_rows(self):
         return self.y.shape[0]
 
-    def prepare(self, settings, batch_size, n_threads, rates=None):
-        """Set the block size for a batch size; returns the table, what the threads share, and the scratch of each."""
-        plan, dtype, rows_each = self.plan, self.params.dtype, -(-batch_size // n_threads)
-        # a batch that is normed passes in one block, as its statistics are wanted before its activations
+    def workspace(self, state, settings, batch_size, n_threads, rates=None):
+        """Set the block size for a batch size; returns the layer table, what the threads share, and the scratch of each."""
+        plan, dtype, rows_each = self.plan, state.params.dtype, -(-batch_size // n_threads)
+        # batch normalization needs the statistics of all rows of a batch before it can compute the next layer
         whole = plan.architecture.norm == "batch_norm"
         block_size = rows_each if whole else plan.layout.block_size(rows_each, dtype.itemsize)
         table = plan.table(settings, block_size, dtype)
@@ -61,81 +55,60 @@ class Problem:
             dtype,
             n_threads,
             gathered=self.rows.indptr.size == 0,
-            moving=self.moving,
-            numbers=self.numbers,
+            moving=state.moving,
+            numbers=self.penalties,
             rates=rates,
             seed=self.seed,
         )
         return table, team, scratches
 
 
-class Pace:
-    """How many blocks of rows fill one turn, learned from the turns before."""
-
-    def __init__(self, layout, block_size):
-        self.n_blocks = max(1, int(_FIRST_TURN / (layout.n_params * block_size + _BLOCK_OVERHEAD)))
-
-    def measure(self, n_done, seconds):
-        fitting = n_done * _TURN / max(seconds, 1e-9)
-        self.n_blocks = max(1, int(min(fitting, 4 * self.n_blocks)))
-
-
-def turns(n_rows, pace, block_size):
-    """Yield (start, stop) over n_rows rows, each about one turn of work; what is done between two of them is measured."""
-    at = 0
-    while at < n_rows:
-        stop = min(at + pace.n_blocks * block_size, n_rows)
-        start = time.perf_counter()
-        yield at, stop
-        pace.measure((stop - at) / block_size, time.perf_counter() - start)
-        at = stop
-
-
 class Shuffles:
-    """The random order of an epoch's rows, from a ``RandomState``.
+    """The random order of the rows of each epoch, drawn from a ``RandomState``.
 
-    Its generator's state is lent to the kernel and given back in ``close``; where another thread may draw from the same source in
-    the meantime, or the generator is not MT19937, each epoch is shuffled here instead.
+    The kernel draws from a copy of the generator's state, which ``close`` writes back. Each epoch is shuffled in Python instead if
+    the generator is not MT19937, or if another thread may draw from the same generator in the meantime (``shared``).
     """
 
     def __init__(self, random_state, *, wanted, shared):
         self.random_state = random_state
         self.state = random_state.get_state(legacy=False)
-        lent = self.state["bit_generator"] == "MT19937" and not (shared and threading.active_count() > 1)
-        self.by_kernel = wanted and lent
-        self.by_python = wanted and not lent
+        in_kernel = self.state["bit_generator"] == "MT19937" and not (shared and threading.active_count() > 1)
+        self.by_kernel = wanted and in_kernel
+        self.by_python = wanted and not in_kernel
         inner = self.state["state"] if self.by_kernel else {"key": np.zeros(624, np.uint32), "pos": 0}
-        self.twister = MT19937State(np.array(inner["key"], np.uint32), np.array([inner["pos"]], np.int64))
+        self.generator = MT19937State(np.array(inner["key"], np.uint32), np.array([inner["pos"]], np.int64))
 
     def close(self):
         if self.by_kernel:
-            self.state["state"] = {"key": self.twister.key, "pos": int(self.twister.position[0])}
+            self.state["state"] = {"key": self.generator.key, "pos": int(self.generator.position[0])}
             self.random_state.set_state(self.state)
 
 
 class EpochRunner:
-    """A fit by stochastic gradient descent: call ``turn`` while ``running``, then ``close``.
+    """Trains a state by stochastic gradient descent: call ``run_kernel`` while ``running``, then ``close``.
 
-    ``losses`` and ``rates`` hold the mean loss and the last learning rate of every epoch that ended, whenever they are read;
-    `best`, where it has room, the parameters after the epoch of the lowest loss.
+    ``losses`` and ``rates`` hold the mean loss and the last learning rate of every finished epoch. ``kept`` holds the parameters
+    after the epoch of the lowest loss if ``keep_best`` is true; else it is empty.
     """
 
-    def __init__(self, problem, settings, rates, progress, optimizer, order, shuffles, n_threads, best=None):
-        self.problem, self.settings = problem, settings
-        self.optimizer, self.order, self.shuffles = optimizer, order, shuffles
-        optimizer.start(progress)
+    def __init__(self, problem, state, settings, rates, progress, order, shuffles, n_threads, *, keep_best=False):
+        self.problem, self.state, self.settings = problem, state, settings
+        self.order, self.shuffles = order, shuffles
+        state.optimizer.start(progress)
         settings["shuffle"] = shuffles.by_kernel
-        self._losses, self._rates, self._buffers = [], [], np.empty((2, _MOST_EPOCHS))
-        self._first_epoch, self.best = progress["epoch"].item(), problem.params[:0] if best is None else best
+        self._losses, self._rates, self._buffers = [], [], np.empty((2, _MAX_EPOCHS_PER_CALL))
+        self._first_epoch = progress["epoch"].item()
+        self.kept = np.empty_like(state.params) if keep_best else state.params[:0]
         self.crew = ThreadCrew(n_threads)
         try:
-            self.progress = np.repeat(progress, self.crew.n_threads)  # each thread's own; the first is read here
+            self.progress = np.repeat(progress, self.crew.n_threads)  # one record per thread; Python reads the first
             batch_size = settings["batch_size"].item()
-            self.table, self.team, self.scratches = problem.prepare(settings, batch_size, self.crew.n_threads, rates)
+            self.table, self.team, self.scratches = problem.workspace(state, settings, batch_size, self.crew.n_threads, rates)
         except BaseException:
             self.crew.close()
             raise
-        self.pace = Pace(problem.plan.layout, settings["block_size"][0])
+        self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
 
     @property
     def status(self):
@@ -147,154 +120,96 @@ class EpochRunner:
 
     @property
     def losses(self):
-        self._read()
+        self._read_epochs()
         return self._losses
 
     @property
     def rates(self):
-        self._read()
+        self._read_epochs()
         return self._rates
 
-    def _read(self):
-        # off progress, not off what train returned, so that an interruption in between loses nothing
+    def _read_epochs(self):
+        # read from `progress` and not from the result of `train`, so that an interruption in between loses nothing
         n_new = int(self.progress["epoch"][0]) - self._first_epoch - len(self._losses)
         if n_new:
-            for kept, new in zip((self._losses, self._rates), self._buffers[:, :n_new].tolist(), strict=True):
-                kept.extend(new)
+            for entries, new in zip((self._losses, self._rates), self._buffers[:, :n_new].tolist(), strict=True):
+                entries.extend(new)
 
-    def turn(self, n_epochs=_MOST_EPOCHS):
-        """Train for one turn, or until n_epochs ended; returns whether an epoch ended."""
+    def run_kernel(self, n_epochs=_MAX_EPOCHS_PER_CALL):
+        """Train for one kernel call, or until n_epochs ended; returns whether an epoch ended."""
         n_before = len(self.losses)
         if self.shuffles.by_python:
             n_epochs = 1
-            if not self.progress["shuffled"][0]:
-                self.shuffles.random_state.shuffle(self.order)
-                self.progress["shuffled"][0] = True
-        rounds_before = self._rounds()
-        start = time.perf_counter()
-        if self.crew.n_threads > 1:
-            own = self.progress[_OF_EACH_THREAD].copy()
-            self.progress[1:] = self.progress[0]  # which Python has judged
-            self.progress[_OF_EACH_THREAD] = own
-        self.progress["meeting"] = 0
-        self.team.barrier[:] = 0
-        self.crew.run(lambda rank: self._work(rank, n_epochs), self._abort)
-        self.pace.measure(self._rounds() - rounds_before, time.perf_counter() - start)
+            self._shuffle()
+        blocks_before, start = self._n_blocks(), time.perf_counter()
+        self._synchronize()
+        self.crew.run(lambda rank: self._train(rank, n_epochs), self._abort)
+        self.pacer.measure(self._n_blocks() - blocks_before, time.perf_counter() - start)
         return len(self.losses) > n_before
 
-    def _work(self, rank, n_epochs):
-        problem = self.problem
+    def _shuffle(self):
+        if not self.progress["shuffled"][0]:
+            self.shuffles.random_state.shuffle(self.order)
+            self.progress["shuffled"][0] = True
+
+    def _synchronize(self):
+        """Give all threads the progress of the first one, which Python may have changed, and reset their barrier."""
+        if self.crew.n_threads > 1:
+            own = self.progress[_PER_THREAD].copy()
+            self.progress[1:] = self.progress[0]
+            self.progress[_PER_THREAD] = own
+        self.progress["meeting"] = 0
+        self.team.barrier[:] = 0
+
+    def _train(self, rank, n_epochs):
+        problem, state = self.problem, self.state
         train(
             self.settings,
             self.progress,
             rank,
             self.team,
             self.table,
-            problem.params,
-            self.optimizer.moments,
+            state.params,
+            state.optimizer.moments,
             problem.rows,
             problem.y,
             problem.weight,
             self.order,
-            self.shuffles.twister,
+            self.shuffles.generator,
             self.scratches[rank],
-            Trace(self._buffers[0, :n_epochs], self._buffers[1], self.best),
-            self.pace.n_blocks,
+            Trace(self._buffers[0, :n_epochs], self._buffers[1], self.kept),
+            self.pacer.n_blocks,
         )
 
     def _abort(self):
         self.team.barrier[ABORTED] = self.scratches[0].barrier[ABORTED] = 1
 
-    def _rounds(self):
-        """How many blocks each thread has done since the start, up to a few."""
+    def _n_blocks(self):
+        """The number of blocks that each thread has processed, up to a constant."""
         epoch, row, blocks_done = (self.progress[name][0] for name in ("epoch", "row", "blocks_done"))
         return (epoch * self.order.size + row) / (self.settings["block_size"][0] * self.crew.n_threads) + blocks_done
 
-    def update_early_stopping(self, value):
-        """End a validated epoch by its value, lower being better."""
+    def end_validated_epoch(self, value):
+        """Apply the rule for stopping to the value of a validated epoch; lower is better."""
         update_early_stopping(self.settings, self.progress, float(value))
 
-    def close(self):
-        """End the threads, and give back what was lent."""
-        self.crew.close()
-        self.give_back()
+    def write_optimizer(self):
+        """Write what the kernels changed back into the optimizer; training may continue."""
+        self.state.optimizer.stop(self.progress)
 
-    def give_back(self):
-        """Put the random numbers and the solver's state where they came from; training may go on after it."""
+    def write_back(self):
+        """Write back the random numbers and the optimizer; training may continue."""
         self.shuffles.close()
-        self.optimizer.stop(self.progress)
+        self.write_optimizer()
+
+    def close(self):
+        """End the threads and write back."""
+        self.crew.close()
+        self.write_back()
 
 
-def start_progress(best, bad_epochs, rows_seen):
-    """`PROGRESS` at the start of a fit that goes on from these; best is the lowest value so far."""
+def start_progress(start):
+    """A ``PROGRESS`` record for an ``EarlyStoppingStart``."""
     progress = record(PROGRESS)
-    progress["best"], progress["bad_epochs"], progress["rows_seen"] = best, bad_epochs, rows_seen
+    progress["best"], progress["bad_epochs"], progress["rows_seen"] = start.best, start.bad_epochs, start.rows_seen
     return progress
-
-
-class Stop(Exception):
-    """Ends L-BFGS from within, with its reason."""
-
-
-def minimize_lbfgs(problem, settings, *, max_iter, max_fun, tol, report, check=lambda: None):
-    """Train by SciPy's L-BFGS-B on the whole of the data.
-
-    `report` is called with (iteration, loss, x) after each iteration, `check` several times a second; either may raise a `Stop`.
-    Returns SciPy's result, and None or why it ended before: "interrupted", or the reason of the `Stop`; its x then is the last
-    iterate.
-    """
-    objective = _Objective(problem, settings, check)
-    start = problem.params.astype(np.float64)
-    latest = OptimizeResult(x=start, fun=np.inf, nit=0, status=0)
-
-    def remember(intermediate_result):
-        latest.x, latest.fun, latest.nit = intermediate_result.x.copy(), intermediate_result.fun, latest.nit + 1
-        report(latest.nit, latest.fun, latest.x)
-
-    try:
-        options = {"maxfun": max_fun, "maxiter": max_iter, "gtol": tol}
-        result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options, callback=remember)
-    except KeyboardInterrupt:
-        return latest, "interrupted"
-    except Stop as stop:
-        return latest, str(stop)
-    return result, None
-
-
-class _Objective:
-    """x ↦ (mean loss with its penalty, gradient), over all rows, in turns; `check` is called after each."""
-
-    def __init__(self, problem, settings, check=lambda: None):
-        self.problem, self.settings, self.check = problem, settings, check
-        self.table, _, (self.scratch,) = problem.prepare(settings, problem.n_rows, 1)
-        self.pace = Pace(problem.plan.layout, settings["block_size"][0])
-
-    def __call__(self, x):
-        problem, settings, n_coefs = self.problem, self.settings, self.problem.plan.layout.n_coefs
-        problem.params[...] = x  # which SciPy keeps in float64, and without room behind it
-        loss, weight_sum = self.sums()
-        W, gradient, l1 = x[:n_coefs], self.scratch.gradient.astype(np.float64), settings[0].l1
-        gradient[:n_coefs] += settings[0].alpha * W + l1 * np.sign(W)
-        return (loss + 0.5 * settings[0].alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum, gradient / weight_sum
-
-    def sums(self):
-        """Σ loss and Σ weight of all rows at the present parameters; the gradient is left in scratch."""
-        problem, settings = self.problem, self.settings
-        loss, weight_sum = 0.0, 0.0
-        for start, stop in turns(problem.n_rows, self.pace, settings[0].block_size):
-            part = loss_and_gradient(
-                settings, self.table, problem.params, problem.rows, problem.y, problem.weight, start, stop, self.scratch
-            )
-            loss, weight_sum = loss + part[0], weight_sum + part[1]
-            self.check()
-        if weight_sum == 0:
-            raise zero_weights_error()
-        return loss, weight_sum
-
-
-def zero_weights_error():
-    """The error for rows that are averaged with weights of sum zero."""
-    return ZeroDivisionError(
-        "Weights sum to zero, can't be normalized: the rows of a batch need a sample_weight whose sum is not 0. Drop the rows of "
-        "weight 0, or take a larger batch_size."
-    )

@@ -1,17 +1,17 @@
-"""What is kept of every epoch.
+"""The history of a fit: one entry per epoch for each quantity.
 
-New entries enter by their names; the estimators' ``history_`` leaves: a dict of lists that are all as long as there were epochs,
-with NaN where something was not taken, as validation rows may come and go between one fit and the next.
+New entries go in by name; the dict of lists ``history_`` comes out. All lists have one entry for each epoch, NaN if a quantity was
+not measured in it, because validation rows may be passed to one fit and not to the next.
 """
 
 
 def start_history(losses=()):
-    """A history that knows nothing of earlier epochs but their losses."""
+    """A history of earlier epochs of which only the losses are known."""
     return {"loss": list(losses), "learning_rate": [float("nan")] * len(losses)}
 
 
 def extend_history(history, new):
-    """Put the entries of new epochs behind the others; of new, "loss" has one for each epoch, all else may have fewer.
+    """Append the entries of new epochs; "loss" has one for each of them, the other lists may be shorter.
 
     Examples
     --------

@@ -1,85 +1,125 @@
-"""A fit by SciPy's L-BFGS-B, for an estimator.
+"""A fit by SciPy's L-BFGS-B on all rows at once.
 
-An estimator with its weights, and the data of one call, enter; trained weights and what is known of the iterations leave as its
-attributes. The objective and its minimisation are the matter of `training`.
+The training state, the parameters of the estimator (``config``) and the data go in; the state gets the parameters that SciPy
+returns, and a ``FitResult`` comes out. Estimators are not known here.
 """
 
-import warnings
-
 import numpy as np
+from scipy.optimize import OptimizeResult, minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from .._kernels import SETTINGS, record
+from .._data.inputs import as_rows, as_targets
+from .._data.sample_weights import zero_weights_error
+from .._kernels.network import loss_and_gradient
+from .._kernels.settings import SETTINGS, record
+from .._network.layout import padded_copy
 from .._network.optimizers import write_penalties
-from .._preparation import padded_copy
-from .epochs import Stop, minimize_lbfgs
-from .sgd import warn_of_time
+from .._network.turns import BlockPacer, timed_ranges
+from .epochs import Problem
+from .result import FitResult
+from .sgd import time_message
+from .user_warnings import warn_user
 
 
-def fit(estimator, X, y, sample_weight, call):
-    """Train the weights in an estimator by L-BFGS, and leave what is known of it as its attributes."""
-    _check(estimator)
-
-    def report(iteration, loss, x):
-        if estimator.verbose:
-            print(f"Iteration {iteration}, loss = {loss:.8f}")
-        if call.callbacks_runner.wanted:
-            estimator._hold_trained(problem.plan.layout, padded_copy(x, np.float64))
-            estimator._publish()
-            estimator.n_iter_, estimator.loss_ = iteration, float(loss)
-            if call.callbacks_runner.end_epoch(estimator, iteration, {"loss": estimator.loss_}):
-                raise Stop("callback")
-            if iteration < estimator.max_iter:
-                call.callbacks_runner.begin_epoch()
-
-    def check():
-        if call.out_of_time:
-            raise Stop("max_time")
-
-    sample_weight = estimator._relative_weights(sample_weight)
-    problem = estimator._problem(X, y, sample_weight, padded_copy(estimator._params_to_train(), X.dtype))
-    limits = {"max_iter": estimator.max_iter, "max_fun": estimator.max_fun, "tol": estimator.tol}
-    settings = record(SETTINGS)
-    write_penalties(settings, vars(estimator), X.dtype)
-    call.callbacks_runner.begin_epoch()
-    result, ended_by = minimize_lbfgs(problem, settings, report=report, check=check, **limits)
+def fit_lbfgs(state, config, plan, data, context):
+    """Train ``state`` on ``data`` (X, y, sample_weight); returns a ``FitResult``."""
+    X, y, sample_weight = data
+    state.params = padded_copy(state.params, X.dtype)
+    settings, dtype = record(SETTINGS), X.dtype
+    penalties = write_penalties(settings, config._asdict(), dtype)
+    problem = Problem(plan, as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype), penalties)
+    context.begin_epoch()
+    result, ended_by = _minimize(_Objective(problem, state, settings, context), config, context)
     if not np.isfinite(result.x).all():
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
             " A smaller learning_rate_init may help too."
         )
-    # SciPy iterates in float64, and scikit-learn's weights then are what it returns, whatever the data
-    estimator._hold_trained(problem.plan.layout, padded_copy(result.x, np.float64))
-    estimator.n_iter_, estimator.loss_ = min(result.nit, estimator.max_iter), float(result.fun)
-    if ended_by == "interrupted":
-        warnings.warn("Training interrupted by user.", stacklevel=5)
-    elif ended_by == "max_time":
-        warn_of_time(estimator, f"{estimator.n_iter_} iterations", stacklevel=6)
-    elif ended_by is None and result.status != 0:
-        warnings.warn(
-            f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) (status={result.status}): {result.message}. Raise "
-            f"max_iter (now {estimator.max_iter}) or max_fun (now {estimator.max_fun}), or scale the data.",
-            ConvergenceWarning,
-            stacklevel=5,
-        )
+    # SciPy iterates in float64, and scikit-learn returns its weights for data of any dtype
+    state.params = padded_copy(result.x, np.float64)
+    state.publish()
+    n_iter = min(result.nit, config.max_iter)
+    _warn(result, ended_by, n_iter, config)
+    return FitResult(n_iter, float(result.fun))
 
 
-def _check(estimator):
-    """Refuse what L-BFGS, which wants one function of all rows, cannot do."""
-    if estimator._resumes:
-        raise ValueError(
-            "warm_start='resume' is not for solver='lbfgs', whose memory of past gradients SciPy does not hand out: set "
-            "warm_start=True to go on from the weights, or choose another solver."
-        )
-    asked = {
-        "learning_rate": estimator.learning_rate not in ("constant", "invscaling", "adaptive"),
-        "dropout": any(estimator._dropout_rates()),
-    }
-    names = ("input_noise", "batch_norm", "clip_norm", "max_norm", "weight_decay")
-    asked |= {name: getattr(estimator, name) for name in names} | {"ema_decay": estimator.ema_decay is not None}
-    for name, wanted in asked.items():
-        if wanted:
-            raise ValueError(
-                f"{name}={getattr(estimator, name)!r} is not for solver='lbfgs', which minimises one function of all rows: take "
-                f"another solver, as 'adam', or leave {name} out."
+class _Stop(Exception):
+    """Ends SciPy's iterations; the argument is the reason."""
+
+
+class _Objective:
+    """The function x ↦ (mean loss with penalties, gradient) over all rows, evaluated in several kernel calls."""
+
+    def __init__(self, problem, state, settings, context):
+        self.problem, self.state, self.settings, self.context = problem, state, settings, context
+        self.params = state.params
+        self.table, _, (self.scratch,) = problem.workspace(state, settings, problem.n_rows, 1)
+        self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
+
+    def __call__(self, x):
+        settings, n_coefs = self.settings[0], self.problem.plan.layout.n_coefs
+        self.params[...] = x  # which is float64 and has no padding
+        loss, weight_sum = self._sums()
+        W, gradient, l1 = x[:n_coefs], self.scratch.gradient.astype(np.float64), settings.l1
+        gradient[:n_coefs] += settings.alpha * W + l1 * np.sign(W)
+        return (loss + 0.5 * settings.alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum, gradient / weight_sum
+
+    def _sums(self):
+        """Σ loss and Σ weight of all rows; the gradient is left in scratch."""
+        problem, settings = self.problem, self.settings
+        loss, weight_sum = 0.0, 0.0
+        for start, stop in timed_ranges(problem.n_rows, self.pacer, settings[0].block_size):
+            part = loss_and_gradient(
+                settings, self.table, self.params, problem.rows, problem.y, problem.weight, start, stop, self.scratch
             )
+            loss, weight_sum = loss + part[0], weight_sum + part[1]
+            if self.context.out_of_time:
+                raise _Stop("max_time")
+        if weight_sum == 0:
+            raise zero_weights_error()
+        return loss, weight_sum
+
+
+def _minimize(objective, config, context):
+    """SciPy's result, and None or the reason why it was stopped; then its x is the last iterate."""
+    start = objective.params.astype(np.float64)
+    latest = OptimizeResult(x=start, fun=np.inf, nit=0, status=0)
+
+    def end_iteration(intermediate_result):
+        latest.x, latest.fun, latest.nit = intermediate_result.x.copy(), intermediate_result.fun, latest.nit + 1
+        _report(objective.state, latest, config, context)
+
+    options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
+    try:
+        result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options, callback=end_iteration)
+    except KeyboardInterrupt:
+        return latest, "interrupted"
+    except _Stop as stop:
+        return latest, str(stop)
+    return result, None
+
+
+def _report(state, latest, config, context):
+    """Print an iteration and call the callbacks."""
+    if config.verbose:
+        print(f"Iteration {latest.nit}, loss = {latest.fun:.8f}")
+    if context.end_epoch is None:
+        return
+    state.params = padded_copy(latest.x, np.float64)
+    if context.end_epoch(state, FitResult(latest.nit, float(latest.fun)), None):
+        raise _Stop("callback")
+    if latest.nit < config.max_iter:
+        context.begin_epoch()
+
+
+def _warn(result, ended_by, n_iter, config):
+    if ended_by == "interrupted":
+        warn_user("Training interrupted by user.")
+    elif ended_by == "max_time":
+        warn_user(time_message(config.max_time, f"{n_iter} iterations"), ConvergenceWarning)
+    elif ended_by is None and result.status != 0:
+        warn_user(
+            f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}): {result.message}. Increase max_iter "
+            f"(now {config.max_iter}) or max_fun (now {config.max_fun}), or scale the data.",
+            ConvergenceWarning,
+        )

@@ -1,7 +1,7 @@
-"""What a fit must find again to go on as if it had never stopped.
+"""What a fit needs to continue exactly where another fit stopped.
 
-A descent, at its end or between two epochs, enters; a `ResumeState` leaves, which an estimator carries through copies and files,
-and from which the next fit starts. The solver's own state, the patience and the history are attributes of the estimator anyway.
+A running or finished SGD fit goes in; a ``ResumePoint`` comes out, which is a part of the training state of the estimator and goes
+through copies and files. Parameters, optimizer and history are kept by the training state and the estimator.
 """
 
 import copy
@@ -9,20 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._kernels import PROGRESS, record
+from .._kernels.settings import PROGRESS, record
 
-# What belongs to one call of a kernel, or is handed over by the optimiser.
+# Fields of `PROGRESS` that belong to one call of a kernel, or that the optimizer keeps.
 _NOT_KEPT = {"status", "meeting", "blocks_done", "batch_loss", "batch_weight", "squares"}
 _NOT_KEPT |= {"learning_rate", "factor", "step", "product", "epochs_before"}
 
 
 @dataclass
-class ResumeState:
-    """Where a descent stands, beside the published parameters and the optimiser.
+class ResumePoint:
+    """Where a fit stopped.
 
-    `progress` has the fields of `PROGRESS` by name; a batch that was only half done is begun again. `trained` and `best` are what
-    training writes into, and that of the best epoch so far, where these may differ; else None. `seed` is that of what is drawn at
-    each step, `shown` the digest of the weights that were published, where those of training are others.
+    ``progress`` has the fields of ``PROGRESS`` by name; an unfinished batch is started again. With early stopping, ``trained`` are
+    copies of the arrays that training writes into and ``best`` those after the best epoch; else both are None. ``seed`` is the seed
+    of the random numbers drawn in each step, ``published_hash`` the hash of the published parameters if they differ from the
+    trained ones.
     """
 
     n_rows: int
@@ -30,63 +31,59 @@ class ResumeState:
     held_out: np.ndarray | None
     early_stopping: bool
     progress: dict
-    random_state: np.random.RandomState
+    rng: np.random.RandomState
     trained: list | None = None
     best: list | None = None
     seed: int = 0
-    shown: bytes | None = None
+    published_hash: bytes | None = None
 
     @classmethod
-    def of(cls, descent, n_rows, held_out, random_state, trained, best=None):
-        """A copy of where a descent stands, of what it writes into, and of the best of that, for one that stops early."""
-        descent.give_back()
-        reached = descent.progress[0]
-        validated = best is not None
+    def of(cls, state, rows, progress, seed):
+        """A copy of where the training of ``state`` stands; ``rows`` are the rows that it trains on."""
+        validated = state.best is not None
         return cls(
-            n_rows=n_rows,
-            order=descent.order.copy(),
-            held_out=held_out,
+            n_rows=rows.n_rows,
+            order=rows.order.copy(),
+            held_out=rows.held_out,
             early_stopping=validated,
-            progress={name: reached[name].item() for name in PROGRESS.names if name not in _NOT_KEPT},
-            random_state=copy.deepcopy(random_state),
-            trained=[array.copy() for array in trained] if validated else None,
-            best=[array.copy() for array in best] if validated else None,
-            seed=descent.problem.seed,
+            progress={name: progress[name].item() for name in PROGRESS.names if name not in _NOT_KEPT},
+            rng=copy.deepcopy(state.rng),
+            trained=[array.copy() for array in state.trained] if validated else None,
+            best=[array.copy() for array in state.best] if validated else None,
+            seed=seed,
         )
 
-    def check(self, n_rows, early_stopping, given):
-        """Raise if the next fit, of n_rows rows and perhaps given ones to validate with, cannot go on from here."""
+    def check(self, n_rows, early_stopping, validated):
+        """Raise if a fit of n_rows rows, with validation rows given (``validated``) or not, cannot continue from here."""
         if n_rows != self.n_rows:
             raise ValueError(
-                f"warm_start='resume' goes on with the rows of the fit before, which were {self.n_rows}; got {n_rows}. Give the "
-                "same rows, or set warm_start=True to go on from the weights alone."
+                f"warm_start='resume' continues with the rows of the previous fit, which had {self.n_rows} rows; got {n_rows}. "
+                "Pass the same rows, or set warm_start=True to continue from the weights only."
             )
-        if early_stopping != self.early_stopping or (early_stopping and given == (self.held_out is not None)):
+        if early_stopping != self.early_stopping or (early_stopping and validated == (self.held_out is not None)):
             raise ValueError(
-                "warm_start='resume' goes on with the validation of the fit before: early_stopping must be what it was "
-                f"({self.early_stopping}, now {early_stopping}), and X_val and y_val be given again, or be left out again. Set "
-                "warm_start=True to go on from the weights alone."
+                "warm_start='resume' continues with the validation of the previous fit: early_stopping must not change (it was "
+                f"{self.early_stopping} and is {early_stopping} now), and X_val and y_val must be passed in both fits or in none. "
+                "Set warm_start=True to continue from the weights only."
             )
 
     def start(self):
-        """`PROGRESS` to go on from."""
+        """A ``PROGRESS`` record to continue from."""
         progress = record(PROGRESS)
         for name, value in self.progress.items():
             if name in PROGRESS.names:
                 progress[0][name] = value
         return progress
 
-    def stream(self, wanted):
-        """The random numbers to go on with: a user's own stream, if that is wanted, else one that stands where it stood."""
-        return wanted if isinstance(wanted, np.random.RandomState) else copy.deepcopy(self.random_state)
+    def stream(self, random_state):
+        """The random numbers to continue with: those of a user's own ``RandomState``, else a copy of the stored ones."""
+        return random_state if isinstance(random_state, np.random.RandomState) else copy.deepcopy(self.rng)
 
 
-def resume_state(estimator):
-    """What to resume an estimator from, or an error that says why it cannot be."""
-    state = getattr(estimator, "_resume", None)
-    if state is None:
+def check_resumable(resume):
+    """Raise if a model has no ``ResumePoint``."""
+    if resume is None:
         raise ValueError(
-            "warm_start='resume' goes on from a fit that was made with it, or from a checkpoint, and this model holds no state of "
-            "either: it was fitted with another warm_start, or by partial_fit. Set warm_start=True to go on from the weights alone."
+            "warm_start='resume' needs a model that was fitted with warm_start='resume' or loaded from a checkpoint; this model "
+            "was fitted with another warm_start or by partial_fit. Set warm_start=True to continue from the weights only."
         )
-    return state

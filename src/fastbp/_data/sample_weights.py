@@ -1,0 +1,25 @@
+"""Sample weights as training uses them."""
+
+import numpy as np
+
+
+def relative_weights(sample_weight, norm, rows=None):
+    """Sample weights for ``sample_weight_norm``: unchanged for 'batch', divided by their mean over ``rows`` for 'global'.
+
+    The mean is computed in the order of the row numbers, so that a fit that resumes with shuffled rows finds the same mean.
+    """
+    if sample_weight is None or norm == "batch":
+        return sample_weight
+    trained = sample_weight if rows is None else sample_weight[np.sort(rows)]
+    mean = np.mean(trained, dtype=np.float64)
+    if mean == 0:
+        raise zero_weights_error()
+    return sample_weight / mean
+
+
+def zero_weights_error():
+    """The error for sample weights that sum to zero."""
+    return ZeroDivisionError(
+        "Weights sum to zero, can't be normalized: the sample_weight of the rows of a batch must not sum to 0. Remove the rows of "
+        "weight 0, or increase batch_size."
+    )

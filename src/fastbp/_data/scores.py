@@ -1,0 +1,47 @@
+"""Scores of the outputs of a network.
+
+Targets as numbers and network outputs, both of shape (n_rows, n_columns), go in; a float comes out. The scores are scikit-learn's
+accuracy and R² without the validation of their input, and the mean pinball loss. Estimators are not known here.
+"""
+
+import numpy as np
+
+from .targets import split_groups
+
+
+def accuracy(codes, outputs, sample_weight, groups=()):
+    """The weighted share of rows whose codes (n_rows, n_columns) are those predicted by outputs (n_rows, n_outputs).
+
+    If the outputs form groups, one for each column of codes, the result is the mean over the accuracies of the groups.
+    """
+    if groups:
+        hits = [part.argmax(axis=1) == column for part, column in zip(split_groups(outputs, groups), codes.T, strict=True)]
+        return float(np.average(np.mean(hits, axis=0), weights=sample_weight))
+    if codes.shape[1] < outputs.shape[1]:
+        hits = outputs.argmax(axis=1) == codes[:, 0]
+    else:
+        hits = ((outputs > 0.5) == (codes > 0.5)).all(axis=1)
+    return float(np.average(hits, weights=sample_weight))
+
+
+def r2(values, outputs, sample_weight):
+    """R² of outputs (n_rows, n_outputs) for values of the same shape, averaged over outputs; NaN if an output is not finite.
+
+    A constant column scores 1 if it is predicted exactly, else 0, as in scikit-learn.
+    """
+    if not np.isfinite(outputs).all():
+        return float("nan")
+    weight = np.ones(len(values)) if sample_weight is None else sample_weight
+    residual = weight @ (values - outputs) ** 2
+    total = weight @ (values - np.average(values, axis=0, weights=weight)) ** 2
+    exact, varies = residual == 0, total != 0
+    scores = np.where(exact, 1.0, 0.0)
+    scores[varies & ~exact] = 1 - residual[varies & ~exact] / total[varies & ~exact]
+    return float(scores.mean())
+
+
+def negative_pinball(values, outputs, quantiles, sample_weight):
+    """Minus the mean of max(q d, (q − 1) d) with d = values − outputs, for a quantile q of each column."""
+    errors = values - outputs
+    rows = np.maximum(quantiles * errors, (quantiles - 1) * errors).mean(axis=1)
+    return -float(np.average(rows, weights=sample_weight))

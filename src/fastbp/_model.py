@@ -1,0 +1,261 @@
+"""A network that predicts: snapshots of an estimator, forward passes, transformation, pickling.
+
+A fitted estimator and X go in; network outputs come out. Each call works on a snapshot, a shallow copy whose attributes no other
+thread changes, so that it sees one model even if another thread fits the estimator at the same time. Training is not known here.
+"""
+
+import os
+import threading
+from contextlib import suppress
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._data.inputs import FLOATS, Matrix, as_rows, common_float, is_plain
+from ._network.activations import per_layer
+from ._network.architecture import Architecture
+from ._network.hidden_layers import first_layers
+from ._network.layout import padded_copy
+from ._network.parameters import check_shapes, gathered, published_layout
+from ._network.prediction import outputs
+from ._network.workspace import Plan
+from ._training.state import TrainingState
+
+# The attributes that a fit sets; all others belong to the user or to scikit-learn.
+_FITTED = (
+    *("coefs_", "intercepts_", "norm_scales_", "norm_shifts_", "loss_", "best_loss_", "loss_curve_", "history_", "t_", "n_iter_"),
+    *("validation_scores_", "best_validation_score_", "n_features_in_", "feature_names_in_", "n_layers_", "n_outputs_"),
+    *("out_activation_", "classes_", "_state", "_no_improvement_count", "_label_binarizer", "_groups", "_quantiles"),
+)
+_WEIGHTS = ("coefs_", "intercepts_", "norm_scales_", "norm_shifts_")
+# Attributes of a running fit, which no copy has.
+_NOT_COPIED = {"_paused_run", "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx"}
+
+# Held for the few microseconds in which attributes are read or set together, never during training or prediction.
+attributes_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # another thread may hold the lock when a process forks
+    os.register_at_fork(
+        before=attributes_lock.acquire, after_in_parent=attributes_lock.release, after_in_child=attributes_lock.release
+    )
+
+
+class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """The part of the estimators that does not depend on training."""
+
+    # `layer` is not a value per row, and nothing that scikit-learn should route
+    __metadata_request__transform = {"layer": UNUSED}
+    _state: TrainingState | None = None
+
+    # ------------------------------------------------------------------ snapshots
+
+    def _snapshot(self):
+        """A shallow copy with the present attributes, all read at once."""
+        snapshot = object.__new__(type(self))
+        with attributes_lock:
+            vars(snapshot).update(vars(self))
+        return snapshot
+
+    def _commit(self, fitted):
+        """Take over the fitted attributes of another estimator, all at once."""
+        attributes, own = vars(fitted), vars(self)
+        with attributes_lock:
+            for name in _FITTED:
+                if name in attributes:
+                    own[name] = attributes[name]
+                else:
+                    own.pop(name, None)
+
+    def _set_state(self, state):
+        """Set the attributes that show a published state."""
+        for name in _WEIGHTS:
+            vars(self).pop(name, None)
+        vars(self).update(state.published.attributes(), _state=state)
+
+    @property
+    def _optimizer(self):
+        """The optimizer of the last fit, as scikit-learn's estimators have it."""
+        if self._state is None or self._state.optimizer is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute '_optimizer'")
+        return self._state.optimizer
+
+    # ------------------------------------------------------------------ the published network
+
+    @property
+    def _norm(self):
+        """The norm of the published network; batch normalization is folded into its weights."""
+        return "layer_norm" if self._state is not None and self._state.norm == "layer_norm" else None
+
+    @property
+    def _n_inputs(self):
+        return self.n_features_in_ if self._state is None else self._state.preparation.n_inputs(self.n_features_in_)
+
+    @property
+    def _link(self):
+        """The function of the output units as kernels know it, and the numbers that it needs."""
+        return self.out_activation_, ()
+
+    def _layout(self):
+        return published_layout(self.coefs_, self._n_inputs, self._norm)
+
+    def _flat_params(self):
+        """The published parameters as one buffer; a copy if the user replaced arrays in ``coefs_`` or ``intercepts_``."""
+        lists = {name: getattr(self, name) for name in _WEIGHTS if hasattr(self, name)}
+        check_shapes(lists, self._n_inputs, self.n_outputs_, self._norm)
+        if self._state is not None and self._state.published is not None and self._state.published.are_in(lists):
+            return self._state.published.params
+        return gathered(lists.values())
+
+    def _prediction_plan(self, layout):
+        """The plan of the published network."""
+        link, numbers = self._link
+        activations = per_layer(self.activation, len(layout.sizes) - 2)
+        return Plan(layout, Architecture(activations, link, self._norm, numbers=numbers), self._objective())
+
+    # ------------------------------------------------------------------ prediction, on a snapshot
+
+    def _outputs(self, X):
+        """The network outputs (n_rows, n_outputs) for X as users pass it."""
+        X = self._inputs(X)
+        params = self._flat_params()
+        dtype = common_float(X, params)
+        params = params if params.dtype == dtype else padded_copy(params, dtype)
+        return outputs(self._prediction_plan(self._layout()), params, as_rows(X, dtype), X.shape[0])
+
+    def _inputs(self, X):
+        """The inputs of the published network for X as users pass it."""
+        preparation = None if self._state is None else self._state.preparation
+        if not self._is_plain_input(X):
+            check_is_fitted(self)
+            has_imputer = preparation is not None and preparation.imputer is not None
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], ensure_all_finite=_finite_or_nan(has_imputer), reset=False)
+        return X if preparation is None else preparation.imputed(X)
+
+    def _is_plain_input(self, X):
+        """Whether validation would return X unchanged: a plain array with the right number of features, which have no names."""
+        return (
+            is_plain(X, 2)
+            and hasattr(self, "coefs_")
+            and not hasattr(self, "feature_names_in_")
+            and X.shape[1] == self.n_features_in_
+        )
+
+    def _validated(self, X, y, reset, **options):
+        """X and y validated by scikit-learn; plain arrays skip this, because it takes longer than the fit of a small network."""
+        if (is_plain(X, 2) if reset else self._is_plain_input(X)) and is_plain(y, 1) and len(X) == len(y):
+            self.n_features_in_ = X.shape[1]
+            vars(self).pop("feature_names_in_", None)
+        else:
+            options |= {"accept_sparse": ["csr", "csc"], "dtype": FLOATS, "multi_output": True}
+            finite = _finite_or_nan(self.missing == "indicator")
+            X, y = validate_data(self, X, y, ensure_all_finite=finite, reset=reset, **options)
+            if y.ndim == 2 and y.shape[1] == 1:
+                y = column_or_1d(y, warn=True)
+        return X, y
+
+    # ------------------------------------------------------------------ transformation
+
+    def transform(self, X: Matrix, layer: int = -2) -> np.ndarray:
+        """Return the activations of one layer of units.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The input data.
+        layer : int, default=-2
+            The index of the layer among the `n_layers_` layers, as for a list: 0 is the input layer (with missing values filled
+            in), -1 the output layer, -2 the last hidden layer.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_samples, n_units)
+            The activations, or a data frame if ``set_output`` was called with one.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> classifier = MLPClassifier((16, 3), max_iter=500, learning_rate_init=0.01, random_state=0).fit(X, y)
+        >>> classifier.transform(X).shape
+        (150, 3)
+        """
+        activations = self._snapshot()._layer_outputs(X, layer)
+        container = _get_output_config("transform", self)["dense"]
+        if container == "default":
+            return activations
+        # scikit-learn's own wrapper would name the columns of the default layer only
+        names = np.array([f"{type(self).__name__.lower()}{unit}" for unit in range(activations.shape[1])], object)
+        return ADAPTERS_MANAGER.adapters[container].create_container(activations, X, columns=names)
+
+    @property
+    def _n_features_out(self):
+        """The number of units of the default layer of ``transform``, by which scikit-learn names its features."""
+        return self._layout().sizes[-2]
+
+    def _layer_outputs(self, X, layer):
+        check_is_fitted(self)
+        n_layers = self.n_layers_
+        if isinstance(layer, bool) or not isinstance(layer, Integral) or not -n_layers <= layer < n_layers:
+            raise ValueError(
+                f"layer must be an integer from {-n_layers} to {n_layers - 1}, because the network has {n_layers} layers including "
+                f"inputs and outputs; got {layer!r}."
+            )
+        layer = int(layer) % n_layers
+        if layer == n_layers - 1:
+            return self._outputs(X)
+        X, params = self._inputs(X), self._flat_params()
+        dtype = common_float(X, params)
+        if layer == 0:
+            return np.array(X.toarray() if issparse(X) else X, dtype)
+        plan, params = first_layers(self._prediction_plan(self._layout()), params, layer, dtype)
+        return outputs(plan, params, as_rows(X, dtype), X.shape[0])
+
+    # ------------------------------------------------------------------ copies
+
+    def __getstate__(self):
+        with attributes_lock:
+            attributes = super().__getstate__().copy()
+            for name in ("loss_curve_", "validation_scores_", "history_"):  # other threads may append to these lists
+                entries = attributes.get(name)
+                if isinstance(entries, list):
+                    attributes[name] = list(entries)
+                elif isinstance(entries, dict):
+                    attributes[name] = {key: list(values) for key, values in entries.items()}
+        run = attributes.get("_paused_run")
+        if run is not None and run.is_in_this_thread:  # a copy made by a callback continues from the present epoch
+            state = run.state()
+            attributes |= state.published.attributes() | {"_state": state}
+        if attributes.get("_state") is not None:
+            attributes["_state"] = attributes["_state"].without_published()
+        return {name: value for name, value in attributes.items() if name not in _NOT_COPIED}
+
+    def __setstate__(self, attributes):
+        super().__setstate__(attributes)
+        if self._state is not None and hasattr(self, "coefs_"):
+            with suppress(ValueError):  # weights that form no network can still be replaced after loading
+                self._set_state(self._state.with_published(self._flat_params()))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self.missing == "indicator"
+        # weights trained by L-BFGS are float64
+        keeps = self.solver != "lbfgs" and self.dtype == "auto"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if keeps else ["float64"]
+        return tags
+
+
+def _finite_or_nan(allow_nan):
+    """The value of ``ensure_all_finite`` for scikit-learn's validation."""
+    return "allow-nan" if allow_nan else True

@@ -1,0 +1,238 @@
+"""Everything that training changes: parameters, optimizer, moving statistics, random numbers, best weights.
+
+A fit starts from a new ``TrainingState`` or from a copy of the state of the fit before, trains it in place, and leaves it to the
+estimator. Nothing trains in a state once an estimator has it, so that predictions in other threads always see a finished model.
+Estimators are not known here.
+"""
+
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+import numpy as np
+
+from .._data.preparation import Preparation
+from .._network.activations import per_layer
+from .._network.folding import fold_batch_norm
+from .._network.initializers import draw_into, put_into
+from .._network.layout import Layout, aligned_zeros, padded_copy
+from .._network.optimizers import Optimizer
+from .._network.workspace import N_NORM_PARAMETERS, Moving
+from .resume import ResumePoint
+
+# The parameters of the estimator that must not change while training continues.
+_FIXED = ("missing", "scale", "scale_y", "batch_norm", "layer_norm", "ema_decay")
+
+
+class PublishedParams:
+    """The flat parameters of the network that predicts, with the views that ``coefs_`` and ``intercepts_`` hold."""
+
+    def __init__(self, layout, params):
+        self.params = params
+        coefs, intercepts = layout.views(params)
+        self.views = {"coefs_": coefs, "intercepts_": intercepts}
+        self.views |= dict(zip(("norm_scales_", "norm_shifts_"), layout.norms(params), strict=False))
+
+    def attributes(self):
+        """New lists of the views, by the names of the attributes."""
+        return {name: list(views) for name, views in self.views.items()}
+
+    def are_in(self, lists):
+        """Whether ``lists``, by the names of the attributes, still hold these views and no other arrays."""
+        return lists.keys() == self.views.keys() and all(
+            len(lists[name]) == len(views) and all(a is b for a, b in zip(lists[name], views, strict=True))
+            for name, views in self.views.items()
+        )
+
+
+@dataclass
+class TrainingState:
+    """The state of training.
+
+    ``params`` (n_params,) are the parameters that are trained, ``published`` those of the network that predicts: the same buffer,
+    unless scaling, batch normalization or averaging is folded into them. ``link`` identifies the function of the output units and
+    ``fixed`` the values of the parameters of the estimator that must stay the same while training continues. ``best`` holds copies
+    of ``trained`` after the best epoch of the running fit, if that stops early.
+    """
+
+    layout: Layout
+    params: np.ndarray
+    preparation: Preparation
+    norm: str | None
+    is_averaged: bool
+    fixed: tuple
+    link: tuple
+    out_activation: str
+    rng: np.random.RandomState | None = None
+    optimizer: Optimizer | None = None
+    moving: Moving | None = None
+    published: PublishedParams | None = None
+    published_hash: bytes | None = None
+    best: list | None = None
+    resume: ResumePoint | None = None
+
+    @classmethod
+    def drawn(cls, config, preparation, sizes, dtype, *, link, out_activation, rng):
+        """A state with new parameters, drawn from ``rng``, for a network of these layer sizes."""
+        norm = "batch_norm" if config.batch_norm else "layer_norm" if config.layer_norm else None
+        layout = Layout(sizes, N_NORM_PARAMETERS[norm])
+        state = cls(
+            layout,
+            aligned_zeros(layout.n_params, dtype),
+            preparation,
+            norm,
+            config.ema_decay is not None,
+            _fixed_values(config),
+            link,
+            out_activation,
+            rng=rng,
+            moving=Moving.fresh(layout) if norm == "batch_norm" else None,
+        )
+        state._draw(config)
+        return state
+
+    def _draw(self, config):
+        coefs, intercepts = self.layout.views(self.params)
+        for vectors, start in zip(self.layout.norms(self.params), (1, 0), strict=False):
+            for vector in vectors:
+                vector[...] = start
+        # scikit-learn draws the last layer by the activation of the hidden units
+        activations = per_layer(config.activation, len(coefs) - 1)
+        activations += activations[-1:] or ("" if isinstance(config.activation, (list, tuple)) else config.activation,)
+        normalized = self.norm == "batch_norm"
+        draw_into(coefs, intercepts, activations, self.rng, config.weight_init, config.bias_init, normalized=normalized)
+        if config.coefs_init is not None:
+            put_into(coefs, config.coefs_init, "coefs_init")
+        if config.intercepts_init is not None:
+            put_into(intercepts, config.intercepts_init, "intercepts_init")
+
+    # ------------------------------------------------------------------ continuing
+
+    def continued(self, config, shown, rng):
+        """A copy of this state to continue training from; ``shown`` are the published parameters as the user left them."""
+        self._check_fixed(config)
+        if self.is_folded and params_hash(shown) != self.published_hash:
+            raise ValueError(
+                "coefs_ and intercepts_ must not be changed between fits of a model with scale, scale_y, batch_norm or ema_decay, "
+                "because these are folded into them and training continues from other weights. Call fit with warm_start=False, or "
+                "leave these parameters out."
+            )
+        params = self.params if self.is_folded else shown
+        state = self.copy(params if config.dtype == "auto" else params.astype(config.dtype, copy=False))
+        state.rng = rng
+        return state
+
+    def _check_fixed(self, config):
+        for name, now, before in zip(_FIXED, _fixed_values(config), self.fixed, strict=True):
+            if now != before:
+                raise ValueError(
+                    f"{name} must not change while training continues; it was {before!r} in the first fit and is {now!r} now. Set "
+                    f"it to {before!r}, or call fit with warm_start=False."
+                )
+
+    def copy(self, params=None):
+        """A copy with buffers of its own, or with a copy of other ``params``; without ``resume``."""
+        params = self.params if params is None else params
+        optimizer, moving = self.optimizer, self.moving
+        return replace(
+            self,
+            params=padded_copy(params, params.dtype),
+            optimizer=None if optimizer is None else replace(optimizer, moments=np.array(optimizer.moments)),
+            moving=None if moving is None else Moving(np.array(moving.statistics)),
+            published=None,
+            best=None,
+            resume=None,
+        )
+
+    # ------------------------------------------------------------------ training
+
+    @property
+    def averaged_params(self):
+        """The moving average of the parameters (n_params,), which is stored behind the moments of the optimizer."""
+        return self.optimizer.moments[-self.layout.n_params :]
+
+    @property
+    def trained(self):
+        """All arrays that together are the model, and that training writes into."""
+        arrays = [self.params]
+        if self.moving is not None:
+            arrays.append(self.moving.statistics)
+        if self.is_averaged and self.optimizer is not None:
+            arrays.append(self.averaged_params)
+        return arrays
+
+    def keep_best(self):
+        """Copy the model into ``best``."""
+        self.best = [array.copy() for array in self.trained]
+
+    def restore(self, arrays):
+        """Write arrays like those of ``trained`` into the model."""
+        for array, value in zip(self.trained, arrays, strict=True):
+            array[...] = value
+
+    # ------------------------------------------------------------------ publishing
+
+    @property
+    def is_folded(self):
+        """Whether the network that predicts has other parameters than the one that is trained."""
+        return self.preparation.scaling is not None or self.norm == "batch_norm" or self.is_averaged
+
+    @property
+    def published_layout(self):
+        return Layout(self.layout.sizes, 0 if self.norm == "batch_norm" else self.layout.n_norms)
+
+    def predicting_params(self):
+        """The parameters of a network for prepared rows, without batch normalization; averages, if averages are kept."""
+        if not self.is_folded:
+            return self.params
+        params = padded_copy(self.averaged_params, self.params.dtype) if self.is_averaged else self.params
+        if self.norm != "batch_norm":
+            return params
+        layout = self.published_layout
+        folded = aligned_zeros(layout.n_params, params.dtype)
+        statistics = self.moving.views(self.layout)
+        _write_views(layout.views(folded), fold_batch_norm(*self.layout.views(params), self.layout.norms(params)[0], statistics))
+        return folded
+
+    def publish(self):
+        """Compute ``published``, the parameters of a network for rows as users pass them."""
+        params, layout = self.predicting_params(), self.published_layout
+        if self.is_folded:
+            scaling, predicting = self.preparation.scaling, params
+            params = aligned_zeros(
+                layout.n_params, params.dtype if scaling is None else np.result_type(scaling.dtype, params.dtype)
+            )
+            params[...] = predicting
+            if scaling is not None:
+                _write_views(layout.views(params), scaling.fold(*layout.views(predicting), self.out_activation))
+            self.published_hash = params_hash(params)
+        self.published = PublishedParams(layout, params)
+
+    # ------------------------------------------------------------------ pickling
+
+    def without_published(self):
+        """A shallow copy without the parameters that ``coefs_`` and ``intercepts_`` hold already."""
+        return replace(self, published=None, params=self.params if self.is_folded else None)
+
+    def with_published(self, params):
+        """A copy of an unpickled state with ``params`` as published parameters and with writable, padded buffers."""
+        state = self.copy(self.params if self.is_folded else params)
+        if not self.is_folded:
+            state.params = params
+        state.published, state.resume = PublishedParams(self.published_layout, params), self.resume
+        return state
+
+
+def params_hash(params):
+    """A hash of parameters that detects changes."""
+    return blake2b(np.ascontiguousarray(params).data, digest_size=16).digest()
+
+
+def _fixed_values(config):
+    return (*(getattr(config, name) for name in _FIXED[:-1]), config.ema_decay is not None)
+
+
+def _write_views(views, values):
+    """Copy lists of arrays into lists of views."""
+    for targets, arrays in zip(views, values, strict=True):
+        for target, array in zip(targets, arrays, strict=True):
+            target[...] = array

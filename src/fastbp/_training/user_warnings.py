@@ -1,0 +1,22 @@
+"""Warnings that point to the user's line of code.
+
+A message goes in; a warning is issued for the first calling frame outside fastbp. The number of functions between the user's call
+and the warning therefore does not matter.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+
+import sklearn.base
+
+_OWN_FILES = str(Path(__file__).parents[1])
+_WRAPPER = sklearn.base.__file__  # the decorator of `fit` and `partial_fit`
+
+
+def warn_user(message, category=UserWarning):
+    """Issue a warning for the line outside fastbp that called an estimator."""
+    level, frame = 1, sys._getframe()
+    while frame is not None and (frame.f_code.co_filename == _WRAPPER or frame.f_code.co_filename.startswith(_OWN_FILES)):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
