@@ -148,8 +148,8 @@ nesterovs_momentum : bool, default=True
     Whether the solver 'sgd' uses Nesterov's momentum.
 early_stopping : bool, default=False
     Whether to terminate training when {score} on validation rows does not improve, and to keep the weights with the best score. The
-    validation rows are a fraction `validation_fraction` of the rows, chosen {held_out}. If ``fit`` gets X_val and y_val, these are
-    used instead. Without early stopping, X_val and y_val are scored after each epoch but do not change training. Not available for
+    validation rows are a fraction `validation_fraction` of the rows ({held_out}). If ``fit`` gets X_val and y_val, these are used
+    instead. Without early stopping, X_val and y_val are scored after each epoch but do not change training. Not available for
     'lbfgs'.
 validation_fraction : float, default=0.1
     The proportion of the rows to set aside as validation rows for early stopping.
@@ -165,7 +165,8 @@ max_fun : int, default=15000
     Maximum number of evaluations of loss and gradient by 'lbfgs'.
 {own}
 out_activation : str, default='auto'
-    The activation function of the output layer: {out_activation}
+    The activation function of the output layer.
+    {out_activation}
 rho : float, default=0.9
     Exponential decay rate for the mean of the squared gradients in 'rmsprop' and 'adadelta'.
 weight_decay : float, default=0.0
