@@ -14,8 +14,8 @@ DESCRIPTIONS = {
     "10-16-1 b1 sgd": ("tiny classifier, online learning", "10 inputs, 16 hidden units, one row at a time"),
     "20-100-1 b200 adam": ("small classifier", "20 inputs, 100 hidden units, batches of 200 rows"),
     "20-100-1 b200 adam float64": ("small classifier in float64", "20 inputs, 100 hidden units, batches of 200 rows"),
-    "64-100-10 b200 adam": ("ten classes", "64 inputs, 100 hidden units, batches of 200 rows"),
     "32-64-64-3 b32 adam": ("two small hidden layers", "32 inputs, 2 × 64 hidden units, 3 classes, batches of 32 rows"),
+    "64-100-10 b200 adam": ("ten classes", "64 inputs, 100 hidden units, batches of 200 rows"),
     "20-100-100-4 b200 adam tanh": ("two hidden layers, tanh", "20 inputs, 2 × 100 hidden units, 4 classes, batches of 200 rows"),
     "784-128-10 b128 adam": ("network for MNIST", "784 inputs, 128 hidden units, 10 classes, batches of 128 rows"),
     "50-256-256-256-5 b256 adam": ("medium network", "50 inputs, 3 × 256 hidden units, 5 classes, batches of 256 rows"),
@@ -150,13 +150,13 @@ def read_page(page):
 def readme_table(page):
     """README's table of speeds, from the text of `peers.md`: the rows of `DESCRIPTIONS` that the page has."""
     figures = read_page(page)
-    head = ["what is timed", "fastbp", *(f"× {package}" for package in PACKAGE_NAMES.values())]
+    head = ["what is timed", "time of fastbp", *(f"faster than {package}" for package in PACKAGE_NAMES.values())]
     rows = []
     for row, (name, description) in DESCRIPTIONS.items():
         if row in figures:
             time, ratios = figures[row]
             rows.append(
-                [f"**{name}**: {description}", time, *(f"{ratios[peer]:g}" if peer in ratios else "–" for peer in PEERS[1:])]
+                [f"**{name}**: {description}", time, *(f"{ratios[peer]:g} ×" if peer in ratios else "–" for peer in PEERS[1:])]
             )
     return table(head, rows)
 
