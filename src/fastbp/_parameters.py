@@ -113,9 +113,9 @@ learning_rate : str or callable, default='constant'
     - 'linear_warmup_cosine': a linear increase during `warmup_fraction`, then a cosine decay.
     - 'one_cycle': an increase from 1/25 to 1 during `warmup_fraction`, then a decrease to 1/250,000, both along a cosine [5]_.
     - 'exponential': learning_rate_decay ** p.
-    - 'step': multiplied by `learning_rate_decay` after every `learning_rate_step` epochs.
-    - 'reduce_on_plateau': multiplied by `learning_rate_decay` each time that `learning_rate_step` epochs in a row bring no
-      improvement by more than `tol`.
+    - 'step': the factor is multiplied by `learning_rate_decay` after every `learning_rate_step` epochs.
+    - 'reduce_on_plateau': the factor is multiplied by `learning_rate_decay` each time that `learning_rate_step` epochs in a row
+      bring no improvement by more than `tol`.
     - A callable with the arguments (epoch, progress) is called before each epoch and returns the factor.
 learning_rate_init : float, default=0.001
     The initial learning rate. Not used by 'lbfgs'.
