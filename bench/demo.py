@@ -1,11 +1,10 @@
-"""The main job on real data, in fastbp and in scikit-learn: `make demo`.
+"""Train on real data with fastbp and with scikit-learn: `make demo`.
 
-Three data sets, each for what it asks of a trainer. Adult (48,842 persons of a census) is what tables look like at work: numbers
-and categories mixed, values missing, so a Pipeline under cross-validation, whose one-hot columns stay sparse. MNIST (70,000 images
-of digits) is large and dense, in float32, and everyone knows what score to expect. California housing (20,640 districts) is
-regression. Both libraries do the same work: same pipeline, folds, seed and number of epochs, one thread each.
-
-Only the import differs between the two: wherever `nn` stands below, it is either `fastbp` or `sklearn.neural_network`.
+The demo uses three data sets. Adult (48,842 persons of a census) is a typical table with numbers, categories and missing values; it
+is cross-validated with a Pipeline that creates sparse one-hot columns. MNIST (70,000 images of digits) is large, dense and float32.
+California housing (20,640 districts) is a regression problem. Both libraries do the same work, with the same pipeline, folds, seed
+and number of epochs, on one thread each. In this file, `nn` is either the module `fastbp` or the module `sklearn.neural_network`;
+the code is the same for both.
 """
 
 import argparse
@@ -43,7 +42,7 @@ PICTURE = Path(__file__).parent / "results" / "demo.png"
 
 @dataclass
 class Run:
-    """What one library made of a job; `seconds` is all its training, `losses` the curve of one network of it."""
+    """The result of one library for a job. `seconds` is the total training time, `losses` the loss curve of one network."""
 
     score: float
     seconds: float
@@ -53,13 +52,13 @@ class Run:
 
 @dataclass
 class Job:
-    """Something to train: `train(nn, advance)` returns a `Run`, and calls `advance` after each of its steps."""
+    """Something to train. `train(nn, advance)` returns a `Run` and calls `advance` after each step of the progress bar."""
 
     name: str
     metric: str
     steps: int
     step: str
-    clock: str  # what the seconds in the picture are
+    clock: str  # label of the time axis in the picture
     train: Callable
 
 
@@ -67,7 +66,7 @@ class Job:
 
 
 def adult(quick):
-    """Who earns more than 50,000 dollars? Accuracy of a pipeline, cross-validated."""
+    """Predict who earns more than 50,000 dollars. The score is the cross-validated accuracy of a pipeline."""
     X, y = load_adult(return_X_y=True, as_frame=True)
     X, y = (X[:600], y[:600]) if quick else (X, y)
     folds = StratifiedKFold(2 if quick else 5, shuffle=True, random_state=0)
@@ -80,10 +79,10 @@ def adult(quick):
 
 
 def california_housing(quick):
-    """What does a house cost here? R² of a pipeline, cross-validated; prices are scaled, as networks like them."""
+    """Predict house prices. The score is the cross-validated R² of a pipeline with scaled prices."""
     X, y = load_california_housing(return_X_y=True, as_frame=True)
     X, y = (X[:600], y[:600]) if quick else (X, y)
-    folds = KFold(2 if quick else 5, shuffle=True, random_state=0)  # the rows lie in order of place
+    folds = KFold(2 if quick else 5, shuffle=True, random_state=0)  # the rows are sorted by location
 
     def train(nn, advance):
         network = nn.MLPRegressor(hidden_layer_sizes=(64, 32), max_iter=2 if quick else 40, random_state=0)
@@ -94,13 +93,13 @@ def california_housing(quick):
 
 
 def mnist(quick):
-    """Which digit is it? Accuracy on the standard test set, in float32, with a progress bar that moves at each epoch."""
+    """Classify digits in float32. The score is the accuracy on the standard test set. The progress bar advances each epoch."""
     data = load_mnist()
     X, y = (data.data / 255).astype(np.float32), data.target
     n_train, n_epochs = (1000, 2) if quick else (data.n_train, 15)
 
     def train(nn, advance):
-        # partial_fit shuffles anew each time only if it is given a generator: a number would start over at every epoch
+        # With an integer seed, each call of partial_fit would shuffle the rows in the same way; a RandomState continues.
         network = nn.MLPClassifier((128,), batch_size=128, random_state=np.random.RandomState(0))
         seconds = 0.0
         for _ in range(n_epochs):
@@ -115,7 +114,7 @@ def mnist(quick):
 
 
 def prepare_columns():
-    """Numbers get their missing values filled and are scaled; categories likewise, and become one sparse column for each value."""
+    """Impute and scale numeric columns; impute categorical columns and encode them as sparse one-hot columns."""
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     categories = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
     return make_column_transformer(
@@ -124,7 +123,7 @@ def prepare_columns():
 
 
 def cross_validate(model, X, y, folds, network_of, advance):
-    """A `Run` of `cross_val_score`; its scorer is asked once per fold, so that it also moves the progress bar."""
+    """Run `cross_val_score` and return a `Run`. The scorer is called once per fold and also advances the progress bar."""
     curves = []
 
     def score(model, X, y):
@@ -138,29 +137,29 @@ def cross_validate(model, X, y, folds, network_of, advance):
     return Run(scores.mean(), seconds, curves[0], seconds / sum(map(len, curves)))
 
 
-# ---------------------------------------------------------------------- the course of the demo
+# ---------------------------------------------------------------------- the demo
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Train on real data, beside scikit-learn.")
-    parser.add_argument("--quick", action="store_true", help="next to no data, to show that it runs; the scores mean nothing")
+    parser = argparse.ArgumentParser(description="Train on real data with fastbp and with scikit-learn.")
+    parser.add_argument("--quick", action="store_true", help="check that the demo runs, with little data; the scores mean nothing")
     parser.add_argument("--picture", type=Path, default=PICTURE, help="where to save the loss curves (default: %(default)s)")
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is given, for both to do the same work
+    warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is fixed, so that both do the same work
     console = Console()
     console.print(first_use(console))
-    os.environ["OMP_NUM_THREADS"] = "1"  # which fastbp looks at whenever it trains
+    os.environ["OMP_NUM_THREADS"] = "1"  # fastbp reads this variable at each fit
     with threadpool_limits(1):
         results = run_all([make(arguments.quick) for make in (adult, mnist, california_housing)], console)
     console.print(table(results))
     console.print(f"loss curves: {draw(results, arguments.picture)}", soft_wrap=True)
     digits = next(runs["fastbp"].score for job, runs in results if job.name == "MNIST")
     if not arguments.quick and digits < MNIST_GOAL:
-        sys.exit(f"MNIST: {digits:.2%} of the test images are right, but {MNIST_GOAL:.1%} should be.")
+        sys.exit(f"MNIST: the test accuracy is {digits:.2%}, but it should be at least {MNIST_GOAL:.1%}.")
 
 
 def first_use(console):
-    """Have the kernels compiled, or loaded, before anything is timed; returns a line on what that took."""
+    """Compile or load the kernels before the timing starts; returns a line that says how long this took."""
     X, y = np.random.RandomState(0).normal(size=(20, 2)), np.arange(20) % 2
     start = time.perf_counter()
     with console.status("first use: compiling the kernels"), install_recorder("numba:compile") as compilations:
@@ -168,12 +167,12 @@ def first_use(console):
             fastbp.MLPClassifier(max_iter=1).fit(X.astype(dtype), y).predict(X.astype(dtype))
     seconds = time.perf_counter() - start
     if compilations.buffer:
-        return f"first use: compiling took {seconds:.1f} s; kept on disk"
+        return f"first use: compiling the kernels took {seconds:.1f} s; they are now stored on disk"
     return f"not the first use: loading the compiled kernels from disk took {seconds:.1f} s"
 
 
 def run_all(jobs, console):
-    """Pairs (job, its run by each library), with a progress bar for each run."""
+    """Train all jobs with all libraries, with a progress bar for each; returns pairs (job, {library: run})."""
     columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} of {task.total} {task.fields[step]}")]
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         return [(job, {name: run(job, name, progress) for name in LIBRARIES}) for job in jobs]
@@ -185,7 +184,7 @@ def run(job, library, progress):
 
 
 def table(results):
-    """Scores and seconds side by side."""
+    """The table of scores and times."""
     table = Table(title="fastbp and scikit-learn on the same work, one thread each", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("data", no_wrap=True)
     table.add_column("score")
@@ -202,7 +201,7 @@ def table(results):
 
 
 def draw(results, path):
-    """Save the loss curves over epochs, where the two agree, and over seconds, where they do not; returns the path."""
+    """Save the loss curves as functions of the epoch (top) and of time (bottom); returns the path."""
     matplotlib.use("agg")
     from matplotlib import pyplot
 
@@ -215,7 +214,7 @@ def draw(results, path):
     rows[0, 0].legend(frameon=False)
     for row in rows:
         row[0].set_ylabel("training loss")
-    figure.suptitle("The same losses, sooner: fastbp and scikit-learn on the same work, one thread each")
+    figure.suptitle("The same losses in less time: fastbp and scikit-learn on the same work, one thread each")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     return path
@@ -223,7 +222,7 @@ def draw(results, path):
 
 def draw_job(runs, by_epoch, by_time):
     styles = {"scikit-learn": {"color": "#b9c0c9", "linewidth": 5}, "fastbp": {"color": "#d1495b", "linewidth": 1.8}}
-    for library, style in styles.items():  # the wide line first, so that one sees both where they agree
+    for library, style in styles.items():  # the wide line is drawn first, so that both are visible where they agree
         run = runs[library]
         epochs = np.arange(1, len(run.losses) + 1)
         by_epoch.plot(epochs, run.losses, label=library, solid_capstyle="round", **style)

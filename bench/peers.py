@@ -1,9 +1,9 @@
-"""fastbp beside scikit-learn, JAX and torch: `make bench-peers`.
+"""Compare the speed of fastbp with scikit-learn, JAX and torch: `make bench-peers`.
 
-Each peer trains in a process of its own, as those who know it would write it; the processes take turns, and each figure is the
-median of the rounds. Ratios stand beside the goals, and losses after equal epochs beside the times. The page and two pictures go
-to `results/`, unless only a part was asked for: then they are made only where `--output` says so. Peers that are not installed
-are left out.
+Each library trains in its own process, with code written as an experienced user would write it. The processes take turns, and each
+figure is the median of the rounds. The page shows each ratio with its goal, and the losses after equal numbers of epochs. The page
+`peers.md` and its pictures go to `results/`. With `--quick` or `--only`, files are written only if `--output` is given. Libraries
+that are not installed are left out.
 """
 
 import argparse
@@ -19,13 +19,19 @@ MEMORY_ROWS = (100_000, 400_000)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="measure next to nothing: only show that it runs")
-    parser.add_argument("--only", action="append", metavar="NAME", help="only rows with this in their name; may be given again")
-    parser.add_argument("--rounds", type=int, metavar="N", help="rounds to take the median of (default: 7)")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="where peers.md and the pictures go")
-    parser.add_argument("--jax-shuffles", action="store_true", help="let JAX shuffle by jax.random.permutation, inside the epoch")
-    parser.add_argument("--list", action="store_true", help="print the names of all rows")
+    parser.add_argument("--quick", action="store_true", help="check that the script runs; the figures mean nothing")
+    parser.add_argument("--only", action="append", metavar="NAME", help="measure only rows whose name contains this; repeatable")
+    parser.add_argument("--rounds", type=int, metavar="N", help="number of rounds (default: 7)")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder for peers.md and the pictures")
+    parser.add_argument("--jax-shuffles", action="store_true", help="shuffle with jax.random.permutation in JAX")
+    parser.add_argument("--list", action="store_true", help="print the names of all rows and exit")
+    parser.add_argument(
+        "--redraw", action="store_true", help="measure nothing: print README's table and draw speed.png from peers.md"
+    )
     arguments = parser.parse_args()
+    if arguments.redraw:
+        redraw(arguments.output or RESULTS)
+        return
     if arguments.quick:
         os.environ["FASTBP_BENCH"] = "quick"
     from sidebyside.measure import JAX_SHUFFLES, QUICK, TRAINERS, Effort
@@ -49,15 +55,24 @@ def main():
         page.save(folder)
 
 
+def redraw(folder):
+    """Print README's table and draw its picture `speed.png` from the page `peers.md` in `folder`."""
+    from sidebyside import report
+
+    page = (folder / "peers.md").read_text(encoding="utf-8")
+    report.draw_speed(page, folder / "speed.png")
+    print(report.readme_table(page), end="")
+
+
 class Page:
-    """The page, printed as it is measured and saved at the end."""
+    """The page of results. Each line is printed when it is measured; `save` writes the file at the end."""
 
     def __init__(self, effort, parts):
         self.effort, self.parts = effort, parts
         self.text, self.results, self.curves = [], [], []
 
     def names(self):
-        """Of everything that can be measured, in order."""
+        """The names of all rows that can be measured, in order."""
         from sidebyside.works import SPARSE_WORKS, WORKS
 
         fits = [f"default fit of {table}" for table in FITS]
@@ -73,12 +88,12 @@ class Page:
 
         self.where = ", ".join([environment(), *versions()])
         rounds = f"{self.effort.rounds} rounds" if self.effort.rounds > 1 else "one round"
-        self.say("# fastbp beside its peers\n")
+        self.say("# fastbp compared with scikit-learn, JAX and torch\n")
         if is_quick():
-            self.say("**A quick run, which measures next to nothing: no figure here means anything.**\n")
+            self.say("**This was a quick run, which only checks that the script works. The figures mean nothing.**\n")
         self.say(
-            f"Medians of {rounds}, in which all take turns; `a ≥ b` is a ratio and the goal that it reaches, `a < b` one that "
-            "misses it. Made by `make bench-peers`; `bench/README.md` says how to read it.\n"
+            f"Medians of {rounds}, in which the libraries take turns. `a ≥ b` is a ratio that reaches its goal, `a < b` one that "
+            "misses it. Written by `make bench-peers`; `bench/README.md` explains the figures.\n"
         )
         self.say(f"{self.where}.\n")
         for section in (self.training, self.calls, self.memory, self.cross_validation, self.growth):
@@ -92,7 +107,7 @@ class Page:
         names = [name for name in [*WORKS, *SPARSE_WORKS] if self.wanted(name)]
         if not names:
             return
-        self.say("## Training: microseconds per step, and the loss after equal epochs\n")
+        self.say("## Training: microseconds per step, and the loss after equal numbers of epochs\n")
         limits = []
 
         def rows():
@@ -104,14 +119,16 @@ class Page:
 
         self.table(report.training_head(), rows())
         shuffles = "`jax.random.permutation`" if TRAINERS["JAX"] == JAX_SHUFFLES else "NumPy, as for torch"
-        self.say("float32 unless said; `× peer` is the peer's time ÷ fastbp's. Shuffling counts for all; for JAX it is done by")
-        self.say(f"{shuffles}. JAX uses its default threads throughout.\n")
+        self.say(
+            "The dtype is float32 unless stated. `× scikit-learn` is scikit-learn's time divided by fastbp's time. The time of"
+        )
+        self.say(f"shuffling is included; for JAX, the rows are shuffled by {shuffles}. JAX uses its default number of threads.\n")
         if limits:
-            self.say("## The physical limit: a step's matrix products alone\n")
+            self.say("## The physical limit: only the matrix products of a step\n")
             self.table(report.LIMIT_HEAD, map(report.limit_row, limits))
             peaks = {dtype: max(max(limit.peak) for limit in limits if limit.dtype == dtype) for dtype in _dtypes(limits)}
             shown = " and ".join(f"{2e-9 * peak:.0f} GFLOP/s in {dtype}" for dtype, peak in peaks.items())
-            self.say(f"The peak of one core, by a loop of fused multiply-adds on registers: {shown}.\n")
+            self.say(f"Peak of one core, measured with a loop of fused multiply-adds on registers: {shown}.\n")
 
     def calls(self):
         from sidebyside import report
@@ -137,11 +154,11 @@ class Page:
 
         if not self.wanted("memory of predict"):
             return
-        self.say("## Memory that `predict` takes on top of its input\n")
+        self.say("## Memory that `predict` uses in addition to its input\n")
         libraries = ("fastbp", "scikit-learn")
         rows = ((n, {library: memory_of_predict(library, n) for library in libraries}) for n in MEMORY_ROWS)
         self.table(report.MEMORY_HEAD, (report.memory_row(n, growth) for n, growth in rows))
-        self.say("Labels take 8 bytes a row, and the four outputs that they come from 16; the rest is working memory.\n")
+        self.say("The labels take 8 bytes per row and the four outputs 16 bytes per row. The rest is working memory.\n")
 
     def cross_validation(self):
         from sidebyside import report
@@ -149,7 +166,7 @@ class Page:
 
         if not self.wanted("cross_val_score"):
             return
-        self.say("## Cross-validation of 50-256-256-4 on 12,000 rows, from a fresh process on\n")
+        self.say("## Cross-validation of 50-256-256-4 on 12,000 rows, in a new process\n")
         self.table(report.CROSS_HEAD, report.cross_rows(cross_validation(self.effort)))
 
     def growth(self):
@@ -172,7 +189,7 @@ class Page:
         self.text.append(line)
 
     def table(self, head, rows):
-        """Print each row as soon as it is there."""
+        """Print each row of a table as soon as it is measured."""
         from sidebyside import report
 
         lines = report.table(head, []).splitlines()
@@ -188,11 +205,13 @@ class Page:
         pictures = []
         if self.results:
             report.draw_ratios(self.results, folder / "peers.png", self.where)
-            pictures.append("![How many times sooner fastbp is done](peers.png)")
+            pictures.append("![How many times faster fastbp is, with goals](peers.png)")
         if self.curves:
             report.draw_curves(self.curves, folder / "linear.png", self.where)
-            pictures.append("![Seconds per epoch over rows and over depth](linear.png)")
-        (folder / "peers.md").write_text("\n".join([*self.text, *pictures]) + "\n", encoding="utf-8")
+            pictures.append("![Seconds per epoch for different numbers of rows and layers](linear.png)")
+        page = "\n".join([*self.text, *pictures]) + "\n"
+        (folder / "peers.md").write_text(page, encoding="utf-8")
+        report.draw_speed(page, folder / "speed.png")
 
 
 CURVES = {"growth over rows": "curve_over_rows", "growth over depth": "curve_over_depth"}

@@ -1,8 +1,8 @@
-"""How many times faster than scikit-learn: prints the table of the README, as Markdown.
+"""Print a Markdown table of how many times faster fastbp is than scikit-learn.
 
-Both libraries train in this process on one thread, taking turns; each figure is the median of the ratios of nine rounds. What is
-measured, and how, is in `suite/common.py`, which the asv suite uses too. With `--quick` the figures mean nothing: it only shows
-that the script runs.
+Both libraries train in this process on one thread and take turns. Each figure is the median of the ratios of nine rounds. The work
+and the timing functions are those of the asv suite (`suite/common.py`). README's table comes from `peers.py` instead. With
+`--quick`, the script only checks that it runs.
 """
 
 import argparse
@@ -13,8 +13,8 @@ COLUMNS = ("work, float32, one thread", "fastbp", "scikit-learn", "times faster"
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="measure next to nothing")
-    parser.add_argument("--all", action="store_true", help="all networks of the suite, and float64 too")
+    parser.add_argument("--quick", action="store_true", help="check that the script runs; the figures mean nothing")
+    parser.add_argument("--all", action="store_true", help="measure all networks of the suite, also in float64")
     arguments = parser.parse_args()
     if arguments.quick:
         os.environ["FASTBP_BENCH"] = "quick"
@@ -22,7 +22,7 @@ def main():
 
 
 def rows(everything):
-    """The cells of one line of the table after the other, as they are measured."""
+    """Yield the cells of each row of the table."""
     from suite.common import DTYPES, NETWORKS, TABLES, compare_default_fits, compare_epochs
 
     names = list(NETWORKS) if everything else ["10-16-1 b10 sgd", "20-100-1 b200 adam", "32-64-64-3 b32 adam"]
@@ -35,7 +35,7 @@ def rows(everything):
 
 
 def cells(work, seconds):
-    """A line of the table from a `Comparison`."""
+    """The cells of the row for a `Comparison`."""
     return (
         work,
         f"{1e3 * seconds.fastbp:.3g} ms",

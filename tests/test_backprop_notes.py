@@ -1,8 +1,9 @@
-"""What textbooks work out by hand, held against the kernels: examples, identities, and two tables of famous networks.
+"""Worked examples from textbooks, compared with the kernels: numeric examples, identities, and two tables of famous networks.
 
-Each test names its place in the notes on backpropagation. Where a graph of theirs is no network of ours, an equal one is: a value
-whose gradient is asked for becomes a weight of a layer in front (x = 1), and a sigmoid neuron under a squared error passes through
-an identity neuron of weight 1 and bias 0. Sums over rows are what kernels return; the mean is in the update.
+Each test names its section in the notes on backpropagation. If a graph in the notes is not a network of fastbp, the test uses an
+equal network: an input whose gradient is needed becomes a weight of a layer in front (with x = 1), and a sigmoid neuron with
+squared error is followed by an identity neuron with weight 1 and bias 0. The kernels return sums over rows; the update divides them
+by the row count.
 """
 
 import itertools
@@ -19,7 +20,7 @@ from fastbp.datasets import load_mnist
 
 @pytest.fixture
 def given(network):
-    """A function that makes a network for given X, y and lists of W and b, without penalty and momentum."""
+    """A function that creates a network from X, y and lists of W and b, without penalty and momentum."""
 
     def make(X, y, coefs, intercepts, **asked):
         X, y = np.array(X, float), np.array(y, float)
@@ -33,7 +34,7 @@ def given(network):
 
 
 def gradients(net):
-    """Lists of the gradients by each W and each b."""
+    """Lists of the gradients for each W and each b."""
     return net.layout.views(net.loss_and_gradient()[2])
 
 
@@ -46,8 +47,8 @@ def sigmoid(z):
 
 
 def test_example_1_a_product_and_a_sum(given):
-    """J = 3(a + bc) at a=5, b=3, c=2, with ∂loss/∂J = 1 by a target one below."""
-    for weight, x, by_weight in ((3, 2, 6), (2, 3, 9)):  # b is a weight and c its input, then the other way round
+    """J = 3(a + bc) at a=5, b=3, c=2. The target is J - 1, so that ∂loss/∂J = 1."""
+    for weight, x, by_weight in ((3, 2, 6), (2, 3, 9)):  # first b is the weight and c the input, then the reverse
         net = given([[x]], [[32]], [[[weight]], [[3]]], [[5], [0]])
         assert net.predict() == 33
         coefs, intercepts = gradients(net)
@@ -56,7 +57,7 @@ def test_example_1_a_product_and_a_sum(given):
 
 
 def test_example_2_a_linear_neuron(given):
-    """ŷ = h w1 + k w2 + b under (y − ŷ)², twice the loss that is ours."""
+    """ŷ = h w1 + k w2 + b with the error (y − ŷ)², which is twice the loss of fastbp."""
     neuron = given([[1, -3]], [[10]], [[[5], [-1]]], [[3]])
     assert neuron.predict() == 11
     loss, _, gradient = neuron.loss_and_gradient()
@@ -91,7 +92,7 @@ def test_identity_4_logistic_regression(y, given):
 
 @pytest.mark.parametrize("activation", NAMES)
 def test_identity_5_a_two_layer_network(activation, network):
-    """δ2 = ŷ−y, ∂L/∂W2 = a1 δ2ᵀ, δ1 = (W2 δ2) ⊙ g'(z1), ∂L/∂W1 = x δ1ᵀ, in the notes' letters; rows are examples here."""
+    """δ2 = ŷ−y, ∂L/∂W2 = a1 δ2ᵀ, δ1 = (W2 δ2) ⊙ g'(z1), ∂L/∂W1 = x δ1ᵀ, as in the notes. Here, rows are examples."""
     functions = {
         "identity": (lambda z: z, np.ones_like),
         "logistic": (sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z))),
@@ -99,7 +100,7 @@ def test_identity_5_a_two_layer_network(activation, network):
         "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0) * 1.0),
     }
     if activation not in functions:
-        pytest.skip("the notes do not name it")
+        pytest.skip("not in the notes")
     g, slope = functions[activation]
     net = network((3, 5, 1), **log_loss(activation=activation))
     (W1, W2), (b1, b2) = net.coefs, net.intercepts
@@ -126,7 +127,7 @@ def test_softmax_and_cross_entropy_leave_a_plain_difference(given):
 def test_the_slope_of_the_sigmoid_is_a_quarter_at_most(given):
     slopes = {}
     for z in np.linspace(-8, 8, 65):
-        # the delta at the output is 1, so the first bias has the slope for its gradient
+        # the delta at the output is 1, so the gradient of the first bias is the slope
         net = given([[0.0]], [[sigmoid(z) - 1]], [[[0.0]], [[1.0]]], [[z], [0.0]], activation="logistic")
         slopes[z] = gradients(net)[1][0][0]
     assert max(slopes.values()) == slopes[0.0] == 0.25
@@ -134,7 +135,7 @@ def test_the_slope_of_the_sigmoid_is_a_quarter_at_most(given):
 
 
 def test_the_cost_is_a_mean_over_rows(given, network):
-    """Each row twice: the same mean loss, and the same step."""
+    """If each row occurs twice, the mean loss and the steps are the same."""
     net = network((3, 4, 2), max_epochs=2)
     parts = net.coefs, net.intercepts
     once = given(net.X, net.y, *parts, activation="tanh", max_epochs=2)
@@ -146,7 +147,7 @@ def test_the_cost_is_a_mean_over_rows(given, network):
 
 
 def test_reading_a_gradient(network):
-    """Positive: lower the weight to lower the loss; negative: raise it; large: a small change moves the loss a lot."""
+    """A step against the sign of the gradient reduces the loss, in proportion to the size of the gradient."""
     net = network((3, 4, 1))
     loss, _, gradient = net.loss_and_gradient()
     assert (gradient > 0).any()
@@ -156,7 +157,7 @@ def test_reading_a_gradient(network):
         net.params[...] = params
         net.params[q] -= 1e-6 * np.sign(g)
         moved.append(loss - net.loss_and_gradient()[0])
-    # where a unit sees only zeros, its gradient is zero too
+    # the gradient of a unit with only zero inputs is zero
     assert (np.array(moved)[gradient != 0] > 0).all()
     assert_allclose(moved, 1e-6 * np.abs(gradient), rtol=1e-3, atol=1e-10)
 
@@ -174,7 +175,7 @@ def test_a_dead_relu_learns_nothing(network):
 
 
 def descend(given, learning_rate, n_steps=60):
-    """The way of b down the parabola J = ½ b² from b = 1: a neuron that sees 0 and should say 0."""
+    """The values of b in gradient descent on J = ½ b² from b = 1. The network is a neuron with input 0 and target 0."""
     net = given([[0.0]], [[0.0]], [[[7.0]]], [[1.0]], learning_rate_init=learning_rate)
     way = [1.0]
     for _ in range(n_steps):
@@ -193,21 +194,21 @@ def test_example_6_steps_shrink_toward_the_bottom(given):
 
 
 def test_learning_rates_too_small_too_large_and_right(given):
-    assert (descend(given, 1.0)[1:] == 0).all()  # the bottom at once
-    assert descend(given, 1e-4)[-1] > 0.99  # it crawls
+    assert (descend(given, 1.0)[1:] == 0).all()  # at the minimum after one step
+    assert descend(given, 1e-4)[-1] > 0.99  # slow progress
     overshooting = descend(given, 1.5)
     assert (overshooting[1:] * overshooting[:-1] < 0).all()
     assert abs(overshooting[-1]) < 1e-15
     assert abs(descend(given, 2.1)[-1]) > 100  # it diverges
 
 
-# ---------------------------------------------------------------------- starting weights
+# ---------------------------------------------------------------------- initial weights
 
 
 @pytest.mark.parametrize(("activation", "gain"), [("relu", 2.0), ("tanh", 2.0), ("identity", 2.0), ("logistic", 2 / 3)])
 @pytest.mark.parametrize(("n_in", "n_out"), [(400, 100), (30, 1000)])
 def test_starting_weights_have_glorots_variance(activation, gain, n_in, n_out):
-    """Var W = 2 / (n_in + n_out): a uniform distribution on ±√(6 / (n_in + n_out)); as in scikit-learn, a third for "logistic"."""
+    """Var W = 2 / (n_in + n_out), uniform on ±√(6 / (n_in + n_out)). As in scikit-learn, a third of it for "logistic"."""
     W, b = (auto(np.random.RandomState(0), shape, n_in, n_out, activation) for shape in ((n_in, n_out), (n_out,)))
     variance = gain / (n_in + n_out)
     assert W.var() == pytest.approx(variance, rel=0.02)
@@ -218,7 +219,7 @@ def test_starting_weights_have_glorots_variance(activation, gain, n_in, n_out):
 
 
 def test_activations_keep_their_spread_through_tanh_layers(network):
-    """What Glorot's law is for: the spread of the signal neither dies out nor explodes on its way through many layers."""
+    """With Glorot's initialization, the variance of the signal neither vanishes nor explodes through many layers."""
     spreads = []
     for factor in (0.3, 1.0):
         net = network((100, *(100,) * 9, 100), n_rows=50)
@@ -233,12 +234,12 @@ def test_activations_keep_their_spread_through_tanh_layers(network):
 # ---------------------------------------------------------------------- famous networks
 
 
-# |∂C/∂b| of the hidden layers, from chapter 5 of Nielsen's book. Its program (fig/generate_gradient.py) leaves network2's cost as
-# it is: cross-entropy over ten sigmoid outputs, which is our multilabel log-loss. W has the standard deviation 1/√n_in, b has 1.
+# |∂C/∂b| of the hidden layers, from chapter 5 of Nielsen's book. Its program (fig/generate_gradient.py) uses the default cost of
+# network2: cross-entropy over ten sigmoid outputs, which is the multilabel log-loss. W has the standard deviation 1/√n_in, b has 1.
 NIELSEN = [[0.07, 0.31], [0.012, 0.060, 0.283], [0.003, 0.017, 0.070, 0.285]]
 
 
-@pytest.mark.compiled  # as plain Python, a minute
+@pytest.mark.compiled  # takes a minute in plain Python
 @pytest.mark.parametrize("printed", NIELSEN, ids=["2 hidden layers", "3 hidden layers", "4 hidden layers"])
 def test_vanishing_gradients_in_nielsens_numbers(printed, given):
     X, digits = load_mnist(return_X_y=True)
@@ -250,7 +251,7 @@ def test_vanishing_gradients_in_nielsens_numbers(printed, given):
         coefs = [random.normal(0, n_in**-0.5, (n_in, n_out)) for n_in, n_out in itertools.pairwise(sizes)]
         net = given(X, y, coefs, [random.normal(size=n_out) for n_out in sizes[1:]], **log_loss(activation="logistic"))
         norms.append([np.linalg.norm(by_b) / 1000 for by_b in gradients(net)[1][:-1]])
-    # he drew once; the median of nine draws is close to it, and every draw has the trend
+    # the book shows one draw; the median of nine draws is close to it, and each draw shows the trend
     assert_allclose(np.median(norms, axis=0), printed, rtol=0.35)
     assert (np.divide(norms, np.roll(norms, -1, axis=1))[:, :-1] < 0.5).all()
 
@@ -259,16 +260,16 @@ PATTERNS = np.array(list(itertools.product([0.0, 1.0], repeat=6)))
 MIRRORED = (PATTERNS[:, ::-1] == PATTERNS).all(axis=1, keepdims=True)
 
 
-def hears_only_asymmetry(net):
-    """Whether weights on both sides of the middle are opposite, in both hidden units, and these against each other."""
+def responds_only_to_asymmetry(net):
+    """Whether, in both hidden units, weights on the two sides of the middle are opposite, and the two units are opposite."""
     W = net.coefs[0]
     unit = 0.05 * np.abs(W).max()
     return np.abs(W + W[::-1]).max() < 0.1 * unit and np.abs(W[:, 0] + W[:, 1]).max() < unit
 
 
-@pytest.mark.compiled  # as plain Python, so many sweeps take minutes
+@pytest.mark.compiled  # takes minutes in plain Python
 def test_mirror_symmetry_as_rumelhart_hinton_and_williams_had_it(given):
-    """6-2-1 sigmoids under ½Σ(y−ŷ)², 64 patterns a sweep, ε=.1, α=.9, start U(±.3); behind them a neuron held at the identity."""
+    """6-2-1 sigmoid network, ½Σ(y−ŷ)², 64 patterns per sweep, ε=.1, α=.9, initial U(±.3), then a fixed identity neuron."""
     learned, ratios = 0, []
     for seed in range(10):
         params = np.random.default_rng(seed).uniform(-0.3, 0.3, 17)
@@ -281,17 +282,17 @@ def test_mirror_symmetry_as_rumelhart_hinton_and_williams_had_it(given):
             net.coefs[2][...], net.intercepts[2][...] = 1, 0
         if ((net.predict() > 0.5) == MIRRORED).all():
             learned += 1
-            assert hears_only_asymmetry(net)
+            assert responds_only_to_asymmetry(net)
             small, middle, large = np.sort(np.abs(net.coefs[0][:3]), axis=0)
             ratios.append([(middle / small).mean(), (large / small).mean()])
-    # some starts stick; most that do not find 1:2:4, where every pattern of one half has a sum of its own, a few 2:3:4
+    # some seeds do not converge; most others find the ratios 1:2:4, which give each half pattern its own sum, and a few 2:3:4
     assert 3 <= learned < 10
     as_printed = np.isclose(ratios, [2, 4], rtol=0.03).all(axis=1)
     assert as_printed.sum() > learned / 2
     assert np.isclose(np.array(ratios)[~as_printed], [1.5, 2], rtol=0.05).all()
 
 
-@pytest.mark.compiled  # as plain Python, so many sweeps take minutes
+@pytest.mark.compiled  # takes minutes in plain Python
 def test_mirror_symmetry_with_log_loss(given):
     learned = 0
     for seed in range(10):
@@ -302,5 +303,5 @@ def test_mirror_symmetry_with_log_loss(given):
         net.train()
         if ((net.predict() > 0.5) == MIRRORED).all():
             learned += 1
-            assert hears_only_asymmetry(net)
+            assert responds_only_to_asymmetry(net)
     assert learned >= 7

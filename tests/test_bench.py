@@ -1,7 +1,7 @@
-"""The benchmarks, the table of ratios, the demo and the README's example run and print what they promise, whatever the clock says.
+"""Tests that the benchmarks, the demo and the examples of README run and print what they should. No speed is tested.
 
-Benchmarks are found as asv finds them, by their names, and called as asv calls them, with the first and the last of their
-parameters.
+Benchmarks are found by their names, as asv finds them, and called as asv calls them, with the first and the last combination of
+their parameters.
 """
 
 import importlib
@@ -29,7 +29,7 @@ def quick(monkeypatch):
 
 
 def classes():
-    """(module, class) of every class with benchmarks, read off the text so that collecting tests imports nothing."""
+    """(module, class) of every class with benchmarks. Read from the source text, so that collecting tests imports nothing."""
     modules = sorted(SUITE.glob("bench_*.py"))
     return [(path.stem, name) for path in modules for name in re.findall(r"^class (\w+)", path.read_text(), re.MULTILINE)]
 
@@ -40,13 +40,13 @@ def find(module, name):
 
 @cache
 def cached(cls):
-    """What `setup_cache` returns, in a tuple, or an empty tuple; asv too asks once for a whole class."""
+    """The result of `setup_cache` in a tuple, or an empty tuple. Like asv, this calls it once per class."""
     value = cls().setup_cache() if hasattr(cls, "setup_cache") else None
     return () if value is None else (value,)
 
 
 def parameters(cls):
-    """The first and the last of all that asv would go through."""
+    """The first and the last of all parameter combinations."""
     lists = getattr(cls, "params", [])
     lists = lists if lists and isinstance(lists[0], list) else [lists] if lists else []
     every = list(itertools.product(*lists))
@@ -54,7 +54,7 @@ def parameters(cls):
 
 
 def call(cls, benchmark, values):
-    """Run one benchmark as asv would: on a new instance, after its setup."""
+    """Run one benchmark as asv does: on a new instance, after its setup."""
     instance, arguments = cls(), (*cached(cls), *values)
     if hasattr(instance, "setup"):
         instance.setup(*arguments)
@@ -96,7 +96,7 @@ def test_configuration_names_folders_that_are_there_or_ignored():
 @pytest.mark.slow
 def test_asv_finds_nothing_wrong(tmp_path):
     if not util.find_spec("asv") or not any(metadata.distributions(name="fastbp")):
-        pytest.skip("needs asv, and fastbp installed: asv hides PYTHONPATH")
+        pytest.skip("needs asv, and an installed fastbp, because asv hides PYTHONPATH")
     run("-m", "asv", "check", "--python=same", "--config", BENCH / "asv.conf.json", HOME=str(tmp_path))
 
 
@@ -144,9 +144,21 @@ def test_peers_agree_and_are_written_down(tmp_path):
         assert len(losses) >= 2
         assert max(losses) - min(losses) < 1e-4  # the peers did equal work
     assert str(BENCH.parent) not in page
-    for name in ("peers.png", "linear.png"):
-        assert name in page
+    assert "(peers.png)" in page
+    assert "(linear.png)" in page
+    for name in ("peers.png", "linear.png", "speed.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_readme_has_the_table_of_the_last_results(tmp_path):
+    """README's table is that of `bench/results/peers.md`, with all rows that it describes."""
+    pytest.importorskip("matplotlib")
+    page = BENCH / "results" / "peers.md"
+    (tmp_path / "peers.md").write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+    table = run(BENCH / "peers.py", "--redraw", "--output", tmp_path)
+    assert len(table.splitlines()) == 17
+    assert table in (BENCH.parent / "README.md").read_text(encoding="utf-8")
+    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_peers_must_be_known():

@@ -1,6 +1,7 @@
-"""What is called while a fit goes on, and what ends it from outside: functions, scikit-learn's callbacks, a limit of time.
+"""Callbacks, scikit-learn's callbacks and the time limit.
 
-A callback that does nothing must change nothing; what it sees after an epoch must be a fit of so many epochs, to the bit.
+A callback without effect must not change the fit. After each epoch, a callback must get the same model, to the bit, as a fit with
+that number of epochs gives.
 """
 
 import contextlib
@@ -72,7 +73,7 @@ def test_a_callback_sees_a_fit_of_so_many_epochs(kind, params):
         assert logs == {name: entries[epoch - 1] for name, entries in plain.history_.items()}
         part = kind(**SMALL | params | {"max_iter": epoch}).fit(X, Y[kind])
         assert (n_iter, curve, t) == (part.n_iter_, part.loss_curve_, part.t_)
-        if "early_stopping" not in params:  # which has the best weights in the end
+        if "early_stopping" not in params:  # with early stopping, the best weights are restored at the end
             assert_array_equal(predicted, part.predict(X))
             for a, b in zip(arrays, weights(part), strict=True):
                 assert_array_equal(a, b)
@@ -81,7 +82,7 @@ def test_a_callback_sees_a_fit_of_so_many_epochs(kind, params):
 @each_kind
 @each_params
 def test_one_that_returns_true_ends_training(kind, params):
-    """Without a warning that it has not converged, as somebody wanted it so."""
+    """There is no ConvergenceWarning, because the callback ended training."""
     called = []
     functions = [lambda estimator, epoch, logs: epoch == 3, lambda estimator, epoch, logs: called.append(epoch)]
     stopped = kind(**SMALL | params, callbacks=functions).fit(X, Y[kind])
@@ -134,11 +135,11 @@ def test_a_callback_that_fails_leaves_everything(kind, solver, fitted):
 
     def fail(estimator, epoch, logs):
         if epoch == 3:
-            raise RuntimeError("made up")
+            raise RuntimeError("raised by the test")
 
     model.callbacks = fail
     before = joblib.hash({name: value for name, value in vars(model).items() if name != "callbacks"})
-    with pytest.raises(RuntimeError, match="made up"):
+    with pytest.raises(RuntimeError, match="raised by the test"):
         model.fit(X, Y[kind])
     assert joblib.hash({name: value for name, value in vars(model).items() if name != "callbacks"}) == before
 
@@ -171,7 +172,7 @@ def test_callbacks_of_scikit_learn_have_a_method_of_their_own():
 
 
 class Recorder:
-    """A callback of scikit-learn's protocol that notes what it is told; it wants training to end after an epoch, or never."""
+    """A callback of scikit-learn's protocol that records its calls. It ends training after the epoch `last`, if given."""
 
     def __init__(self, last=None):
         self.last, self.events = last, []
@@ -237,7 +238,7 @@ def test_callbacks_are_torn_down_after_a_failure(kind):
 @few_epochs
 @each_kind
 def test_early_stopping_shows_the_best_so_far(kind):
-    """As if the fit had ended there."""
+    """The callback gets the model that a fit that ended there would return."""
     recorder = Recorder(last=5)
     model = kind(**SMALL, early_stopping=True).set_callbacks(recorder).fit(X, Y[kind])
     assert_array_equal(recorder.predicted, model.predict(X))
@@ -290,7 +291,7 @@ def test_a_progress_bar(kind, solver):
 @each_kind
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_callbacks_in_a_search(kind, n_jobs):
-    """Set on the search, and by it on us; the scores of all epochs of all fits come back."""
+    """The search passes its callbacks to the estimators. The scores of all epochs of all fits are recorded."""
     scoring = "accuracy" if kind is MLPClassifier else "r2"
     monitor, grid = ScoringMonitor(scoring=scoring), {"alpha": [0.0, 1.0]}
     search = GridSearchCV(kind(**SMALL), grid, cv=2, n_jobs=n_jobs).set_callbacks(monitor, ProgressBar(max_propagation_depth=None))
@@ -332,11 +333,11 @@ def test_clones_keep_callbacks():
     assert clone(MLPRegressor().set_callbacks(recorder))._skl_callbacks == [recorder]
 
 
-# ====================================================================== a limit of time
+# ====================================================================== time limit
 
 
 class Clock:
-    """A clock that goes on by a step whenever it is read."""
+    """A clock that advances by `step` each time it is read."""
 
     def __init__(self, step):
         self.now, self.step = 0.0, step
@@ -395,7 +396,7 @@ def test_no_warning_where_time_sufficed(kind, solver):
 
 
 def test_an_endless_fit_ends(monkeypatch):
-    """By the real clock, within a turn; the limit of the test is generous, as machines may be busy."""
+    """This test uses the real clock. Its own limit is large, because the machine may be busy."""
     rows = np.random.default_rng(0).normal(size=(20_000, 20))
     model = MLPRegressor(hidden_layer_sizes=(200, 200), max_iter=10**6, tol=0, n_iter_no_change=np.inf, max_time=0.3)
     start = time.monotonic()

@@ -1,8 +1,8 @@
-"""What may be asked for, asked for together: draws of many parameters at once, and what must hold for every one of them.
+"""Draw many parameters at once, and check the properties that every combination must have.
 
-A draw is refused by a sentence that names a parameter, where and only where the documentation says that it cannot be; any other
-trains, gives the same bits again, goes on to the bit, and shows a plain network that NumPy can evaluate. The rules and the forward
-pass are written here once more, from the documentation.
+If the documentation excludes a combination, the error message must name one of the parameters. Every other combination must train,
+give the same bits again, resume exactly, and have coefs_ and intercepts_ that NumPy can evaluate. The rules and the forward pass
+are implemented here a second time, from the documentation.
 """
 
 import pickle
@@ -92,7 +92,7 @@ LOSSES = {
 
 @dataclass(repr=False)
 class Case:
-    """What is asked of an estimator, its data, and what in that cannot be, as names of parameters."""
+    """The parameters of an estimator, its data, and the names of the parameters that must be refused."""
 
     kind: type
     target: str
@@ -104,7 +104,7 @@ class Case:
     refused: list = field(default_factory=list)
 
     def __repr__(self):
-        """What is not as it is by default, as data are long."""
+        """Only the parameters that differ from their defaults, without the data."""
         asked, X = {name: value for name, value in self.params.items() if value not in (None, False, 0, "auto")}, self.X
         return (
             f"{self.kind.__name__}, {self.target}, {type(X).__name__} of {X.dtype}, {len(self.validation)} for validation: {asked}"
@@ -121,12 +121,12 @@ class Case:
 
     @property
     def is_single(self):
-        """Whether training calculates in float32."""
+        """Whether training computes in float32."""
         return self.params["dtype"] == "float32" or (self.params["dtype"] == "auto" and self.X.dtype == np.float32)
 
 
 def sometimes(draw, values, default):
-    """The default in two of three draws, so that a draw is not refused for many reasons at once."""
+    """The default in two of three draws, so that few draws are refused for several reasons at once."""
     return draw(st.sampled_from(values)) if draw(st.integers(0, 2)) == 0 else default
 
 
@@ -228,7 +228,7 @@ def possible_links(case):
 
 
 def what_cannot_be(case):
-    """The parameters that cannot be what they are, from the documentation."""
+    """The names of the parameters that must be refused, according to the documentation."""
     params = case.params
     refused = []
     rates = params["dropout"] if isinstance(params["dropout"], list) else [params["dropout"]] * len(params["hidden_layer_sizes"])
@@ -262,7 +262,7 @@ valid_cases = cases().filter(lambda case: not case.refused)
 going_on = cases(solvers=SOLVERS[:-1]).filter(lambda case: not case.refused)
 
 
-# ---------------------------------------------------------------------- what is looked at
+# ---------------------------------------------------------------------- checks
 
 
 def bits(model):
@@ -271,7 +271,7 @@ def bits(model):
 
 
 def predicted(model, X):
-    """All that a model says of X, as a list of arrays."""
+    """All predictions of a model for X, as a list of arrays."""
     if isinstance(model, MLPRegressor):
         return [model.predict(X)]
     probabilities = model.predict_proba(X)
@@ -279,7 +279,7 @@ def predicted(model, X):
 
 
 def forward(case, model):
-    """The outputs for raw X of the network that is shown, by NumPy."""
+    """The outputs of the network in coefs_ and intercepts_ for raw X, computed with NumPy."""
     X = case.X
     if case.params["missing"] == "indicator":
         X = SimpleImputer(add_indicator=True, keep_empty_features=True).fit_transform(X)
@@ -303,7 +303,7 @@ def forward(case, model):
 
 
 def said_by_outputs(case, model, outputs):
-    """What `predicted` should be, of outputs."""
+    """The expected result of `predicted` for these outputs."""
     if case.kind is MLPRegressor:
         three = case.params["loss"] == "quantile" and np.size(case.params["quantile"]) == 3
         shape = {("one", False): (-1,), ("several", False): (-1, 2), ("one", True): (-1, 3), ("several", True): (-1, 2, 3)}
@@ -320,7 +320,7 @@ def said_by_outputs(case, model, outputs):
 
 
 def assert_sound(case, model):
-    """Finite weights and predictions, of the right shapes, that do not depend on how rows come."""
+    """Check that weights and predictions are finite, have the right shapes, and do not depend on how rows are grouped."""
     assert all(np.isfinite(array).all() for array in [*model.coefs_, *model.intercepts_])
     said = predicted(model, case.X)
     wide = np.result_type(case.X.dtype, model.coefs_[0].dtype)
@@ -330,7 +330,7 @@ def assert_sound(case, model):
     assert said[-1].shape[:2] == case.y.shape or (case.y.ndim == 1 and said[-1].shape[0] == N_ROWS)
     for part in (slice(0, 1), slice(1, 18), slice(18, None)):
         for whole, array in zip(said, predicted(model, case.X[part]), strict=True):
-            if array.dtype.kind == "f":  # the last rows of a block are added up in another order
+            if array.dtype.kind == "f":  # the sums of the last rows of a block have a different order
                 assert_allclose(
                     array, whole[part], rtol=1e-5 if wide == np.float32 else 1e-13, atol=1e-6 if wide == np.float32 else 1e-14
                 )
@@ -368,7 +368,7 @@ def test_the_same_again(case):
 @given(going_on)
 def test_threads_agree(case):
     if case.params["solver"] == "lion" and case.params["batch_norm"]:
-        return  # it steps by signs, and those of slopes that a norm makes 0 are rounding errors
+        return  # lion uses only signs, and the gradients that batch_norm makes 0 have random signs from rounding errors
     one, two = case.fit(n_threads=1), case.fit(n_threads=2)
     rtol = 1e-2 if case.is_single else 1e-6
     assert_allclose(one.loss_curve_, two.loss_curve_, rtol=rtol, atol=rtol)
@@ -378,14 +378,14 @@ def test_threads_agree(case):
 
 @given(going_on)
 def test_what_is_shown_scores_as_what_is_trained(case):
-    """Scores within a fit are of scaled data and parameters that are not folded; those afterwards are of raw data."""
+    """Scores during a fit use scaled data and unfolded parameters. Scores after the fit use raw data and folded parameters."""
     params = {"early_stopping": False, "scoring": None}
     if case.kind is MLPRegressor:
         params["quantile"] = 0.3
     rows = {"X_val": case.X[:N_VAL], "y_val": case.y[:N_VAL]}
     weight = None if case.weight is None else case.weight[:N_VAL]
     model = case.model(**params).fit(case.X, case.y, case.weight, **rows, sample_weight_val=weight)
-    # float32 X are scaled in float32, whatever training calculates in
+    # float32 X is scaled in float32, whatever the dtype of training is
     rtol = 1e-3 if case.is_single else 1e-5 if case.X.dtype == np.float32 else 1e-8
     assert_allclose(model.history_["val_score"][-1], model.score(*rows.values(), weight), rtol=rtol, atol=rtol)
 
@@ -424,7 +424,7 @@ def test_partial_fits_go_on_through_a_pickle(case, n):
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_weights_of_mean_one_go_on_to_the_bit(early_stopping, n_threads):
-    """Their mean is of rows that were shuffled by the fit before."""
+    """The mean weight is computed over rows that the previous fit has shuffled."""
     random = np.random.default_rng(0)
     X, y, weight = random.normal(size=(61, 4)), random.normal(size=61), random.uniform(0, 3, 61)
     asked = {"sample_weight_norm": "global", "warm_start": "resume", "early_stopping": early_stopping, "n_threads": n_threads}

@@ -1,4 +1,4 @@
-"""Each loader in each form, the three ways to name the folder, and files that are missing, damaged or not the published ones."""
+"""Tests of the data set loaders: return types, the three ways to set the folder, and missing, damaged or wrong files."""
 
 import gzip
 import hashlib
@@ -26,7 +26,7 @@ numeric_loader = pytest.mark.parametrize("load", [datasets.load_mnist, datasets.
 
 
 def assert_same(a, b):
-    """Equal values, where two missing ones count as equal: NumPy does not see NaN in an object array."""
+    """Check that values are equal. NaN equals NaN, which NumPy does not support for object arrays."""
     a, b = np.asarray(a), np.asarray(b)
     assert a.shape == b.shape
     assert ((a == b) | ((a != a) & (b != b))).all()
@@ -150,7 +150,7 @@ def test_missing_folder_names_the_three_ways(load, source, tmp_path, monkeypatch
         monkeypatch.setenv("FASTBP_DATA", str(nowhere))
     if source == "the default":
         monkeypatch.setattr(datasets, "__file__", str(tmp_path / "lib" / "python" / "fastbp" / "datasets.py"))
-    message = rf"^{source} must .* holds {FACTS[load].file}; got .* data_home, .* FASTBP_DATA, .*pip install -e"
+    message = rf"^{source} must .* contains {FACTS[load].file}; got .* data_home, .* FASTBP_DATA, .*pip install -e"
     with pytest.raises(FileNotFoundError, match=message):
         load(data_home=nowhere if source == "data_home" else None)
 
@@ -160,14 +160,14 @@ def test_truncated_file(load, tmp_path):
     file = FACTS[load].file
     content = (FOLDER / file).read_bytes()
     (tmp_path / file).write_bytes(content[: len(content) // 2])
-    with pytest.raises(OSError, match=rf"{file} must hold .*cannot be read .*sha256"):
+    with pytest.raises(OSError, match=rf"{file} must contain .*cannot be read .*sha256"):
         load(data_home=tmp_path)
 
 
 @every_loader
 def test_file_of_another_kind(load, tmp_path):
     (tmp_path / FACTS[load].file).write_text("<html>not found</html>")
-    with pytest.raises(OSError, match=r"must hold .*cannot be read .*sha256"):
+    with pytest.raises(OSError, match=r"must contain .*cannot be read .*sha256"):
         load(data_home=tmp_path)
 
 
@@ -180,7 +180,7 @@ def test_a_row_too_few(load, tmp_path):
     else:
         lines = gzip.decompress((FOLDER / facts.file).read_bytes()).splitlines(keepends=True)
         (tmp_path / facts.file).write_bytes(gzip.compress(b"".join(lines[:-1]), compresslevel=1))
-    with pytest.raises(OSError, match=rf"must hold {facts.n_rows} rows .*got data of shape \({facts.n_rows - 1}, .*sha256"):
+    with pytest.raises(OSError, match=rf"must contain {facts.n_rows} rows .*got data of shape \({facts.n_rows - 1}, .*sha256"):
         load(data_home=tmp_path)
 
 

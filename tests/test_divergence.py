@@ -1,7 +1,7 @@
-"""Divergence: training stops at the batch whose loss is no number, says where it began, and keeps what can still be used.
+"""Divergence: training stops at the batch whose loss is NaN, the error says where it began, and usable weights are kept.
 
-The kernel is asked directly for its stop and for the parameters of its best epoch, the estimators for their errors, that begin
-like those of scikit-learn.
+The tests of the kernel check the stop and the parameters of the best epoch. The tests of the estimators check the errors, which
+begin like those of scikit-learn.
 """
 
 import copy
@@ -23,7 +23,7 @@ from fastbp._training.divergence import first_layer
 X = np.random.RandomState(3).normal(size=(60, 4))
 HUGE = np.full_like(X, 1.7e308)
 Y = {MLPClassifier: 1 * (X[:, 0] > 0), MLPRegressor: X[:, 0] - 2 * X[:, 1] ** 2}
-# Deep and linear: weights grow until products overflow, after some epochs that went well.
+# A deep linear network: after some normal epochs, the weights grow until products overflow.
 GROWING = {
     "hidden_layer_sizes": (5, 5),
     "activation": "identity",
@@ -60,7 +60,7 @@ def test_a_loss_that_is_no_number_ends_training_before_its_update(network, n_thr
 
 
 def test_an_infinite_loss_does_not(network):
-    """As it may be finite again."""
+    """An infinite loss does not end training, because later losses may be finite."""
     net = network(n_rows=4, activation="identity", learning_rate_init=1e-3)
     net.y[0] = 1e200
     net.train(1)
@@ -72,7 +72,7 @@ def test_an_infinite_loss_does_not(network):
 @pytest.mark.parametrize("n_blocks", [1, 10**9])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_parameters_of_the_best_epoch(network, n_threads, n_blocks, dtype):
-    """With a learning rate that is too high, losses go down and up again."""
+    """With a learning rate that is too high, the losses decrease and then increase."""
     asked = {"n_rows": 12, "batch_size": 4, "dtype": dtype, "n_threads": n_threads, "shuffle": True, "solver": "adam"}
     net = network((3, 40, 2), **asked, learning_rate_init=0.4, max_epochs=20)
     net.best = np.full_like(net.params, np.nan)
@@ -87,13 +87,13 @@ def test_the_parameters_of_the_best_epoch(network, n_threads, n_blocks, dtype):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_large_networks_are_kept_after_enough_rows(network, n_threads):
-    """As copying them costs about as much as some rows do."""
+    """The parameters are copied only after enough rows, because copying takes as long as training on some rows."""
     asked = {"n_rows": 1500, "batch_size": 500, "n_threads": n_threads, "learning_rate_init": 1e-3}
     net = network((3, 4000, 2), **asked)
     net.best = np.full_like(net.params, np.nan)
     net.train(5)
     assert np.argmin(net.losses[:5]) == 4
-    assert net.progress[0].kept_epoch == 3  # with 4500 rows, after 4096
+    assert net.progress[0].kept_epoch == 3  # epoch 3 ends at 4500 rows, the first end after 4096 rows
     part = network((3, 4000, 2), **asked)
     part.train(3)
     assert_array_equal(net.best, part.params)
@@ -103,7 +103,7 @@ def test_large_networks_are_kept_after_enough_rows(network, n_threads):
 
 
 def layers(*scales):
-    """The plan of a linear network, and such weights as a flat buffer."""
+    """The plan of a linear network and a flat buffer with these constant weights."""
     layout = Layout((2, *(3 for _ in scales[1:]), 1))
     params = np.zeros(layout.n_params)
     for W, scale in zip(layout.views(params)[0], scales, strict=True):
@@ -142,7 +142,7 @@ def test_rows_that_are_not_in_the_batch_do_not_count():
 
 # ====================================================================== the estimators
 
-# Linear regression at a rate that is a little too high for one direction: losses fall for some epochs, then rise for thousands.
+# Linear regression with a learning rate that is slightly too high: losses decrease for some epochs, then increase for thousands.
 SLOW = {"hidden_layer_sizes": (), "batch_size": 60, "momentum": 0, "learning_rate_init": 1.6, "max_iter": 20_000}
 
 
@@ -202,7 +202,7 @@ def test_without_an_epoch_that_ended_there_is_nothing_to_keep(kind):
 
 
 def test_weights_that_overflow_at_the_very_end():
-    """No later batch had a loss that was no number, but there is no model."""
+    """No batch had a NaN loss, because the last update made the weights overflow. The fit still fails."""
     model = MLPRegressor(**GROWING | {"hidden_layer_sizes": (), "batch_size": 60, "max_iter": 1, "learning_rate_init": 1e308})
     with pytest.raises(ValueError, match="In epoch 1, the weighted sums of layer 1 of 1"):
         model.fit(X * 1e3, Y[MLPRegressor])
@@ -226,7 +226,7 @@ def test_scikit_learn_diverges_where_we_do():
 @few_epochs
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_early_stopping_goes_back_to_its_best_weights():
-    """As scikit-learn's does, to whose end it trains: scores are NaN, and no error is raised."""
+    """As in scikit-learn, training continues to the end with NaN scores, and no error is raised."""
     theirs, ours = (
         kind(**GROWING | {"early_stopping": True, "max_iter": 40}).fit(X, Y[MLPRegressor])
         for kind in (neural_network.MLPRegressor, MLPRegressor)
@@ -247,7 +247,7 @@ def test_validation_rows_beside_a_fit_that_diverges():
 @few_epochs
 @pytest.mark.parametrize("more", [{"ema_decay": 0.9}, {"batch_norm": True}], ids=str)
 def test_means_and_statistics_past_use_are_not_kept(more):
-    """Of weights that go with others the best epoch is not kept, and a new model stays without any."""
+    """With averaged weights or batch statistics, the best epoch is not kept, and a new model stays unfitted."""
     X = np.random.default_rng(0).normal(size=(200, 5))
     asked = {"hidden_layer_sizes": 8, "solver": "sgd", "learning_rate_init": 0.02, "batch_size": 20, "random_state": 0, **more}
     model = MLPRegressor(learning_rate=lambda epoch, progress: 1 if epoch < 3 else 1e200, **asked)

@@ -1,8 +1,8 @@
-"""Our estimators beside scikit-learn's: the same parameters and data go through both, and everything that can be seen must agree.
+"""Compare fastbp's estimators with scikit-learn's: with the same parameters and data, all public results must agree.
 
-First drawn combinations of parameters, targets, containers and calls, as long as the two give numbers that rounding does not drive
-apart (few rows, few epochs, moderate steps). Then, one by one, what a drawn fit cannot show: printed text, interruption, failures
-that must lose nothing, weights replaced by hand, copies, odd inputs, routing, searches. FASTBP_EXAMPLES=2000 draws 2000 new ones.
+The first part draws combinations of parameters, targets, containers and calls. Few rows, few epochs and moderate learning rates
+keep rounding errors small. The second part tests what the drawn fits do not cover: printed text, interruption, failures, replaced
+weights, copies, unusual inputs, metadata routing and searches. FASTBP_EXAMPLES=2000 draws 2000 new combinations.
 """
 
 import copy
@@ -80,7 +80,7 @@ WEIGHTS = {
 
 @dataclass(frozen=True)
 class Call:
-    """One fit or partial_fit, on data made from its seed."""
+    """One call of fit or partial_fit, with data generated from `seed`."""
 
     method: str
     n_rows: int
@@ -89,7 +89,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Case:
-    """What both estimators are put through; only names and numbers, so that a failing one can be read and pasted."""
+    """The parameters, data and calls for both estimators. It has only names and numbers, so that a failing case can be copied."""
 
     kind: str
     target: str
@@ -98,13 +98,13 @@ class Case:
     container: str
     weights: str | None
     n_features: int
-    source: str  # of random numbers
+    source: str  # of the random numbers
     seed: int
     calls: tuple
     params: dict = field(hash=False)
 
     def data(self, call, nudge=0.0):
-        """X, y and sample_weight of a call; X moved by about nudge of itself."""
+        """X, y and sample_weight of a call. X is changed by a relative error of about `nudge`."""
         rng = np.random.RandomState(call.seed)
         X = rng.standard_normal((call.n_rows, self.n_features))
         if self.container not in "CF":
@@ -130,7 +130,7 @@ class Case:
         return LABELS[self.labels][: self.n_classes] if self.target == "classes" else np.arange(max(self.n_classes, 2))
 
     def random_state(self):
-        """The parameter, and what is to be looked at afterwards: how far the stream behind it was read."""
+        """The parameter random_state, and the random stream whose state is compared after the calls."""
         if self.source == "int":
             return self.seed, None
         if self.source == "global":
@@ -159,7 +159,7 @@ SOLVERS = {
         "beta_2": st.sampled_from([0.999, 0.9]),
         "epsilon": powers(-8, -4),
     },
-    # with a tol of 0 it goes on until rounding alone decides where it ends
+    # no tol of 0: then rounding errors would decide when training ends
     "lbfgs": {"max_fun": st.sampled_from([15000, 7]), "tol": powers(-4, -2, -1)},
 }
 DESCENT = {
@@ -212,7 +212,7 @@ def cases(draw, solver, methods=(("fit",),)):
 
 @dataclass
 class Seen:
-    """What one call left: an error's type, or attributes and predictions; and the kinds of warnings on the way."""
+    """The result of one call: the type of the error, or attributes and predictions, and the categories of the warnings."""
 
     error: type | None
     warned: list
@@ -227,7 +227,7 @@ def predictions(estimator, X):
 
 
 def attributes(estimator):
-    """A copy of all that is public, and of the count that decides when to stop."""
+    """A copy of all public fitted attributes and of the counter that decides when training stops."""
     return {
         name: copy.deepcopy(value)
         for name, value in vars(estimator).items()
@@ -236,12 +236,12 @@ def attributes(estimator):
 
 
 def fingerprint(estimator, ignored=("random_state", "_random_state")):
-    """All that an estimator holds, private things too, in a form that tells whether anything has changed."""
+    """Hashes of all attributes of an estimator, including private ones, to detect changes."""
     return {name: joblib.hash(value) for name, value in vars(estimator).items() if name not in ignored}
 
 
 def watched(function, *args, **kwargs):
-    """What a call raised, or None, and the sorted kinds of its warnings; NumPy's about overflow and the like do not count."""
+    """The exception of a call, or None, and the sorted categories of its warnings, without NumPy's RuntimeWarning."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -253,7 +253,7 @@ def watched(function, *args, **kwargs):
 
 
 def observe(kind, case, nudge=0.0):
-    """Put a new estimator through a case, up to its first error; returns what was seen after each call, and of the stream."""
+    """Run the calls of a case on a new estimator until the first error; returns the results and the state of the random stream."""
     random_state, stream = case.random_state()
     estimator = kind(**case.params, random_state=random_state)
     seen = []
@@ -277,15 +277,15 @@ EPS = np.finfo(float).eps
 
 
 def assert_agree(ours, theirs):
-    """Two things seen, by the promise of fastbp: losses to 1e-9 over 20 epochs, weights to 1e-6, all that is no number exactly.
+    """Check that two results agree: losses to 1e-9 over 20 epochs, weights to 1e-6, and all that is not a float exactly.
 
-    scikit-learn's log-loss is taken of probabilities clipped to [eps, 1 - eps]: a probability near 1 carries a rounding error of
-    eps, and so does each row's loss, however small; this is the atol of the losses.
+    scikit-learn computes the log-loss from probabilities that are clipped to [eps, 1 - eps]. A probability near 1 has a rounding
+    error of eps, and so has the loss of each row. Therefore the losses have an absolute tolerance.
     """
     assert ours.error == theirs.error
-    # what both fail at, ours fails at once, where theirs may have warned before
+    # if both fail, scikit-learn may have issued warnings before; fastbp fails at once
     assert ours.warned == theirs.warned or theirs.error
-    # a loss that L-BFGS has brought far down hangs on the last bits of every line search before
+    # a small loss of L-BFGS depends on the rounding errors of all line searches before
     by_lbfgs, n_epochs = "loss_curve_" not in theirs.attributes, len(theirs.attributes.get("loss_curve_", ()))
     near = {"rtol": 1e-9 if n_epochs <= 20 and not by_lbfgs else 1e-6, "atol": 1e-9 if by_lbfgs else 8 * EPS}
     for name, value in theirs.attributes.items():
@@ -312,15 +312,15 @@ def assert_agree(ours, theirs):
 
 
 def assert_values(ours, theirs, **tolerance):
-    """Floats within a tolerance, all else exactly."""
+    """Compare floats with a tolerance and all else exactly."""
     compare = assert_allclose if np.asarray(theirs).dtype.kind == "f" else assert_array_equal
     compare(ours, theirs, **(tolerance if compare is assert_allclose else {}))
 
 
 def assert_same_course(case):
-    """Both estimators, put through one case.
+    """Compare both estimators in one case.
 
-    Where scikit-learn does not agree with itself on data that differ in their last digits, the case says nothing and is rejected.
+    If scikit-learn's own results change by more than the tolerances when the data change in the last digits, the case is rejected.
     """
     theirs, their_stream = observe(PAIRS[case.kind][0], case)
     ours, our_stream = observe(PAIRS[case.kind][1], case)
@@ -343,7 +343,7 @@ def assert_all_agree(ours, theirs):
 
 
 def drawn(max_examples, strategy):
-    """The strategy's cases: always the same ones, unless FASTBP_EXAMPLES asks for many new ones."""
+    """Test with drawn cases. They are always the same, unless FASTBP_EXAMPLES sets a number of new ones."""
     asked = int(os.environ.get("FASTBP_EXAMPLES", "0"))
     rules = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
     return lambda test: settings(max_examples=asked or max_examples, derandomize=not asked, **rules)(given(case=strategy)(test))
@@ -378,7 +378,7 @@ def test_drawn_partial_fit(case):
     assert_same_course(case)
 
 
-# ====================================================================== data for what follows
+# ====================================================================== data for all other tests
 
 X = np.random.RandomState(0).standard_normal((30, 4))
 Y = {"MLPClassifier": np.resize(["a", "b", "c"], 30), "MLPRegressor": X @ [1.0, -2.0, 0.5, 0.0]}
@@ -390,7 +390,7 @@ def y_for(kind):
 
 
 def fitted(kind, method="fit", **params):
-    """A small model of a kind, trained on X."""
+    """A small model, trained on X."""
     options = {"classes": ["a", "b", "c"]} if method == "partial_fit" and is_classifier(kind()) else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -413,7 +413,7 @@ def error_of(function, *args, **kwargs):
 
 @each_pair
 def test_signatures(theirs, ours):
-    """Their parameters come first and unchanged; ours may only follow, by keyword."""
+    """scikit-learn's parameters come first and are unchanged. fastbp's own parameters follow and are keyword-only."""
     for method in ("__init__", "fit", "partial_fit", "predict", "score"):
         expected = [(p.name, p.kind, p.default) for p in inspect.signature(getattr(theirs, method)).parameters.values()]
         got = [(p.name, p.kind, p.default) for p in inspect.signature(getattr(ours, method)).parameters.values()]
@@ -426,7 +426,7 @@ def test_signatures(theirs, ours):
 @each_pair
 @pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
 def test_partial_fit_is_for_stochastic_solvers(theirs, ours, solver):
-    """Their regressor means to hide it from L-BFGS too, but never calls the function that would."""
+    """scikit-learn's regressor should also hide it for L-BFGS, but it never calls the function that checks this."""
     assert hasattr(ours(solver=solver), "partial_fit") == (solver != "lbfgs")
     if is_classifier(theirs()) or solver != "lbfgs":
         assert hasattr(theirs(solver=solver), "partial_fit") == hasattr(ours(solver=solver), "partial_fit")
@@ -434,7 +434,7 @@ def test_partial_fit_is_for_stochastic_solvers(theirs, ours, solver):
 
 @each_pair
 def test_tags(theirs, ours):
-    """Beside scikit-learn's, ours are transformers, and classify for several outputs."""
+    """The tags are scikit-learn's, except that fastbp's estimators are transformers and support multioutput classification."""
     got, want = ours().__sklearn_tags__(), theirs().__sklearn_tags__()
     want.target_tags.multi_output = want.estimator_type == "classifier"
     assert got.transformer_tags is not None
@@ -442,13 +442,13 @@ def test_tags(theirs, ours):
     assert got == want
 
 
-INVALID = {name: [object(), "nothing of the kind", -1, 1.5, None, np.nan] for name in neural_network.MLPRegressor().get_params()}
+INVALID = {name: [object(), "not a valid value", -1, 1.5, None, np.nan] for name in neural_network.MLPRegressor().get_params()}
 
 
 @each_pair
 @pytest.mark.parametrize("name", INVALID)
 def test_invalid_parameters(theirs, ours, name):
-    """Whatever scikit-learn refuses, we refuse in its words, and in no other case."""
+    """fastbp rejects the same values as scikit-learn, with the same message."""
     if name not in theirs().get_params():
         pytest.skip("a parameter of the regressor")
     n_refused = 0
@@ -457,7 +457,7 @@ def test_invalid_parameters(theirs, ours, name):
         assert type(got) is type(expected), value
         if isinstance(expected, InvalidParameterError):
             n_refused += 1
-            # the order in which it lists the strings that it takes is that of a set, and we may take more
+            # the allowed strings are listed in arbitrary order, and fastbp may allow more
             assert str(got).startswith(str(expected).partition(" must be ")[0] + " must be ")
             assert set(re.findall(r"'\w+'", str(expected))) <= set(re.findall(r"'\w+'", str(got)))
             assert str(got).endswith(str(expected).rpartition(" Got ")[2])
@@ -473,7 +473,7 @@ def test_layers_without_units(theirs, ours, sizes):
 
 @each_kind
 def test_html(kind):
-    # not of SMALL's integer batch_size, at which scikit-learn's own page stumbles with NumPy 2.0 and 2.1
+    # not with SMALL's integer batch_size: scikit-learn's own HTML fails on it with NumPy 2.0 and 2.1
     for estimator in (kind(), fitted(kind, batch_size="auto")):
         with sklearn.config_context(display="diagram"):
             html = estimator._repr_html_()
@@ -482,7 +482,7 @@ def test_html(kind):
     assert repr(kind(alpha=0.5)) == f"{kind.__name__}(alpha=0.5)"
 
 
-# ====================================================================== what is printed, and said
+# ====================================================================== printed text and warnings
 
 LOUD = {
     "sgd": {"solver": "sgd"},
@@ -539,7 +539,7 @@ def test_warnings(theirs, ours, params, shape, category):
 
 
 def interrupting(function, at):
-    """The function, which at its at-th call has the process sent what Ctrl-C sends, after the work is done."""
+    """Wrap a function so that the process gets the signal of Ctrl-C after call number `at`."""
     calls = iter(range(1, at + 1))
 
     def wrapper(*args, **kwargs):
@@ -559,7 +559,7 @@ def interrupting(function, at):
     ids=["sgd", "adam", "validated"],
 )
 def test_interrupted_descent(monkeypatch, kind, params, name, at):
-    """Ctrl-C keeps the model as a fit of so many epochs leaves it."""
+    """After Ctrl-C, the model is the same as after a fit with that number of epochs."""
     params |= {"tol": 0, "n_iter_no_change": np.inf}
     monkeypatch.setattr(training, name, interrupting(getattr(training, name), at))
     with pytest.warns(UserWarning, match="interrupted by user"):
@@ -577,7 +577,7 @@ def test_interrupted_descent(monkeypatch, kind, params, name, at):
 @few_epochs
 @each_kind
 def test_interrupted_within_an_epoch(monkeypatch, kind):
-    """Ctrl-C in the third of an epoch's five batches keeps what they have learned, and counts the epochs that ended."""
+    """After Ctrl-C in the third of five batches, the updates so far are kept, and only complete epochs are counted."""
     train = training.train
     monkeypatch.setattr(training, "train", interrupting(lambda *args: train(*args[:-1], 1), 8))
     with pytest.warns(UserWarning, match="interrupted by user"):
@@ -602,7 +602,7 @@ def test_interrupted_lbfgs(monkeypatch, kind):
     assert_same_weights(stopped, whole, rtol=0, atol=0)
 
 
-# ====================================================================== failures lose nothing
+# ====================================================================== failures change nothing
 
 NAN, INF = np.full_like(X, np.nan), np.full_like(X, np.inf)
 BAD_X = {
@@ -670,7 +670,7 @@ def test_a_batch_of_no_weight(theirs, ours, zero_weights_error, params):
 
 @each_pair
 def test_a_single_row_of_weight(theirs, ours):
-    """Of the rows that are trained on and those held out, one set has no weight: an error, and not the same for both."""
+    """Either the training rows or the validation rows have zero weight. The two cases raise different errors."""
     errors = []
     for row in range(30):
         params = SMALL | {"batch_size": "auto", "early_stopping": True, "validation_fraction": 0.3}
@@ -691,7 +691,7 @@ def test_one_class_or_one_value(theirs, ours, early_stopping):
 
 
 def failing_calls(kind):
-    """name → arguments of calls that must fail on a model that knows X."""
+    """{name: arguments} of calls that must fail on a model that was trained on X."""
     y = y_for(kind)
     return {
         "NaN": (NAN, y),
@@ -733,7 +733,7 @@ def test_failed_partial_fit_leaves_everything(kind, solver, name, before):
 @pytest.mark.parametrize("warm_start", [False, True])
 @pytest.mark.parametrize("bad", ["NaN", "one row", "hidden_layer_sizes", "alpha", "interrupted"])
 def test_failed_fit_leaves_everything(monkeypatch, kind, params, warm_start, bad):
-    """A fitted model keeps what it learned; one that is not fitted stays so."""
+    """A fitted model is unchanged, and a model that was not fitted stays unfitted."""
     new, old = kind(**SMALL | params, warm_start=warm_start), fitted(kind, **params, warm_start=warm_start)
     for model in (new, old):
         rows = NAN if bad == "NaN" else X
@@ -763,7 +763,7 @@ def test_failed_first_partial_fit_leaves_no_classes(kind):
     model.partial_fit(X, y_for(kind), **options)
 
 
-# ====================================================================== weights put in by hand
+# ====================================================================== weights replaced by the user
 
 REPLACED = {
     "whole lists": lambda model: vars(model).update(
@@ -781,7 +781,7 @@ REPLACED = {
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize("replace", REPLACED.values(), ids=REPLACED)
 def test_weights_replaced_by_hand(theirs, ours, solver, replace):
-    """Prediction, a warm start and partial_fit all go on from what a user has put there."""
+    """Prediction, warm starts and partial_fit use the replaced weights."""
     for then in ("fit", "partial_fit") if solver != "lbfgs" else ("fit",):
         pair = [fitted(kind, solver=solver, warm_start=True) for kind in (theirs, ours)]
         for model in pair:
@@ -848,13 +848,13 @@ def test_clone_forgets(kind):
 @few_epochs
 @pytest.mark.parametrize(("solver", "n_arrays"), [("lbfgs", 1), ("sgd", 2), ("adam", 3)])
 def test_a_pickle_holds_the_parameters_once(solver, n_arrays):
-    """And the solver's moments beside them, but neither data nor buffers."""
+    """The pickle has one copy of the parameters and the moments of the solver, but no data and no buffers."""
     model = fitted(fastbp.MLPRegressor, solver=solver, hidden_layer_sizes=(100, 100))
     n_bytes = sum(a.nbytes for a in [*model.coefs_, *model.intercepts_])
     assert len(pickle.dumps(model)) < (n_arrays + 0.5) * n_bytes
 
 
-# ====================================================================== forms of data
+# ====================================================================== kinds of input data
 
 
 def read_only(array):
@@ -864,7 +864,7 @@ def read_only(array):
 
 
 def unsorted_csr(rows):
-    """A CSR matrix whose indices run backwards within each row, with each value in two halves and explicit zeros."""
+    """A CSR matrix with unsorted and duplicate indices and with explicit zeros."""
     n, m = rows.shape
     indices = np.tile(np.r_[np.arange(m)[::-1], np.arange(m)], n)
     return sp.csr_array((np.hstack([rows[:, ::-1], rows]).ravel() / 2, indices, np.arange(0, 2 * m * n + 1, 2 * m)), shape=(n, m))
@@ -1001,7 +1001,7 @@ SINGLE = [
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("container", ["C", "csr_array", "csc_matrix"])
 def test_float32(theirs, ours, params, activation, container):
-    """float32 stays float32, but for L-BFGS, which SciPy does in float64."""
+    """float32 data give float32 weights, except with L-BFGS, which SciPy computes in float64."""
     rows = CONTAINERS[container](X.astype(np.float32))
     pair = [kind(**SMALL | params, activation=activation).fit(rows, y_for(kind)) for kind in (theirs, ours)]
     for name in ("coefs_", "intercepts_"):
@@ -1051,7 +1051,7 @@ def test_cross_validation_as_theirs(theirs, ours):
 @each_kind
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_searches_in_parallel(kind, backend):
-    """Two workers, processes or threads, find what one does, to the last bit."""
+    """Two workers (processes or threads) give exactly the same results as one."""
     found = []
     for n_jobs in (1, 2):
         with joblib.parallel_backend(backend, n_jobs=n_jobs):
@@ -1065,7 +1065,7 @@ def test_searches_in_parallel(kind, backend):
 @pytest.mark.parametrize("scale", [1e150, 1e154, 1e200])
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_squared_gradients_may_overflow(scale):
-    # the step of Adam over an infinite mean of squares is 0, not NaN
+    # if the mean of squares in Adam is infinite, the step is 0, not NaN
     X = np.random.RandomState(0).standard_normal((30, 4)) * scale
     theirs, ours = (
         kind.fit(X, X[:, 0] > 0)
@@ -1114,7 +1114,7 @@ def test_the_state_of_a_solver_belongs_to_its_network(kind):
 
 
 def replaced(model):
-    """name → (coefs_, intercepts_) that make up no network, or another one."""
+    """{name: (coefs_, intercepts_)} that do not form a network, or that form a different one."""
     W, b = model.coefs_, model.intercepts_
     return {
         "short b": (W, [b[0][:-1], *b[1:]]),
@@ -1146,7 +1146,7 @@ def test_weights_reshaped_in_place_are_refused(kind):
     for call in (lambda: model.predict(X), lambda: model.partial_fit(X, y_for(kind))):
         with pytest.raises(ValueError, match="must form a network"):
             call()
-    again = pickle.loads(pickle.dumps(model))  # to be put right
+    again = pickle.loads(pickle.dumps(model))  # the copy can be corrected
     again.coefs_[0] = again.coefs_[0].reshape(again.coefs_[0].shape[::-1])
     assert_array_equal(again.predict(X), fitted(kind).predict(X))
 
@@ -1165,7 +1165,7 @@ def test_weights_may_be_lists_but_not_complex(kind):
 
 @few_epochs
 @each_kind
-def test_predict_heeds_no_parameter_of_training(kind):
+def test_predict_ignores_parameters_of_training(kind):
     model = fitted(kind)
     before = model.predict(X)
     model.set_params(solver="none", learning_rate=3, alpha="much", n_threads="many")

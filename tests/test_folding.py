@@ -1,7 +1,8 @@
-"""Scaling and missing values inside the model, against scikit-learn's pipelines around our own estimators.
+"""Scaling and missing values inside the model, compared with scikit-learn's pipelines around fastbp's estimators.
 
-The networks of a pipeline and of `scale` train on the same numbers, so that their predictions are equal, but for the rounding of
-the fold. What is shown must be a plain network on raw data, and training must go on from the parameters that are not shown.
+The network in a pipeline and the network with `scale` train on the same numbers. Therefore their predictions are equal up to the
+rounding errors of folding. coefs_ and intercepts_ must be a network for raw data, and training must continue from the unfolded
+parameters.
 """
 
 import copy
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(60, 4)) * [1, 30, 0.01, 5] + [0, 400, 7, -3]
-X[:, 3] = 2.5  # a constant
+X[:, 3] = 2.5  # a constant column
 Y = 50 + 9 * np.sin(X[:, 0]) + X[:, 1] / 10
 LABELS = np.digitize(Y, np.quantile(Y, [0.3, 0.6]))
 SMALL = {"hidden_layer_sizes": (7, 5), "activation": "tanh", "max_iter": 30, "random_state": 3, "learning_rate_init": 0.01}
@@ -99,7 +100,7 @@ def test_early_stopping_is_that_of_a_pipeline(kind):
 @pytest.mark.parametrize("asked", ["auto", "float32", "float64"])
 @pytest.mark.parametrize("given", [np.float32, np.float64])
 def test_digits_survive_the_fold_where_the_data_have_them(given, asked):
-    """A float32 fit of float64 data shows float64 parameters: centres of many scales cost biases as many digits."""
+    """A float32 fit of float64 data has float64 coefs_, because a large mean would cost digits of the biases."""
     far = (X[:, [0, 1]] + [0, 1e6]).astype(given)
     model = MLPRegressor(**SMALL, scale="standard", dtype=asked).fit(far, Y / 10)
     trained_in = np.dtype(given) if asked == "auto" else np.dtype(asked)
@@ -152,12 +153,12 @@ def test_other_outputs():
         MLPRegressor(scale_y="standard", out_activation="exp").fit(X, -abs(Y))
 
 
-# ---------------------------------------------------------------------- going on
+# ---------------------------------------------------------------------- continued training
 
 
 @each_kind
 def test_training_goes_on_from_what_is_not_shown(kind):
-    """warm_start in two fits, and partial_fit in calls, against a pipeline's, whose scaler keeps what it learned first."""
+    """Compare warm starts and partial_fit with a pipeline whose scaler keeps the statistics of the first fit."""
     scaler, y = StandardScaler().fit(X), target(kind)
     model, plain = (kind(**SMALL, warm_start=True, **options) for options in ({"scale": "standard"}, {}))
     for rows in (slice(None), slice(None, None, -1)):
@@ -259,7 +260,7 @@ def test_missing_values_are_those_of_a_pipeline(kind, scale, solver):
     model = kind(**SMALL, solver=solver, missing="indicator", scale=scale).fit(gaps, y)
     pipeline = make_pipeline(*steps, kind(**SMALL, solver=solver)).fit(gaps, y)
     elsewhere = X.copy()
-    elsewhere[4, 1] = np.nan  # where training had none
+    elsewhere[4, 1] = np.nan  # a feature without missing values in training
     for other in (gaps, X, elsewhere, X[:1]):
         np.testing.assert_allclose(says(model, other), says(pipeline, other), rtol=1e-7, atol=1e-9)
     assert model.n_features_in_ == 4

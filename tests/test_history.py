@@ -1,6 +1,6 @@
-"""What is kept of every epoch: `history_`, beside what scikit-learn keeps, through all ways in which training goes on.
+"""`history_`, the values of each epoch, for all ways in which training can continue.
 
-Learning rates are scikit-learn's own after so many epochs; losses are its ``loss_curve_``.
+Learning rates must equal those of scikit-learn after the same number of epochs. Losses must equal ``loss_curve_``.
 """
 
 import copy
@@ -44,7 +44,7 @@ def test_a_history_is_as_long_as_the_epochs(kind, params):
     ids=str,
 )
 def test_learning_rates_are_those_of_the_last_steps(kind, params):
-    """That is, what scikit-learn's solver has before the epoch's end changes it."""
+    """They are scikit-learn's learning rates before the schedule changes them at the end of the epoch."""
     params = SMALL | params | {"solver": "sgd", "max_iter": 9}
     theirs = getattr(neural_network, kind.__name__)(**params)
     rates = [0.01]
@@ -61,7 +61,7 @@ def test_rates_of_adam_are_without_its_corrections(kind):
 @each_kind
 @pytest.mark.parametrize("again", ["fit", "partial_fit"])
 def test_a_history_grows_with_the_loss_curve(kind, again):
-    """Where validation rows come and go, there is NaN for the epochs without."""
+    """Epochs without validation rows have NaN."""
     model = kind(**SMALL, warm_start=True).fit(X, Y[kind])
     getattr(model, again)(X, Y[kind])
     n_epochs = len(model.loss_curve_)
@@ -84,7 +84,7 @@ def test_lbfgs_keeps_none(kind):
 
 @each_kind
 def test_models_without_a_history_go_on(kind):
-    """As those are that an earlier version pickled."""
+    """A model without history_, as pickled by an earlier version, can be trained further."""
     model = kind(**SMALL, warm_start=True).fit(X, Y[kind])
     del model.history_
     model.fit(X, Y[kind])
@@ -100,8 +100,8 @@ def test_a_failure_takes_nothing_away_and_adds_nothing(kind):
     def fail(estimator, epoch, logs):
         assert len(estimator.history_["loss"]) == 6 + epoch
         if epoch == 3:
-            raise RuntimeError("made up")
+            raise RuntimeError("raised by the test")
 
-    with pytest.raises(RuntimeError, match="made up"):
+    with pytest.raises(RuntimeError, match="raised by the test"):
         model.set_params(callbacks=fail).fit(X, Y[kind])
     assert (model.history_, model.loss_curve_) == before

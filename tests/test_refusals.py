@@ -1,7 +1,7 @@
-"""What cannot be is refused in a sentence that names the parameter and what it may be, and nothing is changed by asking.
+"""Invalid parameters are refused with a message that names the parameter and the rule, and a refused fit changes nothing.
 
-Each case is what the documentation of a parameter says is not possible, or a value of the wrong form. Estimators that were fitted
-before keep their weights.
+Each case is a combination that the documentation excludes, or a value of the wrong type. Estimators that were fitted before keep
+their weights.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ each_kind = pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 
 
 def refuse(match, kind, data=X, y=None, before=False, error=ValueError, **params):
-    """Have a fit refused, of an estimator that was fitted before or not."""
+    """Check that a fit is refused and changes nothing. With `before`, the estimator was fitted before."""
     y = Y[kind] if y is None else y
     model = kind(**SMALL)
     if before:
@@ -287,7 +287,7 @@ def test_classes_of_several_columns_have_no_weights(y, class_weight):
     refuse("class_weight must be None", MLPClassifier, y=y, class_weight=class_weight)
 
 
-# ---------------------------------------------------------------------- starting weights
+# ---------------------------------------------------------------------- initial weights
 
 
 def shapes(*wanted):
@@ -348,7 +348,7 @@ def test_functions_for_starting_weights(kind, name, said):
         ("out_activation", ["tanh", None]),
         ("n_threads", [0, -1, 1.5, "all"]),
         ("max_time", [0, -1, "long"]),
-        ("warm_start", ["go on", None]),
+        ("warm_start", ["continue", None]),
     ],
 )
 def test_values(kind, name, values):
@@ -445,14 +445,14 @@ def test_outputs_changed_between_fits(first, then):
 
 @each_kind
 @pytest.mark.parametrize("then", [{"dropout": [0.1] * 5}, {"dropout": [[1]]}, {"batch_norm": True}, {"layer_norm": True}], ids=str)
-def test_predictions_heed_nothing_of_training(kind, then):
+def test_predictions_ignore_parameters_of_training(kind, then):
     model = kind(**SMALL).fit(X, Y[kind])
     said = model.predict(X)
     np.testing.assert_array_equal(model.set_params(**then).predict(X), said)
 
 
 @pytest.mark.parametrize("then", [{"loss": "huber"}, {"quantile": 0.5}, {"quantile": [0.1, 0.2, 0.3]}], ids=str)
-def test_predictions_heed_no_quantiles_set_since(then):
+def test_predictions_ignore_quantiles_set_after_the_fit(then):
     model = MLPRegressor(**SMALL, loss="quantile", quantile=[0.1, 0.9]).fit(X, Y[MLPRegressor])
     said = model.predict(X)
     np.testing.assert_array_equal(model.set_params(**then).predict(X), said)
@@ -517,6 +517,6 @@ def test_own_functions_may_not_raise():
             make()
 
 
-def test_a_scorer_that_there_is_not_is_refused_by_all():
+def test_an_unknown_scorer_is_always_refused():
     with pytest.raises(ValueError, match="nope"):
         MLPRegressor(**SMALL, scoring="nope").fit(X, X[:, 0])

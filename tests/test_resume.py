@@ -1,8 +1,8 @@
-"""n epochs and m more are n + m epochs, to the bit.
+"""Training for n epochs and then for m epochs gives the same bits as training for n + m epochs.
 
-Through a second ``fit`` with ``warm_start="resume"``, with or without a pickle in between, through a checkpoint written in a fit,
-and through ``partial_fit``: weights, moments, random numbers, order of the rows, patience, learning rate and history must
-all go on where they stood.
+The second part is a call of ``fit`` with ``warm_start="resume"``, with or without a pickle in between, a fit from a checkpoint, or
+``partial_fit``. Weights, moments, random numbers, the order of the rows, the patience, the learning rate and the history must all
+continue.
 """
 
 import copy
@@ -32,7 +32,7 @@ few_epochs = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 class Fickle(ShuffleSplit):
-    """Splits otherwise at every call but the first of an instance; every fit that should have the first takes a clone."""
+    """A splitter that gives a different split at each call. Each model gets its own unused copy."""
 
     def __init__(self):
         super().__init__(1, test_size=0.2, train_size=0.5)
@@ -58,7 +58,7 @@ each_params = pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS)
 
 
 def mapped(model, folder):
-    """Through a file of its own, as others are still mapped."""
+    """Load a memory-mapped copy of the model. Each copy has its own file, because the others are still mapped."""
     path = folder / f"{len(list(folder.iterdir()))}"
     joblib.dump(model, path)
     return joblib.load(path, mmap_mode="r")
@@ -99,12 +99,12 @@ def assert_same(one, other):
 
 
 def clone_of(kind, params):
-    """An estimator of these parameters, with a splitter of its own."""
+    """An estimator with these parameters and its own copy of the splitter."""
     return kind(**params | {"validation_splitter": copy.deepcopy(params.get("validation_splitter"))})
 
 
 def through(kind, counts, make=lambda model, _: model, path=None, data=X, **params):
-    """A fit of so many epochs after another, with a copy made after each."""
+    """Fit several times with these numbers of epochs, and copy the model after each fit."""
     model = clone_of(kind, RESUME | params)
     for n_epochs in counts:
         model = make(model.set_params(max_iter=n_epochs).fit(data, Y[kind]), path)
@@ -125,7 +125,7 @@ def test_n_and_m_epochs_are_n_plus_m(kind, params, stream, make, tmp_path):
 @few_epochs
 @each_kind
 def test_the_global_stream_need_not_stand_still(kind):
-    """With random_state=None, what others draw in between does no harm."""
+    """With random_state=None, random numbers that other code draws in between do not change the result."""
     np.random.seed(5)
     whole = through(kind, (9,))
     np.random.seed(5)
@@ -158,7 +158,7 @@ def test_given_validation_rows(kind, early_stopping):
 @each_kind
 @pytest.mark.parametrize("params", [{}, {"early_stopping": True}], ids=["loss", "score"])
 def test_patience_goes_on(kind, params):
-    """Both stop at the same epoch, and a fit after that does nothing and says so."""
+    """Both stop at the same epoch. Another fit trains no epoch and warns."""
     params = params | {"n_iter_no_change": 4, "tol": 0.02, "random_state": 0, "learning_rate_init": 0.1}
     whole = kind(**RESUME | params, max_iter=500).fit(X, Y[kind])
     parts = kind(**RESUME | params, max_iter=3)
@@ -181,7 +181,7 @@ def test_patience_goes_on(kind, params):
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("at", [2, 7, 13])
 def test_interrupted_within_an_epoch(monkeypatch, kind, n_threads, at):
-    """A batch that was half done is begun again."""
+    """A batch that was interrupted is computed again from its start."""
     params = RESUME | {"random_state": 0, "batch_size": 40, "n_threads": n_threads}
     whole = kind(**params, max_iter=9).fit(X, Y[kind])
     train, calls = training.train, iter(range(1, 10**6))
@@ -198,7 +198,7 @@ def test_interrupted_within_an_epoch(monkeypatch, kind, n_threads, at):
     monkeypatch.undo()
     model.set_params(max_iter=9 - model.n_iter_).fit(X, Y[kind])
     for a, b in zip(model.coefs_, whole.coefs_, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)  # sums over blocks of other sizes
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)  # the block sizes differ, and so does the order of the sums
     assert model.loss_curve_ == pytest.approx(whole.loss_curve_, rel=1e-9)
     assert model._optimizer.step == whole._optimizer.step
 
@@ -208,7 +208,7 @@ def test_interrupted_within_an_epoch(monkeypatch, kind, n_threads, at):
 @each_params
 @each_stream
 def test_checkpoints(kind, params, stream, tmp_path):
-    """Each is what a fit that ended there would have left, and goes on as the fit did."""
+    """A checkpoint equals the result of a fit that ended there, and training continues from it exactly."""
     path = tmp_path / "model"
     whole = clone_of(kind, SMALL | params | {"max_iter": 11, "random_state": stream(), "callbacks": Checkpoint(path, every=4)})
     whole.fit(X, Y[kind])
@@ -239,13 +239,13 @@ def test_partial_fits(kind, params, make, tmp_path):
     assert_same(one, other)
 
 
-# ====================================================================== what changes in between
+# ====================================================================== changes in between
 
 
 @few_epochs
 @each_kind
 def test_parameters_changed_in_between(kind):
-    """As for partial_fit, the solver keeps what it was asked; all else is heeded."""
+    """As with partial_fit, the solver keeps its initial settings. All other changes take effect."""
     models = [kind(**RESUME, random_state=0, max_iter=3).fit(X, Y[kind]) for _ in range(4)]
     for model, change in zip(
         models, [{}, {"learning_rate_init": 5.0, "beta_1": 0.1}, {"alpha": 1.0}, {"batch_size": 20}], strict=True
@@ -258,7 +258,7 @@ def test_parameters_changed_in_between(kind):
 
 @few_epochs
 @each_kind
-def test_weights_replaced_by_hand_are_heeded(kind):
+def test_weights_replaced_by_hand_are_used(kind):
     model = kind(**RESUME, random_state=0, max_iter=1).fit(X, Y[kind])
     model.coefs_ = [np.zeros_like(W) for W in model.coefs_]
     model.fit(X, Y[kind])
@@ -306,7 +306,7 @@ def test_lbfgs_does_not_resume(kind):
 @few_epochs
 @each_kind
 def test_only_what_may_be_resumed_is_carried(kind):
-    """A pickle of another fit holds neither the order of the rows nor random numbers of its own."""
+    """The pickle of a fit that cannot be resumed has neither the order of the rows nor a random state."""
     plain = kind(**SMALL, max_iter=2, random_state=0).fit(X, Y[kind])
     assert plain._state.resume is None
     resumable = kind(**RESUME, max_iter=2, random_state=0).fit(X, Y[kind])
@@ -368,7 +368,7 @@ def test_checkpoints_show_what_they_are(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_weights_that_were_changed_are_not_passed_over():
-    """With early stopping, training goes on from other weights than those that are shown."""
+    """With early stopping, training continues from the last weights, and coefs_ has the best weights."""
     X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2
     model = MLPClassifier(4, max_iter=5, random_state=0, early_stopping=True, warm_start="resume").fit(X, y)
     model.coefs_[0][:] = 0

@@ -1,8 +1,8 @@
-"""scikit-learn's own tests of its perceptrons, with our classes in the place of its own.
+"""scikit-learn's own tests of its multilayer perceptrons, run with fastbp's classes.
 
-First its installed ``test_mlp.py``, loaded with the two names replaced; each test is collected here under its own name. Then the
-checks that it makes of every estimator, for every solver. A test is left out only for a reason that is written down here, and no
-check is expected to fail.
+First, the installed ``test_mlp.py`` is loaded with the two class names replaced. Each test is collected under its own name. Then
+scikit-learn's estimator checks run for every solver. A test is left out only for a reason that is written here, and no check is
+expected to fail.
 """
 
 import importlib
@@ -15,14 +15,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastbp
 
-# Its own run makes no errors of warnings. That few epochs have not converged would be said hundreds of times; the last filter wins.
+# scikit-learn's own run does not turn warnings into errors. The last filter wins; it avoids hundreds of ConvergenceWarnings.
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
-LEFT_OUT = {"test_gradient": "calls the private _loss_grad_lbfgs; our gradients are tested against finite differences instead"}
+LEFT_OUT = {"test_gradient": "calls the private _loss_grad_lbfgs; fastbp's gradients are compared with finite differences instead"}
 
 
 def load_suite():
-    """scikit-learn's test module, made anew with our estimators under the names that it imports."""
+    """Import scikit-learn's test module again with fastbp's estimators in place of its own; returns its tests by name."""
     name = "sklearn.neural_network.tests.test_mlp"
     ours = {"MLPClassifier": fastbp.MLPClassifier, "MLPRegressor": fastbp.MLPRegressor}
     with patch.dict(sys.modules), patch.multiple(sklearn.neural_network, **ours):
@@ -38,7 +38,7 @@ globals().update({name: test for name, test in SUITE.items() if name not in LEFT
 
 @pytest.fixture
 def global_random_seed():
-    """The seed that scikit-learn's own run takes where it is not told another."""
+    """The default seed of scikit-learn's own run."""
     return 42
 
 
@@ -46,9 +46,9 @@ def test_what_is_left_out_exists():
     assert set(LEFT_OUT) < set(SUITE)
 
 
-# ---------------------------------------------------------------------- the checks for every estimator
+# ---------------------------------------------------------------------- estimator checks
 
-# scikit-learn's own classes pass them all with these parameters, so there is nothing that ours may fail
+# scikit-learn's own classes pass all checks with these parameters, so fastbp's classes must pass them, too
 SOLVERS = ["adam", "sgd", "lbfgs"]
 VARIANTS = [kind(max_iter=100, solver=solver) for kind in (fastbp.MLPClassifier, fastbp.MLPRegressor) for solver in SOLVERS]
 

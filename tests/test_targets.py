@@ -1,4 +1,4 @@
-"""Labels of several outputs, of several labels, and of one class: as scikit-learn's estimators have them."""
+"""Labels of several outputs, multilabel targets and single classes, compared with scikit-learn's estimators."""
 
 import pickle
 import warnings
@@ -56,7 +56,7 @@ def test_codes_of_several_outputs(y):
 
 
 def test_accuracy_of_several_outputs():
-    """The mean of the accuracies of each, with and without weights."""
+    """The score is the mean of the accuracies of all outputs, with and without sample weights."""
     labels, y = learn_labels(MULTIOUTPUT["integers"]), MULTIOUTPUT["integers"]
     outputs, weight = RANDOM.random((40, 6)), RANDOM.random(40)
     said = decode_labels(labels, outputs)
@@ -72,7 +72,7 @@ def test_groups_of_units():
 
 @each_y
 def test_an_estimator_of_several_outputs(y):
-    """All but the numbers, which are the kernels' matter: the forms are those of scikit-learn's forests."""
+    """Classes, shapes and types are those of scikit-learn's forests. The values are tested with the kernels."""
     model, forest = MLPClassifier(**SMALL).fit(X, y), RandomForestClassifier(n_estimators=3, random_state=0).fit(X, y)
     for got, expected in zip(model.classes_, forest.classes_, strict=True):
         np.testing.assert_array_equal(got, expected)
@@ -126,7 +126,7 @@ def test_several_outputs_that_are_refused():
     assert isinstance(learn_labels(MULTIOUTPUT["integers"]), GroupedLabels)
 
 
-# ---------------------------------------------------------------------- several labels, in parts
+# ---------------------------------------------------------------------- multilabel partial_fit
 
 
 @pytest.mark.parametrize("form", [np.asarray, csr_array, np.ndarray.tolist])
@@ -177,7 +177,7 @@ def test_a_single_class(y, solver):
 @pytest.mark.parametrize("loss", ["log_loss", "squared_error", Loss(bent_error)], ids=["log-loss", "squares", "own"])
 @pytest.mark.parametrize("out_activation", ["softmax", "auto"])
 def test_outputs_of_one_class_each(loss, out_activation):
-    """As many output units as columns of codes, which are codes all the same."""
+    """With one class per output, the number of output units equals the number of columns of y."""
     if loss == "log_loss":
         out_activation = "auto"
     y, X = np.tile([1, 5, 7], (60, 1)), np.random.default_rng(0).normal(size=(60, 4))
@@ -187,4 +187,4 @@ def test_outputs_of_one_class_each(loss, out_activation):
     np.testing.assert_array_equal(model.predict(X), y)
     assert all(np.isfinite(W).all() for W in model.coefs_)
     if out_activation == "auto" and loss == "squared_error":
-        assert model._outputs(X).min() > 0.5  # their targets are ones, not the codes
+        assert model._outputs(X).min() > 0.5  # the targets are 1, not the class codes (0)

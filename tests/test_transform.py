@@ -1,4 +1,4 @@
-"""The activations of hidden units: against a forward pass by hand, and as scikit-learn treats a transformer."""
+"""The activations of hidden units, compared with a forward pass in NumPy, and the transformer interface of scikit-learn."""
 
 import numpy as np
 import pandas as pd
@@ -56,7 +56,7 @@ def test_every_layer_by_hand(dtype, name):
 
 @pytest.mark.parametrize("activation", NAMES)
 def test_units_are_what_the_next_layer_gets(activation):
-    """The outputs of a network with one more layer, of weights one and identity, are the activations of the one before."""
+    """If the last layer copies a unit of the last hidden layer, the prediction equals the activation of that unit."""
     model = fitted(MLPRegressor, (6, 5), activation=activation)
     model.coefs_[-1][...], model.intercepts_[-1][...] = np.eye(5)[:, :1], 0
     np.testing.assert_allclose(model.predict(X), model.transform(X)[:, 0], rtol=1e-12, atol=1e-14)

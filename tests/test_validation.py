@@ -1,7 +1,7 @@
-"""Validation: rows that are given or held out, what is taken of them, and what early stopping makes of it.
+"""Validation rows, which are given or held out, their scores and losses, and early stopping.
 
-Rows given to ``fit`` must do what the same rows do when a splitter holds them out, to the bit; scores and losses must be those of
-scikit-learn's metrics, taken of a model that trained for so many epochs.
+Rows given to ``fit`` must give the same bits as the same rows held out by a splitter. Scores and losses must equal those of
+scikit-learn's metrics for a model that was trained for the same number of epochs.
 """
 
 import itertools
@@ -40,14 +40,14 @@ def rows_of(data, rows):
 
 
 def given_fit(kind, X=X, weight=None, **params):
-    """A fit on three quarters of the rows, which is given the others."""
+    """A fit on three quarters of the rows, with the other rows as X_val and y_val."""
     y, weights = Y[kind], {} if weight is None else {"sample_weight": weight[~HELD], "sample_weight_val": weight[HELD]}
     data = {"X_val": rows_of(X, HELD), "y_val": y[HELD]}
     return kind(**SMALL | params).fit(rows_of(X, ~HELD), y[~HELD], **weights, **data)
 
 
 def held_out_fit(kind, X=X, weight=None, **params):
-    """A fit on all rows, which holds out the same."""
+    """A fit on all rows, with a splitter that holds out the same rows."""
     splitter = PredefinedSplit(np.where(HELD, 0, -1))
     return kind(**SMALL | params, early_stopping=True, validation_splitter=splitter).fit(X, Y[kind], weight)
 
@@ -72,7 +72,7 @@ def test_given_rows_do_what_rows_held_out_do(kind, form, weighted):
 @few_epochs
 @each_kind
 def test_rows_given_without_early_stopping_change_nothing(kind):
-    """But for the history: the fit is that without them."""
+    """Apart from the history, the fit is the same as without them."""
     watched, plain = given_fit(kind), kind(**SMALL).fit(X[~HELD], Y[kind][~HELD])
     assert len(watched.history_["val_loss"]) == len(watched.history_["val_score"]) == 12
     assert watched.history_["loss"] == plain.history_["loss"]
@@ -84,7 +84,7 @@ def test_rows_given_without_early_stopping_change_nothing(kind):
 @few_epochs
 @each_kind
 def test_history_has_the_metrics_of_so_many_epochs(kind):
-    """The i-th entries are the loss and score of a model that trained for i epochs."""
+    """Entry i is the loss or score of a model that was trained for i epochs."""
     whole = given_fit(kind, alpha=0.0)
     for n in (1, 5, 12):
         model = given_fit(kind, alpha=0.0, max_iter=n)
@@ -121,11 +121,11 @@ SCORERS = {
 @pytest.mark.parametrize(("kind", "scoring"), [(kind, scoring) for kind, scorings in SCORERS.items() for scoring in scorings])
 @each_form
 def test_a_scorer_is_taken_of_the_model_so_far(kind, scoring, form):
-    """Warnings are errors: names of features reach the scorer, or there would be one."""
+    """The scorer gets the feature names. Otherwise there would be a warning, which is an error in the tests."""
     rows, y = form(X), Y[kind][HELD]
     whole = held_out_fit(kind, rows, scoring=scoring)
     for n in (1, 7):
-        model = held_out_fit(kind, rows, max_iter=n, scoring=lambda *_: next(COUNT))  # whose last epoch is the best
+        model = held_out_fit(kind, rows, max_iter=n, scoring=lambda *_: next(COUNT))  # with this scorer, the last epoch is the best
         score = metrics.get_scorer(scoring)(model, rows_of(rows, np.flatnonzero(HELD)), y)
         assert whole.history_["val_score"][n - 1] == pytest.approx(score, rel=1e-9)
 
@@ -159,7 +159,7 @@ def test_a_scorer_of_your_own(kind):
         seen.append((X.shape, estimator.predict(X)))
         return float(len(seen))
 
-    model = held_out_fit(kind, weight=np.ones(60), scoring=spread)  # which takes no weights, and gets none
+    model = held_out_fit(kind, weight=np.ones(60), scoring=spread)  # this scorer has no parameter for weights
     assert model.validation_scores_ == [float(n) for n in range(1, 13)]
     assert {shape for shape, _ in seen} == {(15, 4)}
     assert_array_equal(seen[-1][1], model.predict(X[HELD]))
@@ -178,7 +178,7 @@ def test_a_scorer_gets_the_weights_that_it_takes(kind):
 
 
 @each_kind
-@pytest.mark.parametrize("scoring", ["nothing known", metrics.mean_squared_error, lambda estimator, X, y: np.ones(3)])
+@pytest.mark.parametrize("scoring", ["unknown", metrics.mean_squared_error, lambda estimator, X, y: np.ones(3)])
 def test_what_is_no_scorer_is_refused(kind, scoring):
     model = kind(**SMALL, early_stopping=True, scoring=scoring)
     with pytest.raises(ValueError, match=r"scoring|scorer"):
@@ -186,7 +186,7 @@ def test_what_is_no_scorer_is_refused(kind, scoring):
     assert not hasattr(model, "coefs_")
 
 
-# ====================================================================== what is held out
+# ====================================================================== held-out rows
 
 
 @few_epochs

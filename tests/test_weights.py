@@ -1,4 +1,4 @@
-"""Weights of classes, and what weights of rows are relative to."""
+"""Class weights and the normalization of sample weights."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_class_weights_multiply_those_of_the_rows(y, how, solver):
 
 
 def test_balanced_classes_weigh_the_same_whatever_their_rows_weigh():
-    """As in scikit-learn's LogisticRegression: rows of weight 2 are as good as two rows."""
+    """As in scikit-learn's LogisticRegression, a row of weight 2 counts as two rows."""
     y, weight = LABELS["three"], RANDOM.integers(1, 4, 80)
     model = MLPClassifier(**SMALL, solver="lbfgs", class_weight="balanced")
     repeated = MLPClassifier(**SMALL, solver="lbfgs", class_weight="balanced").fit(X.repeat(weight, axis=0), y.repeat(weight))
@@ -112,7 +112,7 @@ def test_the_mean_is_that_of_the_rows_that_are_trained_on():
 
 
 def test_a_batch_of_heavy_rows_counts_for_more():
-    """One step over two batches of one row each, of weights 1.5 and 0.5, is that of a loss weighted so."""
+    """Two batches of one row each, with weights 1.5 and 0.5, give the same steps as losses with these factors."""
     options = {**SMALL, "solver": "sgd", "momentum": 0, "alpha": 0, "batch_size": 1, "max_iter": 1, "shuffle": False}
     got = MLPRegressor(**options, sample_weight_norm="global").fit(X[:2], X[:2, 0], [3, 1])
     plain = MLPRegressor(**options)

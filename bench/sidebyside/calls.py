@@ -1,6 +1,6 @@
-"""What scikit-learn and fastbp do beside long training: whole fits, predictions, cross-validation, and how cost grows.
+"""Short calls in scikit-learn and fastbp: complete fits, predictions and cross-validation.
 
-Each class lives in a process of its own, which `remote` starts. Threads are one unless said.
+Each class runs in its own process, which `remote` starts, and returns seconds or bytes. One thread is used unless stated otherwise.
 """
 
 import resource
@@ -25,27 +25,27 @@ N_CLASSES = 4
 
 
 def estimator(library, name, *arguments, n_threads=1, **options):
-    """scikit-learn's estimator or fastbp's; only the latter knows n_threads."""
+    """An estimator of scikit-learn or fastbp. `n_threads` is passed only to fastbp."""
     if library == "fastbp":
         options["n_threads"] = n_threads
     return getattr(import_module(MODULES[library]), name)(*arguments, random_state=0, **options)
 
 
 def quietly(fit, *arguments, **options):
-    """Without the warning that training ended before it converged."""
+    """Call `fit` and ignore the ConvergenceWarning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return fit(*arguments, **options)
 
 
 def random_data(n_rows, n_features):
-    """float32 inputs, made without a larger array on the way, and random classes."""
+    """Random float32 inputs, created without a larger temporary array, and random classes."""
     random = np.random.default_rng(0)
     return random.standard_normal((n_rows, n_features), np.float32), random.integers(N_CLASSES, size=n_rows)
 
 
 class Repeated:
-    """A call that is repeated so often that it can be timed; a subclass adds `call`."""
+    """A call that is repeated often enough to be timed. A subclass defines `call`."""
 
     n_calls = 1
 
@@ -62,7 +62,7 @@ class Repeated:
 
 
 class DefaultFit(Repeated):
-    """A whole fit in float64 with default parameters; `quality` is its loss and how many epochs it took."""
+    """A complete fit in float64 with default parameters. `quality` returns its loss and number of epochs."""
 
     def __init__(self, library, table):
         X, self.y = TABLES[table](return_X_y=True)
@@ -80,7 +80,7 @@ class DefaultFit(Repeated):
 
 
 class Predict(Repeated):
-    """`predict` of so many rows through 20-100-100-4 in float32."""
+    """`predict` of `n_rows` rows with a network 20-100-100-4 in float32."""
 
     def __init__(self, library, n_rows):
         self.X, y = random_data(max(n_rows, 1000), 20)
@@ -93,14 +93,14 @@ class Predict(Repeated):
         self.estimator.predict(self.X)
 
     def growth(self):
-        """Bytes by which one call, the first, raises the peak of the process's memory."""
+        """The increase of the peak memory of the process, in bytes, by the first call."""
         before = _peak_memory()
         self.call()
         return _peak_memory() - before
 
 
 def _peak_memory():
-    """Bytes. Linux hands ru_maxrss on to a new program, so that it may be the parent's; VmHWM is this program's own."""
+    """The peak memory in bytes. On Linux, ru_maxrss may be inherited from the parent process; VmHWM is not."""
     status = Path("/proc/self/status")
     if status.exists():
         lines = [line.split() for line in status.read_text().splitlines()]
@@ -109,7 +109,7 @@ def _peak_memory():
 
 
 class CrossValidation:
-    """`cross_val_score` of fastbp, once, from a fresh process on: starting worker processes counts."""
+    """One `cross_val_score` of fastbp in a new process. The time for starting worker processes is included."""
 
     def __init__(self, n_epochs):
         n_rows = 600 if is_quick() else 12_000
@@ -130,5 +130,5 @@ class CrossValidation:
         quietly(cross_val_score, network, self.X, self.y, cv=4, n_jobs=n_jobs)
         seconds = time.perf_counter() - start
         if n_jobs > 1:
-            get_reusable_executor().shutdown()  # joblib's processes would else be waited for, five minutes long
+            get_reusable_executor().shutdown()  # otherwise the idle processes of joblib would live for five minutes
         return seconds

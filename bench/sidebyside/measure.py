@@ -1,6 +1,8 @@
-"""The measuring itself: processes take turns, round after round, and what comes out is one `Result` for each row of the tables.
+"""Measure the rows of the results page.
 
-In each round every peer is asked once, so that a slow moment of the machine meets all of them; ratios are taken within a round.
+The input is the name of a row and an `Effort`. The output is one `Result`, `Limit` or `Curve` per row. Each library runs in its own
+process. In each round, every process measures once, so that a slow phase of the machine affects all of them; ratios are computed
+within a round.
 """
 
 from dataclasses import dataclass, replace
@@ -18,14 +20,14 @@ TRAINERS = {
 }
 JAX_SHUFFLES = "train_jax:ShufflingJaxTrainer"
 PACKAGES = {"fastbp": "fastbp", "scikit-learn": "sklearn", "JAX": "jax", "torch": "torch"}
-# The points of the two curves, and the networks they belong to.
+# The points of the two curves.
 N_ROWS = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 DEPTHS = (1, 2, 3, 4, 6, 8, 10, 12, 14, 16)
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long measuring may take: rounds, the seconds that one timing aims at, the most epochs of one."""
+    """The amount of measuring: rounds, seconds per timing, maximum epochs per timing, and updates before losses are compared."""
 
     rounds: int = 7
     seconds: float = 0.4
@@ -38,9 +40,9 @@ QUICK = Effort(1, 0.0, 1, 2)
 
 @dataclass(frozen=True)
 class Result:
-    """The figures of one row: seconds of each peer in each round, and what else belongs to it.
+    """The figures of one row: the seconds of each peer in each round, goals and notes.
 
-    `goals` are the least ratios to fastbp; `notes` are the losses, or whatever shows that equal work was done.
+    `goals` are the minimum ratios to fastbp. `notes` are the losses, which show that the peers did the same work.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Result:
         return median(self.seconds[peer])
 
     def ratios(self, peer):
-        """How many times faster fastbp was, round by round."""
+        """How many times faster fastbp was in each round."""
         return [theirs / ours for theirs, ours in zip(self.seconds[peer], self.seconds["fastbp"], strict=True)]
 
     def ratio(self, peer):
@@ -63,7 +65,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Limit:
-    """The matrix products of a step beside the whole step, on one thread: seconds by round, and multiply-adds."""
+    """The matrix products of a step and the whole step on one thread: seconds per round, and the number of multiply-adds."""
 
     name: str
     dtype: str
@@ -79,13 +81,13 @@ class Limit:
         return median(blas / step for blas, step in zip(self.blas, self.step, strict=True))
 
     def share(self, seconds):
-        """Of the peak of multiply-adds that one core reached in any round."""
+        """The fraction of the highest measured multiply-add rate of one core."""
         return self.n_products / median(seconds) / max(self.peak)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Seconds per epoch over something that grows; the line is the one of least relative squares."""
+    """Seconds per epoch for different sizes, and the line with the least squared relative deviations."""
 
     name: str
     unit: str
@@ -95,12 +97,12 @@ class Curve:
 
     @property
     def deviations(self):
-        """From the line, as fractions of it."""
+        """The relative deviations from the line."""
         return [seconds / on_line - 1 for seconds, on_line in zip(self.seconds, self.line, strict=True)]
 
 
 def peers_here():
-    """Those that are installed."""
+    """The peers that are installed."""
     return [peer for peer in PEERS if util.find_spec(PACKAGES[peer])]
 
 
@@ -109,7 +111,7 @@ def versions():
 
 
 def _in_turns(effort, ask):
-    """{name: [answer of each round]} of functions by name."""
+    """Call each function once per round; returns {name: [result of each round]}."""
     answers = {name: [] for name in ask}
     for _ in range(effort.rounds):
         for name, function in ask.items():
@@ -118,7 +120,7 @@ def _in_turns(effort, ask):
 
 
 class _Processes:
-    """Remotes by name, all closed at the end."""
+    """A context manager for remotes by name. It closes all of them at the end."""
 
     def __enter__(self):
         self.all = {}
@@ -137,7 +139,7 @@ class _Processes:
 
 
 def train(name, effort, peers=None):
-    """(Result, Limit) of a network: microseconds a step of each peer, and its products alone; no Limit for sparse inputs."""
+    """Time the training steps of a network; returns (Result, Limit). The Limit of the products is None for sparse inputs."""
     work = {**WORKS, **SPARSE_WORKS}[name]
     peers = [peer for peer in peers or peers_here() if peer == "fastbp" or peer in work.goals]
     X, y = data(work)
@@ -174,7 +176,7 @@ def train(name, effort, peers=None):
 
 
 def _call(name, effort, target, goal, *arguments):
-    """A Result of a `Repeated` in fastbp and scikit-learn; notes are its quality, where it has one."""
+    """Time a `Repeated` in fastbp and scikit-learn; returns a Result. For a default fit, the notes are loss and epochs."""
     with _Processes() as processes:
         both = {library: processes.start(library, f"calls:{target}", library, *arguments) for library in ("fastbp", "scikit-learn")}
         for remote in both.values():
@@ -197,7 +199,7 @@ def predict(n_rows, goal, effort):
 
 
 def memory_of_predict(library, n_rows):
-    """Bytes that `predict` takes on top of its input, at its peak, in a fresh process."""
+    """The peak memory in bytes that `predict` needs in addition to its input, in a new process."""
     with Remote("sidebyside.calls:Predict", library, n_rows) as remote:
         return remote.call("growth")
 
@@ -212,7 +214,10 @@ WAYS = {
 
 
 def cross_validation(effort, wanted=24.0):
-    """{way: [seconds of each round]}, each in a fresh process, of work that takes about `wanted` seconds on one thread."""
+    """Time a cross-validation that takes about `wanted` seconds on one thread; returns {way: [seconds of each round]}.
+
+    Each measurement runs in a new process.
+    """
     wanted = 0.0 if is_quick() else wanted
 
     def measure(way, n_epochs):
@@ -224,11 +229,11 @@ def cross_validation(effort, wanted=24.0):
     if wanted:
         per_epoch = (measure(first, 9) - measure(first, 1)) / 8
         n_epochs = max(1, round(wanted / per_epoch))
-    rounds = min(effort.rounds, 3)  # each takes a minute
+    rounds = min(effort.rounds, 3)  # each round takes a minute
     return _in_turns(replace(effort, rounds=rounds), {way: lambda way=way: measure(way, n_epochs) for way in WAYS})
 
 
-# ---------------------------------------------------------------------- growth
+# ---------------------------------------------------------------------- growth of cost
 
 
 def curve_over_rows(effort):
@@ -248,7 +253,7 @@ def _curve(unit, name, points, effort):
 
 
 def straight_line(at, seconds):
-    """The values of the line a + b·x whose squared relative deviations are least."""
+    """The values of the line a + b·x with the least squared relative deviations."""
     import numpy as np
 
     x, y = np.array(at, float), np.array(seconds)

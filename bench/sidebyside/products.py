@@ -1,7 +1,7 @@
-"""The physical limit of a step: its matrix products alone, by NumPy's BLAS and by fastbp's tiles, and a core's multiply-add peak.
+"""The physical limit of a step: only its matrix products, with NumPy's BLAS and with fastbp's tiles, and the peak rate of one core.
 
-Every figure is of one thread. The products are A·W, Aᵀ·delta and delta·Wᵀ of each layer, the last not for the first layer, into
-arrays that are there before. The peak is that of a loop of independent fused multiply-adds on registers, which no memory slows.
+All figures are for one thread. The products are A·W, Aᵀ·delta and delta·Wᵀ of each layer, without delta·Wᵀ of the first layer. The
+output arrays are allocated in advance. The peak is the rate of independent fused multiply-adds on registers, without memory access.
 """
 
 import time
@@ -20,18 +20,18 @@ from fastbp._kernels.tiles import VECTOR_BYTES
 from fastbp._kernels.views import matrix, vector, without_refcounts
 from fastbp._network.layout import Layout, aligned_zeros
 
-_CHAINS = 12  # more than the 8 to 10 that latency × units asks for, and few enough for 16 registers
+_CHAINS = 12  # latency × units is 8 to 10; 12 chains are enough for that and fit into 16 registers
 
 
 class Products:
-    """The products of one work."""
+    """The matrix products of one `Work`."""
 
     def __init__(self, work):
         self.work = work
         self.n_steps = 1
 
     def calibrate(self, seconds):
-        """Find how many steps take about so many seconds; compiles."""
+        """Compile, and find the number of steps that takes about `seconds` seconds."""
         _own_products(1, *self._tiled())
         taken = 0.0
         while taken < seconds / 2:
@@ -39,7 +39,7 @@ class Products:
             taken = self.seconds_by_blas() * self.n_steps
 
     def seconds_by_blas(self):
-        """Seconds a step."""
+        """Seconds per step with NumPy's BLAS."""
         random = np.random.RandomState(0)
 
         def rows(n_columns):
@@ -61,14 +61,14 @@ class Products:
         return (time.perf_counter() - start) / self.n_steps
 
     def seconds_by_tiles(self):
-        """Seconds a step, the transposition of the weights included."""
+        """Seconds per step with fastbp's tiles. The transposition of the weights is included."""
         arguments = self._tiled()
         start = time.perf_counter()
         _own_products(self.n_steps, *arguments)
         return (time.perf_counter() - start) / self.n_steps
 
     def peak(self):
-        """Multiply-adds a second, for the best width of vectors."""
+        """Multiply-adds per second with the fastest vector width."""
         return max(self._fma_rate(width) for width in (16, 32, 64))
 
     def _fma_rate(self, n_bytes, n_rounds=2_000_000):
@@ -81,7 +81,7 @@ class Products:
         return n_rounds * _CHAINS * lanes / (time.perf_counter() - start)
 
     def _tiled(self):
-        """The layers' sizes and buffers as a fit of fastbp has them: rows of whole vectors, blocks that fit a cache."""
+        """Layer sizes and buffers as in a fit: rows are padded to whole vectors, and a block of rows fits into a cache."""
         work, layout = self.work, Layout(self.work.sizes)
         dtype = np.dtype(work.dtype)
         block = layout.block_size(work.batch_size, dtype.itemsize)
@@ -133,7 +133,7 @@ def _own_products(n_steps, sizes, strides, block, n_blocks, params, gradients, a
 
 @intrinsic
 def _fma_chains(typing, n_rounds, x, lanes):
-    """Independent chains a = a·x + x in vectors of `lanes` numbers, for n_rounds rounds; returns one lane of their sum."""
+    """Compute n_rounds of independent chains a = a·x + x in vectors of `lanes` numbers; returns one lane of their sum."""
     if not isinstance(lanes, types.IntegerLiteral):
         return None
     n_lanes = lanes.literal_value
@@ -147,7 +147,7 @@ def _fma_chains(typing, n_rounds, x, lanes):
         for lane in range(n_lanes):
             splat = builder.insert_element(splat, x, ir.IntType(32)(lane))
         before, body, after = builder.block, builder.append_basic_block("body"), builder.append_basic_block("after")
-        # each chain starts elsewhere, or all would be one
+        # different starting values, or LLVM would merge the chains
         starts = [builder.fmul(splat, ir.Constant(vector, [float(2 + chain)] * n_lanes)) for chain in range(_CHAINS)]
         builder.branch(body)
         builder.position_at_end(body)
@@ -172,7 +172,7 @@ def _fma_chains(typing, n_rounds, x, lanes):
 
 @cache
 def _multiply_add(lanes):
-    """The compiled loop for vectors of so many numbers."""
+    """The compiled loop for vectors of `lanes` numbers."""
 
     @njit(nogil=True)
     def chains(n_rounds, x):

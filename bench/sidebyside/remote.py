@@ -1,7 +1,7 @@
-"""An object in a process of its own, so that libraries, their threads and their settings cannot disturb one another.
+"""Run an object in its own process, so that libraries, their threads and their settings do not affect each other.
 
-``Remote("module:Class", *arguments)`` makes it there; ``call`` runs one of its methods and waits for the answer. Between calls the
-process sleeps. Thread limits are set before the process starts, which is when BLAS libraries read them.
+``Remote("module:Class", *arguments)`` creates the object there. ``call`` runs one of its methods and returns the result. Between
+calls, the process sleeps. Thread limits are set before the process starts, because BLAS libraries read them at start-up.
 """
 
 import multiprocessing
@@ -14,7 +14,7 @@ LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NU
 
 
 class Remote:
-    """Use it as a context; `n_threads` limits BLAS and OpenMP there, None leaves them at their default."""
+    """A context manager for an object in another process. `n_threads` limits BLAS and OpenMP there; None keeps their defaults."""
 
     def __init__(self, target, *arguments, n_threads=1, **options):
         context = multiprocessing.get_context("spawn")
@@ -32,7 +32,7 @@ class Remote:
         self.connection.send(message)
         succeeded, answer = self.connection.recv()
         if not succeeded:
-            raise RuntimeError(f"in the process of its own:\n{answer}")
+            raise RuntimeError(f"error in the other process:\n{answer}")
         return answer
 
     def close(self):
@@ -48,7 +48,7 @@ class Remote:
 
 @contextmanager
 def _limits(n_threads):
-    """The environment that a process of so many threads is to inherit."""
+    """Set the environment variables that a new process with `n_threads` threads inherits."""
     before = dict(os.environ)
     for name in LIMITS:
         os.environ.pop(name, None)

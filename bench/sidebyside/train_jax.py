@@ -1,7 +1,7 @@
-"""JAX: an epoch is one compiled `lax.scan` over its batches, and parameters are donated.
+"""JAX: each epoch is one compiled `lax.scan` over its batches, and the parameters are donated.
 
-NumPy shuffles, which takes a small part of the time of `jax.random.permutation` on a CPU; ``ShufflingJaxTrainer`` has the latter
-inside the compiled epoch, as is often seen. Its batches are others, so that its losses differ a little.
+NumPy shuffles the rows, because on a CPU it is much faster than `jax.random.permutation`. ``ShufflingJaxTrainer`` uses the latter
+inside the compiled epoch, which is common in JAX code. Its batches are different, so its losses differ slightly.
 """
 
 from functools import partial
@@ -55,7 +55,7 @@ def shuffled_epoch(params, state, X, y, key, activation, solver, batch_size):
 
 @partial(jax.jit, static_argnames=("activation", "solver"), donate_argnums=(0, 1))
 def epoch(params, state, X, y, order, activation, solver):
-    """(params, state) after all batches of an epoch; order (n_batches, batch_size)."""
+    """Train on all batches of an epoch; order has shape (n_batches, batch_size). Returns (params, state)."""
 
     def step(carry, rows):
         params, state = carry
@@ -67,7 +67,7 @@ def epoch(params, state, X, y, order, activation, solver):
 
 
 def objective(params, A, y, activation):
-    """The mean log-loss of a batch with its penalty."""
+    """The mean log-loss of a batch, with the L2 penalty."""
     *hidden, (W_out, b_out) = params
     for W, b in hidden:
         A = _ACTIVATIONS[activation](A @ W + b)

@@ -1,4 +1,4 @@
-"""fastbp and scikit-learn: the same estimator from two places."""
+"""fastbp and scikit-learn: the same training code with a different import."""
 
 import warnings
 from importlib import import_module
@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .trainer import Trainer
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # training always ends before it converged
+warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is fixed
 
 
 class SklearnTrainer(Trainer):

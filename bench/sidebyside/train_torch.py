@@ -1,4 +1,4 @@
-"""PyTorch, eager: tensors made once, fused optimiser, gradients set to None, batches by `index_select`."""
+"""PyTorch in eager mode: tensors are created once, the optimizer is fused, and `index_select` forms the batches."""
 
 import torch
 from torch import nn
@@ -32,7 +32,7 @@ class TorchTrainer(Trainer):
         return [layer.weight.detach().numpy().T for layer in linears], [layer.bias.detach().numpy() for layer in linears]
 
     def model(self):
-        """The network with the starting weights."""
+        """A new network with the starting weights."""
         layers = []
         for W, b in zip(self.start.coefs, self.start.intercepts, strict=True):
             linear = nn.Linear(*W.shape, dtype=self.features.dtype)
@@ -43,7 +43,7 @@ class TorchTrainer(Trainer):
         return nn.Sequential(*layers[:-1])
 
     def optimizer(self, parameters):
-        # One group of parameters is faster than two; that biases decay too, unlike scikit-learn's, moves only those of dead units.
+        # One parameter group is faster than two. It also decays the biases, unlike scikit-learn; this affects only dead units.
         options = {"lr": LEARNING_RATE, "weight_decay": ALPHA / self.work.batch_size, "fused": True}
         if self.work.solver == "adam":
             return torch.optim.Adam(parameters, betas=(BETA_1, BETA_2), eps=EPSILON, **options)

@@ -1,8 +1,8 @@
-"""What every peer can be asked: to train for so many epochs from the start, and how long a step takes.
+"""The common interface of all peers: train for a number of epochs, and measure the time of a step.
 
-A peer adds ``train``, which returns (coefs, intercepts) when all work is done, the shuffling of rows in every epoch included, which
-the estimators of fastbp and scikit-learn do themselves. Seconds are the difference of a long and a short
-training, so that what is done once cancels out; whatever compiles was compiled before.
+Each peer defines ``train``, which returns (coefs, intercepts) when all work is finished. The work includes shuffling the rows in
+each epoch; the estimators of fastbp and scikit-learn do this themselves. Seconds are the difference between a long and a short
+training run, so that work that is done once cancels out. Compilation happens before the timing.
 """
 
 import time
@@ -18,15 +18,15 @@ class Trainer:
         self.setup()
 
     def setup(self):
-        """Whatever is done once and not timed."""
+        """Work that is done once and not timed."""
 
     def train(self, n_epochs):
-        """The weights after so many epochs from the starting weights on."""
+        """Train for n_epochs epochs from the starting weights; returns (coefs, intercepts)."""
         raise NotImplementedError
 
     def calibrate(self, seconds, most_epochs):
-        """Find how many epochs take about so many seconds."""
-        self._seconds(1)  # compiles, or loads what was compiled before
+        """Find the number of epochs that takes about `seconds` seconds."""
+        self._seconds(1)  # compiles, or loads compiled code
         n_epochs, taken = 1, 0.0
         while taken < seconds / 2 and n_epochs < most_epochs:
             n_epochs *= 2
@@ -37,7 +37,7 @@ class Trainer:
         n_short = max(1, self.n_epochs // 10)
         n_long = n_short + self.n_epochs
         short = self._seconds(n_short)
-        return max(self._seconds(n_long) - short, 1e-9) / self.n_epochs  # next to no work, as in a quick run, may seem negative
+        return max(self._seconds(n_long) - short, 1e-9) / self.n_epochs  # in a quick run, the difference may be negative
 
     def seconds_per_step(self):
         return self.seconds_per_epoch() * self.work.batch_size / self.X.shape[0]

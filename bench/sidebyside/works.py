@@ -1,8 +1,8 @@
-"""What the peers train on: networks, data, starting weights and batches, the same for everyone, and what is to be reached.
+"""The training work of all peers: networks, data, starting weights, batches and goals.
 
-Data are those of the asv suite. Weights and shuffles are scikit-learn's for ``random_state=0``, drawn here by hand so that peers
-that know nothing of scikit-learn start from them and see the same batches. One judge, in float64 NumPy, says what loss a trained
-network has. No peer is imported here.
+The data are those of the asv suite. Starting weights and shuffles are those of scikit-learn with ``random_state=0``. They are drawn
+here without scikit-learn, so that all peers start from the same weights and use the same batches. `loss` computes the loss of a
+trained network in float64 with NumPy. This module imports no peer.
 """
 
 import os
@@ -18,9 +18,10 @@ PEERS = ("fastbp", "scikit-learn", "JAX", "torch")
 
 @dataclass(frozen=True)
 class Work:
-    """A classifier to train, `n_threads` for all but JAX, and how many times faster than each peer fastbp is to be.
+    """A classifier to train. `goals` says how many times faster than each peer fastbp should be.
 
-    An output layer of one unit means two classes; `limit` is the goal for BLAS products alone ÷ the whole step on one thread.
+    An output layer of one unit means two classes. `n_threads` applies to all peers except JAX. `limit` is the goal for the time of
+    the matrix products with BLAS, divided by the time of a whole step on one thread.
     """
 
     sizes: tuple[int, ...]
@@ -36,7 +37,7 @@ class Work:
 
     @property
     def n_products(self):
-        """Multiply-adds of a step's matrix products."""
+        """The number of multiply-adds in the matrix products of a step."""
         shapes = [n_in * n_out for n_in, n_out in pairwise(self.sizes)]
         return self.batch_size * (3 * sum(shapes) - shapes[0])
 
@@ -68,7 +69,7 @@ SPARSE_WORKS = {
 
 
 def data(work):
-    """X and y (class codes) of as many rows as make whole batches."""
+    """X and y (class codes), with a number of rows that is a multiple of the batch size."""
     from suite.common import Network, profile
 
     if work.non_zeros:
@@ -80,7 +81,7 @@ def data(work):
 
 
 def _one_hot(work, n_rows):
-    """CSR rows with one non-zero in each of `non_zeros` groups of columns, and the classes of a random linear rule."""
+    """CSR rows with one nonzero in each of `non_zeros` groups of columns, and the classes of a random linear rule."""
     random = np.random.RandomState(0)
     n_features = work.sizes[0]
     width = n_features // work.non_zeros
@@ -91,7 +92,7 @@ def _one_hot(work, n_rows):
 
 
 class Start:
-    """Starting weights (Glorot's uniform ones), then the orders of the rows, epoch for epoch, out of one random stream."""
+    """Starting weights (Glorot uniform) and then the row order of each epoch, drawn from one random stream."""
 
     def __init__(self, work, n_rows):
         random = np.random.RandomState(0)
@@ -104,7 +105,7 @@ class Start:
         self.state, self.n_rows, self.batch_size = random.get_state(), n_rows, work.batch_size
 
     def orders(self, n_epochs):
-        """Yield the rows of each epoch (n_batches, batch_size), from the first epoch on; each is a shuffle of the one before."""
+        """Yield the row indices (n_batches, batch_size) of each epoch. Each order is a shuffle of the one before."""
         random, latest = np.random.RandomState(), np.arange(self.n_rows)
         random.set_state(self.state)
         for _ in range(n_epochs):
@@ -113,7 +114,7 @@ class Start:
 
 
 def loss(work, weights, X, y):
-    """The mean log-loss, in float64 and without the penalty, of a trained network's (coefs, intercepts)."""
+    """The mean log-loss, in float64 and without penalty, of a network with weights (coefs, intercepts)."""
     coefs, intercepts = ([np.asarray(array, np.float64) for array in arrays] for arrays in weights)
     A = X.astype(np.float64)
     for W, b in zip(coefs[:-1], intercepts[:-1], strict=True):

@@ -1,1 +1,1 @@
-"""The benchmarks that asv finds: one module for each question, `common` for what they share."""
+"""The asv benchmarks. Each module measures one aspect; `common` has the shared code."""

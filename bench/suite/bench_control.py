@@ -1,12 +1,12 @@
-"""Control: plain NumPy, without a line of ours. If these are slower than last time, so was the machine."""
+"""Control benchmarks with plain NumPy, without fastbp. If they are slower than before, the machine is slower."""
 
 import numpy as np
 
-from . import common  # noqa: F401  sets one BLAS thread, as everywhere else in this suite
+from . import common  # noqa: F401  limits BLAS to one thread, as in the whole suite
 
 
 class Control:
-    """A product of matrices, and a pass over memory."""
+    """A matrix product and a pass over memory."""
 
     def setup(self):
         random = np.random.RandomState(0)

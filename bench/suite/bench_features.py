@@ -1,7 +1,7 @@
-"""What each feature costs: fits of ten epochs with it, beside those with nothing, and the loss reached in that time.
+"""The cost of each feature: fits of ten epochs with the feature, compared with fits without it, and their losses.
 
-A ratio is of two fits that took turns, set-up included; that of "nothing" shows how far from 1 it may be by chance. The losses of
-different features are not to be compared with each other, but with those of another commit.
+A ratio compares two fits that take turns, with set-up. The ratio of "nothing" shows how far a ratio may differ from 1 by chance.
+Compare the loss of a feature with the loss of the same feature at another commit, not with the losses of other features.
 """
 
 from statistics import median
@@ -47,7 +47,7 @@ _REGRESSOR = {
 
 
 def _fit_of(network, feature):
-    """A function that fits a network with one feature to its data in float32, and returns the estimator."""
+    """A function that fits a network with one feature to float32 data and returns the estimator."""
     network = NETWORKS[network]
     X, y = network.data(np.float32)
     given = {}
@@ -55,7 +55,7 @@ def _fit_of(network, feature):
         n_val = len(y) // 10
         given = {"X_val": X[:n_val], "y_val": y[:n_val]}
     if feature in _REGRESSOR:
-        y = np.exp(X[:, : network.sizes[-1]] / 2 + y[:, np.newaxis] / 10)  # above 0, as some losses want it
+        y = np.exp(X[:, : network.sizes[-1]] / 2 + y[:, np.newaxis] / 10)  # positive, because some losses require it
         y = y[:, 0] if y.shape[1] == 1 or feature == "three quantiles" else y
     estimator = (fastbp.MLPRegressor if feature in _REGRESSOR else fastbp.MLPClassifier)(
         hidden_layer_sizes=network.sizes[1:-1],

@@ -1,7 +1,7 @@
-"""Training: seconds per epoch for each network, whole default fits, and the quality that was reached in that time.
+"""Training: seconds per epoch for each network, complete default fits, and their losses and scores.
 
-Ratios to scikit-learn are measured in turns with it in one process, and are what to look at; seconds follow the machine's mood.
-Losses and scores stand beside them so that speed cannot be bought with quality unseen.
+The ratios to scikit-learn are the most reliable results, because both libraries take turns in one process; seconds depend on the
+load of the machine. Losses and scores show whether a gain in speed reduces the quality.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ _QUALITY_EPOCHS = 10
 
 
 class Epoch:
-    """One epoch of training, set-up not counted."""
+    """One epoch of training, without set-up."""
 
     params = [list(NETWORKS), DTYPES]
     param_names = ["network", "dtype"]
@@ -46,7 +46,7 @@ class Epoch:
 
 
 class SomeEpochs:
-    """A fit of ten epochs in fastbp alone, set-up included: what asv can measure in turns for two commits."""
+    """A fit of ten epochs in fastbp, with set-up. asv can measure it in turns for two commits."""
 
     params = [list(NETWORKS), DTYPES]
     param_names = ["network", "dtype"]
@@ -61,7 +61,7 @@ class SomeEpochs:
 
 
 class EpochQuality:
-    """What ten epochs reach, in both libraries: in float64 the two must be equal, in float32 nearly so."""
+    """Loss and score after ten epochs in both libraries. They must be equal in float64 and almost equal in float32."""
 
     params = [list(NETWORKS), DTYPES, list(LIBRARIES)]
     param_names = ["network", "dtype", "library"]
@@ -93,7 +93,7 @@ class EpochQuality:
 
 
 class DefaultFit:
-    """A whole fit with default parameters on a small table."""
+    """A complete fit with default parameters on a small data set."""
 
     params = [list(TABLES), DTYPES]
     param_names = ["table", "dtype"]
@@ -122,7 +122,7 @@ class DefaultFit:
 
 
 class Rows:
-    """What a row costs, set-up not counted: the same from few rows to many, or something does not grow with them alone."""
+    """The time per row, without set-up. It should be the same for few and for many rows."""
 
     params = [[1000, 10_000, 100_000], DTYPES]
     param_names = ["n_rows", "dtype"]

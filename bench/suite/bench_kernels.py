@@ -1,6 +1,6 @@
-"""The parts of a step, each alone: the three products of a layer, the elementwise functions with their accuracy, shuffles, updates.
+"""The parts of a step, each separately: the three products of a layer, elementwise functions and their accuracy, shuffles, updates.
 
-Every benchmark is one call into compiled code that repeats its part, so that what is measured is not the call.
+Every benchmark is one call of compiled code that repeats its part many times, so that the time of the call itself is negligible.
 """
 
 import numpy as np
@@ -25,9 +25,9 @@ from fastbp._network.layout import Layout, aligned_zeros
 
 from .common import DTYPES, profile, rounded, seconds_of
 
-# rows, inputs and outputs of a layer: of the networks in `common`, of one that is wider, of one sample
+# (rows, inputs, outputs) of a layer: of the networks in `common`, of a wider network, and of a single row
 SHAPES = [(200, 20, 100), (200, 100, 1), (32, 64, 64), (128, 784, 128), (256, 256, 256), (256, 1024, 1024), (1, 10, 16)]
-_WORK = 20_000_000  # multiply-adds, or numbers, of one benchmark
+_WORK = 20_000_000  # multiply-adds or elements per benchmark
 _compiled = njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))
 
 
@@ -50,7 +50,7 @@ def _backward(n, A, W, W_T, b, Z, D, out, G, strip):
 
 
 class Products:
-    """One product of a layer."""
+    """One matrix product of a layer."""
 
     params = [["forward", "gradient", "backward"], SHAPES, DTYPES]
     param_names = ["product", "shape", "dtype"]
@@ -93,7 +93,7 @@ class Products:
     track_gflops.unit = "GFLOP/s"
 
 
-# The grid of each function, and what its accuracy is measured against, in twice the digits where there are such.
+# For each function: the reference for its accuracy, and the range of arguments.
 FUNCTIONS = {
     "exp": (np.exp, (-80, 80)),
     "log": (np.log, (1e-30, 10)),
@@ -113,7 +113,7 @@ def _loop(function):
 
 
 class Elementwise:
-    """A function over 20,000 numbers, and how far it is off at most, in units in the last place."""
+    """A function of 20,000 numbers, and its maximum error in units in the last place."""
 
     params = [list(FUNCTIONS), DTYPES]
     param_names = ["function", "dtype"]
@@ -144,7 +144,7 @@ def _shuffle(n, order, twister):
 
 
 class Shuffle:
-    """A shuffle of so many rows, as scikit-learn's random numbers make it."""
+    """A shuffle of `n_rows` rows with the random numbers of scikit-learn."""
 
     params = [[150, 20_000, 1_000_000]]
     param_names = ["rows"]
@@ -167,7 +167,7 @@ def _update(n, settings, progress, params, gradient, moments, asked, n_coefs):
 
 
 class Update:
-    """A step of the two solvers that every fit has compiled, over so many parameters."""
+    """An update of `n_params` parameters by each of the two solvers that are always compiled."""
 
     params = [["sgd", "adam"], [1_000, 100_000, 1_000_000], DTYPES]
     param_names = ["solver", "parameters", "dtype"]

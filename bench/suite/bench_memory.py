@@ -1,7 +1,7 @@
-"""Memory: the peak of a process that fits or predicts, ours and scikit-learn's.
+"""Peak memory of a process that fits or predicts, with fastbp and with scikit-learn.
 
-The peak counts the interpreter, the imports and the data as well, which `peakmem_data` shows alone: the rest is the work's.
-`setup_cache` runs in another process, so that neither the compiler's memory is counted nor what it takes to make the data.
+The peak includes the interpreter, the imports and the data; `peakmem_data` measures these alone. `setup_cache` runs in another
+process, so that the memory of the compiler and of creating the data is not included.
 """
 
 import numpy as np
@@ -19,11 +19,11 @@ class Peak:
 
     def setup_cache(self):
         X, y = _NETWORK.data(np.float32)
-        fit(_NETWORK.estimator("fastbp", 1), X, y).predict(X)  # leaves the compiled kernels on disk
+        fit(_NETWORK.estimator("fastbp", 1), X, y).predict(X)  # stores the compiled kernels on disk
         return X, y
 
     def peakmem_data(self, data, library):
-        """What is there before anything is done."""
+        """The memory before any work."""
 
     def peakmem_fit(self, data, library):
         fit(_NETWORK.estimator(library, 1), *data)

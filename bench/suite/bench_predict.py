@@ -1,6 +1,6 @@
-"""Prediction: of one row, where checking the input is most of the work, and of many.
+"""Prediction of one row, where input validation takes most of the time, and of many rows.
 
-The network is trained for one epoch only, since the time of a prediction does not depend on the weights.
+The network is trained for only one epoch, because the time of a prediction does not depend on the weights.
 """
 
 import numpy as np

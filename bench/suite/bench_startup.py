@@ -1,6 +1,6 @@
-"""Starting: how long an import takes, and the first fit of a new process, with and without compiled kernels on disk.
+"""Start-up: the time of an import, and of the first fit in a new process with and without compiled kernels on disk.
 
-Each measurement is a fresh interpreter. The cold cache is a new temporary folder, which NUMBA_CACHE_DIR names.
+Each measurement runs in a new interpreter. The empty cache is a new temporary folder, set with NUMBA_CACHE_DIR.
 """
 
 import os
@@ -23,7 +23,7 @@ print(time.perf_counter() - start)
 
 
 class Import:
-    """Importing, in a fresh interpreter: ours, and scikit-learn's module that it stands in for."""
+    """The import of fastbp and of the module of scikit-learn that it replaces, in a new interpreter."""
 
     params = ["fastbp", "sklearn.neural_network"]
     param_names = ["module"]
@@ -33,7 +33,7 @@ class Import:
 
 
 class FirstFit:
-    """The first fit and predict of a process, imports not counted."""
+    """The first fit and predict of a process, without imports."""
 
     params = ["float32", "float64"]
     param_names = ["dtype"]
@@ -55,11 +55,11 @@ class FirstFit:
 
 
 def first_fits(dtype):
-    """The seconds of a first fit with an empty cache, and of another with what that one left there, rounded to 0.01."""
+    """The seconds of a first fit with an empty cache and of one with the cache that it filled, rounded to 0.01."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
         if profile() is PROFILES["quick"]:
-            environment["NUMBA_DISABLE_JIT"] = "1"  # compiling is all that takes long here
+            environment["NUMBA_DISABLE_JIT"] = "1"  # nearly all of the time is compilation
         command = [sys.executable, "-c", _FIRST_FIT.format(dtype=dtype)]
         runs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
     return [round(float(run.stdout), 2) for run in runs]

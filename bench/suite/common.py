@@ -1,8 +1,8 @@
-"""What is measured, and how: the one place that the asv suite and `ratios.py` have both from.
+"""Networks, seeded data and timing functions for the asv suite and `ratios.py`.
 
-Networks and seeded data come out, and seconds: of a fit, of an epoch, of fastbp and scikit-learn side by side. Both libraries get
-the same arrays, parameters and seed, and one BLAS thread. Data sets and networks are only ever added, never changed: results of
-last year would no longer compare. FASTBP_BENCH=quick shrinks everything until it only shows that it runs.
+Both libraries get the same arrays, parameters and seed, and one BLAS thread. The output is seconds of a fit or an epoch, or a
+comparison of fastbp with scikit-learn. Networks and data sets may be added but not changed, so that old results remain comparable.
+With FASTBP_BENCH=quick, all work is reduced to a check that it runs.
 """
 
 import os
@@ -24,8 +24,8 @@ from threadpoolctl import threadpool_limits
 
 import fastbp
 
-# For as long as the process lives, and after both BLAS libraries, NumPy's and SciPy's, were loaded. fastbp, which calls no BLAS,
-# looks at the variable whenever it trains.
+# This limit holds for the whole process. It must be set after NumPy's and SciPy's BLAS libraries were loaded. fastbp does not use
+# BLAS and reads the environment variable at each fit.
 threadpool_limits(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -34,7 +34,7 @@ LIBRARIES = {"fastbp": fastbp, "sklearn": sklearn.neural_network}
 
 @dataclass(frozen=True)
 class Profile:
-    """How long measuring may take: rounds of pairs, the seconds that a difference of two fits aims at, rows as a fraction."""
+    """The amount of measuring: rounds, seconds per timing, maximum epochs, and the fraction of rows that is used."""
 
     rounds: int
     seconds: float
@@ -46,19 +46,19 @@ PROFILES = {"full": Profile(9, 0.15, 3000, 1.0), "quick": Profile(1, 0.0, 2, 0.1
 
 
 def profile():
-    """The profile that FASTBP_BENCH names."""
+    """The profile set with FASTBP_BENCH."""
     name = os.environ.get("FASTBP_BENCH", "full")
     if name not in PROFILES:
         raise ValueError(f"FASTBP_BENCH must be one of {list(PROFILES)}; got {name!r}.")
     return PROFILES[name]
 
 
-# ---------------------------------------------------------------------- what is measured
+# ---------------------------------------------------------------------- networks and data
 
 
 @dataclass(frozen=True)
 class Network:
-    """A classifier to train; an output layer of one unit means two classes."""
+    """A classifier to train. An output layer of one unit means two classes."""
 
     sizes: tuple[int, ...]
     batch_size: int
@@ -67,7 +67,7 @@ class Network:
     n_rows: int = 4000
 
     def data(self, dtype):
-        """X and y of a random but learnable problem, with labels that are wrong now and then so that training never ends."""
+        """X and y of a random classification problem. Some labels are wrong, so that training does not converge."""
         n_rows = max(2 * self.batch_size, int(self.n_rows * profile().row_share))
         n_features, n_classes = self.sizes[0], max(2, self.sizes[-1])
         n_informative = min(n_features, 10)
@@ -77,7 +77,7 @@ class Network:
         return StandardScaler().fit_transform(X).astype(dtype), y
 
     def estimator(self, library, n_epochs):
-        """One that trains for exactly n_epochs epochs."""
+        """An estimator that trains for exactly n_epochs epochs."""
         return LIBRARIES[library].MLPClassifier(
             self.sizes[1:-1],
             self.activation,
@@ -102,56 +102,56 @@ TABLES = {"iris": load_iris, "wine": load_wine}
 
 
 def table(name, dtype):
-    """X and y of a small data set that comes with scikit-learn, standardized."""
+    """X and y of a small data set of scikit-learn, standardized."""
     X, y = TABLES[name](return_X_y=True)
     return StandardScaler().fit_transform(X).astype(dtype), y
 
 
 def default_estimator(library):
-    """A classifier as it is when nobody asks for anything; the quick profile has it stop early."""
+    """A classifier with default parameters. The quick profile reduces max_iter."""
     limits = {"max_iter": 2} if profile() is PROFILES["quick"] else {}
     return LIBRARIES[library].MLPClassifier(random_state=0, **limits)
 
 
-# ---------------------------------------------------------------------- how it is measured
+# ---------------------------------------------------------------------- timing
 
 
 def fit(estimator, X, y, **given):
-    """Fit without the warning that training ended before it converged, which here it always does."""
+    """Fit and ignore the ConvergenceWarning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return estimator.fit(X, y, **given)
 
 
 def rounded(value, n_digits):
-    """A value to so many significant digits: asv prints all that it gets."""
+    """Round a value to n_digits significant digits, because asv prints all digits."""
     return float(f"{value:.{n_digits}g}")
 
 
 def seconds_of(call):
-    """How long a call takes."""
+    """The duration of a call in seconds."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 class EpochTimer:
-    """Times the epochs of one network in one library, by the difference of a long fit and a short one: set-up cancels out."""
+    """Time the epochs of a network in one library. The difference between a long and a short fit cancels the set-up."""
 
     def __init__(self, network, library, dtype):
         self.network, self.library = network, library
         self.X, self.y = network.data(dtype)
-        self._fit_seconds(1)  # compiles, or loads what was compiled before
+        self._fit_seconds(1)  # compiles, or loads compiled code
         self.n_epochs = self._enough_epochs()
 
     def measure(self):
-        """Seconds per epoch, once."""
+        """Measure seconds per epoch once."""
         n_short = max(1, self.n_epochs // 10)
         n_long = n_short + self.n_epochs
         return (self._fit_seconds(n_long) - self._fit_seconds(n_short)) / self.n_epochs
 
     def _enough_epochs(self):
-        """So many that they take about as long as the profile wants."""
+        """The number of epochs that takes about as long as the profile requires."""
         wanted = profile()
         n_epochs, seconds = 1, 0.0
         while seconds < wanted.seconds / 2 and n_epochs < wanted.most_epochs:
@@ -166,7 +166,7 @@ class EpochTimer:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Medians over rounds: seconds of each library, and the ratio of the two within a round."""
+    """Medians over the rounds: the seconds of each library and their ratio. `lowest` and `highest` are the extreme ratios."""
 
     fastbp: float
     sklearn: float
@@ -176,9 +176,9 @@ class Comparison:
 
 
 def compare(measure):
-    """A `Comparison` from `measure`, which maps the name of each library to a function that measures its seconds once.
+    """Compare both libraries. `measure` maps the name of each library to a function that measures its seconds once.
 
-    The two take turns, so that a slow moment of the machine meets both, and ratios are taken within a round.
+    The libraries take turns, so that a slow phase of the machine affects both. Ratios are computed within a round.
     """
     rounds = []
     for _ in range(profile().rounds):
@@ -188,12 +188,12 @@ def compare(measure):
 
 
 def compare_epochs(network, dtype):
-    """A `Comparison` of seconds per epoch."""
+    """Compare the seconds per epoch; returns a `Comparison`."""
     return compare({library: EpochTimer(network, library, dtype).measure for library in LIBRARIES})
 
 
 def compare_default_fits(name, dtype):
-    """A `Comparison` of whole fits at default parameters on iris or wine."""
+    """Compare complete fits with default parameters on iris or wine; returns a `Comparison`."""
     X, y = table(name, dtype)
 
     def measure(library):
@@ -205,11 +205,11 @@ def compare_default_fits(name, dtype):
     return compare({library: lambda library=library: measure(library) for library in LIBRARIES})
 
 
-# ---------------------------------------------------------------------- where it was measured
+# ---------------------------------------------------------------------- environment
 
 
 def environment():
-    """The processor and the versions, in one line."""
+    """The processor and the versions of all packages, in one line."""
     packages = (fastbp, sklearn, numba, np, scipy)
     versions = [f"{package.__name__} {package.__version__}" for package in packages]
     return ", ".join([f"{_processor()} with {os.cpu_count()} cores", f"Python {platform.python_version()}", *versions])

@@ -74,188 +74,227 @@ CONSTRAINTS = {
     "n_threads": [_COUNT, None],
 }
 
-# How each parameter stands in the docstrings, in the order of the signatures; {…} is filled in by each class.
+# The parameters' documentation, in the order of the signatures. Each class fills in the {…}.
 PARAMETERS = """\
 hidden_layer_sizes : array-like of int or int, default=(100,)
-    The number of units of each hidden layer, from the inputs on; an empty one gives a linear model.
+    The number of units in each hidden layer, from the first to the last. An empty sequence gives a linear model.
 activation : str, Activation, or list of these, default='relu'
-    The function of the hidden units: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', 'silu', 'gelu',
-    'mish', 'softplus', 'hard_sigmoid' or 'hard_swish', whose formulas and sources `fastbp._kernels.lazy.activations` has; one of
-    your own, as a `fastbp.Activation`; or a list with one for each hidden layer.
+    The activation function of the hidden layers: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', 'silu',
+    'gelu', 'mish', 'softplus', 'hard_sigmoid' or 'hard_swish'; or your own function as a `fastbp.Activation`; or a list with one
+    of these for each hidden layer. The module `fastbp._kernels.lazy.activations` lists formulas and sources.
 solver : str, default='adam'
-    'sgd' is stochastic gradient descent with momentum; 'adam' that of [2]_; 'lbfgs' is SciPy's L-BFGS-B [3]_ on all of the
-    data at once, in float64, which often is best on little data. 'adagrad', 'adadelta', 'rmsprop', 'adamw', 'nadam', 'adamax'
-    and 'lion' step as PyTorch's solvers of these names do (lion, which it has not, by its paper); `rho`, `beta_1`, `beta_2` and
-    `epsilon` are theirs, too. 'adadelta' wants a `learning_rate_init` of 1, 'lion' one of about 1e-4.
+    The solver for weight optimization.
+
+    - 'sgd' is stochastic gradient descent with momentum.
+    - 'adam' is the optimizer of [2]_.
+    - 'lbfgs' is SciPy's L-BFGS-B [3]_. It uses all rows in each iteration and computes in float64. It is often the best solver for
+      small data sets.
+    - 'adagrad', 'adadelta', 'rmsprop', 'adamw', 'nadam' and 'adamax' compute the same steps as PyTorch's optimizers of these names.
+      'lion', which PyTorch does not have, follows its paper. Their parameters are `rho`, `beta_1`, `beta_2` and `epsilon`. Use a
+      `learning_rate_init` of 1 for 'adadelta' and of about 1e-4 for 'lion'.
 alpha : float, default=0.0001
-    The strength of the L2 penalty on the weights: alpha / 2 times the sum of their squares, divided by the weight of a batch.
+    Strength of the L2 regularization term. The term is alpha / 2 times the sum of the squared weights, divided by the sum of the
+    sample weights in the batch.
 batch_size : int, default='auto'
-    Rows per update of all solvers but 'lbfgs'; 'auto' is min(200, n_samples).
+    The number of rows in each minibatch. 'auto' is min(200, n_samples). Not used by 'lbfgs'.
 learning_rate : str or callable, default='constant'
-    How the learning rate goes on from `learning_rate_init`. For 'sgd' alone, as in scikit-learn: 'invscaling' divides it by
-    (rows seen + 1) ** power_t after each epoch, 'adaptive' by 5 each time patience is at its end, until it is below 1e-6. For
-    every solver but 'lbfgs', the rate of each step is `learning_rate_init` times a factor of the progress p, from 0 to 1, through
-    `learning_rate_horizon` epochs: 'cosine' (1 + cos(π p)) / 2 [4]_; 'linear_warmup_cosine' a straight rise over
-    `warmup_fraction`, then a cosine; 'one_cycle' up from 1/25 to 1 over `warmup_fraction`, then down to 1/250,000, by cosines
-    [5]_; 'exponential' learning_rate_decay ** p; 'step' learning_rate_decay, once more after every `learning_rate_step` epochs;
-    'reduce_on_plateau' learning_rate_decay, once more when `learning_rate_step` epochs in a row brought no improvement by `tol`.
-    A function of (epoch, progress) is called before each epoch and returns the factor.
+    The learning rate schedule for weight updates.
+
+    - 'constant' keeps the learning rate at `learning_rate_init`.
+    - 'invscaling' sets it to learning_rate_init / (number of rows seen + 1) ** power_t after each epoch. Only for 'sgd', as in
+      scikit-learn.
+    - 'adaptive' divides it by 5 each time that `n_iter_no_change` epochs in a row bring no improvement, until it is below 1e-6.
+      Only for 'sgd', as in scikit-learn.
+
+    The other schedules are for all solvers except 'lbfgs'. They multiply `learning_rate_init` by a factor. The factor depends on
+    the progress p, which goes from 0 to 1 over `learning_rate_horizon` epochs.
+
+    - 'cosine': (1 + cos(π p)) / 2 [4]_.
+    - 'linear_warmup_cosine': a linear increase during `warmup_fraction`, then a cosine decay.
+    - 'one_cycle': an increase from 1/25 to 1 during `warmup_fraction`, then a decrease to 1/250,000, both along a cosine [5]_.
+    - 'exponential': learning_rate_decay ** p.
+    - 'step': the factor is multiplied by `learning_rate_decay` after every `learning_rate_step` epochs.
+    - 'reduce_on_plateau': the factor is multiplied by `learning_rate_decay` each time that `learning_rate_step` epochs in a row
+      bring no improvement by more than `tol`.
+    - A callable with the arguments (epoch, progress) is called before each epoch and returns the factor.
 learning_rate_init : float, default=0.001
-    The first learning rate of all solvers but 'lbfgs'.
+    The initial learning rate. Not used by 'lbfgs'.
 power_t : float, default=0.5
-    The exponent of 'invscaling'.
+    The exponent of the schedule 'invscaling'.
 max_iter : int, default=200
-    The most epochs, or iterations of 'lbfgs', of one fit.
+    Maximum number of epochs of one fit. For 'lbfgs', the maximum number of iterations.
 shuffle : bool, default=True
-    Whether to take the rows in a new random order each epoch.
+    Whether to shuffle the rows before each epoch.
 random_state : int, RandomState instance or None, default=None
-    Where starting weights, shuffles, validation rows and whatever else is drawn come from; an int gives the same fit each time.
+    Determines the random numbers for weight and bias initialization, shuffling, the choice of validation rows, and all other random
+    draws. Pass an int for reproducible results across multiple fits.
 tol : float, default=1e-4
-    An epoch counts as an improvement if it betters the best loss (or validation score) by more than this; the tolerance on the
-    gradient of 'lbfgs'.
+    Tolerance for the optimization. An epoch counts as an improvement if the loss (or the validation score) is better than the best
+    one so far by more than `tol`. For 'lbfgs', the tolerance for the gradient.
 verbose : bool, default=False
-    Whether to print the loss of every epoch or iteration.
+    Whether to print the loss after each epoch or iteration.
 warm_start : bool or 'resume', default=False
-    Whether a further fit goes on from the weights of the one before. With True, as in scikit-learn, its solver starts afresh; with
-    'resume' nothing does: a fit of n epochs and one of m more, on the same rows, give the bits of n + m, also by way of a pickle; a
-    ``partial_fit`` in between ends that.
-    As in ``partial_fit``, the solver keeps what it was asked at first, its learning rate for instance; all other parameters may
-    change in between. Training goes on where it stood, not from the best weights of early stopping. Not for 'lbfgs'.
+    Whether the next call of ``fit`` continues from the weights of the previous one.
+
+    - True: as in scikit-learn, training continues from the previous weights with a new optimizer state.
+    - 'resume': the optimizer state, the random state and all else continue, too. Training for n epochs and then for m epochs on the
+      same rows gives the same bits as training for n + m epochs, even if the estimator is pickled in between. A ``partial_fit`` in
+      between ends this. Training continues from the last weights, not from the best weights of early stopping. As with
+      ``partial_fit``, the solver keeps its initial settings, for example the learning rate; all other parameters may be changed
+      between the calls. Not available for 'lbfgs'.
 momentum : float, default=0.9
-    The share of the last step that 'sgd' takes again, from 0 to 1.
+    Momentum of the solver 'sgd'. Should be between 0 and 1.
 nesterovs_momentum : bool, default=True
-    Whether 'sgd' looks ahead by its momentum before it steps.
+    Whether the solver 'sgd' uses Nesterov's momentum.
 early_stopping : bool, default=False
-    Whether to hold out validation_fraction of the rows ({held_out}), to stop when {score} on them no longer improves, and to keep
-    the weights that scored best. Rows given to ``fit`` as X_val and y_val take their place; without early stopping, these are only
-    looked at. Not for 'lbfgs'.
+    Whether to terminate training when {score} on validation rows does not improve, and to keep the weights with the best score. The
+    validation rows are a fraction `validation_fraction` of the rows ({held_out}). If ``fit`` gets X_val and y_val, these are used
+    instead. Without early stopping, X_val and y_val are scored after each epoch but do not change training. Not available for
+    'lbfgs'.
 validation_fraction : float, default=0.1
-    The share of the rows that early stopping holds out.
+    The proportion of the rows to set aside as validation rows for early stopping.
 beta_1 : float, default=0.9
-    The decay of the mean of gradients, of 'adam' and its kin.
+    Exponential decay rate for the mean of the gradients in 'adam' and similar solvers.
 beta_2 : float, default=0.999
-    The decay of the mean of squared gradients, of 'adam' and its kin.
+    Exponential decay rate for the mean of the squared gradients in 'adam' and similar solvers.
 epsilon : float, default=1e-8
-    What keeps a solver's division finite.
+    Value for numerical stability in the denominators of the solvers.
 n_iter_no_change : int or inf, default=10
-    Patience: how many epochs in a row may fail to improve; the next one that fails ends training.
+    Maximum number of epochs in a row without an improvement. Training ends at the next epoch without one.
 max_fun : int, default=15000
-    The most evaluations of loss and gradient by 'lbfgs'.
+    Maximum number of evaluations of loss and gradient by 'lbfgs'.
 {own}
 out_activation : str, default='auto'
-    The function of the output units: {out_activation}
+    The activation function of the output layer.
+    {out_activation}
 rho : float, default=0.9
-    The decay of the mean of squared gradients of 'rmsprop' and 'adadelta'.
+    Exponential decay rate for the mean of the squared gradients in 'rmsprop' and 'adadelta'.
 weight_decay : float, default=0.0
-    Each step first takes this share, times the learning rate, of the weights (not the biases) away [6]_. Unlike `alpha`, no solver
-    divides it by anything. Not for 'lbfgs'.
+    Strength of decoupled weight decay [6]_. Each step first multiplies the weights, but not the biases, by
+    1 - learning rate * weight_decay. Unlike the effect of `alpha`, the decay does not depend on the batch or on the gradients. Not
+    available for 'lbfgs'.
 learning_rate_decay : float, default=0.1
     The factor of the schedules 'exponential', 'step' and 'reduce_on_plateau'.
 learning_rate_step : int, default=None
-    The epochs between two factors of 'step', and the patience of 'reduce_on_plateau'; None is 10, and half of `n_iter_no_change`,
-    so that a reduced rate has as many epochs again to show what it can do.
+    The number of epochs between two reductions for 'step', and the patience of 'reduce_on_plateau'. None means 10 for 'step'. For
+    'reduce_on_plateau', None means half of `n_iter_no_change` (10 if that is infinite), so that training continues for some epochs
+    with the reduced rate.
 learning_rate_horizon : int, default=None
-    The epochs over which a schedule's progress goes from 0 to 1; None is `max_iter`. Give it where one course of training is made
+    The number of epochs over which the progress of a schedule goes from 0 to 1. None means `max_iter`. Set it if training consists
     of several fits.
 warmup_fraction : float, default=None
-    The share of the horizon in which 'linear_warmup_cosine' and 'one_cycle' rise; None is 0.1 and 0.3.
+    The fraction of `learning_rate_horizon` in which the learning rate of 'linear_warmup_cosine' and 'one_cycle' increases. None
+    means 0.1 for 'linear_warmup_cosine' and 0.3 for 'one_cycle'.
 dropout : float or list of float, default=0.0
-    The share of activations set to 0 at each step, the others being divided by what is left [7]_: one number for all hidden
-    layers, a list with one for each, or such a list with one for the inputs before it. Not for 'lbfgs'.
+    The fraction of activations that is set to 0 in each step [7]_. The other activations are divided by 1 - dropout. A number is
+    for all hidden layers. A list has one number for each hidden layer, or one for the inputs and then one for each hidden layer.
+    Not available for 'lbfgs'.
 input_noise : float, default=0.0
-    The standard deviation of normal noise that is added to the inputs at each step, which is a penalty on the slope of the network
-    [8]_. Not for 'lbfgs', nor for sparse X.
+    Standard deviation of the normal noise that is added to the inputs in each step. It acts as a penalty on the slope of the
+    network [8]_. Not available for 'lbfgs' or for sparse X.
 l1 : float, default=0.0
-    The strength of the L1 penalty on the weights: l1 times the sum of their absolute values, divided as that of `alpha` is [9]_.
+    Strength of the L1 regularization term [9]_. The term is l1 times the sum of the absolute weights, divided by the sum of the
+    sample weights in the batch.
 max_norm : float, default=None
-    The largest Euclidean norm of the weights into one unit; after each step larger ones are scaled down to it [7]_. Not for
-    'lbfgs'.
+    Maximum Euclidean norm of the incoming weights of a unit. Larger ones are scaled down to it after each step [7]_. Not available
+    for 'lbfgs'.
 clip_norm : float, default=None
-    The largest Euclidean norm of the gradient of all parameters; larger ones are scaled down to it [10]_. Not for 'lbfgs'.
+    Maximum Euclidean norm of the gradient of all parameters. A larger gradient is scaled down to it [10]_. Not available for
+    'lbfgs'.
 batch_norm : bool, default=False
-    Whether the weighted sums of hidden units are standardised over each batch, and scaled by a learned factor, before their
-    activation [11]_; for prediction, moving means and variances (of momentum 0.1) take the batch's place and are folded into
-    `coefs_` and `intercepts_`. Not for 'lbfgs'.
+    Whether to use batch normalization [11]_ in the hidden layers. The pre-activations are standardized over the batch and
+    multiplied by a learned factor. Prediction uses moving averages of mean and variance (momentum 0.1), which are folded into
+    `coefs_` and `intercepts_`. Not available for 'lbfgs'.
 layer_norm : bool, default=False
-    Whether the weighted sums of hidden units are standardised over the units of each row, and scaled by a learned factor, before
-    their activation [12]_.
+    Whether to use layer normalization [12]_ in the hidden layers. The pre-activations are standardized over the units of each row
+    and multiplied by a learned factor.
 ema_decay : float, default=None
-    Where given, predictions are made with a moving mean of the parameters of this decay [13]_; training goes on from the parameters
-    themselves. Not for 'lbfgs'.
+    Decay of an exponential moving average of the parameters [13]_. If given, predictions use the averaged parameters, and training
+    continues from the parameters that are not averaged. Not available for 'lbfgs'.
 weight_init : str or callable, default='auto'
-    The distribution of the starting weights: 'auto' is scikit-learn's (Glorot's uniform [1]_, of 2 instead of 6 for 'logistic');
-    'glorot_uniform', 'glorot_normal' [1]_, 'he_uniform', 'he_normal' [14]_, 'lecun_uniform', 'lecun_normal' [15]_, 'orthogonal'
-    [16]_, 'standard_normal'; or a function of (random_state, (n_in, n_out)) that returns an array of that shape.
+    The distribution of the initial weights. 'auto' is the same as in scikit-learn: Glorot's uniform distribution [1]_, with 2 in
+    place of 6 for the activation 'logistic'. The others are 'glorot_uniform', 'glorot_normal' [1]_, 'he_uniform', 'he_normal'
+    [14]_, 'lecun_uniform', 'lecun_normal' [15]_, 'orthogonal' [16]_ and 'standard_normal'. A callable with the arguments
+    (random_state, (n_in, n_out)) returns an array of that shape.
 bias_init : str or callable, default='auto'
-    The distribution of the starting biases: as for weights, or 'zeros'; a function is called with (random_state, (n_out,)).
+    The distribution of the initial biases: the same as for `weight_init`, or 'zeros'. A callable has the arguments
+    (random_state, (n_out,)).
 coefs_init : list of array-like, default=None
-    The starting weights themselves, of shapes (n_in, n_out), in the place of those that are drawn; with `scale`, those of the
-    network that is trained on scaled data.
+    The initial weights, of shapes (n_in, n_out). If given, no weights are drawn. With `scale`, these are the weights of the network
+    that is trained on scaled inputs.
 intercepts_init : list of array-like, default=None
-    The starting biases themselves, of shapes (n_out,), in the place of those that are drawn.
+    The initial biases, of shapes (n_out,). If given, no biases are drawn.
 sample_weight_norm : {{'batch', 'global'}}, default='batch'
-    What weights of rows are relative to: the sum of those in the same batch, as in scikit-learn, so that a batch of weights 100
-    counts as one of weights 1; or the mean of all rows that a call trains on.
+    How sample weights are normalized. With 'batch', as in scikit-learn, they are divided by the sum of the weights in the same
+    batch, so that a batch in which all weights are 100 counts as much as one in which all are 1. With 'global', they are divided by
+    the mean weight of all training rows of the call.
 scale : {{'standard', 'robust'}}, default=None
-    Whether to scale the inputs inside the model: to mean 0 and variance 1, or by median and the range from the first to the third
-    quartile, of all rows of the first fit, whatever their weights. Sparse X are not centred. The scaling is folded into `coefs_`
-    and `intercepts_`, which take raw X; training goes on from others, so that those must not be changed before it does.
+    Scaling of the inputs inside the model. 'standard' scales to mean 0 and variance 1. 'robust' subtracts the median and divides by
+    the interquartile range. The statistics are those of all rows of the first fit, without sample weights. Sparse X is not
+    centered. The scaling is folded into `coefs_` and `intercepts_`, which apply to the original X. The training itself uses other
+    arrays, so do not change `coefs_` and `intercepts_` if training is to continue.
 missing : {{'error', 'indicator'}}, default='error'
-    What NaN in X are: an error; or the feature's mean, with a further input of 0 and 1 for each feature that had any in the first
-    fit, after the features. `scale` scales all of them.
+    How NaN in X is handled. 'error' raises an error. 'indicator' replaces NaN by the mean of the feature. It also adds an input of
+    0s and 1s for each feature that has NaN in the first fit; these inputs come after the features. `scale` scales all of these
+    inputs.
 dtype : {{'auto', 'float32', 'float64'}}, default='auto'
-    What training calculates in; 'auto' is float32 for float32 X, else float64. `coefs_` are of that type, but float64 after
-    'lbfgs', and where the scaling of float64 X is folded into them.
+    The floating-point type of training. 'auto' is float32 for float32 X and float64 otherwise. `coefs_` have this type, except in
+    two cases: they are float64 after 'lbfgs', and float64 if the scaling of float64 X is folded into them.
 scoring : str or callable, default=None
-    What is taken of validation rows, where there are any, the higher the better: a scorer of scikit-learn, by name or as a function
-    of (estimator, X, y), or 'loss', the loss without penalties, of which the negative is kept. None is {score}.
+    The score of the validation rows; higher is better. It is the name of a scorer of scikit-learn, a callable with the arguments
+    (estimator, X, y), or 'loss' for the negative loss without penalties. None means {score}.
 validation_splitter : CV splitter, default=None
-    Where given, its first split of X and y takes the place of validation_fraction. Splitters that need groups are refused.
+    If given, its first split of X and y defines the validation rows, in place of `validation_fraction`. Splitters that need groups
+    are not supported.
 max_time : float, default=None
-    The most seconds of one ``fit``; training stops within a tenth of a second, keeps what it has, and warns.
+    Maximum duration of one ``fit`` in seconds. After this time, training stops within a tenth of a second, keeps the current
+    weights and warns.
 callbacks : callable or list of callables, default=None
-    Functions that are called after each epoch, or iteration of 'lbfgs', with (estimator, epoch, logs): the estimator as it has been
-    trained so far, the number of the epoch in this fit, from 1, and a dict of the last entries of `history_`. One that returns True
-    ends training. `fastbp.Checkpoint` is one; those of scikit-learn are set by the method ``set_callbacks`` instead.
+    Functions that are called after each epoch, or after each iteration of 'lbfgs', with the arguments (estimator, epoch, logs):
+    the estimator with its current weights, the number of the epoch in this fit, starting at 1, and a dict of the last entries of
+    `history_`. If a callback returns True, training ends. `fastbp.Checkpoint` is a callback. The callbacks of scikit-learn are set
+    with the method ``set_callbacks`` instead.
 n_threads : int, default=None
-    The threads that train together, each on its rows of every batch. None takes what this process may use, but one where the
-    work of a step is too small to gain; 'lbfgs' always takes one. Equal seeds and equal numbers of threads give equal bits.
+    The number of threads that train together. Each thread processes a part of the rows of each batch. None means all CPUs that this
+    process may use, or one thread if the steps are too small to gain from more. 'lbfgs' always uses one thread. The same seed and
+    the same number of threads give the same bits.
 """
 
 ATTRIBUTES = """\
 coefs_ : list of ndarray of shape (n_in, n_out)
-    The weights of each layer: views of one buffer. They may be written into, or replaced.
+    The weight matrix of each layer. The matrices are views of one buffer. You may assign to their elements or replace them.
 intercepts_ : list of ndarray of shape (n_out,)
-    The biases of each layer.
+    The bias vector of each layer.
 norm_scales_, norm_shifts_ : list of ndarray of shape (n_out,)
-    What standardised sums are multiplied by, and what is added, in each hidden layer; with layer_norm only.
+    The factors and offsets that are applied to the standardized pre-activations of each hidden layer. Only with `layer_norm`.
 loss_ : float
-    The loss of the last epoch or iteration, its penalties included.
+    The loss after the last epoch or iteration, with penalties.
 best_loss_ : float or None
-    The lowest loss of any epoch; None with early stopping.
+    The minimum loss of all epochs. None with early stopping.
 loss_curve_ : list of float
-    The loss of every epoch; not with 'lbfgs'.
+    The loss of each epoch. Not available for 'lbfgs'.
 history_ : dict of list
-    What was taken after every epoch: 'loss', 'learning_rate' (of its last step) and, where there are validation rows, 'val_loss',
-    without penalties, and 'val_score'. All are as long as `loss_curve_`, with NaN for epochs without validation; not with 'lbfgs'.
+    The values recorded after each epoch: 'loss', 'learning_rate' (of the last step of the epoch) and, if there are validation rows,
+    'val_loss' (without penalties) and 'val_score'. All lists have the length of `loss_curve_`, with NaN for epochs without
+    validation. Not available for 'lbfgs'.
 validation_scores_ : list of float or None
-    {Score}, or what `scoring` asks for, on the validation rows after every epoch; None without early stopping.
+    {Score}, or the score chosen with `scoring`, on the validation rows after each epoch. None without early stopping.
 best_validation_score_ : float or None
-    The highest of these.
+    The highest value in `validation_scores_`. None without early stopping.
 t_ : int
-    How many rows training has seen, each as often as it was seen.
+    The number of rows processed by the solver during training. A row counts once for each epoch.
 n_iter_ : int
-    The epochs or iterations of the last fit.
+    The number of epochs or iterations of the last fit.
 n_features_in_ : int
-    The number of features.
+    The number of features seen during fit.
 feature_names_in_ : ndarray of shape (n_features_in_,)
-    The names of the features, where X had names that are all strings.
+    The names of the features seen during fit. Defined only if all feature names of X are strings.
 n_layers_ : int
-    The number of layers, inputs and outputs included.
+    The number of layers, including the input and output layers.
 n_outputs_ : int
     The number of output units.
 out_activation_ : str
-    The function of the output units: {out_activation_}
+    The activation function of the output layer: {out_activation_}
 """
 
 REFERENCES = """\
@@ -263,7 +302,7 @@ REFERENCES = """\
 .. [2] Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
 .. [3] Byrd, Lu, Nocedal and Zhu, "A Limited Memory Algorithm for Bound Constrained Optimization", SIAM Journal on Scientific
    Computing 16, 1995.
-.. [4] Loshchilov and Hutter, "SGDR: Stochastic Gradient EpochRunner with Warm Restarts", ICLR 2017.
+.. [4] Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017.
 .. [5] Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates", 2018.
 .. [6] Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 .. [7] Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A Simple Way to Prevent Neural Networks from
@@ -275,7 +314,7 @@ REFERENCES = """\
    2015.
 .. [12] Ba, Kiros and Hinton, "Layer Normalization", 2016.
 .. [13] Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", SIAM Journal on Control and Optimization 30,
-   1992; here with exponential weights.
+   1992. Here the weights of the average are exponential.
 .. [14] He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", ICCV 2015.
 .. [15] LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998.
 .. [16] Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks", ICLR

@@ -1,12 +1,12 @@
-"""The data sets of the checkout's `datasets/` folder, in the forms that scikit-learn's loaders return.
+"""Loaders for the data sets in the folder `datasets/` of the checkout, with the same interface as scikit-learn's loaders.
 
-What enters is the name of a folder; what leaves is a `Bunch` or the pair `(X, y)`, unscaled and in the order of the file. A file
-that is not the table it should be is refused. Nothing here downloads, shuffles, scales or encodes, or knows about networks.
-pandas is imported only where a table mixes text with numbers, or where a frame is asked for.
+Each loader reads one file and returns a `Bunch` or the pair `(X, y)`. The data are not scaled, and the rows are in the order of the
+file. A file with unexpected contents raises an error. This module does not download, shuffle, scale or encode data. pandas is
+imported only for tables that contain text, or with `as_frame=True`.
 
-Every bunch holds `data`, `target`, `feature_names`, `target_names`, `DESCR` and `filename`; `frame`, with data and target side by
-side, or None without `as_frame`; `categories`, which maps the name of each categorical column to the list of its values; and
-`n_train`, the number of rows of the standard training set, which come first, or None where no split is standard.
+Every Bunch has the fields `data`, `target`, `feature_names`, `target_names`, `DESCR` and `filename`. `frame` is a DataFrame of the
+data and the target with `as_frame=True`, and None otherwise. `categories` maps the name of each categorical column to the list of
+its values. `n_train` is the number of rows in the standard training set, which come first, or None if there is no standard split.
 """
 
 import os
@@ -23,32 +23,34 @@ __all__ = ["load_adult", "load_california_housing", "load_covtype", "load_diamon
 
 
 def load_mnist(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
-    """Load MNIST: 70,000 handwritten digits in 10 classes.
+    """Load the MNIST data set: 70,000 images of handwritten digits in 10 classes.
 
-    The rows keep their standard order: the first 60,000 (`bunch.n_train`) are the training set, the last 10,000 the test set.
+    The rows are in the standard order. The first 60,000 (`bunch.n_train`) are the training set, and the other 10,000 the
+    test set.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder of `mnist.npz`. Default: what FASTBP_DATA names, or else the `datasets/` folder of the checkout.
+        The folder of `mnist.npz`. The default is the environment variable FASTBP_DATA or, if it is not set, the
+        folder `datasets/` of the checkout.
     return_X_y : bool, default=False
         Whether to return `(data, target)` instead of a Bunch.
     as_frame : bool, default=False
-        Whether data and target are pandas objects instead of arrays; needs pandas.
+        Whether to return data and target as pandas objects instead of arrays. Requires pandas.
 
     Returns
     -------
     bunch : Bunch
         data : uint8, shape (70000, 784)
-            Grey levels 0 to 255 as in the file, a row of the image after the other. Divide by 255 before training.
+            Gray levels from 0 to 255, one row of the image after the other. Divide them by 255 before training.
         target : int64, shape (70000,)
             The digit, 0 to 9.
-        and what every bunch of this module holds.
+        All other fields are described in the docstring of the module.
 
     Raises
     ------
     OSError
-        The file is damaged; a FileNotFoundError if the folder does not hold it.
+        If the file is damaged. If it is not in the folder, a FileNotFoundError is raised.
 
     References
     ----------
@@ -67,35 +69,37 @@ def load_mnist(*, data_home: str | os.PathLike | None = None, return_X_y: bool =
 
 
 def load_adult(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
-    """Load Adult: does a person in the 1994 US census earn more than 50,000 dollars? Needs pandas.
+    """Load the Adult data set: does a person in the 1994 US census earn more than 50,000 dollars? Requires pandas.
 
-    The rows keep their standard order: the first 32,561 (`bunch.n_train`) are the training set, the last 16,281 the test set.
+    The rows are in the standard order. The first 32,561 (`bunch.n_train`) are the training set, and the other 16,281 the
+    test set.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder of `adult.csv.gz`. Default: what FASTBP_DATA names, or else the `datasets/` folder of the checkout.
+        The folder of `adult.csv.gz`. The default is the environment variable FASTBP_DATA or, if it is not set, the
+        folder `datasets/` of the checkout.
     return_X_y : bool, default=False
         Whether to return `(data, target)` instead of a Bunch.
     as_frame : bool, default=False
-        Whether data and target are pandas objects, each column of its own dtype, instead of arrays.
+        Whether to return data and target as pandas objects, with one dtype per column, instead of arrays.
 
     Returns
     -------
     bunch : Bunch
         data : object, shape (48842, 14)
-            Six columns of whole numbers and eight of text. NaN marks a missing `workclass` (2799 rows), `occupation` (2809)
-            or `native_country` (857). With `as_frame=True` int64 and category.
+            Six columns of integers and eight columns of text. Missing values are NaN; they occur in `workclass` (2799 rows),
+            `occupation` (2809) and `native_country` (857). With `as_frame=True`, the dtypes are int64 and category.
         target : str, shape (48842,)
             "<=50K" or ">50K".
-        and what every bunch of this module holds.
+        All other fields are described in the docstring of the module.
 
     Raises
     ------
     OSError
-        The file is damaged; a FileNotFoundError if the folder does not hold it.
+        If the file is damaged. If it is not in the folder, a FileNotFoundError is raised.
     ImportError
-        pandas is not installed.
+        If pandas is not installed.
 
     References
     ----------
@@ -116,33 +120,34 @@ def load_adult(*, data_home: str | os.PathLike | None = None, return_X_y: bool =
 def load_california_housing(
     *, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False
 ) -> Bunch | tuple:
-    """Load California housing: the median house value of 20,640 census block groups in 1990. Needs pandas.
+    """Load the California housing data set: median house values of 20,640 census block groups in 1990. Requires pandas.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder of `california_housing.csv.gz`. Default: what FASTBP_DATA names, or else the `datasets/` folder of the checkout.
+        The folder of `california_housing.csv.gz`. The default is the environment variable FASTBP_DATA or, if it is not set, the
+        folder `datasets/` of the checkout.
     return_X_y : bool, default=False
         Whether to return `(data, target)` instead of a Bunch.
     as_frame : bool, default=False
-        Whether data and target are pandas objects, each column of its own dtype, instead of arrays.
+        Whether to return data and target as pandas objects, with one dtype per column, instead of arrays.
 
     Returns
     -------
     bunch : Bunch
         data : object, shape (20640, 9)
-            Eight columns of numbers and `ocean_proximity`. NaN marks a missing `total_bedrooms` (207 rows). With
-            `as_frame=True` float64 and category.
+            Eight columns of numbers and `ocean_proximity`. Missing values are NaN; they occur in `total_bedrooms` (207 rows).
+            With `as_frame=True`, the dtypes are float64 and category.
         target : float64, shape (20640,)
-            Median house value in dollars, cut off at 500,001.
-        and what every bunch of this module holds.
+            The median house value in dollars. Larger values are set to 500,001.
+        All other fields are described in the docstring of the module.
 
     Raises
     ------
     OSError
-        The file is damaged; a FileNotFoundError if the folder does not hold it.
+        If the file is damaged. If it is not in the folder, a FileNotFoundError is raised.
     ImportError
-        pandas is not installed.
+        If pandas is not installed.
 
     References
     ----------
@@ -159,35 +164,36 @@ def load_california_housing(
 
 
 def load_diamonds(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
-    """Load diamonds: the prices of 53,940 cut stones. Needs pandas.
+    """Load the diamonds data set: the prices of 53,940 diamonds. Requires pandas.
 
-    Long stretches of rows lie in order of price: shuffle before splitting.
+    Long parts of the file are sorted by price, so shuffle the rows before you split them.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder of `diamonds.csv.gz`. Default: what FASTBP_DATA names, or else the `datasets/` folder of the checkout.
+        The folder of `diamonds.csv.gz`. The default is the environment variable FASTBP_DATA or, if it is not set, the
+        folder `datasets/` of the checkout.
     return_X_y : bool, default=False
         Whether to return `(data, target)` instead of a Bunch.
     as_frame : bool, default=False
-        Whether data and target are pandas objects, each column of its own dtype, instead of arrays.
+        Whether to return data and target as pandas objects, with one dtype per column, instead of arrays.
 
     Returns
     -------
     bunch : Bunch
         data : object, shape (53940, 9)
-            Six columns of numbers (weight in carat, proportions in per cent, lengths in mm; a length of 0 was not measured)
-            and three grades. With `as_frame=True` float64 and ordered category.
+            Six columns of numbers (weight in carat, proportions in percent, lengths in mm; a length of 0 means that it was not
+            measured) and three grades. With `as_frame=True`, the dtypes are float64 and ordered category.
         target : float64, shape (53940,)
-            Price in dollars.
-        and what every bunch of this module holds.
+            The price in dollars.
+        All other fields are described in the docstring of the module.
 
     Raises
     ------
     OSError
-        The file is damaged; a FileNotFoundError if the folder does not hold it.
+        If the file is damaged. If it is not in the folder, a FileNotFoundError is raised.
     ImportError
-        pandas is not installed.
+        If pandas is not installed.
 
     References
     ----------
@@ -203,30 +209,31 @@ def load_diamonds(*, data_home: str | os.PathLike | None = None, return_X_y: boo
 
 
 def load_covtype(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
-    """Load a subset of Covertype: which of 7 kinds of forest grows on 20,000 patches of land?
+    """Load a part of the Covertype data set: the forest cover types of 20,000 patches of land, in 7 classes.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder of `covtype_20k.csv.gz`. Default: what FASTBP_DATA names, or else the `datasets/` folder of the checkout.
+        The folder of `covtype_20k.csv.gz`. The default is the environment variable FASTBP_DATA or, if it is not set, the
+        folder `datasets/` of the checkout.
     return_X_y : bool, default=False
         Whether to return `(data, target)` instead of a Bunch.
     as_frame : bool, default=False
-        Whether data and target are pandas objects instead of arrays; needs pandas.
+        Whether to return data and target as pandas objects instead of arrays. Requires pandas.
 
     Returns
     -------
     bunch : Bunch
         data : int64, shape (20000, 54)
-            Ten measurements, then one-hot columns for 4 wilderness areas and 40 types of soil.
+            Ten measurements, followed by one-hot columns for 4 wilderness areas and 40 soil types.
         target : int64, shape (20000,)
-            The kind of forest, 1 to 7. Rare kinds are more frequent here than in the full data.
-        and what every bunch of this module holds.
+            The cover type, 1 to 7. Rare types are more frequent than in the full data set.
+        All other fields are described in the docstring of the module.
 
     Raises
     ------
     OSError
-        The file is damaged; a FileNotFoundError if the folder does not hold it.
+        If the file is damaged. If it is not in the folder, a FileNotFoundError is raised.
 
     References
     ----------
@@ -263,7 +270,7 @@ def _load(facts, data_home, return_X_y, as_frame):
 
 
 def _locate(file, data_home):
-    """The path of `file` in the folder that the caller names, or FASTBP_DATA, or the place of this module in a checkout."""
+    """The path of `file` in the folder `data_home`, in the folder FASTBP_DATA, or in the checkout that contains this module."""
     if data_home is not None:
         folder, source = data_home, "data_home"
     elif folder := os.environ.get("FASTBP_DATA"):
@@ -274,15 +281,15 @@ def _locate(file, data_home):
     if path.is_file():
         return path
     raise FileNotFoundError(
-        f"{source} must be a folder that holds {file}; got {str(folder)!r}. Pass data_home, or set the environment variable "
-        "FASTBP_DATA, or install fastbp with `pip install -e` from a checkout, whose datasets/ is then found."
+        f"{source} must be a folder that contains {file}; got {str(folder)!r}. Pass data_home, set the environment variable "
+        "FASTBP_DATA, or install fastbp from a checkout with `pip install -e`, so that its folder datasets/ is found."
     )
 
 
 def _read(facts, path):
-    """What the reader makes of the file, refused unless it is the table that `facts` describes."""
-    rule = f"{path} must hold {facts.n_rows} rows of {len(facts.features)} features and a target"
-    remedy = "Put an undamaged copy in its place: datasets/README.md gives its sha256."
+    """Read the file and check that it has the number of rows and features in `facts`."""
+    rule = f"{path} must contain {facts.n_rows} rows of {len(facts.features)} features and a target"
+    remedy = "Replace it with an undamaged copy; datasets/README.md lists the sha256 of each file."
     try:
         X, y = facts.reader(path, facts)
     except (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile) as error:
@@ -293,7 +300,7 @@ def _read(facts, path):
 
 
 def _read_images(path, facts):
-    # Opened here, because np.load leaves a damaged archive open.
+    # The file is opened here because np.load does not close a damaged archive.
     with path.open("rb") as file, np.load(file) as parts:
         images = np.concatenate([parts["X_train"], parts["X_test"]])
         return images.reshape(len(images), -1), np.concatenate([parts["y_train"], parts["y_test"]])
@@ -309,7 +316,7 @@ def _read_table(path, facts):
     grades = {
         name: pandas.CategoricalDtype(values, ordered=True) if values else "category" for name, values in facts.categories.items()
     }
-    # Only these two spellings mean "missing": pandas would also take the text "None" or "NA" for it.
+    # By default, pandas would also read the text "None" or "NA" as a missing value.
     frame = pandas.read_csv(path, dtype={**grades, facts.target: facts.target_type}, na_values=["", "?"], keep_default_na=False)
     return frame[list(facts.features)], frame[facts.target]
 
@@ -334,7 +341,7 @@ def _import_pandas(purpose):
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is known of a data set before its file is opened; the values of a category from low to high, or None: no order."""
+    """The expected contents of a file. `categories` has the values of each categorical column in order, or None if unordered."""
 
     file: str
     reader: Callable
@@ -355,7 +362,7 @@ _MNIST = _Facts(
     features=tuple(f"pixel_{row}_{column}" for row in range(28) for column in range(28)),
     target="digit",
     target_type="int64",
-    about="MNIST: handwritten digits, 28 x 28 grey levels. LeCun, Cortes, Burges; copied from rasbt/mnist-pngs (MIT).",
+    about="MNIST: handwritten digits, 28 x 28 gray levels. LeCun, Cortes, Burges; copied from rasbt/mnist-pngs (MIT).",
 )
 _ADULT = _Facts(
     file="adult.csv.gz",
@@ -398,7 +405,7 @@ _DIAMONDS = _Facts(
         "color": tuple("JIHGFED"),
         "clarity": ("I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"),
     },
-    about="Diamonds: prices of cut stones. ggplot2 (MIT); copied from mwaskom/seaborn-data.",
+    about="Diamonds: prices of diamonds. ggplot2 (MIT); copied from mwaskom/seaborn-data.",
 )
 _COVTYPE = _Facts(
     file="covtype_20k.csv.gz",
@@ -413,5 +420,5 @@ _COVTYPE = _Facts(
     ),
     target="Cover_Type",
     target_type="int64",
-    about="Covertype, 20,000 rows: kinds of forest in Colorado. Blackard; UCI, CC BY 4.0; from h2oai/h2o-2 (Apache-2.0).",
+    about="Covertype, 20,000 rows: forest cover types in Colorado. Blackard; UCI, CC BY 4.0; from h2oai/h2o-2 (Apache-2.0).",
 )

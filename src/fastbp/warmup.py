@@ -1,8 +1,8 @@
-"""Fill the cache of compiled kernels, as when a container image is built: ``python -m fastbp.warmup [--all] [float32] [float64]``.
+"""Compile the kernels in advance: ``python -m fastbp.warmup [--all] [float32] [float64]``.
 
-Small fits and predictions go through every entry, once for each dtype; with ``--all``, whatever else an estimator can be asked for
-is compiled, too. What was compiled, how long it took and where the machine code lies is printed. Nothing is trained that anybody
-keeps.
+This fills the cache of compiled kernels, for example when a container image is built. Small fits and predictions run every kernel
+for each dtype. With ``--all``, the code of all options is compiled, too. The command prints how long the compilation took and where
+the machine code is stored. The models are discarded.
 """
 
 import sys
@@ -19,25 +19,25 @@ DTYPES = ("float32", "float64")
 
 
 def warmup(dtypes=DTYPES, *, everything=False):
-    """Compile the kernels of every fit for some dtypes, or load them where that was done before.
+    """Compile the kernels that every fit needs, or load them from the cache if they were compiled before.
 
     Parameters
     ----------
     dtypes : sequence of {'float32', 'float64'}, default=('float32', 'float64')
-        What the inputs of later fits will be.
+        The dtypes of the inputs of later fits.
     everything : bool, default=False
-        Whether to compile also what is otherwise compiled when it is first asked for: further activations, solvers, losses,
-        schedules, norms and so on, a tenth of a second to a second each.
+        Whether to compile all options as well: activations, solvers, losses, schedules, norms and so on. Otherwise, each option is
+        compiled when it is first used. Each takes 0.1 to 1 second.
 
     Returns
     -------
     seconds : dict of str to float
-        How long it took for each dtype.
+        The time in seconds that each dtype took.
 
     Raises
     ------
     ValueError
-        For any other dtype.
+        If `dtypes` has any other value.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def warmup(dtypes=DTYPES, *, everything=False):
     """
     unknown = sorted(set(dtypes) - set(DTYPES))
     if unknown:
-        raise ValueError(f"dtypes must be among {DTYPES}, got {unknown}.")
+        raise ValueError(f"dtypes must be among {DTYPES}; got {unknown}.")
     seconds = {}
     for dtype in dtypes:
         start = time.perf_counter()
@@ -77,10 +77,11 @@ def main(arguments):
         print(f"{dtype}: {taken:.1f} s")
     entries = [entry for entry in vars(kernels).values() if hasattr(entry, "signatures")]
     for entry in entries:
-        path = getattr(entry._cache, "cache_path", None)  # an entry without a cache has a null one
-        print(f"{entry.__name__}: {len(entry.signatures)} compiled versions, {'kept in ' + path if path else 'not kept on disk'}")
+        path = getattr(entry._cache, "cache_path", None)  # without a cache, Numba uses a NullCache that has no path
+        place = f"stored in {path}" if path else "not stored on disk"
+        print(f"{entry.__name__}: {len(entry.signatures)} compiled versions, {place}")
     if everything:
-        print(f"and {len(kernels.all_called())} functions that are compiled when they are asked for")
+        print(f"and {len(kernels.all_called())} functions of the options")
 
 
 if __name__ == "__main__":
