@@ -9,6 +9,7 @@ import pickle
 import threading
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -99,8 +100,8 @@ class Checkpoint:
     True
     """
 
-    def __init__(self, path: str | os.PathLike, every: int = 1):
-        if not isinstance(every, Integral) or every < 1:
+    def __init__(self, path: str | os.PathLike, every: int = 1) -> None:
+        if not isinstance(every, (int, Integral)) or every < 1:
             raise ValueError(f"every must be an int >= 1, the number of epochs from one checkpoint to the next, got {every!r}.")
         self.path, self.every = Path(path), every
 
@@ -112,7 +113,7 @@ class Checkpoint:
         return f"Checkpoint({str(self.path)!r}, every={self.every})"
 
 
-def load_checkpoint(path: str | os.PathLike):
+def load_checkpoint(path: str | os.PathLike) -> Any:
     """The estimator that a `Checkpoint` wrote, with ``warm_start="resume"``: its next ``fit`` goes on for max_iter more epochs.
 
     A pickle can run any code when it is loaded: never load one from somebody whom you do not trust.

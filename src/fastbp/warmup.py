@@ -8,6 +8,7 @@ keeps.
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from ._regressor import MLPRegressor
 DTYPES = ("float32", "float64")
 
 
-def warmup(dtypes=DTYPES, *, everything=False):
+def warmup(dtypes: Sequence[str] = DTYPES, *, everything: bool = False) -> dict[str, float]:
     """Compile the kernels of every fit for some dtypes, or load them where that was done before.
 
     Parameters
