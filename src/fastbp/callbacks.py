@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["Checkpoint", "load_checkpoint"]
 
-class CallbackRunner:
+
+class _CallbackRunner:
     """All callbacks of one fit: `begin`, for each epoch `begin_epoch` and `end_epoch`, and `end`."""
 
     def __init__(self, estimator, X, y, sample_weight, n_epochs):

@@ -19,7 +19,7 @@ from .._kernels import Status
 from .._network.optimizers import Optimizer
 from .._network.schedules import factor_of
 from .._preparation import digest
-from ..callbacks import CallbackRunner
+from ..callbacks import _CallbackRunner as CallbackRunner
 from .divergence import diverged
 from .epochs import EpochRunner, Shuffles, start_progress, zero_weights_error
 from .history import extend_history, start_history
