@@ -1,7 +1,7 @@
 """Uses of the public API that a type checker must accept or reject. `make lint` runs mypy on this file; nothing executes it.
 
-Each line that must be rejected ends with a `type: ignore` comment that names the error. mypy reports a comment that is not needed, so
-the check fails when a public parameter or result loses its type.
+Each line that must be rejected ends with a `type: ignore` comment that names the error. mypy reports a comment that is not needed,
+so the check fails when a public parameter or result loses its type.
 """
 
 from pathlib import Path
