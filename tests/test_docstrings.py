@@ -1,6 +1,7 @@
 """Public docstrings follow numpydoc and agree with the code.
 
-Parameters and defaults are compared with signatures, attributes with fitted estimators. The docstrings are read by the small parser below. The last tests give it wrong docstrings and expect an error for each.
+Parameters and defaults are compared with signatures, attributes with fitted estimators. The docstrings are read by the
+small parser below. The last tests give it wrong docstrings and expect an error for each.
 """
 
 import ast

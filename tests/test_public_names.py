@@ -1,4 +1,4 @@
-"""The public API: which modules are public, which names each of them exports, and that all of these are documented and annotated."""
+"""The public API: which modules are public, which names each of them exports, and that these are documented and annotated."""
 
 import importlib
 import inspect
