@@ -216,22 +216,23 @@ def test_a_right_docstring_has_no_errors():
     [
         ("One line.", "", "no summary"),
         ("a : int", "c : int", r"\['a'\] missing, \['c'\] unknown"),
-        ("    a : int\n        A number.\n", "", r"\['a'\] missing"),
+        ("a : int\n    A number.\n", "", r"\['a'\] missing"),
         ("a : int", "a", "a has no type"),
         ("a : int", "a : int, default=1", "a has the default"),
         ("b : float, default=0.5", "b : float", "b has the default 0.5"),
         ("default=0.5", "default=0.05", "b has the default 0.5"),
         ("default='x'", "default='y'", "name has the default 'x'"),
-        ("        A name.\n", "", "name has no description"),
-        ("    Returns\n    -------\n    total : float\n        The result.\n", "", "Returns: missing"),
-        ("    Returns\n    -------\n", "    Result\n    ------\n", "unknown section 'Result'"),
+        ("    A name.\n", "", "name has no description"),
+        ("Returns\n-------\ntotal : float\n    The result.\n", "", "Returns: missing"),
+        ("Returns\n-------\n", "Result\n------\n", "unknown section 'Result'"),
         ("ValueError", "ValuError", "ValuError is not an exception"),
-        ("Raises\n    ------", "Examples\n    --------\n    Raises\n    ------", "not in numpydoc's order"),
+        ("Raises\n------", "Examples\n--------\nRaises\n------", "not in numpydoc's order"),
     ],
 )
 def test_a_wrong_docstring_is_found(right, wrong, error):
-    assert right in example.__doc__
-    docstring = example.__doc__.replace(right, wrong)
+    docstring = inspect.getdoc(example)
+    assert right in docstring
+    docstring = docstring.replace(right, wrong)
     errors = "; ".join([*structure_errors(docstring), *signature_errors(docstring, example)])
     assert re.search(error, errors), errors
 
