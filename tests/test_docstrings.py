@@ -6,7 +6,6 @@ small parser below. The last tests give it wrong docstrings and expect an error 
 
 import ast
 import builtins
-import importlib
 import inspect
 import re
 import warnings
@@ -15,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.exceptions
+from test_public_names import PUBLIC_NAMES, exported, public_methods
 
 import fastbp
 
-MODULES = ("fastbp", "fastbp.callbacks", "fastbp.datasets", "fastbp.warmup")
 SECTIONS = ("Parameters", "Attributes", "Returns", "Yields", "Raises", "Warns", "See Also", "Notes", "References", "Examples")
 ESTIMATORS = (fastbp.MLPClassifier, fastbp.MLPRegressor)
 
@@ -121,21 +120,12 @@ def attribute_errors(docstring, fitted):
 
 def public_functions():
     """Every public function and method, and every class with its constructor: name → (docstring, function)."""
-    for module in map(importlib.import_module, MODULES):
-        for name in module.__all__:
-            value = getattr(module, name)
-            if inspect.isclass(value):
-                yield name, (value.__doc__, value.__init__)
-                yield from ((f"{name}.{method.__name__}", (method.__doc__, method)) for method in methods(value))
-            elif callable(value):
-                yield name, (value.__doc__, value)
-
-
-def methods(cls):
-    """The public methods of a class that fastbp defines; those that scikit-learn generates are left out."""
-    names = {name for base in cls.__mro__ if base.__module__.startswith("fastbp") for name in vars(base)}
-    names = sorted(name for name in names if not name.startswith("_") and not name.endswith("_request"))
-    return [getattr(cls, name) for name in names if inspect.isfunction(getattr(cls, name))]
+    for name, value in (pair for module in PUBLIC_NAMES for pair in exported(module).items()):
+        if inspect.isclass(value):
+            yield name, (value.__doc__, value.__init__)
+            yield from ((f"{name}.{method}", (function.__doc__, function)) for method, function in public_methods(value).items())
+        else:
+            yield name, (value.__doc__, value)
 
 
 FUNCTIONS = dict(public_functions())

@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import pkgutil
-import sys
 import types
 
 import pytest
@@ -101,7 +100,9 @@ def test_the_checks_find_what_is_missing():
     module = types.ModuleType("made_up")
     module.exposed = lambda: None
     module.exposed.__module__ = "made_up"
-    module.imported = sys.exit
+    module.imported = inspect.getdoc
+    module._hidden = lambda: None
+    module._hidden.__module__ = "made_up"
     assert defined_in(module) == {"exposed"}
 
     def partly(a: int, b) -> None: ...
