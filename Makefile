@@ -1,67 +1,86 @@
-# Each target sets up what it needs, in .venv beside this file, with plain pip. A stamp for each set of extras, newer than
-# pyproject.toml, says that it is there already.
+# Each target creates a virtual environment in .venv with the packages that it needs, using venv and pip. An empty file
+# .venv/.has-<extra> records that an extra is installed; it is installed again when pyproject.toml changes.
+# On Windows, run make in a POSIX shell such as Git Bash.
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := Scripts
+else
 PYTHON ?= python3
+BIN := bin
+endif
 FLOOR_PYTHON ?= $(PYTHON)
 VENV := .venv
 FLOOR := .venv-floor
 PEERS := .venv-peers
+# the number of processes that run the tests
 WORKERS ?= 2
-# What bench-compare compares. asv takes a larger result for a worse one, so ratios and scores, where more is better, are left out.
+# The benchmarks that bench-compare runs. asv reports a larger result as a regression, so ratios and scores are left out.
 BENCHMARKS ?= ^(?!.*(ratio|score))
+# Coverage counts the functions that generate LLVM code only while they run, so test-coverage compiles all kernels again.
+COVERAGE_CACHE := $(CURDIR)/.pytest_cache/coverage
 
-.PHONY: help demo test test-nojit test-torch test-floor lint format bench bench-peers bench-compare clean
+.PHONY: help demo test test-nojit test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
-help: ## say what can be made
-	@echo "make <target>, where the target is one of:"
+help: ## list the targets
+	@echo "Usage: make <target>. The targets are:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
-	@echo "PYTHON=python3.12 names another interpreter for the first set-up; 3.11 or newer is needed."
+	@echo "ARGS=... passes further arguments to pytest, asv or the script of a target."
+	@echo "PYTHON=python3.12 selects the interpreter (3.11 or newer) when an environment is created."
 
-demo: $(VENV)/.has-demo ## train on real data, beside scikit-learn
-	$(VENV)/bin/python bench/demo.py
+demo: $(VENV)/.has-demo ## train on real data and compare with scikit-learn
+	$(VENV)/$(BIN)/python bench/demo.py
 
-test: $(VENV)/.has-test ## all tests and the examples in the docstrings
-	$(VENV)/bin/python -m pytest -n $(WORKERS) $(ARGS)
+test: $(VENV)/.has-test ## run all tests and the examples in the docstrings
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-test-nojit: $(VENV)/.has-test ## the kernels as plain Python, with coverage
-	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -n $(WORKERS) -m "not compiled" --cov=src/fastbp/_kernels tests/test_kernels.py $(ARGS)
+test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
+	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)
 
-test-torch: $(VENV)/.has-oracle ## what training offers, beside PyTorch, which is large
-	$(VENV)/bin/python -m pytest -n $(WORKERS) tests/test_torch.py $(ARGS)
+test-torch: $(VENV)/.has-oracle ## compare training with PyTorch (a large download)
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py $(ARGS)
 
-test-floor: $(FLOOR)/.has-test ## all tests with the oldest versions allowed (FLOOR_PYTHON: 3.11 or 3.12)
-	$(FLOOR)/bin/python -m pytest -n $(WORKERS) $(ARGS)
+test-floor: $(FLOOR)/.has-test ## run all tests with the oldest supported dependencies (FLOOR_PYTHON: Python 3.11 or 3.12)
+	$(FLOOR)/$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-lint: $(VENV)/.has-lint ## look for mistakes and for another layout; change nothing
-	$(VENV)/bin/ruff check
-	$(VENV)/bin/ruff format --check
+test-coverage: $(VENV)/.has-test ## measure the branch coverage of src/fastbp; fails below the floor in pyproject.toml
+	rm -rf .coverage $(COVERAGE_CACHE)
+	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" --cov=src/fastbp --cov-report= --cov-fail-under=0 tests/test_kernels.py
+	NUMBA_CACHE_DIR="$(COVERAGE_CACHE)" $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) --cov=src/fastbp --cov-append --cov-report= --cov-fail-under=0 $(ARGS)
+	$(VENV)/$(BIN)/python -m coverage report
 
-format: $(VENV)/.has-lint ## mend what can be mended by rule, and lay the code out
-	$(VENV)/bin/ruff check --fix
-	$(VENV)/bin/ruff format
+lint: $(VENV)/.has-lint ## check style, formatting, spelling and types; change no file
+	$(VENV)/$(BIN)/ruff check
+	$(VENV)/$(BIN)/ruff format --check
+	$(VENV)/$(BIN)/codespell
+	$(VENV)/$(BIN)/mypy
 
-bench: $(VENV)/.has-bench ## measure speed, memory and scores with asv, in this environment
-	@test -f ~/.asv-machine.json || $(VENV)/bin/asv machine --yes --config bench/asv.conf.json >/dev/null  # else asv would ask
-	$(VENV)/bin/asv run --config bench/asv.conf.json --python=same $(ARGS)
+format: $(VENV)/.has-lint ## fix what ruff can fix, and format the code
+	$(VENV)/$(BIN)/ruff check --fix
+	$(VENV)/$(BIN)/ruff format
 
-bench-peers: $(PEERS)/.has-peers ## measure fastbp beside scikit-learn, JAX and torch, in an environment of its own
-	$(PEERS)/bin/python bench/peers.py $(ARGS)
+bench: $(VENV)/.has-bench ## measure speed, memory and scores with asv in .venv
+	@test -f ~/.asv-machine.json || $(VENV)/$(BIN)/asv machine --yes --config bench/asv.conf.json >/dev/null  # asv would ask for it otherwise
+	$(VENV)/$(BIN)/asv run --config bench/asv.conf.json --python=same $(ARGS)
 
-bench-compare: $(VENV)/.has-bench ## compare BASE=<commit> with HEAD, both built anew, taking turns
-	@test -n "$(BASE)" || { echo "Say with what to compare: make bench-compare BASE=main" >&2; exit 1; }
-	@test -f ~/.asv-machine.json || $(VENV)/bin/asv machine --yes --config bench/asv.conf.json >/dev/null
-	$(VENV)/bin/asv continuous --config bench/asv.conf.json --interleave-rounds --bench '$(BENCHMARKS)' $(ARGS) $(BASE) HEAD
+bench-peers: $(PEERS)/.has-peers ## compare the speed with scikit-learn, JAX and PyTorch, in .venv-peers
+	$(PEERS)/$(BIN)/python bench/peers.py $(ARGS)
 
-clean: ## remove the environments and all that can be made again
-	rm -rf .venv .venv-floor .venv-peers .pytest_cache .ruff_cache .hypothesis .coverage dist bench/env bench/html
+bench-compare: $(VENV)/.has-bench ## compare the speed of BASE=<commit> and HEAD, in alternating runs
+	@test -n "$(BASE)" || { echo "BASE must name the commit to compare with: make bench-compare BASE=main" >&2; exit 1; }
+	@test -f ~/.asv-machine.json || $(VENV)/$(BIN)/asv machine --yes --config bench/asv.conf.json >/dev/null
+	$(VENV)/$(BIN)/asv continuous --config bench/asv.conf.json --interleave-rounds --bench '$(BENCHMARKS)' $(ARGS) $(BASE) HEAD
+
+clean: ## remove the environments, the caches and all generated files
+	rm -rf .venv .venv-floor .venv-peers .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist bench/env bench/html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 define make_venv
 @$(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	echo "fastbp needs Python 3.11 or newer, and '$(1)' is not: name one, as in 'make PYTHON=python3.12 $(MAKECMDGOALS)'." >&2; exit 1; }
+	echo "fastbp requires Python 3.11 or newer, but '$(1)' is older or missing: run 'make PYTHON=python3.12 $(MAKECMDGOALS)', for example." >&2; exit 1; }
 @$(1) -c 'import ensurepip, venv' || { \
-	echo "'$(1)' comes without venv: install it (on Debian and Ubuntu the package python3-venv), or name another with PYTHON=." >&2; exit 1; }
+	echo "'$(1)' has no venv module: install it (on Debian and Ubuntu, the package python3-venv), or select another interpreter with PYTHON=." >&2; exit 1; }
 @$(1) -m venv $(@D)
 @touch $@
 endef
@@ -76,16 +95,16 @@ $(PEERS)/.made:
 	$(call make_venv,$(PYTHON))
 
 $(VENV)/.has-%: $(VENV)/.made pyproject.toml
-	@echo "Installing fastbp and what '$*' needs into $(@D); this is done once."
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@echo "Installing fastbp and the extra '$*' into $(@D), once."
+	@$(@D)/$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
 $(PEERS)/.has-%: $(PEERS)/.made pyproject.toml
-	@echo "Installing fastbp and its peers into $(@D); this is done once."
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@echo "Installing fastbp and the extra '$*' into $(@D), once."
+	@$(@D)/$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
 $(FLOOR)/.has-%: $(FLOOR)/.made pyproject.toml constraints-floor.txt
-	@echo "Installing fastbp with the oldest versions allowed into $(@D); this is done once."
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-floor.txt --editable '.[$*]'
+	@echo "Installing fastbp and the extra '$*' with the oldest supported dependencies into $(@D), once."
+	@$(@D)/$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints-floor.txt --editable '.[$*]'
 	@touch $@

@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from fastbp import _kernels as kernels
-from fastbp.warmup import DTYPES, main, warmup
+from fastbp.warmup import DTYPES, _main, warmup
 
 
 @pytest.mark.compiled
 def test_every_entry_is_compiled_for_each_dtype(capsys):
-    main([])
+    _main([])
     printed = capsys.readouterr().out
     for name in ("train", "predict", "loss_and_gradient", "update_early_stopping"):
         assert getattr(kernels, name).signatures
@@ -21,7 +21,7 @@ def test_every_entry_is_compiled_for_each_dtype(capsys):
 
 @pytest.mark.compiled
 def test_everything_is_compiled_if_asked_for(capsys):
-    main(["--all", "float64"])
+    _main(["--all", "float64"])
     assert f"and {len(kernels.all_called())} functions" in capsys.readouterr().out
 
 

@@ -4,6 +4,7 @@ Validation reads ``CONSTRAINTS``; the docstrings of the classes are filled from 
 A new parameter is a line in each, its place in the two signatures, and its use. What values mean for a fit is not known here.
 """
 
+from inspect import cleandoc
 from numbers import Integral, Real
 
 import numpy as np
@@ -327,9 +328,10 @@ def documented(**words):
 
     def fill(cls):
         if cls.__doc__ is not None:  # as it is under python -OO
+            cls.__doc__ = cleandoc(cls.__doc__)  # Python 3.13 removes the indentation itself, older versions keep it
             for name, text in (("parameters", PARAMETERS), ("attributes", ATTRIBUTES), ("references", REFERENCES)):
                 filled = text.format(**words) if name != "references" else text
-                cls.__doc__ = cls.__doc__.replace("{" + name + "}", filled.strip().replace("\n", "\n    "))
+                cls.__doc__ = cls.__doc__.replace("{" + name + "}", filled.strip())
         return cls
 
     return fill

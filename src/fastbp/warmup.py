@@ -8,6 +8,7 @@ the machine code is stored. The models are discarded.
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,10 +16,11 @@ from . import _kernels as kernels
 from ._classifier import MLPClassifier
 from ._regressor import MLPRegressor
 
+__all__ = ["warmup"]
 DTYPES = ("float32", "float64")
 
 
-def warmup(dtypes=DTYPES, *, everything=False):
+def warmup(dtypes: Sequence[str] = DTYPES, *, everything: bool = False) -> dict[str, float]:
     """Compile the kernels that every fit needs, or load them from the cache if they were compiled before.
 
     Parameters
@@ -67,7 +69,7 @@ def _use_every_entry(dtype):
         MLPRegressor(solver="lbfgs", hidden_layer_sizes=2, max_iter=1).fit(X, X[:, 0])
 
 
-def main(arguments):
+def _main(arguments):
     everything = "--all" in arguments
     try:
         seconds = warmup([name for name in arguments if name != "--all"] or DTYPES, everything=everything)
@@ -85,4 +87,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    _main(sys.argv[1:])

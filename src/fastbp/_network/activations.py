@@ -4,6 +4,7 @@ Parameters enter; addresses leave, of functions that are compiled when they are 
 epochs besides. How they are called is the kernels' matter.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -57,7 +58,7 @@ class Activation(Own):
 
     names, arguments = ("value", "slope"), "one number"
 
-    def __init__(self, value, slope=None):
+    def __init__(self, value: Callable, slope: Callable | None = None) -> None:
         super().__init__(value, slope)
         step, z = 1e-6, np.linspace(-3, 3, 241) + 0.0061
         try:

@@ -4,6 +4,7 @@ Parameters enter; names that belong together leave, and the addresses of what is
 called, and what scikit-learn's own do, is the kernels' matter.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -63,7 +64,7 @@ class Loss(Own):
 
     names, arguments = ("value", "gradient"), "two numbers"
 
-    def __init__(self, value, gradient=None):
+    def __init__(self, value: Callable, gradient: Callable | None = None) -> None:
         super().__init__(value, gradient)
         y, a = (grid.ravel() for grid in np.meshgrid([0.0, 0.35, 1.0], np.linspace(-1.9137, 1.9137, 79)))
         step = 1e-6

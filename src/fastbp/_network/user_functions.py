@@ -12,7 +12,8 @@ import numpy as np
 class Own:
     """A value and a derivative, under the names in `names`; two of the same functions are equal."""
 
-    names, arguments = (), ""
+    names: tuple[str, ...] = ()
+    arguments = ""
 
     def __init__(self, *functions):
         for name, function in zip(self.names, functions, strict=True):

@@ -1,0 +1,48 @@
+"""Uses of the public API that a type checker must accept or reject. `make lint` runs mypy on this file; nothing executes it.
+
+Each line that must be rejected ends with a `type: ignore` comment that names the error. mypy reports a comment that is not needed,
+so the check fails when a public parameter or result loses its type.
+"""
+
+from pathlib import Path
+from typing import assert_type
+
+import numpy as np
+
+from fastbp import Activation, Checkpoint, Loss, MLPClassifier, MLPRegressor, load_checkpoint
+from fastbp.datasets import load_mnist
+from fastbp.warmup import warmup
+
+
+def quartic(y: float, a: float) -> float:
+    return (a - y) ** 4
+
+
+def accepted(X: np.ndarray, y: np.ndarray) -> None:
+    classifier = MLPClassifier((20, 10), "tanh", solver="adamw", weight_decay=0.01, random_state=0, dropout=[0.1, 0.2])
+    assert_type(classifier, MLPClassifier)
+    assert_type(classifier.predict(X), np.ndarray)
+    assert_type(classifier.score(X, y), float)
+    checkpoint = Checkpoint(Path("model.pickle"), every=10)
+    assert_type(checkpoint.path, Path)
+    regressor = MLPRegressor(Loss(quartic), 50, Activation(np.sin, np.cos), callbacks=checkpoint)
+    assert_type(regressor.predict(X), np.ndarray)
+    MLPRegressor(loss="quantile", quantile=[0.1, 0.9], learning_rate=lambda epoch, progress: 1 - progress, max_time=60)
+    load_checkpoint("model.pickle").predict(X)
+    load_mnist(data_home=Path("datasets"), return_X_y=True)
+    assert_type(warmup(["float32"], everything=True), dict[str, float])
+
+
+def rejected(X: np.ndarray, y: np.ndarray) -> None:
+    MLPClassifier(hidden_layer_size=20)  # type: ignore[call-arg]
+    MLPClassifier(alpha="small")  # type: ignore[arg-type]
+    MLPClassifier((20,), "relu", "adam")  # type: ignore[call-arg]
+    MLPClassifier().predict()  # type: ignore[call-arg]
+    MLPRegressor(max_iter="many")  # type: ignore[arg-type]
+    MLPRegressor(loss=None)  # type: ignore[arg-type]
+    MLPRegressor(class_weight="balanced")  # type: ignore[call-arg]
+    Activation(np.sin, derivative=np.cos)  # type: ignore[call-arg]
+    Loss("squared_error")  # type: ignore[arg-type]
+    Checkpoint()  # type: ignore[call-arg]
+    load_mnist("datasets")  # type: ignore[call-arg]
+    warmup(["float32"], True)  # type: ignore[call-arg]
