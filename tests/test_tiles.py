@@ -409,8 +409,8 @@ import test_tiles
 for call in sys.argv[1:]:
     for dtype in test_tiles.DTYPES:
         eval("test_tiles." + call, {"test_tiles": test_tiles, "dtype": dtype})
-from fastbp._kernels import tiles
-print(json.dumps([tiles.VECTOR_BYTES, tiles.TILE_ROWS[0]]))
+from fastbp._kernels import VECTOR_BYTES, tiles
+print(json.dumps([VECTOR_BYTES, tiles.TILE_ROWS[0]]))
 """
 
 

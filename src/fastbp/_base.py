@@ -17,12 +17,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._compat import _fit_context, validate_parameter_constraints
 from ._data.inputs import FLOATS, Matrix, as_rows, as_targets, common_float, is_plain
 from ._network.activations import per_layer
 from ._network.architecture import Architecture

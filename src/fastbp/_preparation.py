@@ -9,8 +9,8 @@ from hashlib import blake2b
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import _check_sample_weight
 
+from ._compat import _check_sample_weight
 from ._data import missing
 from ._data.scaling import Folding, fold_norms
 from ._network.initializers import draw_into, put_into

@@ -9,10 +9,10 @@ from numbers import Integral
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
+from ._compat import ADAPTERS_MANAGER, _get_output_config
 from ._data.inputs import Matrix, as_rows, common_float
 from ._network.architecture import Architecture
 from ._network.layout import Layout

@@ -8,11 +8,9 @@ from inspect import signature
 
 import numpy as np
 from sklearn.metrics import check_scoring
-from sklearn.metrics._scorer import _BaseScorer
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _check_sample_weight
 
+from .._compat import _BaseScorer, _check_sample_weight, _safe_indexing
 from .._data.inputs import as_rows, as_targets
 from .._network.prediction import mean_loss, outputs
 
