@@ -9,7 +9,7 @@ WORKERS ?= 2
 # What bench-compare compares. asv takes a larger result for a worse one, so ratios and scores, where more is better, are left out.
 BENCHMARKS ?= ^(?!.*(ratio|score))
 
-.PHONY: help demo test test-nojit test-torch test-floor lint format bench bench-peers bench-compare clean
+.PHONY: help demo test test-nojit test-plain test-torch test-floor lint format bench bench-peers bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -26,6 +26,9 @@ test: $(VENV)/.has-test ## all tests and the examples in the docstrings
 
 test-nojit: $(VENV)/.has-test ## the kernels as plain Python, with coverage
 	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python -m pytest -n $(WORKERS) -m "not compiled" --cov=src/fastbp/_kernels tests/test_kernels.py $(ARGS)
+
+test-plain: $(VENV)/.has-test ## a part of the tests, compiled with the public numba.njit only
+	FASTBP_COMPILER=plain $(VENV)/bin/python -m pytest -n $(WORKERS) tests/test_divergence.py tests/test_history.py tests/test_resume.py $(ARGS)
 
 test-torch: $(VENV)/.has-oracle ## what training offers, beside PyTorch, which is large
 	$(VENV)/bin/python -m pytest -n $(WORKERS) tests/test_torch.py $(ARGS)

@@ -8,8 +8,8 @@ scikit-learn or Numba fails to import here, this file shows what has to be repla
 
 # ---------------------------------------------------------------------- Numba: functions that write LLVM code
 #
-# `numba.extending.intrinsic` is public, but the code inside an intrinsic needs these helpers. Both compiler modes need them. Numba's
-# documentation uses `cgutils` in its examples.
+# `numba.extending.intrinsic` is public, but the code inside an intrinsic needs these helpers. Both compiler modes need them.
+# Numba's documentation uses `cgutils` in its examples.
 
 # Loops, branches, stack variables and external functions in LLVM code. Public replacement: `llvmlite.ir.IRBuilder`, with more code.
 from numba.core import cgutils
@@ -71,8 +71,9 @@ __all__ = [
 #
 # Private members that `_kernels/disk_cache.py` uses:
 # - FunctionCache: _cache_file, _cache_path, _impl.filename_base
-# - IndexDataCacheFile: _data_name, _data_path, _dump, _load_data, _load_index, _open_for_write, _save_data, _save_index, _source_stamp
-# `_kernels/jit.py` replaces `Dispatcher._cache` by this cache.
+# - IndexDataCacheFile: _data_name, _data_path, _dump, _load_data, _load_index, _open_for_write, _save_data, _save_index,
+#   _source_stamp
+# `_kernels/jit.py` and `_kernels/inline.py` replace `Dispatcher._cache` by this cache.
 try:
     # The cache of one compiled function, and the files in which it is kept.
     from numba.core.caching import FunctionCache, IndexDataCacheFile

@@ -89,10 +89,11 @@ class EntryDispatcher(CPUDispatcher):
         self._use(Compiler, fast=False)
         try:
             super().compile(sig)
-        except Exception:
+        except BaseException as other:
             InlineKernel.pipeline_works = True
             self._use(compiler, fast=True)
-            raise error from None  # the error is in the function, not in the pipeline
+            # if this is an error, too, then the function is wrong, not the pipeline; else it is, for example, KeyboardInterrupt
+            raise error if isinstance(other, Exception) else other from None
         self._warn(error)
 
 
