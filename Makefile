@@ -19,7 +19,7 @@ BENCHMARKS ?= ^(?!.*(ratio|score))
 # Coverage counts the functions that generate LLVM code only while they run, so test-coverage compiles all kernels again.
 COVERAGE_CACHE := $(CURDIR)/.pytest_cache/coverage
 
-.PHONY: help demo test test-nojit test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
+.PHONY: help demo test test-nojit test-plain test-stress test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -37,6 +37,12 @@ test: $(VENV)/.has-test ## run all tests and the examples in the docstrings
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)
+
+test-plain: $(VENV)/.has-test ## run a part of the tests with kernels compiled by the public numba.njit only
+	FASTBP_COMPILER=plain $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_divergence.py tests/test_history.py tests/test_resume.py $(ARGS)
+
+test-stress: $(VENV)/.has-test ## use estimators from several threads for longer than in make test
+	FASTBP_STRESS_SECONDS=20 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_concurrency.py $(ARGS)
 
 test-torch: $(VENV)/.has-oracle ## compare training with PyTorch (a large download)
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py $(ARGS)

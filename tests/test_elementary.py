@@ -1,4 +1,4 @@
-"""exp, log, tanh and sigmoid: how far off, what special values give, and the same bits wherever they are called from."""
+"""exp, log, tanh and sigmoid: accuracy, special values, and the same bits in every caller."""
 
 import functools
 import re
@@ -13,7 +13,7 @@ from fastbp._kernels.jit import EXACT, FASTMATH
 
 WIDE = {"float32": np.float64, "float64": np.longdouble}
 REFERENCES = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
-# In units in the last place. The roundings of 1 / (1 + exp(-x)) alone cost scipy.special.expit 2.49 of them.
+# Largest errors in units in the last place. Rounding 1 / (1 + exp(-x)) alone gives an error of 2.49 in scipy.special.expit.
 BOUNDS = {"exp": 1.6, "log": 0.9, "tanh": 1.6, "tanh float32": 4.5, "sigmoid": 2.6}
 PYTHON_BOUNDS = {"exp": 1.8, "log": 1.2, "tanh": 2.0, "tanh float32": 6.0, "sigmoid": 2.7}  # without fused multiply-add
 N_POINTS = 1_000 if config.DISABLE_JIT else 200_000
@@ -62,10 +62,10 @@ def in_python(name, x):
 
 
 def ulps(name, x, got):
-    """How far `got` is from the true values, in units in the last place of these."""
+    """Return the errors of `got`, in units in the last place of the true values."""
     info, wide = np.finfo(x.dtype), WIDE[x.dtype.name]
     if np.finfo(wide).nmant < info.nmant + 10:
-        pytest.skip("no wider type to compare with on this machine")
+        pytest.skip("this machine has no wider type for the true values")
     with np.errstate(all="ignore"):
         want = REFERENCES[name](x.astype(wide))
         unit = np.ldexp(wide(1), np.maximum(np.frexp(want)[1] - 1, info.minexp) - info.nmant)
@@ -74,7 +74,7 @@ def ulps(name, x, got):
 
 
 def grids(name, dtype, n_points=N_POINTS):
-    """Dense points over each region where something could go wrong."""
+    """Return dense grids over each region where an error is possible."""
     info = np.finfo(dtype)
     tiny, smallest, largest = float(info.tiny), float(info.smallest_subnormal), float(info.max)
     powers = 2.0 ** np.arange(np.log2(smallest), info.maxexp)
@@ -85,9 +85,9 @@ def grids(name, dtype, n_points=N_POINTS):
     else:
         regions = [powers, -powers, subnormals]
         regions += [np.linspace(-a, a, n_points) for a in (1e-3, 0.6, 5, 40, 0.999 * np.log(largest))]
-        # on both sides of every point where the rounded exponent steps
+        # on both sides of every point where the rounded exponent changes
         regions.append(np.add.outer(np.arange(-100, 101) * np.log(2) / 8, np.linspace(-1e-5, 1e-5, n_points // 200)).ravel())
-        if name != "sigmoid":  # which is 0 once exp(-x) overflows, by its formula
+        if name != "sigmoid":  # whose formula gives 0 if exp(-x) overflows
             regions.append(np.linspace(1.01 * np.log(smallest), 1.01 * np.log(largest), n_points))
     return [np.ascontiguousarray(region, dtype) for region in regions]
 
@@ -97,18 +97,18 @@ def grids(name, dtype, n_points=N_POINTS):
 def test_units_in_the_last_place(name, dtype):
     for x in grids(name, dtype):
         off = ulps(name, x, apply(name, x))
-        worst = np.argmax(off)  # NaN counts as the largest
+        worst = np.argmax(off)  # argmax returns the index of NaN, if there is one
         assert off[worst] <= bound(name, x.dtype, PYTHON_BOUNDS if config.DISABLE_JIT else BOUNDS), f"at {x[worst]!r}"
 
 
 @each_dtype
 @each_function
-def test_python_body(name, dtype):
+def test_plain_python(name, dtype):
     x = np.concatenate(grids(name, dtype, 400))
     got = in_python(name, x)
     assert got.dtype == dtype
     assert ulps(name, x, got).max() <= bound(name, x.dtype, PYTHON_BOUNDS)
-    # one unit of exp(-x) may be two of its inverse; each fused step of a rational function may cost one
+    # one unit of exp(-x) may be two units of its inverse; each fused operation of a rational function may change one unit
     apart = bound(name, x.dtype, {"exp": 1, "log": 1, "tanh": 1, "tanh float32": 5, "sigmoid": 2})
     np.testing.assert_array_max_ulp(got, apply(name, x), maxulp=apart, dtype=dtype)
 
@@ -153,7 +153,7 @@ def test_tanh_is_odd_and_never_beyond_one(dtype):
 
 
 @each_dtype
-def test_sigmoid_rounds_as_its_formula(dtype):
+def test_sigmoid_is_rounded_as_its_formula(dtype):
     x = np.concatenate(grids("sigmoid", dtype))
     np.testing.assert_array_equal(apply("sigmoid", x), 1 / (1 + apply("exp", -x)))
 
@@ -161,7 +161,7 @@ def test_sigmoid_rounds_as_its_formula(dtype):
 @pytest.mark.compiled
 @each_dtype
 @each_function
-def test_same_bits_wherever_called_from(name, dtype):
+def test_same_bits_in_every_caller(name, dtype):
     x = np.concatenate(grids(name, dtype, 4000))
     in_fast_loop = apply(name, x)
     np.testing.assert_array_equal(apply(name, x, EXACT), in_fast_loop)
@@ -183,7 +183,7 @@ def test_every_remainder_of_the_vector_loop(name, dtype):
 @pytest.mark.compiled
 @each_dtype
 @each_function
-def test_loop_becomes_vector_code(name, dtype):
+def test_loops_are_vectorized(name, dtype):
     loop = compiled_loop(name)
     loop(np.ones(3, dtype), np.ones(3, dtype))
     (code,) = (loop.inspect_llvm(signature) for signature in loop.signatures if signature[0].dtype.name == np.dtype(dtype).name)
@@ -194,6 +194,6 @@ def test_loop_becomes_vector_code(name, dtype):
 @pytest.mark.compiled
 @pytest.mark.parametrize("value", [1, True, 1j, np.ones(3)], ids=["int", "bool", "complex", "array"])
 @each_function
-def test_other_types_are_refused(name, value):
+def test_other_types_are_rejected(name, value):
     with pytest.raises(TypingError):
         compiled_alone(name)(value)

@@ -1,9 +1,10 @@
-"""What must hold whatever is trained: compiled once, kept on disk, no allocation, no GIL, Python back in time, the same bits twice.
+"""Properties of every fit: one compilation, a disk cache, no allocation, no GIL, timely returns to Python, reproducible bits.
 
-Almost all of it is about machine code. What the disk cache survives is tried in this process on `update_early_stopping`, which compiles in no time;
-the few tests that start processes of their own, with cold caches, are marked slow.
+Most tests are about machine code. Tests of the disk cache use `update_early_stopping`, which compiles quickly. The few tests that
+start processes with an empty cache are marked slow.
 """
 
+import gc
 import json
 import multiprocessing
 import os
@@ -28,7 +29,7 @@ import fastbp
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp import _kernels as kernels
 from fastbp._data.inputs import as_rows, as_targets
-from fastbp._kernels import N_MOMENTS, jit
+from fastbp._kernels import N_MOMENTS, disk_cache, inline, jit, warn_once
 from fastbp._network import optimizers as updates
 from fastbp._network import turns
 from fastbp._network.activations import NAMES
@@ -50,18 +51,18 @@ compiled = pytest.mark.compiled
 
 
 def data(dtype=np.float64, n_rows=60):
-    """Inputs with many zeros, three classes, and positive values in two columns."""
+    """Return inputs with many zeros, three classes, and two columns of counts."""
     random = np.random.default_rng(0)
     X = (random.normal(size=(n_rows, 4)) * (random.random((n_rows, 4)) < 0.7)).astype(dtype)
     return X, np.arange(n_rows) % 3, random.poisson(2.0, (n_rows, 2)).astype(float)
 
 
-def classifier(**asked):
-    return MLPClassifier(**{"hidden_layer_sizes": (5,), "max_iter": 3, "random_state": 0, **asked})
+def classifier(**parameters):
+    return MLPClassifier(**{"hidden_layer_sizes": (5,), "max_iter": 3, "random_state": 0, **parameters})
 
 
-def regressor(**asked):
-    return MLPRegressor(**{"hidden_layer_sizes": (5,), "max_iter": 3, "random_state": 0, **asked})
+def regressor(**parameters):
+    return MLPRegressor(**{"hidden_layer_sizes": (5,), "max_iter": 3, "random_state": 0, **parameters})
 
 
 def bits(estimator):
@@ -72,7 +73,7 @@ def bits(estimator):
 
 
 def layouts_of(X, folder):
-    """The same inputs in every form that scikit-learn takes, by name."""
+    """Return the same inputs in every form that scikit-learn accepts, by name."""
     np.save(folder / "X.npy", X)
     locked = X.copy()
     locked.flags.writeable = False
@@ -108,10 +109,10 @@ def test_one_compilation_serves_every_fit_of_a_dtype(tmp_path):
         X, codes, values = data(dtype)
         for solver in SOLVERS:
             for sizes, activation in zip([(), (3,), (7, 5), (4, 3, 2)], NAMES, strict=False):
-                asked = {"solver": solver, "hidden_layer_sizes": sizes, "activation": activation}
-                classifier(**asked).fit(X, codes == 1, sample_weight=weight).predict_proba(X)
-                regressor(**asked, loss="poisson").fit(X, values).predict(X)
-                regressor(**asked, batch_size=7, shuffle=False).fit(X, values[:, 0], sample_weight=weight)
+                parameters = {"solver": solver, "hidden_layer_sizes": sizes, "activation": activation}
+                classifier(**parameters).fit(X, codes == 1, sample_weight=weight).predict_proba(X)
+                regressor(**parameters, loss="poisson").fit(X, values).predict(X)
+                regressor(**parameters, batch_size=7, shuffle=False).fit(X, values[:, 0], sample_weight=weight)
         for loss in REGRESSION:
             regressor(loss=loss).fit(X, np.abs(values) + 0.1)
         for schedule in SCHEDULES:
@@ -129,29 +130,29 @@ def test_one_compilation_serves_every_fit_of_a_dtype(tmp_path):
 
 
 @compiled
-def test_a_part_is_compiled_once_for_all_numbers_of_a_type_and_counts_no_references():
-    @jit.kernel(optimize=False)  # whose code is as it was written
-    def part(array, index):
+def test_a_kernel_is_compiled_once_for_all_numbers_of_a_type_and_counts_no_references():
+    @jit.kernel(optimize=False)  # so that its code is not simplified
+    def element(array, index):
         view = array
         return view[index]
 
     @numba.njit
-    def whole(array, n):
-        return part(array, 0) + part(array, 1) + part(array, n)
+    def sum_of_elements(array, n):
+        return element(array, 0) + element(array, 1) + element(array, n)
 
-    assert whole(np.arange(3.0), 2) == 3
-    ((_, index),) = part.signatures
+    assert sum_of_elements(np.arange(3.0), 2) == 3
+    ((_, index),) = element.signatures
     assert index == numba.types.intp
-    (library,) = {overload.library for overload in part.overloads.values()}
+    (library,) = {overload.library for overload in element.overloads.values()}
     assert "NRT_" not in str(library._final_module)
 
 
-# ---------------------------------------------------------------------- no allocation, no GIL, control back
+# ---------------------------------------------------------------------- no allocation, no GIL, timely returns to Python
 
 
 @pytest.fixture
 def count_allocations():
-    """A function that runs another one and returns how often Numba's runtime allocated in it."""
+    """Return a function that runs another function and returns the number of allocations by Numba's runtime."""
     _nrt_python.memsys_enable_stats()
 
     def count(function):
@@ -184,10 +185,10 @@ def test_training_allocates_nothing(network, count_allocations):
                     {"batch_size": 1},
                     {"n_threads": 2},
                 ):
-                    asked = {"loss": loss, "out_activation": link, "activation": activation, "solver": solver}
-                    net = network(dtype=dtype, shuffle=True, learning_rate_init=1e-3, **asked, **changes)
+                    parameters = {"loss": loss, "out_activation": link, "activation": activation, "solver": solver}
+                    net = network(dtype=dtype, shuffle=True, learning_rate_init=1e-3, **parameters, **changes)
                     net.train(1)
-                    # arguments are wrapped once per call, however many epochs it runs
+                    # the arguments are wrapped once per call, for any number of epochs
                     assert count_allocations(lambda net=net: net.train(40)) == count_allocations(lambda net=net: net.train(1))
 
 
@@ -199,7 +200,7 @@ def test_entries_release_the_gil(name):
 
 @compiled
 def test_other_threads_run_while_one_call_trains(network):
-    """A thread watches the epoch from within Python; with the GIL held, it could only see none or all of them."""
+    """Another thread reads the number of epochs. If training held the GIL, it would see only the first and the last number."""
     net = network((20, 50, 50, 1), n_rows=500, batch_size=20, max_epochs=300, learning_rate_init=1e-3)
     net.train(1)
     seen, done = set(), threading.Event()
@@ -218,7 +219,7 @@ def test_other_threads_run_while_one_call_trains(network):
 
 
 class Machine:
-    """A made-up computer, whose clock shows nothing but the work of kernels: a microsecond per block, and its multiply-adds."""
+    """A simulated computer. Its clock counts only the work of kernels: a microsecond per block, and the multiply-adds."""
 
     def __init__(self, layout, speed):
         self.layout, self.speed, self.now, self.turns = layout, speed, 0.0, []
@@ -227,7 +228,7 @@ class Machine:
         return self.now
 
     def work(self, n_rows, block_size):
-        # forward, back to the weights, back to the inputs
+        # the forward product, and the two of the backward pass
         seconds = 1e-6 * n_rows / block_size + 3 * self.layout.n_params * n_rows / self.speed
         self.now += seconds
         self.turns.append(seconds)
@@ -248,8 +249,8 @@ each_speed = pytest.mark.parametrize("speed", [5e8, 1e10, 1e11], ids="{:.0e} mul
     ids=["one huge batch", "many batches", "tiny data", "batches of one row"],
 )
 @pytest.mark.parametrize("n_threads", [1, 2], ids=["alone", "two threads"])
-def test_python_gets_control_back(n_rows, batch_size, sizes, n_epochs, speed, n_threads, monkeypatch):
-    """No turn of a descent lasts longer than a tenth of a second, and there are not many more of them than that needs."""
+def test_kernels_return_to_python_in_time(n_rows, batch_size, sizes, n_epochs, speed, n_threads, monkeypatch):
+    """No kernel call lasts longer than 0.1 seconds, and there are not many more calls than this requires."""
     layout, y = Layout(sizes), np.broadcast_to(0.0, (n_rows, 1))
     machine = Machine(layout, speed)
 
@@ -259,7 +260,7 @@ def test_python_gets_control_back(n_rows, batch_size, sizes, n_epochs, speed, n_
         start = state.epoch * n_rows + state.row
         stop = min(start + n_rounds * block_size * n_threads, (state.epoch + n_epochs) * n_rows)
         state.epoch, state.row = divmod(stop, n_rows)
-        if rank == 0:  # the others work at the same time
+        if rank == 0:  # the other threads work at the same time
             machine.work((stop - start) / n_threads, block_size)
 
     monkeypatch.setattr(training, "train", train)
@@ -310,7 +311,7 @@ def test_same_seed_same_bits(solver, form, dtype):
 
 
 def estimators(random_states):
-    """One of each solver and of each activation for each random state, early stopping now and then."""
+    """Yield a classifier for each random state, solver and activation; some of them use early stopping."""
     for random_state in random_states:
         for solver in SOLVERS:
             for place, activation in enumerate(NAMES[:4]):
@@ -341,7 +342,7 @@ def test_fits_at_once_may_share_a_source_of_random_numbers():
 def test_fits_go_on_in_another_process(method):
     X, codes, _ = data()
     model = classifier().fit(X, codes)
-    # threads may be at work in the parent when it forks
+    # a thread trains in the parent when it forks
     with ThreadPoolExecutor(1) as threads, ProcessPoolExecutor(1, multiprocessing.get_context(method)) as processes:
         threads.submit(classifier(max_iter=200, tol=0).fit, X, codes)
         fitted = processes.submit(clone(model).fit, X, codes).result(timeout=300)
@@ -352,31 +353,31 @@ def test_fits_go_on_in_another_process(method):
 
 
 @compiled
-def test_this_run_keeps_its_kernels_where_it_should():
+def test_kernels_are_kept_in_the_folder_of_the_environment():
     assert os.environ["NUMBA_CACHE_DIR"] == numba.config.CACHE_DIR
     folder = Path(numba.config.CACHE_DIR).resolve()
     assert all(folder in Path(entry.stats.cache_path).resolve().parents for entry in ENTRIES.values())
 
 
 @pytest.fixture
-def new_judge(tmp_path, monkeypatch):
-    """A function that makes `update_early_stopping` anew, as a new process would, over a cache folder of this test."""
+def new_entry(tmp_path, monkeypatch):
+    """Return a function that makes the entry `update_early_stopping`, as in a new process, with a cache folder of this test."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
 
     def make():
-        monkeypatch.setattr(jit, "_warned", False)
+        monkeypatch.setattr(warn_once, "_given", set())
         return jit.entry(kernels.update_early_stopping.py_func)
 
     return make
 
 
-def judged(update_early_stopping, n_times=1):
-    """Whether a update_early_stopping works, and the warnings that it gave."""
+def warnings_of(update_early_stopping, n_calls=1):
+    """Call `update_early_stopping`, check its result, and return the texts of its warnings."""
     settings, progress = kernels.record(kernels.SETTINGS), kernels.record(kernels.PROGRESS)
     progress[0].best = 5
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for _ in range(n_times):
+        for _ in range(n_calls):
             update_early_stopping(settings, progress, 3.0)
     assert progress[0].best == 3
     assert all(warning.category is RuntimeWarning for warning in caught)
@@ -398,59 +399,66 @@ DAMAGES = {
     "garbage": lambda content: bytes(range(256)) * 8,
     "text": lambda content: b"not a pickle",
     "another pickle": lambda content: pickle.dumps("not what was expected"),
-    "a pickle of classes that are gone": lambda content: b"cfastbp.nowhere\nNothing\n.",
+    "a pickle of missing classes": lambda content: b"cfastbp.nowhere\nNothing\n.",
 }
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Return the path of a copy of the package without compiled files."""
+    return shutil.copytree(PACKAGE, tmp_path / "copy" / "fastbp", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 @compiled
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_cache_costs_one_warning_and_is_repaired(damage, suffix, new_judge, tmp_path):
-    first = new_judge()
-    assert judged(first) == []
+def test_damaged_cache_costs_one_warning_and_is_repaired(damage, suffix, new_entry, tmp_path):
+    first = new_entry()
+    assert warnings_of(first) == []
     assert hits_and_misses(first) == (0, 1)
     (path,) = files(tmp_path, suffix)
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
-    second = new_judge()
-    messages = judged(second, n_times=2)
-    assert len(messages) == 1 or (damage == "another pickle" and suffix == "nbi")  # which reads as the index of another version
+    second = new_entry()
+    messages = warnings_of(second, n_calls=2)
+    # Numba reads another pickle as the index of another version
+    assert len(messages) == 1 or (damage == "another pickle" and suffix == "nbi")
     assert all("NUMBA_CACHE_DIR" in message for message in messages)
-    third = new_judge()
-    assert judged(third) == []
+    third = new_entry()
+    assert warnings_of(third) == []
     assert hits_and_misses(third) == (1, 0)
 
 
 @compiled
-def test_missing_cache_files_are_made_again(new_judge, tmp_path):
-    judged(new_judge())
+def test_missing_cache_files_are_written_again(new_entry, tmp_path):
+    warnings_of(new_entry())
     for suffix in ("nbc", "nbi"):
         files(tmp_path, suffix)[0].unlink()
-        assert judged(new_judge()) == []
-        last = new_judge()
-        assert judged(last) == []
+        assert warnings_of(new_entry()) == []
+        last = new_entry()
+        assert warnings_of(last) == []
         assert hits_and_misses(last) == (1, 0)
 
 
 @compiled
-def test_cache_folder_that_vanishes_costs_one_warning(new_judge, tmp_path):
-    update_early_stopping = new_judge()
+def test_cache_folder_that_vanishes_costs_one_warning(new_entry, tmp_path):
+    update_early_stopping = new_entry()
     shutil.rmtree(tmp_path / "cache")
-    (tmp_path / "cache").touch()  # and cannot come back
-    assert len(judged(update_early_stopping, n_times=2)) == 1
+    (tmp_path / "cache").touch()  # so that the folder cannot be created again
+    assert len(warnings_of(update_early_stopping, n_calls=2)) == 1
 
 
 @compiled
-def test_code_of_another_version_is_not_loaded(new_judge, monkeypatch):
-    judged(new_judge())
-    monkeypatch.setattr(jit, "_stamp_of_this_folder", lambda: "of other sources")
-    other = new_judge()
-    assert judged(other) == []
+def test_code_of_another_version_is_not_loaded(new_entry, monkeypatch):
+    warnings_of(new_entry())
+    monkeypatch.setattr(disk_cache, "_stamp_of_this_copy", lambda: "stamp of other sources")
+    other = new_entry()
+    assert warnings_of(other) == []
     assert hits_and_misses(other) == (0, 1)
 
 
 @compiled
 def test_processes_do_not_write_the_code_of_different_types_to_one_file(tmp_path, monkeypatch):
-    """Two processes that start from an empty cache at once know nothing of each other's files."""
+    """Two processes that start with an empty cache at the same time do not know each other's files."""
     names = []
     for value in (3.0, np.float32(3), 3):
         folder = tmp_path / str(len(names))
@@ -462,8 +470,8 @@ def test_processes_do_not_write_the_code_of_different_types_to_one_file(tmp_path
 
 @compiled
 def test_two_versions_that_write_at_once_do_not_mix(tmp_path, monkeypatch):
-    """Between the two files that one version writes, another that still runs writes its own for the same types."""
-    old, new = (jit._CacheFile(str(tmp_path), "f", stamp) for stamp in ("old sources", "new sources"))
+    """Between the two writes of one version, another version writes its files for the same types."""
+    old, new = (disk_cache.CacheFile(str(tmp_path), "f", stamp) for stamp in ("old sources", "new sources"))
     save_index = new._save_index
 
     def save_index_late(overloads):
@@ -475,20 +483,38 @@ def test_two_versions_that_write_at_once_do_not_mix(tmp_path, monkeypatch):
     assert new.load("types") in (None, "new code")
 
 
-def test_the_stamp_covers_every_kernel_file(tmp_path):
-    folder = shutil.copytree(PACKAGE / "kernels", tmp_path / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
-    stamps = [jit.source_stamp(folder)]
-    assert stamps == [jit.source_stamp()]
-    paths = sorted(folder.rglob("*.py"))
+def test_the_stamp_covers_compat_and_every_kernel_file(package):
+    folder = package / "_kernels"
+    stamps = [disk_cache.source_stamp(package)]
+    assert stamps == [disk_cache.source_stamp()]
+    paths = [package / "_compat.py", *sorted(folder.rglob("*.py"))]
     assert len(paths) > 10
     for path in paths:
         text = path.read_bytes()
         path.write_bytes(text + b"#")
-        stamps.append(jit.source_stamp(folder))
+        stamps.append(disk_cache.source_stamp(package))
         path.write_bytes(text)
     paths[-1].rename(folder / "zzz.py")
-    stamps.append(jit.source_stamp(folder))
+    stamps.append(disk_cache.source_stamp(package))
     assert len(set(stamps)) == len(stamps)
+    (package / "_classifier.py").write_text("")
+    assert disk_cache.source_stamp(package) == stamps[-1]
+
+
+@compiled
+def test_compiler_modes_do_not_share_machine_code(new_entry, tmp_path, monkeypatch):
+    warnings_of(new_entry())
+    monkeypatch.setattr(jit, "COMPILER_MODE", "plain")
+    plain = new_entry()
+    assert warnings_of(plain) == []
+    assert hits_and_misses(plain) == (0, 1)
+    assert len(files(tmp_path, "nbi")) == len(files(tmp_path, "nbc")) == 2
+    # the index of one mode is not valid for the other, even under the same name
+    index_of_fast, index_of_plain = sorted(files(tmp_path, "nbi"), key=lambda path: "plain" in path.name)
+    shutil.copy(index_of_fast, index_of_plain)
+    again = new_entry()
+    assert warnings_of(again) == []
+    assert hits_and_misses(again) == (0, 1)
 
 
 # ---------------------------------------------------------------------- the disk cache, in other processes
@@ -537,7 +563,7 @@ print(json.dumps({
 
 
 def start(task, *dtypes, package=PACKAGE, **environment):
-    """A process that fits or predicts with these dtypes; None unsets a variable."""
+    """Start a process that fits or predicts with these dtypes; a variable with the value None is unset."""
     environment = {**os.environ, "PYTHONPATH": str(package.parent), **environment}
     environment = {name: str(value) for name, value in environment.items() if value is not None}
     command = [sys.executable, "-c", SCRIPT, task, *dtypes]
@@ -555,9 +581,9 @@ def run(*arguments, **options):
 
 
 @compiled
-def test_code_with_a_hole_is_not_run(new_judge, tmp_path):
-    """What a crash of the machine may leave: a file of the right length with a block of zeros in it."""
-    judged(new_judge())
+def test_code_with_a_hole_is_not_run(new_entry, tmp_path):
+    """A file of the right length with a block of zeros may remain after a crash of the computer."""
+    warnings_of(new_entry())
     (path,) = files(tmp_path, "nbc")
     code = path.read_bytes()
     start = code.index(b"\x7fELF") + 64 if b"\x7fELF" in code else 98
@@ -567,15 +593,9 @@ def test_code_with_a_hole_is_not_run(new_judge, tmp_path):
     assert len(got.warnings) == 1
 
 
-@pytest.fixture
-def package(tmp_path):
-    """A copy of the package, without anything compiled."""
-    return shutil.copytree(PACKAGE, tmp_path / "copy" / "fastbp", ignore=shutil.ignore_patterns("__pycache__"))
-
-
 @pytest.fixture(scope="session")
 def outputs():
-    """What `predict` gives in SCRIPT, by dtype."""
+    """Return the results of task "predict" in SCRIPT."""
     X, params = np.linspace(-1, 1, 80).reshape(40, 2), np.linspace(-1, 1, 13)
     (W1, W2), (b1, b2) = Layout((2, 3, 1)).views(params)
     return pytest.approx((np.maximum(X @ W1 + b1, 0) @ W2 + b2).ravel(), rel=1e-5)
@@ -594,14 +614,14 @@ def test_second_process_compiles_nothing(tmp_path):
 @pytest.mark.slow
 @compiled
 def test_changed_callee_is_seen(package, outputs):
-    """The file of the entry stays as it is; only a file that it takes a function from changes."""
+    """The file of the entry does not change; a file with a function that it calls does."""
     options = {"package": package, "NUMBA_CACHE_DIR": None}
     assert run("predict", "float64", **options).results["float64"] == outputs
-    assert files(package / "kernels" / "__pycache__", "nbi")
-    with (package / "kernels" / "activations.py").open("a") as file:
+    assert files(package / "_kernels" / "__pycache__", "nbi")
+    with (package / "_kernels" / "activations.py").open("a") as file:
         file.write("\n\n@kernel()\ndef activate(code, z):\n    z[:] = 0\n")
     changed = run("predict", "float64", **options)
-    assert changed.results["float64"] == [1.0] * 40  # the last bias alone
+    assert changed.results["float64"] == [1.0] * 40  # only the last bias
     assert changed.warnings == []
 
 
@@ -609,7 +629,7 @@ def test_changed_callee_is_seen(package, outputs):
 @compiled
 def test_no_folder_to_write_costs_one_warning(package, outputs, tmp_path):
     (tmp_path / "file").touch()
-    (package / "kernels" / "__pycache__").touch()
+    (package / "_kernels" / "__pycache__").touch()
     nowhere = tmp_path / "file" / "below"
     options = {"package": package, "HOME": nowhere, "XDG_CACHE_HOME": nowhere, "NUMBA_CACHE_DIR": nowhere}
     got = run("predict", "float64", **options)
@@ -626,19 +646,220 @@ def test_processes_that_compile_at_once_leave_a_good_cache(outputs, tmp_path):
         got = report(process)
         assert got.results[dtype] == outputs
         assert got.warnings == []
-    # where both wrote the index at once, one entry may be lost and compiled again, but never wrong
+    # if both wrote the index at the same time, one entry may be lost and compiled again, but it is never wrong
     run("predict", "float32", "float64", NUMBA_CACHE_DIR=tmp_path)
     third = run("predict", "float32", "float64", NUMBA_CACHE_DIR=tmp_path)
     assert third.results == {"float32": outputs, "float64": outputs}
     assert (third.compilations, third.hits, third.warnings) == (0, 2, [])
 
 
+# ---------------------------------------------------------------------- compiler modes
+
+
+FITS = """
+import json, sys, warnings
+import numpy as np
+from scipy.sparse import csr_array
+random = np.random.default_rng(0)
+X = random.normal(size=(70, 5)) * (random.random((70, 5)) < 0.7)
+codes, values = np.arange(70) % 3, X @ random.normal(size=(5, 2))
+results = []
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    from fastbp import MLPClassifier, MLPRegressor
+    from fastbp._kernels import jit
+    parameters = {"hidden_layer_sizes": (19, 3), "max_iter": 5, "batch_size": 20, "random_state": 0, "tol": 0}
+    for model, inputs, targets in [
+        (MLPClassifier(**parameters), X, codes),
+        (MLPClassifier(solver="sgd", activation="tanh", **parameters), csr_array(X), codes == 1),
+        (MLPClassifier(batch_norm=True, n_threads=2, **parameters), X, codes),
+        (MLPClassifier(solver="lbfgs", activation="logistic", **parameters), X, codes),
+        (MLPRegressor(activation="silu", solver="adamw", **parameters), X, values),
+        (MLPRegressor(loss="poisson", early_stopping=True, alpha=0.1, **parameters), X, np.exp(values[:, 0])),
+    ]:
+        model.fit(inputs, targets)
+        outputs = model.predict_proba(inputs) if isinstance(model, MLPClassifier) else model.predict(inputs)
+        results.append([*model.loss_curve_, *np.ravel(outputs)])
+print(json.dumps({
+    "mode": jit.COMPILER_MODE,
+    "results": results,
+    "warnings": [str(warning.message) for warning in caught if warning.category is RuntimeWarning],
+}))
+"""
+# The first lines of a process in which a private name of Numba is missing.
+WITHOUT_PRIVATE_NAME = "import numba.core.compiler_machinery\ndel numba.core.compiler_machinery.register_pass\n"
+
+
+def run_fits(prelude="", **environment):
+    """Run FITS in a process, with the disk cache of this run."""
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), **environment}
+    command = [sys.executable, "-c", prelude + FITS]
+    return report(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+
+
+@pytest.mark.slow
+@compiled
+def test_compiler_modes_give_the_same_fits():
+    """The results may differ by rounding errors; on the processors that were tried they have the same bits."""
+    fast, plain, without_name = run_fits(FASTBP_COMPILER="fast"), run_fits(FASTBP_COMPILER="plain"), run_fits(WITHOUT_PRIVATE_NAME)
+    assert (fast.mode, plain.mode, without_name.mode) == ("fast", "plain", "plain")
+    assert fast.warnings == plain.warnings == []
+    (message,) = without_name.warnings
+    assert "register_pass" in message
+    assert "FASTBP_COMPILER=plain" in message
+    for want, got in zip(fast.results, plain.results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
+    assert without_name.results == plain.results
+
+
+def test_other_compiler_modes_are_rejected():
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "FASTBP_COMPILER": "Fast"}
+    command = [sys.executable, "-c", "import fastbp"]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert "ValueError: The environment variable FASTBP_COMPILER must be 'fast' or 'plain', got 'Fast'" in process.stderr
+
+
+def fail(*arguments):
+    raise AttributeError("made up")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (inline._EntryLibrary, "_optimize_final_module"),
+        (inline._KernelLibrary, "add_ir_module"),
+        (inline._LowerUnoptimizedKernel, "libraries_for_callers"),
+        (inline.EntryCompiler, "define_pipelines"),
+    ],
+    ids=["entry", "kernel", "unoptimized kernel", "pipeline"],
+)
+@compiled
+def test_a_pipeline_that_fails_costs_one_warning(owner, name, new_entry, tmp_path, monkeypatch):
+    def entry_with_kernels():
+        @jit.kernel()
+        def doubled(x):
+            return x + x
+
+        @jit.kernel(optimize=False)
+        def quadrupled(x):
+            return doubled(doubled(x))
+
+        def quadrupled_and_doubled(x):
+            return doubled(quadrupled(x))
+
+        return jit.entry(quadrupled_and_doubled)
+
+    monkeypatch.setattr(warn_once, "_given", set())
+    monkeypatch.setattr(inline.InlineKernel, "pipeline_works", True)
+    monkeypatch.setattr(owner, name, fail)
+    first, second = entry_with_kernels(), entry_with_kernels()
+    with pytest.warns(RuntimeWarning, match="AttributeError: made up.*, so kernels are compiled with numba.njit") as caught:
+        assert first(3.0) == 24
+    assert len(caught) == 1
+    assert second(2.0) == 16
+    assert first(5) == 40  # another type
+    monkeypatch.undo()
+    assert second(1) == 8
+
+
+@compiled
+def test_machine_code_of_a_failed_pipeline_is_kept_on_disk(new_entry, tmp_path, monkeypatch):
+    first, second = new_entry(), new_entry()
+    monkeypatch.setattr(inline.InlineKernel, "pipeline_works", True)
+    monkeypatch.setattr(inline._EntryLibrary, "_optimize_final_module", fail)
+    assert len(warnings_of(first)) == 1
+    assert all("plain" in path.name for path in files(tmp_path, "nbc"))
+    assert warnings_of(second) == []
+    assert hits_and_misses(second) == (1, 0)
+
+
+@compiled
+def test_an_error_in_a_function_is_not_an_error_of_the_pipeline(new_entry):
+    function = jit.entry(lambda x: x.no_such_attribute)
+    with pytest.raises(numba.TypingError, match="no_such_attribute"):
+        function(1.0)
+    assert inline.InlineKernel.pipeline_works
+    assert jit.entry(lambda x: x + 1)(1.0) == 2
+
+
+@compiled
+def test_without_the_disk_cache_kernels_are_compiled(new_entry, tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "StampedCache", None)
+    assert warnings_of(new_entry()) == []
+    assert files(tmp_path, "nbi") == []
+
+
+# ---------------------------------------------------------------------- the garbage collector during compilation
+
+
+@pytest.fixture
+def pause():
+    yield inline._PausedGarbageCollection()
+    gc.enable()
+
+
+def test_the_garbage_collector_is_on_again_after_the_last_thread(pause):
+    inside, leave = threading.Barrier(2, timeout=20), threading.Event()
+
+    def compile_longer():
+        with pause:
+            inside.wait()
+            assert leave.wait(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        with pause:
+            other = pool.submit(compile_longer)
+            inside.wait()
+            with pause:
+                pass
+            assert not gc.isenabled()
+        assert not gc.isenabled()  # the other thread still compiles
+        leave.set()
+        other.result()
+    assert gc.isenabled()
+
+
+def test_a_garbage_collector_that_was_off_stays_off(pause):
+    gc.disable()
+    with pause:
+        assert not gc.isenabled()
+    assert not gc.isenabled()
+
+
+def test_an_error_in_the_compilation_leaves_the_garbage_collector_on(pause):
+    with pytest.raises(ValueError, match="made up"), pause:
+        raise ValueError("made up")
+    assert gc.isenabled()
+
+
+def test_a_fork_during_a_compilation_leaves_the_garbage_collector_on(pause):
+    pause.__enter__()
+    pause.after_fork()
+    assert gc.isenabled()
+    with pause:
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.disable()
+    pause.after_fork()
+    assert not gc.isenabled()
+
+
+@compiled
+def test_threads_that_compile_leave_the_garbage_collector_on(new_entry):
+    successor = jit.entry(lambda x: x + 1)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(successor, [1, 1.0, np.float32(1), 1j])) == [2, 2, 2, 1 + 1j]
+    assert len(successor.signatures) == 4
+    assert gc.isenabled()
+
+
 # ---------------------------------------------------------------------- subnormal numbers
 
 
 @pytest.mark.compiled
-def test_subnormals_are_zero_in_training_only(network):
-    """A gradient of 1e-40 moves nothing in float32, and afterwards the thread counts as small as ever."""
+def test_subnormals_are_zero_only_in_training(network):
+    """A gradient of 1e-40 changes nothing in float32; after training, the thread computes with subnormal numbers again."""
     net = network(
         (1, 1), np.float32, n_rows=1, alpha=0.0, momentum=0.0, learning_rate_init=1.0, activation="identity", max_epochs=1
     )
@@ -647,7 +868,7 @@ def test_subnormals_are_zero_in_training_only(network):
     net.rows.dense[:] = 1e-20
     net.y[:] = 0
     net.train(100)
-    assert net.params[0] == 0  # was 1e-40 off
+    assert net.params[0] == 0
     tiny = np.float32(1e-30) * np.float32([1e-10])
     assert tiny[0] > 0
 
@@ -664,7 +885,7 @@ def test_predictions_may_be_subnormal(network):
 @pytest.mark.parametrize(("dtype", "epsilon"), [(np.float32, 1e-40), (np.float64, 1e-310)])
 def test_an_epsilon_that_is_subnormal_keeps_weights_finite(dtype, epsilon):
     X = np.random.default_rng(0).normal(size=(30, 5)).astype(dtype)
-    X[:, 4] = 0  # whose weights have no gradient at all
+    X[:, 4] = 0  # so that its weights have no gradient
     model = MLPRegressor(hidden_layer_sizes=(4,), epsilon=epsilon, alpha=0.0, max_iter=5, random_state=0)
     model.fit(X, X[:, 0])
     assert np.isfinite(model.loss_)

@@ -265,9 +265,9 @@ def test_dense_products(n_rows, n_in, n_out, dtype):
 @each_dtype
 def test_strips_are_packed_where_rows_are_many_and_far_apart(dtype):
     strip, far = np.empty(0, dtype), 1024 // np.dtype(dtype).itemsize
-    assert products.packs(48, far, strip)
-    assert not products.packs(47, far, strip)
-    assert not products.packs(48, far - 1, strip)
+    assert products.should_pack(48, far, strip)
+    assert not products.should_pack(47, far, strip)
+    assert not products.should_pack(48, far - 1, strip)
 
 
 def ragged(dtype):

@@ -1,7 +1,7 @@
-"""Threads: the same training as by one, the same bits each time, wherever fits run; and nothing left behind when one ends.
+"""Training with several threads: the same results as with one thread, reproducible bits, and no thread left after a fit.
 
-There are more threads than processors in some of these tests, so that the waiting at a meeting is seen to yield. What hangs where
-it fails is run in a process of its own, with a limit of time.
+Some tests use more threads than there are processors, so that waiting at a barrier must yield. Tests that would hang if they failed
+run in a separate process with a time limit.
 """
 
 import concurrent.futures
@@ -44,9 +44,9 @@ def data(n_rows=90, dtype=np.float64):
     return X, (X[:, 0] * X[:, 1] > X[:, 2]).astype(int) + (X[:, 3] > 0.5)
 
 
-def classifier(**asked):
+def classifier(**parameters):
     defaults = {"hidden_layer_sizes": (17, 5), "max_iter": 6, "tol": 0, "batch_size": 20, "random_state": 0}
-    return MLPClassifier(**{**defaults, **asked})
+    return MLPClassifier(**{**defaults, **parameters})
 
 
 def bits(model):
@@ -91,7 +91,7 @@ def test_two_threads_train_as_one(batch_size, sparse, solver):
 @each_solver
 @pytest.mark.parametrize("n_threads", [2, 3, 5])
 @pytest.mark.parametrize(
-    "asked",
+    "parameters",
     [
         {"activation": "relu"},
         {"activation": "tanh", "alpha": 3.0},
@@ -107,10 +107,10 @@ def test_two_threads_train_as_one(batch_size, sparse, solver):
     ],
     ids=str,
 )
-def test_several_threads_train_as_one(asked, n_threads, solver):
+def test_several_threads_train_as_one(parameters, n_threads, solver):
     X, y = data()
-    asked = {"solver": solver, "learning_rate_init": 0.02, **asked}
-    assert_same_fit(*(classifier(n_threads=n, **asked).fit(X, y) for n in (1, n_threads)))
+    parameters = {"solver": solver, "learning_rate_init": 0.02, **parameters}
+    assert_same_fit(*(classifier(n_threads=n, **parameters).fit(X, y) for n in (1, n_threads)))
 
 
 @each_solver
@@ -136,7 +136,7 @@ def test_threads_of_a_regressor(loss):
 
 
 @each_solver
-def test_threads_that_go_on_from_a_fit(solver):
+def test_threads_continue_a_fit(solver):
     X, y = data()
     weight = np.linspace(0.1, 2, len(y))
     partial = [classifier(n_threads=n, solver=solver) for n in (1, 2)]
@@ -150,7 +150,7 @@ def test_threads_that_go_on_from_a_fit(solver):
         assert_same_fit(*warm)
 
 
-def test_lbfgs_takes_the_number_and_trains_the_same():
+def test_lbfgs_accepts_the_number_of_threads_and_trains_the_same():
     X, y = data()
     one, two = (clone(classifier(solver="lbfgs", n_threads=n)).fit(X, y) for n in (1, 2))
     for want, got in zip(one.coefs_, two.coefs_, strict=True):
@@ -165,7 +165,7 @@ def test_float32_in_threads():
 
 
 def test_long_batches_pass_in_blocks_of_every_thread(monkeypatch):
-    """Blocks smaller than a thread's share, all of one size or not, and shares that end before the last block."""
+    """Blocks are smaller than a thread's share, of equal or different sizes, and some shares end before the last block."""
     X, y = data(301)
     one = classifier(n_threads=1, batch_size=150).fit(X, y)
     for block_size in (1, 7, 25, 50, 74):
@@ -174,16 +174,24 @@ def test_long_batches_pass_in_blocks_of_every_thread(monkeypatch):
             assert_same_fit(one, classifier(n_threads=n_threads, batch_size=150).fit(X, y))
 
 
-# ---------------------------------------------------------------------- by the kernel, with poisoned scratch
+# ---------------------------------------------------------------------- the kernel alone, with scratch memory of NaN
 
 
 @each_solver
 @pytest.mark.parametrize("n_threads", [2, 3, 5])
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 def test_scratch_of_nan_and_calls_in_pieces_give_the_same_bits(sparse, n_threads, solver, network):
-    asked = {"solver": solver, "sparse": sparse, "weighted": True, "n_rows": 13, "batch_size": 5, "block_size": 1, "shuffle": True}
+    parameters = {
+        "solver": solver,
+        "sparse": sparse,
+        "weighted": True,
+        "n_rows": 13,
+        "batch_size": 5,
+        "block_size": 1,
+        "shuffle": True,
+    }
     clean, whole, pieces, alone = (
-        network(max_epochs=4, fill=fill, n_threads=n, **asked)
+        network(max_epochs=4, fill=fill, n_threads=n, **parameters)
         for fill, n in ((0, n_threads), (np.nan, n_threads), (np.nan, n_threads), (0, 1))
     )
 
@@ -215,7 +223,7 @@ def test_same_seed_and_same_threads_give_the_same_bits(n_threads, dtype):
     assert len({tuple(bits(clone(model).fit(X, y))) for _ in range(8)}) == 1
 
 
-def test_the_number_of_threads_leaves_the_random_numbers_alone():
+def test_the_number_of_threads_does_not_change_the_random_numbers():
     X, y = data()
     states = []
     for n_threads in (1, 2, 3):
@@ -225,7 +233,7 @@ def test_the_number_of_threads_leaves_the_random_numbers_alone():
     assert len(set(states)) == 1
 
 
-# ---------------------------------------------------------------------- wherever fits run
+# ---------------------------------------------------------------------- concurrent fits, and fits in other processes
 
 
 def models():
@@ -263,17 +271,17 @@ def test_fits_of_several_threads_go_on_in_another_process(method):
     model = classifier(n_threads=2).fit(X, y)
     context = multiprocessing.get_context(method)
     with concurrent.futures.ThreadPoolExecutor(1) as pool, concurrent.futures.ProcessPoolExecutor(1, context) as processes:
-        busy = pool.submit(classifier(max_iter=300, n_threads=2).fit, X, y)  # its crew is at work when the parent forks
+        busy = pool.submit(classifier(max_iter=300, n_threads=2).fit, X, y)  # its threads are running when the parent forks
         fitted = processes.submit(clone(model).fit, X, y).result(timeout=120)
         busy.result()
     assert bits(fitted) == bits(model)
 
 
-# ---------------------------------------------------------------------- how a fit may end
+# ---------------------------------------------------------------------- the end of a fit
 
 
 def interrupting(function, rank_to_stop, calls_before=2):
-    """The function, which raises KeyboardInterrupt after some calls by one rank, as a signal that came meanwhile does."""
+    """Return the function, which raises KeyboardInterrupt after some calls by one rank, as if a signal had arrived meanwhile."""
     n_calls = [0]
 
     def call(settings, progress, rank, *others):
@@ -352,7 +360,7 @@ def run(script, timeout=100, **environment):
     return SimpleNamespace(**json.loads(process.stdout.splitlines()[-1]))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+@pytest.mark.skipif(os.name == "nt", reason="requires POSIX signals")
 def test_ctrl_c_ends_two_threads_in_time():
     got = run(SIGNAL)
     assert len(got.names) == 1
@@ -360,11 +368,11 @@ def test_ctrl_c_ends_two_threads_in_time():
     assert "Training interrupted by user." in got.warnings
     assert got.epochs[0] == got.epochs[1] > 0
     assert got.finite
-    assert got.seconds < 1  # a tenth where no other process wants the cores
+    assert got.seconds < 1  # about 0.1 if no other process uses the processors
 
 
-# An interruption that reaches Python in the first thread before its kernel runs: while that is compiled or read from disk, or
-# after the others were sent off. These then wait for a thread that never comes.
+# A KeyboardInterrupt in the first thread before its kernel runs: while the kernel is compiled or loaded, or after the other threads
+# have started. The other threads then wait for a thread that never arrives.
 EARLY = """
 import json, sys, threading, warnings
 import numpy as np
@@ -389,7 +397,7 @@ print(json.dumps({"left": left, "epochs": model.n_iter_, "finite": bool(np.isfin
 """
 
 
-def test_an_interruption_before_the_first_thread_works_does_not_hang():
+def test_an_interruption_before_the_first_thread_runs_does_not_hang():
     got = run(EARLY, timeout=40)
     assert got.left == []
     assert got.finite
@@ -397,7 +405,7 @@ def test_an_interruption_before_the_first_thread_works_does_not_hang():
 
 @pytest.mark.parametrize("failing", [0, 1])
 def test_an_error_in_a_thread_is_raised_and_leaves_none_behind(failing, monkeypatch):
-    """After its work, as one before it would be the others' to wait for."""
+    """The error is raised after the kernel has run, because the other threads would wait for a thread that has not run it."""
     X, y = data()
     train = training.train
 
@@ -415,8 +423,8 @@ def test_an_error_in_a_thread_is_raised_and_leaves_none_behind(failing, monkeypa
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_batch_may_last_longer_than_a_turn(weighted, monkeypatch):
-    """Each thread's sums of loss and weight so far are its own."""
+def test_a_batch_may_take_several_kernel_calls(weighted, monkeypatch):
+    """Each thread keeps its own partial sums of loss and weight between the calls."""
     X, y = data()
     weight = np.linspace(0, 3, len(y)) if weighted else None
     whole, pieces = (classifier(n_threads=2, batch_size=len(y), max_iter=5) for _ in range(2))
@@ -434,7 +442,7 @@ def test_an_error_before_training_leaves_no_thread(monkeypatch):
     X, y = data()
 
     def fail(*_):
-        raise MemoryError("no room for the buffers")
+        raise MemoryError("no memory for the buffers")
 
     monkeypatch.setattr(training.Problem, "workspace", fail)
     with pytest.raises(MemoryError):
@@ -443,7 +451,7 @@ def test_an_error_before_training_leaves_no_thread(monkeypatch):
 
 
 @each_solver
-def test_a_weightless_batch_is_an_error_and_leaves_no_thread(solver):
+def test_a_batch_with_zero_weights_is_an_error_and_leaves_no_thread(solver):
     X, y = data()
     weight = np.ones(len(y))
     model = classifier(n_threads=2, solver=solver, shuffle=False).fit(X, y)
@@ -461,11 +469,11 @@ def test_a_diverging_fit_leaves_no_thread():
         classifier(n_threads=2, solver="sgd", activation="identity", learning_rate_init=1e30, max_iter=50).fit(X * 1e10, y)
 
 
-# ---------------------------------------------------------------------- the crew
+# ---------------------------------------------------------------------- ThreadCrew
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 7])
-def test_a_crew_works_in_as_many_threads(n_threads):
+def test_a_crew_runs_in_the_given_number_of_threads(n_threads):
     crew, seen = ThreadCrew(n_threads), {}
     together = threading.Barrier(n_threads, timeout=20)
     for _ in range(3):
@@ -484,7 +492,7 @@ def test_a_crew_works_in_as_many_threads(n_threads):
 
 
 @pytest.mark.parametrize("n_possible", [0, 1, 2])
-def test_where_no_thread_can_be_started_one_is_enough(n_possible, monkeypatch):
+def test_one_thread_is_used_if_no_other_can_be_started(n_possible, monkeypatch):
     X, y = data()
     want = classifier(n_threads=1).fit(X, y)
     start, n_started = threading.Thread.start, [0]
@@ -508,12 +516,12 @@ def test_where_no_thread_can_be_started_one_is_enough(n_possible, monkeypatch):
     assert n_started[0] == n_possible + 1
 
 
-# ---------------------------------------------------------------------- how many
+# ---------------------------------------------------------------------- the number of threads
 
 
 @pytest.fixture
 def many_processors(monkeypatch):
-    """A computer with eight, no limit set."""
+    """A computer with eight processors and no limits."""
     for name in threads._LIMITS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
@@ -539,11 +547,11 @@ def test_nested_limits_of_openmp_count_from_the_outermost(monkeypatch):
 
 
 @pytest.mark.usefixtures("many_processors")
-def test_a_thread_of_a_pool_is_left_alone():
+def test_a_fit_in_a_thread_of_a_pool_uses_one_thread():
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         assert pool.submit(allowed_threads).result() == 1
         assert pool.submit(choose_threads, None, 10**12, 1000).result() == 1
-        assert pool.submit(choose_threads, 3, 10**12, 1000).result() == 3  # but for a wish
+        assert pool.submit(choose_threads, 3, 10**12, 1000).result() == 3  # unless the parameter is set
 
 
 @pytest.mark.usefixtures("many_processors")
@@ -551,7 +559,7 @@ def test_choices():
     plenty = 10**12
     assert choose_threads(None, plenty, 200) == 8
     assert choose_threads(None, plenty, 3) == 3  # rows
-    assert choose_threads(None, 0, 200) == choose_threads(None, 10_000, 200) == 1  # not worth two meetings
+    assert choose_threads(None, 0, 200) == choose_threads(None, 10_000, 200) == 1  # less work than two barriers
     in_order = [choose_threads(None, work, 200) for work in np.geomspace(1, plenty, 50)]
     assert in_order == sorted(in_order)
     for wanted in (1, 2, 5, 30, np.int64(7)):
@@ -561,7 +569,7 @@ def test_choices():
     assert choose_threads(30, plenty, 20) == 20
 
 
-def test_every_worker_of_a_pool_of_processes_gets_its_part():
+def test_every_worker_of_a_process_pool_gets_its_share():
     with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
         assert joblib.Parallel()(joblib.delayed(allowed_threads)() for _ in range(4)) == [1] * 4
 
@@ -579,7 +587,7 @@ print(json.dumps({"numbers": [*numbers, allowed_threads()]}))
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity is Linux's")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="requires affinity, which only Linux has")
 def test_affinity_limits_threads():
     unlimited, n_processors, by_environment, by_affinity = run(ALLOWED).numbers
     assert unlimited == n_processors
@@ -587,7 +595,7 @@ def test_affinity_limits_threads():
 
 
 class Recorder:
-    """`EpochRunner` that keeps how many threads each was given."""
+    """Records the number of threads that each `EpochRunner` gets."""
 
     def __init__(self, monkeypatch):
         self.numbers = []
@@ -601,9 +609,9 @@ class Recorder:
 
 
 @pytest.mark.usefixtures("many_processors")
-def test_what_estimators_ask_for(monkeypatch):
+def test_the_number_of_threads_that_estimators_use(monkeypatch):
     X, y = data()
-    asked = Recorder(monkeypatch)
+    recorder = Recorder(monkeypatch)
     assert classifier().n_threads is None
     assert MLPRegressor().n_threads is None
     classifier().fit(X, y)  # tiny
@@ -612,20 +620,20 @@ def test_what_estimators_ask_for(monkeypatch):
     MLPRegressor(hidden_layer_sizes=(500, 500), max_iter=1, n_threads=np.int32(2)).fit(X, y)
     MLPRegressor(hidden_layer_sizes=(500, 500), max_iter=1).fit(X, y)
     classifier(n_threads=2).partial_fit(X, y, classes=[0, 1, 2])
-    assert asked.numbers == [1, 3, 2, 2, 8, 2]
+    assert recorder.numbers == [1, 3, 2, 2, 8, 2]
     classifier(n_threads=3, solver="lbfgs").fit(X, y)
-    assert len(asked.numbers) == 6
+    assert len(recorder.numbers) == 6
 
 
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("value", [0, -1, 1.0, 2.5, "2", "auto", [1]])
-def test_numbers_that_are_none(value, estimator):
+def test_invalid_numbers_of_threads(value, estimator):
     X, y = data()
     with pytest.raises(InvalidParameterError, match=f"The 'n_threads' parameter of {estimator.__name__} must be .*int.* or None"):
         estimator(n_threads=value).fit(X, y)
 
 
-def test_the_number_is_a_parameter_like_any_other():
+def test_n_threads_is_an_ordinary_parameter():
     model = classifier(n_threads=2)
     assert clone(model).get_params()["n_threads"] == 2
     assert model.set_params(n_threads=None).n_threads is None
@@ -636,10 +644,10 @@ def test_the_number_is_a_parameter_like_any_other():
 
 
 def test_a_last_batch_of_fewer_rows_than_threads_on_a_wide_layer():
-    """A thread without a row has nothing to pack."""
+    """A thread without rows must not pack inputs."""
     random = np.random.default_rng(0)
     X = random.normal(size=(65, 300)).astype(np.float32)
     y = X[:, 0].copy()
-    asked = {"hidden_layer_sizes": (64,), "batch_size": 64, "max_iter": 20, "tol": 0, "random_state": 0}
-    one, three = (MLPRegressor(**asked, n_threads=n_threads).fit(X, y) for n_threads in (1, 3))
+    parameters = {"hidden_layer_sizes": (64,), "batch_size": 64, "max_iter": 20, "tol": 0, "random_state": 0}
+    one, three = (MLPRegressor(**parameters, n_threads=n_threads).fit(X, y) for n_threads in (1, 3))
     np.testing.assert_allclose(one.loss_curve_, three.loss_curve_, rtol=1e-3)

@@ -1,8 +1,8 @@
-"""The matrix products as machine code, against NumPy: every edge of a tile, nothing touched that is not theirs, on every processor.
+"""The compiled matrix products against NumPy, for all sizes around those of a tile, for several kinds of processors.
 
-Factors are small integers, so that sums are exact in both dtypes, whatever their order, and are compared to the bit; what lies
-around and behind an array is NaN of a pattern that is looked for afterwards. `sweep` and `at_the_edge_of_memory` run in processes
-of their own, too: for processors with narrower vectors, and with arrays that end where memory does.
+Factors are small integers, so that sums are exact in both dtypes and in every order, and results must be equal to the bit. Memory
+around an array is filled with a pattern, and must not change. `sweep` and `at_the_edge_of_memory` also run in other processes: for
+processors with narrower vectors, and with arrays that end at the end of the accessible memory.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.compiled
 
 DTYPES = [np.float32, np.float64]
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
-# Inner lengths: none, as of the first thread that has no row; the loops for one; more than a tile has rows.
+# Inner lengths: 0, as for a thread without rows; 1 and 2; and more than a tile has rows.
 DEPTHS = (0, 1, 2, 17)
 
 
@@ -34,12 +34,12 @@ def lanes(dtype):
 
 
 def whole_vectors(n, dtype):
-    """The fewest columns that hold n in whole vectors."""
+    """Return n, rounded up to a whole number of vectors."""
     return -(-n // lanes(dtype)) * lanes(dtype)
 
 
-class Place:
-    """An array (shape) of its own values, or of NaN, within two cache lines of a pattern; `owned` columns of it may be written."""
+class GuardedArray:
+    """An array between two regions of a pattern. Only its first `owned` columns, and `behind` elements after it, may change."""
 
     PATTERN = 0xA5
     AROUND = 128
@@ -57,7 +57,7 @@ class Place:
             self.free[self.AROUND : self.AROUND + self.n_bytes].reshape(*shape, np.dtype(dtype).itemsize)[..., :owned, :] = True
         self.free[self.AROUND + self.n_bytes :][: behind * np.dtype(dtype).itemsize] = True
 
-    def assert_rest_untouched(self):
+    def assert_rest_unchanged(self):
         np.testing.assert_array_equal(self.bytes[~self.free], self.before[~self.free])
 
 
@@ -66,66 +66,67 @@ def integers(random, shape, zeros=0.2):
 
 
 def scratch(dtype, *sizes, panels=0):
-    """What a product may pack its factors into, of NaN."""
+    """Return scratch memory for a product, filled with NaN."""
     n = TILE_VECTORS * lanes(dtype) * max(1, *sizes) + panels
-    return Place(np.full(n, np.nan), dtype, owned=n, behind=Place.AROUND // np.dtype(dtype).itemsize)
+    return GuardedArray(np.full(n, np.nan), dtype, owned=n, behind=GuardedArray.AROUND // np.dtype(dtype).itemsize)
 
 
 def check_forward(random, dtype, n_rows, n_in, n_out, floor, a_wider=0, z_wider=0):
     A, W, b = integers(random, (n_rows, n_in)), integers(random, (n_in, n_out)), integers(random, n_out)
-    # a single unit's values lie side by side
+    # the values of a single unit are contiguous
     written = 1 if n_out == 1 else whole_vectors(n_out, dtype)
-    z = Place(np.full((n_rows, n_out), np.nan), dtype, written + (n_out > 1) * z_wider, written)
-    a, w, bias = Place(A, dtype, n_in + a_wider), Place(W, dtype), Place(b, dtype)
+    z = GuardedArray(np.full((n_rows, n_out), np.nan), dtype, written + (n_out > 1) * z_wider, written)
+    a, w, bias = GuardedArray(A, dtype, n_in + a_wider), GuardedArray(W, dtype), GuardedArray(b, dtype)
     strip = scratch(dtype, n_in, n_out)
     products.forward_product(a.array, w.array, bias.array, z.array, floor, strip.array)
     np.testing.assert_array_equal(z.array[:, :n_out], np.maximum(A @ W + b, floor))
-    for place in (z, a, w, bias, strip):
-        place.assert_rest_untouched()
+    for array in (z, a, w, bias, strip):
+        array.assert_rest_unchanged()
     return strip.array[: TILE_VECTORS * lanes(dtype) * n_in]
 
 
 def check_gradient(random, dtype, n_in, n_rows, n_out, add, a_wider=0, d_wider=0, panels=None):
     A, D, G = integers(random, (n_rows, n_in)), integers(random, (n_rows, n_out)), integers(random, (n_in, n_out))
-    g = Place(G if add else np.full(G.shape, np.nan), dtype, owned=n_out)
-    a, d = Place(A, dtype, n_in + a_wider), Place(D, dtype, n_out + (n_out > 1) * d_wider)
+    g = GuardedArray(G if add else np.full(G.shape, np.nan), dtype, owned=n_out)
+    a, d = GuardedArray(A, dtype, n_in + a_wider), GuardedArray(D, dtype, n_out + (n_out > 1) * d_wider)
     strip = scratch(dtype, n_rows, n_in) if panels is None else scratch(dtype, n_rows, panels=panels)
     products.weight_gradient(a.array, d.array, g.array, add, strip.array)
     np.testing.assert_array_equal(g.array, A.T @ D + (G if add else 0))
-    for place in (g, a, d, strip):
-        place.assert_rest_untouched()
+    for array in (g, a, d, strip):
+        array.assert_rest_unchanged()
     return strip.array[: TILE_VECTORS * lanes(dtype) * n_rows] if panels is None else strip.array
 
 
 def check_backward(random, dtype, n_rows, n_out, n_in, relu, d_wider=0, wider=0):
     stride = 1 if n_in == 1 else whole_vectors(n_in, dtype) + wider
     D, W_T, A = integers(random, (n_rows, n_out)), integers(random, (n_out, stride)), integers(random, (n_rows, stride), 0.5)
-    # the row of a single unit is a vector all the same, which reaches into the room behind
-    out = Place(np.full(A.shape, np.nan), dtype, owned=stride, behind=lanes(dtype) if n_in == 1 else 0)
-    d, w, a = Place(D, dtype, n_out + (n_out > 1) * d_wider), Place(W_T, dtype), Place(A, dtype)
+    # for a single unit, a vector is stored that extends beyond the array
+    out = GuardedArray(np.full(A.shape, np.nan), dtype, owned=stride, behind=lanes(dtype) if n_in == 1 else 0)
+    d, w, a = GuardedArray(D, dtype, n_out + (n_out > 1) * d_wider), GuardedArray(W_T, dtype), GuardedArray(A, dtype)
     strip = scratch(dtype, n_out)
     products.backward_product(d.array, w.array, a.array, out.array, relu, strip.array)
     np.testing.assert_array_equal(out.array, np.where(A == 0, 0, D @ W_T) if relu else D @ W_T)
-    for place in (out, d, w, a, strip):
-        place.assert_rest_untouched()
+    for array in (out, d, w, a, strip):
+        array.assert_rest_unchanged()
     return strip.array[: TILE_VECTORS * lanes(dtype) * n_out]
 
 
 def sweep(dtype, step=1):
-    """All numbers of rows and of columns around the tiles' edges, step by step, with every inner length in turn."""
+    """Check every `step`-th pair of numbers of rows and columns around the sizes of tiles, with alternating inner lengths."""
     random, line = np.random.default_rng(0), 64 // np.dtype(dtype).itemsize
-    turns = itertools.cycle(itertools.product((False, True), (0, 3), (0, 1), DEPTHS, (0,) * 3))  # against the lengths' own rhythm
+    # the last factor makes the cycle longer, so that an option does not always meet the same sizes
+    options = itertools.cycle(itertools.product((False, True), (0, 3), (0, 1), DEPTHS, (0,) * 3))
     for n_rows, n_columns in list(itertools.product(range(31), range(1, 71)))[::step]:
-        flag, wider, lines, depth, _ = next(turns)
+        flag, wider, lines, depth, _ = next(options)
         check_forward(random, dtype, n_rows, depth, n_columns, (-np.inf, 0.0)[flag], wider, lines * line)
-        if n_rows:  # the number of units that a gradient's rows are for
+        if n_rows:  # here n_rows is the number of rows of the gradient
             check_gradient(random, dtype, n_rows, depth, n_columns, flag, wider, wider)
         if depth:
             check_backward(random, dtype, n_rows, depth, n_columns, flag, wider, lines * line)
 
 
 def sweep_far_apart(dtype, step=1):
-    """The same where strips are packed, as rows are far apart and many, and on both sides of it."""
+    """Check sizes for which strips are packed, because there are many rows with a large stride, and sizes just below."""
     random, far = np.random.default_rng(1), 1024 // np.dtype(dtype).itemsize
     columns = [far - 1, far, far + 1, far + lanes(dtype) - 1, far + lanes(dtype) + 1, far + 2 * lanes(dtype) + 3]
     for n_tiled, n_columns, depth in list(itertools.product([47, 48, 53, 60], columns, DEPTHS))[::step]:
@@ -137,12 +138,12 @@ def sweep_far_apart(dtype, step=1):
             ]
             assert [not np.isnan(strip).any() for strip in strips] == [packed or depth == 0] * 2
             assert [np.isnan(strip).all() for strip in strips] == [not packed or depth == 0] * 2
-    # a narrow gradient of deltas whose rows are wide
+    # few columns of the gradient, from deltas with a large stride
     check_gradient(random, dtype, 50, 9, 3 * lanes(dtype) + 1, True, 0, far)
     for n_tiled, n_columns in itertools.product((47, 48), (far, 2 * far)):
         strip = check_backward(random, dtype, n_tiled, 5, n_columns, True)
         assert np.isnan(strip).any() == (n_tiled < 48 or n_columns < 2 * far)
-    # inputs that are far apart and met by many columns, in panels if there is room for them; too few columns first
+    # inputs with a large stride and many columns, in panels if there is memory for them; too few columns first
     for n_in, n_out, add in itertools.product((far, far + 1, far + 11, far + 23), (47, 48, 70), (False, True)):
         for n_rows, spare in ((0, 0), (1, 0), (9, 0), (9, -1)):
             strip = check_gradient(random, dtype, n_in, n_rows, n_out, add, 0, 0, panels=n_in * n_rows + spare)
@@ -151,7 +152,7 @@ def sweep_far_apart(dtype, step=1):
 
 
 def sweep_few(dtype, step=1):
-    """Few columns, whose products go along rows of whole vectors; what these hold beyond the columns is NaN."""
+    """Check products with few columns, for rows of whole vectors with NaN after the last column."""
     random = np.random.default_rng(5)
     rows, depths = (0, 1, 2, 7, 8, 9, 16, 17, 33), (1, 2, 7, 8, 9, 16, 17, 100, 129)
     for n_rows, depth, n_columns in list(itertools.product(rows, depths, range(1, 6)))[::step]:
@@ -159,17 +160,17 @@ def sweep_few(dtype, step=1):
         for more in (0, lanes(dtype)):
             check_forward(random, dtype, n_rows, depth, n_columns, (-np.inf, 0.0)[n_rows % 2], wider + more)
             check_gradient(random, dtype, depth, n_rows, n_columns, n_rows % 2 == 0, wider + more)
-        D = Place(integers(random, (n_rows, depth)), dtype, depth + wider)
+        D = GuardedArray(integers(random, (n_rows, depth)), dtype, depth + wider)
         for add in (False, True):
-            g, strip = Place(np.full(depth, 3.0 if add else np.nan), dtype, owned=depth), scratch(dtype, depth)
+            g, strip = GuardedArray(np.full(depth, 3.0 if add else np.nan), dtype, owned=depth), scratch(dtype, depth)
             products.column_sums(D.array, g.array, add, strip.array)
             np.testing.assert_array_equal(g.array, D.array[:, :depth].sum(axis=0) + 3 * add)
-            for place in (g, D, strip):
-                place.assert_rest_untouched()
+            for array in (g, D, strip):
+                array.assert_rest_unchanged()
 
 
 @each_dtype
-def test_every_edge_of_a_tile(dtype):
+def test_all_sizes_around_those_of_tiles(dtype):
     sweep(dtype)
 
 
@@ -186,15 +187,20 @@ def test_packed_strips(dtype):
 @each_dtype
 @pytest.mark.parametrize(("n_rows", "n_in", "n_out"), [(1, 300, 1), (37, 300, 1), (37, 1, 29), (61, 211, 267), (200, 100, 100)])
 def test_roundings(n_rows, n_in, n_out, dtype):
-    """Of numbers that are not exact: no worse than a sum of so many products in the dtype may be, one after another."""
+    """The rounding errors are within the bound for a sum of that many products, added one after another."""
     random = np.random.default_rng(2)
     A, W, D = random.normal(size=(n_rows, n_in)), random.normal(size=(n_in, n_out)), random.normal(size=(n_rows, n_out))
     b = random.normal(size=n_out)
     A, W, D, b = (values.astype(dtype).astype(float) for values in (A, W, D, b))
     in_stride, out_stride = (1 if n == 1 else whole_vectors(n, dtype) for n in (n_in, n_out))
-    a, d, w, bias = Place(A, dtype, in_stride), Place(D, dtype, out_stride), Place(W, dtype), Place(b, dtype)
-    z, g, out = (Place(np.full(s, np.nan), dtype) for s in ((n_rows, out_stride), (n_in, n_out), (n_rows, in_stride)))
-    strip, w_t = Place(np.zeros(300 * TILE_VECTORS * lanes(dtype)), dtype), Place(W.T, dtype, in_stride)
+    a, d, w, bias = (
+        GuardedArray(A, dtype, in_stride),
+        GuardedArray(D, dtype, out_stride),
+        GuardedArray(W, dtype),
+        GuardedArray(b, dtype),
+    )
+    z, g, out = (GuardedArray(np.full(s, np.nan), dtype) for s in ((n_rows, out_stride), (n_in, n_out), (n_rows, in_stride)))
+    strip, w_t = GuardedArray(np.zeros(300 * TILE_VECTORS * lanes(dtype)), dtype), GuardedArray(W.T, dtype, in_stride)
     products.forward_product(a.array, w.array, bias.array, z.array, -np.inf, strip.array)
     products.weight_gradient(a.array, d.array, g.array, False, strip.array)
     products.backward_product(d.array, w_t.array, a.array, out.array, False, strip.array)
@@ -207,7 +213,7 @@ def test_roundings(n_rows, n_in, n_out, dtype):
         assert (np.abs(got - (left @ right + start)) <= bound).all()
 
 
-# ---------------------------------------------------------------------- what is not finite
+# ---------------------------------------------------------------------- values that are not finite
 
 
 def special(n_rows, stride, values):
@@ -218,18 +224,18 @@ def special(n_rows, stride, values):
 
 @each_dtype
 @pytest.mark.parametrize("n_out", [1, 2, 33])
-def test_forward_passes_nan_and_infinities(n_out, dtype):
+def test_forward_keeps_nan_and_infinities(n_out, dtype):
     values = [np.nan, np.inf, -np.inf, 0.0, -5.0, 5.0]
     A, W = special(9, 2, values), np.ones((2, n_out))
     for floor in (-np.inf, 0.0):
-        z = Place(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
-        arrays = [Place(array, dtype).array for array in (A, W, np.zeros(n_out))]
+        z = GuardedArray(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
+        arrays = [GuardedArray(array, dtype).array for array in (A, W, np.zeros(n_out))]
         products.forward_product(*arrays, z.array, floor, scratch(dtype, 64).array)
-        want = np.maximum([np.nan, np.inf, -np.inf, 1.0, -4.0, 6.0, 2.0, 2.0, 2.0], floor)  # which passes NaN
+        want = np.maximum([np.nan, np.inf, -np.inf, 1.0, -4.0, 6.0, 2.0, 2.0, 2.0], floor)  # which keeps NaN
         np.testing.assert_array_equal(z.array[:, :n_out], np.repeat(want[:, None], n_out, axis=1))
     W[0] = 0  # ∞ · 0
-    z = Place(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
-    arrays = [Place(array, dtype).array for array in (A, W, np.zeros(n_out))]
+    z = GuardedArray(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
+    arrays = [GuardedArray(array, dtype).array for array in (A, W, np.zeros(n_out))]
     products.forward_product(*arrays, z.array, 0.0, scratch(dtype, 64).array)
     np.testing.assert_array_equal(np.isnan(z.array[:, :n_out]).all(axis=1), np.isin(np.arange(9), [0, 1, 2]))
     np.testing.assert_array_equal(np.isnan(z.array[:, :n_out]).any(axis=1), np.isin(np.arange(9), [0, 1, 2]))
@@ -237,12 +243,12 @@ def test_forward_passes_nan_and_infinities(n_out, dtype):
 
 @each_dtype
 @pytest.mark.parametrize("n_out", [1, 2, 33])
-def test_a_bias_that_is_not_finite_is_passed_on(n_out, dtype):
+def test_a_bias_that_is_not_finite_is_kept(n_out, dtype):
     for value in (np.nan, np.inf, -np.inf):
         b = np.zeros(n_out)
         b[-1] = value
-        z = Place(np.zeros((4, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
-        arrays = [Place(array, dtype).array for array in (np.ones((4, 2)), np.ones((2, n_out)), b)]
+        z = GuardedArray(np.zeros((4, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
+        arrays = [GuardedArray(array, dtype).array for array in (np.ones((4, 2)), np.ones((2, n_out)), b)]
         products.forward_product(*arrays, z.array, 0.0, scratch(dtype, 64).array)
         np.testing.assert_array_equal(z.array[:, :n_out], np.tile(np.maximum(2 + b, 0), (4, 1)))
 
@@ -250,37 +256,41 @@ def test_a_bias_that_is_not_finite_is_passed_on(n_out, dtype):
 @each_dtype
 @pytest.mark.parametrize("n_out", [1, 2, 17])
 @pytest.mark.parametrize("n_in", [1, 2, 33])
-def test_backward_passes_nan_and_infinities_but_over_a_dead_unit(n_in, n_out, dtype):
+def test_backward_keeps_nan_and_infinities_except_for_inactive_units(n_in, n_out, dtype):
     values = [np.nan, np.inf, -np.inf, 3.0]
     stride = 1 if n_in == 1 else whole_vectors(n_in, dtype)
     D, W_T = special(4, n_out, values), np.zeros((n_out, stride))
     W_T[0] = 1
-    # dead by either zero, or alive, be it as NaN
-    for activation, alive in ((0.0, False), (-0.0, False), (1e-30, True), (np.nan, True), (np.inf, True), (-1.0, True)):
+    # inactive with both signs of zero; NaN is active
+    for activation, active in ((0.0, False), (-0.0, False), (1e-30, True), (np.nan, True), (np.inf, True), (-1.0, True)):
         for relu in (False, True):
-            a, out = Place(np.full((4, stride), activation), dtype), Place(np.full((4, stride), 7.0), dtype)
+            a, out = GuardedArray(np.full((4, stride), activation), dtype), GuardedArray(np.full((4, stride), 7.0), dtype)
             strip = scratch(dtype, n_out).array
-            products.backward_product(Place(D, dtype).array, Place(W_T, dtype).array, a.array, out.array, relu, strip)
-            want = values if alive or not relu else [0.0] * 4
+            products.backward_product(GuardedArray(D, dtype).array, GuardedArray(W_T, dtype).array, a.array, out.array, relu, strip)
+            want = values if active or not relu else [0.0] * 4
             np.testing.assert_array_equal(out.array, np.repeat(np.array(want)[:, None], stride, axis=1))
 
 
 @each_dtype
 @pytest.mark.parametrize("n_out", [1, 2, 33])
-def test_gradient_passes_nan_and_infinities(n_out, dtype):
-    for n_rows in (1, 5):  # of which the last is special
+def test_gradient_keeps_nan_and_infinities(n_out, dtype):
+    for n_rows in (1, 5):  # the last row has the special value
         D = np.ones((n_rows, n_out))
         for value in (np.nan, np.inf, -np.inf):
             D[-1] = value
             for add in (False, True):
-                g = Place(np.full((3, n_out), 4.0), dtype)
+                g = GuardedArray(np.full((3, n_out), 4.0), dtype)
                 products.weight_gradient(
-                    Place(np.ones((n_rows, 3)), dtype).array, Place(D, dtype).array, g.array, add, scratch(dtype, 64).array
+                    GuardedArray(np.ones((n_rows, 3)), dtype).array,
+                    GuardedArray(D, dtype).array,
+                    g.array,
+                    add,
+                    scratch(dtype, 64).array,
                 )
                 np.testing.assert_array_equal(g.array, np.full((3, n_out), value))
-        g = Place(np.full((3, n_out), np.nan), dtype)
+        g = GuardedArray(np.full((3, n_out), np.nan), dtype)
         D[-1] = 1
-        arrays = Place(np.ones((n_rows, 3)), dtype).array, Place(D, dtype).array, g.array
+        arrays = GuardedArray(np.ones((n_rows, 3)), dtype).array, GuardedArray(D, dtype).array, g.array
         products.weight_gradient(*arrays, True, scratch(dtype, 64).array)
         assert np.isnan(g.array).all()
         products.weight_gradient(*arrays, False, scratch(dtype, 64).array)
@@ -288,8 +298,7 @@ def test_gradient_passes_nan_and_infinities(n_out, dtype):
 
 
 @each_dtype
-def test_same_bits_wherever_arrays_lie(dtype):
-    """Vectors are not aligned; where an array starts does not change a bit."""
+def test_the_alignment_of_arrays_does_not_change_bits(dtype):
     random, results = np.random.default_rng(3), {}
     A, W, b, D = (random.normal(size=size).astype(dtype) for size in ((29, 19), (19, 37), 37, (29, 37)))
     for shift in range(lanes(dtype) + 1):
@@ -310,11 +319,11 @@ def test_same_bits_wherever_arrays_lie(dtype):
     assert len(set(results.values())) == 1
 
 
-# ---------------------------------------------------------------------- the edge of memory
+# ---------------------------------------------------------------------- the end of accessible memory
 
 
-class Edge:
-    """Pages of which the last cannot be touched; `put` lays an array so that it ends n_room elements before that."""
+class GuardedPages:
+    """Memory pages of which the last is not accessible; `put` returns an array that ends n_room elements before it."""
 
     def __init__(self, n_pages=64):
         self.pages = mmap.mmap(-1, (n_pages + 1) * mmap.PAGESIZE)
@@ -333,8 +342,8 @@ class Edge:
 
 
 def at_the_edge_of_memory(dtype):
-    """Every array of every product ends one vector before memory does, or without any room where only its elements are read."""
-    random, edges, room = np.random.default_rng(4), [Edge() for _ in range(5)], lanes(dtype)
+    """Check products of arrays with exactly the room for one more vector that is required, or without it where none is required."""
+    random, edges, room = np.random.default_rng(4), [GuardedPages() for _ in range(5)], lanes(dtype)
     for n_rows, depth, n_columns in itertools.product(
         (1, 2, 5, 12, 13), (1, 2, 17), (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 49)
     ):
@@ -373,18 +382,18 @@ def at_the_edge_of_memory(dtype):
 
 
 def adam_steps(dtype):
-    """Adam's steps for numbers of all magnitudes, beside the formula in longer numbers; whole vectors, and a rest."""
+    """Compare Adam's step with its formula in longdouble, for numbers of all magnitudes, and a size that is not a whole vector."""
     random, n, info = np.random.default_rng(7), 40 * lanes(dtype) + 5, np.finfo(dtype)
     settings, progress = record(SETTINGS), record(PROGRESS)
     for name, value in {"solver": 1, "learning_rate_init": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}.items():
         settings[name] = value
     progress["factor"] = 1
-    half = np.log10(float(info.tiny)) / 2 + 2  # a square of more is normal
+    half = np.log10(float(info.tiny)) / 2 + 2  # the square of a larger number is normal
     g = (np.sign(random.normal(size=n)) * 10 ** random.uniform(half, -half, n)).astype(dtype)
     m = (np.sign(g) * 10 ** random.uniform(half, -half, n)).astype(dtype)
     v = (10 ** random.uniform(2 * half + 3, -2 * half - 3, n)).astype(dtype)
     g[::7] = m[::7] = v[::7] = 0
-    # of a gradient whose square overflows, of one that is endless, and of none
+    # gradients with a square that overflows, infinite gradients, and NaN
     g[[3, -3]], g[[5, -5]], g[[9, -9]] = info.max / 4, np.inf, np.nan
     params, moments = np.zeros(n, dtype), np.concatenate([m, v])
     solvers.update(settings[0], progress[0], params, g, moments, np.zeros(1), 0, 0.0, 1.0, 0, n)
@@ -409,13 +418,13 @@ import test_tiles
 for call in sys.argv[1:]:
     for dtype in test_tiles.DTYPES:
         eval("test_tiles." + call, {"test_tiles": test_tiles, "dtype": dtype})
-from fastbp._kernels import tiles
-print(json.dumps([tiles.VECTOR_BYTES, tiles.TILE_ROWS[0]]))
+from fastbp._kernels import VECTOR_BYTES, tiles
+print(json.dumps([VECTOR_BYTES, tiles.TILE_ROWS[0]]))
 """
 
 
-def elsewhere(*calls, script=SCRIPT, **environment):
-    """What a process prints last that runs some functions of this module for each dtype."""
+def run_in_process(*calls, script=SCRIPT, **environment):
+    """Run some functions of this module for each dtype in a process, and return the values that it prints last."""
     here = Path(__file__).parent
     path = os.pathsep.join([str(Path(products.__file__).parents[2]), str(here)])
     process = subprocess.run(
@@ -433,8 +442,8 @@ def elsewhere(*calls, script=SCRIPT, **environment):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no mprotect")
-def test_nothing_is_read_or_written_beyond_the_room_that_is_promised():
-    elsewhere("at_the_edge_of_memory(dtype)")
+def test_nothing_is_read_or_written_beyond_the_required_room():
+    run_in_process("at_the_edge_of_memory(dtype)")
 
 
 # ---------------------------------------------------------------------- other processors
@@ -442,7 +451,7 @@ def test_nothing_is_read_or_written_beyond_the_room_that_is_promised():
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+sse3,+sse2,+popcnt,+bmi,+bmi2"}
 NO_AVX = {"NUMBA_ENABLE_AVX": "0"}
 SSE2 = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}
-on_x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="takes an x86 processor")
+on_x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="requires an x86 processor")
 
 
 @pytest.mark.slow
@@ -454,7 +463,7 @@ def test_processors_with_narrower_vectors(processor, shape):
     if processor is AVX2 and VECTOR_BYTES < 32:
         pytest.skip("this processor has no AVX2")
     assert (
-        elsewhere(
+        run_in_process(
             *("sweep(dtype, 3)", "sweep_few(dtype, 5)", "sweep_far_apart(dtype, 5)", "at_the_edge_of_memory(dtype)"),
             "adam_steps(dtype)",
             **processor,
@@ -481,6 +490,9 @@ print(json.dumps([model.loss_curve_, model.predict(X).ravel().tolist()]))
 @pytest.mark.skipif(VECTOR_BYTES < 32, reason="this processor has no AVX2")
 def test_a_fit_on_narrower_vectors():
     quiet = {"PYTHONWARNINGS": "ignore::UserWarning"}
-    (losses, outputs), (want_losses, want_outputs) = elsewhere(script=FIT, **AVX2, **quiet), elsewhere(script=FIT, **quiet)
+    (losses, outputs), (want_losses, want_outputs) = (
+        run_in_process(script=FIT, **AVX2, **quiet),
+        run_in_process(script=FIT, **quiet),
+    )
     np.testing.assert_allclose(losses, want_losses, rtol=1e-12)
     np.testing.assert_allclose(outputs, want_outputs, rtol=1e-9)

@@ -1,4 +1,4 @@
-"""The command that fills the cache: it goes through every entry, says where the code lies, and leaves nothing to compile."""
+"""The command that fills the cache of compiled kernels: it compiles every entry and prints where the machine code is kept."""
 
 import subprocess
 import sys
@@ -20,12 +20,12 @@ def test_every_entry_is_compiled_for_each_dtype(capsys):
 
 
 @pytest.mark.compiled
-def test_everything_is_compiled_if_asked_for(capsys):
+def test_all_compiles_every_function(capsys):
     _main(["--all", "float64"])
     assert f"and {len(kernels.all_called())} functions" in capsys.readouterr().out
 
 
-def test_other_dtypes_are_refused():
+def test_other_dtypes_are_rejected():
     with pytest.raises(ValueError, match=r"must be among .* got \['float16'\]"):
         warmup(["float16"])
     result = subprocess.run([sys.executable, "-m", "fastbp.warmup", "float16"], capture_output=True, text=True, check=False)

@@ -14,13 +14,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import validate_parameter_constraints
-from sklearn.utils.validation import _check_sample_weight
 
+from ._compat import _check_sample_weight, _fit_context, validate_parameter_constraints
 from ._config import FitConfig, check_config, check_lbfgs, dropout_rates, hidden_sizes
 from ._data.inputs import Matrix
 from ._data.preparation import Preparation

@@ -10,13 +10,13 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+from sklearn.utils.multiclass import type_of_target
 
 from ._base import BaseMLP, supports_partial_fit
+from ._compat import Interval, StrOptions, _check_partial_fit_first_call, _fit_context
 from ._data.inputs import Matrix
 from ._data.scores import accuracy
 from ._data.targets import (

@@ -13,10 +13,10 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import column_or_1d
-from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._compat import ADAPTERS_MANAGER, _get_output_config
 from ._data.inputs import FLOATS, Matrix, as_rows, common_float, is_plain
 from ._network.activations import per_layer
 from ._network.architecture import Architecture

@@ -8,8 +8,8 @@ from inspect import cleandoc
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
+from ._compat import HasMethods, Interval, Options, StrOptions
 from ._kernels import N_MOMENTS
 from ._network.activations import NAMES, Activation
 from ._network.initializers import BIAS_INITIALIZERS, INITIALIZERS

@@ -10,11 +10,11 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import RegressorMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseMLP, supports_partial_fit
+from ._compat import Interval, StrOptions, _fit_context
 from ._data.inputs import Matrix
 from ._data.scores import negative_pinball, r2
 from ._data.targets import check_values

@@ -20,7 +20,7 @@ from .settings import PROGRESS, SETTINGS, record
 from .shuffles import MT19937State
 from .solvers import N_MOMENTS, SolverCode
 from .team import ABORTED, Team
-from .tiles import VECTOR_BYTES
+from .vector_code import VECTOR_BYTES
 
 __all__ = [
     "ABORTED",

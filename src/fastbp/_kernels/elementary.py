@@ -1,102 +1,104 @@
-"""exp, log, tanh and sigmoid that LLVM can inline into a loop and turn into vector code.
+"""exp, log, tanh and sigmoid that LLVM can inline into a loop and vectorize.
 
-In goes one float32 or float64, out comes one of the same type, at most 1.6 units in the last place off (sigmoid 2.6, as its
-formula rounds three times; tanh in float32 4.5; without fused multiply-add a little more). No branch, table or libm call is
-inside, so a loop over an array can be vectorised. NaN, infinities, subnormals and signed zeros come out as IEEE 754 wants them.
-Outside compiled code the same formulas run as plain Python. Nothing here knows about arrays, and the compiler refuses other types.
+The argument is a float32 or float64, and the result has the same type. The error is at most 1.6 units in the last place, except
+for sigmoid (2.6, because its formula rounds three times) and for tanh in float32 (4.5); it is a little larger without fused
+multiply-add. The functions have no branches, tables or library calls, so that a loop over an array can be vectorized. NaN,
+infinities, subnormal numbers and signed zeros give the results of IEEE 754. Outside compiled code the same formulas run as plain
+Python. The module does not know about arrays, and compilation fails for other types.
 """
 
 import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
-# "contract" only, whatever the caller has: "reassoc" would cancel the rounding errors that are carried along on purpose.
-# Always inlined, because a call that stays a call keeps the whole loop around it scalar.
+# Only "contract", whatever flags the caller has: "reassoc" would cancel the rounding errors that are carried along on purpose.
+# Always inlined, because a loop with a call in it is not vectorized.
 OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy", "forceinline": True}
 
-# Typed constants keep float32 arithmetic in float32: Numba widens float32 times a Python number to float64.
+# Typed constants keep float32 arithmetic in float32: in Numba, float32 times a Python float is float64.
 F32 = np.float32
 ZERO32, QUARTER32, HALF32, ONE32, TWO32, INF32, NAN32 = F32(0), F32(0.25), F32(0.5), F32(1), F32(2), F32(np.inf), F32(np.nan)
 
-# ln 2 = HIGH + LOW, where HIGH ends in enough zero bits for k * HIGH to be exact for every exponent k (Cody and Waite).
+# ln 2 = HIGH + LOW. HIGH ends in so many zero bits that k * HIGH is exact for every exponent k (Cody and Waite, 1980).
 LOG2E_32, LN2_HIGH_32, LN2_LOW_32 = F32(1.442695), F32(0.693145751953125), F32(1.428606765330187e-06)
 LOG2E_64, LN2_HIGH_64, LN2_LOW_64 = 1.4426950408889634, 0.6931471805601177, -1.7239444525614835e-13
 
-# Beyond these, exp is 0 or infinite and tanh is 1. They bound the exponents, so that the scale factors stay finite.
+# Beyond these bounds, exp is 0 or infinite and tanh is 1. They limit the exponents, so that the scale factors stay finite.
 EXP_MIN_32, K_MIN_32, EXP_MAX_32, TANH_FIT_32, TANH_MAX_32 = F32(-104.0), F32(-150.0), F32(89.0), F32(8.01773), F32(9.02)
 EXP_MIN_64, K_MIN_64, EXP_MAX_64, TANH_MAX_64 = -746.0, -1077.0, 710.0, 20.0
 
-# log: the smallest normal number, the factor that lifts subnormals above it, its logarithm, and the bits of sqrt(1/2).
-TINY_32, LIFT_32, LIFT_BITS_32, ROOT_BITS_32 = F32(2.0**-126), F32(2.0**23), F32(23.0), np.int32(0x3F3504F3)
-TINY_64, LIFT_64, LIFT_BITS_64, ROOT_BITS_64 = 2.0**-1022, 2.0**52, 52.0, np.int64(0x3FE6A09E667F3BCD)
+# For log: the smallest normal number, the factor that makes subnormal numbers normal, its base-2 logarithm, and the bits of
+# sqrt(1/2).
+TINY_32, UPSCALE_32, UPSCALE_LOG2_32, ROOT_BITS_32 = F32(2.0**-126), F32(2.0**23), F32(23.0), np.int32(0x3F3504F3)
+TINY_64, UPSCALE_64, UPSCALE_LOG2_64, ROOT_BITS_64 = 2.0**-1022, 2.0**52, 52.0, np.int64(0x3FE6A09E667F3BCD)
 
-# (exp(r) - 1 - r) / r^2 on -ln(2)/4 <= r <= 3 ln(2)/4, by the Remez exchange in 50 digits, the error weighted with
-# (|r| + 0.05) r / expm1(r). With the coefficients rounded, r + r^2 q(r) is within 2.4e-8 (32) and 3.6e-17 (64) of expm1(r).
+# (exp(r) - 1 - r) / r^2 on -ln(2)/4 <= r <= 3 ln(2)/4, by the Remez algorithm in 50 digits. The error is weighted with
+# (|r| + 0.05) r / expm1(r). With rounded coefficients, r + r^2 q(r) differs from expm1(r) by at most 2.4e-8 (32) and 3.6e-17 (64).
 E2_32, E3_32, E4_32, E5_32, E6_32 = F32(0.50000006), F32(0.16666825), F32(0.04166132), F32(0.008286133), F32(0.0015973959)
 E2, E3, E4, E5, E6 = 0.5000000000000002, 0.1666666666666612, 0.04166666666659369, 0.008333333334259764, 0.001388888891808617
 E7, E8, E9 = 0.00019841265007904522, 2.480164887111868e-05, 2.756409865319774e-06
 E10, E11 = 2.7273100608527285e-07, 2.9248883180855644e-08
 
-# (2 artanh(s) - 2 s) / s^3 as a polynomial in s^2 on |s| <= (sqrt(2) - 1) / (sqrt(2) + 1), by the same exchange, the error
-# weighted as a relative one of the logarithm: within 1e-9 (32) and 2e-18 (64).
-L1_32, L2_32, L3_32 = F32(0.66666776), F32(0.39977664), F32(0.29869077)
-L1, L2, L3, L4 = 0.6666666666666731, 0.39999999999436836, 0.28571428738224364, 0.2222219894696494
-L5, L6, L7 = 0.18183546957396649, 0.15314453717579116, 0.14792251614813878
+# (2 artanh(s) - 2 s) / s^3 as a polynomial in s^2 on |s| <= (sqrt(2) - 1) / (sqrt(2) + 1), by the same algorithm. The
+# error is relative to the logarithm: at most 1e-9 (32) and 2e-18 (64).
+LOG1_32, LOG2_32, LOG3_32 = F32(0.66666776), F32(0.39977664), F32(0.29869077)
+LOG1, LOG2, LOG3, LOG4 = 0.6666666666666731, 0.39999999999436836, 0.28571428738224364, 0.2222219894696494
+LOG5, LOG6, LOG7 = 0.18183546957396649, 0.15314453717579116, 0.14792251614813878
 
-# tanh x = x (1 + x^2 P(x^2)) / Q(x^2) on |x| <= 8.01773, beyond which it is nearly 1: coefficients of Eigen's ptanh_float.
+# tanh x = x (1 + x^2 P(x^2)) / Q(x^2) on |x| <= 8.01773, with the coefficients of Eigen's ptanh_float. Beyond, tanh x is nearly 1.
 P1_32, P2_32, P3_32, P4_32 = F32(1.340216100e-1), F32(3.520756727e-3), F32(2.102733560e-5), F32(1.394553628e-8)
 Q1_32, Q2_32, Q3_32, Q4_32 = F32(4.673548340e-1), F32(2.597254514e-2), F32(3.326951409e-4), F32(8.015776984e-7)
 
 
 def exp(x):
-    """e^x, with gradual underflow: x = k ln 2 + r, e^x = 2^k e^r."""
+    """Return e^x, with gradual underflow: x = k ln 2 + r, e^x = 2^k e^r."""
     return _in_python(x, _exp32, _exp64)
 
 
 def log(x):
-    """ln x, NaN below zero: x = 2^k (1 + f), ln x = k ln 2 + ln(1 + f)."""
+    """Return ln x, or NaN for x < 0: x = 2^k (1 + f), ln x = k ln 2 + ln(1 + f)."""
     return _in_python(x, _log32, _log64)
 
 
 def tanh(x):
-    """The hyperbolic tangent, odd, never beyond 1, and x itself for tiny x.
+    """Return the hyperbolic tangent. It is odd, at most 1, and equal to x for tiny x.
 
-    In float32 a rational function, in float64 e / (e + 2) with e = expm1(2 |x|).
+    In float32 it is a rational function, in float64 e / (e + 2) with e = expm1(2 |x|).
     """
     return _in_python(x, _tanh32, _tanh64)
 
 
 def sigmoid(x):
-    """1 / (1 + e^-x), rounded step by step as scipy.special.expit does: 0 where e^-x overflows."""
+    """Return 1 / (1 + e^-x), rounded after each operation as in scipy.special.expit; 0 if e^-x overflows."""
     return _in_python(x, _sigmoid32, _sigmoid64)
 
 
 def _in_python(x, single, double):
-    """What interpreted callers get: the body for the type of x, without NumPy's warnings about wanted overflows."""
+    """Evaluate the formula for the type of x in plain Python, without NumPy's warnings about overflows, which are intended."""
     with np.errstate(all="ignore"):
         return single(x) if isinstance(x, np.float32) else double(np.float64(x))
 
 
 def _in_numba(function, single, double):
-    """What compiled callers get: the body for the type of x, and a typing error for other types."""
+    """Give compiled callers the formula for the type of x; other types are a typing error."""
     overload(function, jit_options=OPTIONS)(lambda x: {types.float32: single, types.float64: double}.get(x))
 
 
 @register_jitable(**OPTIONS)
 def _power32(k):
-    """2^k for an int32 k between -126 and 127, by its bits."""
+    """Return 2^k for an int32 k between -126 and 127, from its bits."""
     return np.int32((k + 127) << 23).view(np.float32)
 
 
 @register_jitable(**OPTIONS)
 def _power64(k):
-    """2^k for an int32 k between -1022 and 1023, by its bits."""
+    """Return 2^k for an int32 k between -1022 and 1023, from its bits."""
     return np.int64(np.int64(k + 1023) << 52).view(np.float64)
 
 
 @register_jitable(**OPTIONS)
 def _reduced32(x, k):
-    """r = x - k ln 2 and t = e^r - 1 - r, of which e^x = 2^k (1 + (r + t))."""
+    """Return r = x - k ln 2 and t = e^r - 1 - r, so that e^x = 2^k (1 + (r + t))."""
     r = (x - k * LN2_HIGH_32) - k * LN2_LOW_32
     q = E2_32 + r * (E3_32 + r * (E4_32 + r * (E5_32 + r * E6_32)))
     return r, r * r * q
@@ -104,16 +106,17 @@ def _reduced32(x, k):
 
 @register_jitable(**OPTIONS)
 def _reduced64(x, k):
-    """r = x - k ln 2 and t = e^r - 1 - r, of which e^x = 2^k (1 + (r + t))."""
+    """Return r = x - k ln 2 and t = e^r - 1 - r, so that e^x = 2^k (1 + (r + t))."""
     r = (x - k * LN2_HIGH_64) - k * LN2_LOW_64
     q = E7 + r * (E8 + r * (E9 + r * (E10 + r * E11)))
     q = E2 + r * (E3 + r * (E4 + r * (E5 + r * (E6 + r * q))))
     return r, r * r * q
 
 
-# The clamps of x let NaN through, as every comparison with it is false; the clamp of k does not, as no integer stands for NaN.
-# k is rounded a quarter low, so -ln(2)/4 <= r <= 3 ln(2)/4: exp does not mind, and tanh keeps k = 0 up to |x| = 0.26.
-# k goes through int32, as AVX2 cannot convert float64 to int64. One factor 2^k would not reach infinity and subnormals; two do.
+# Clamping x keeps NaN, because every comparison with NaN is false. Clamping k replaces NaN, which has no integer value.
+# k is rounded down by a quarter, so -ln(2)/4 <= r <= 3 ln(2)/4. exp is as accurate, and tanh has k = 0 up to |x| = 0.26.
+# k is converted to int32, because AVX2 cannot convert float64 to int64. A single factor 2^k could not represent infinity and
+# subnormal numbers, so there are two.
 def _exp32(x):
     x = EXP_MAX_32 if x > EXP_MAX_32 else x
     x = EXP_MIN_32 if x < EXP_MIN_32 else x
@@ -138,9 +141,9 @@ def _tanh32(x):
     a = abs(x)
     c = TANH_FIT_32 if a > TANH_FIT_32 else a
     z = c * c
-    top = z * (P1_32 + z * (P2_32 + z * (P3_32 + z * P4_32)))
-    bottom = ONE32 + z * (Q1_32 + z * (Q2_32 + z * (Q3_32 + z * Q4_32)))
-    y = (c * top + c) / bottom
+    numerator = z * (P1_32 + z * (P2_32 + z * (P3_32 + z * P4_32)))
+    denominator = ONE32 + z * (Q1_32 + z * (Q2_32 + z * (Q3_32 + z * Q4_32)))
+    y = (c * numerator + c) / denominator
     y = ONE32 if y > ONE32 else y
     return np.copysign(ONE32 if a > TANH_MAX_32 else y, x)
 
@@ -152,10 +155,10 @@ def _tanh64(x):
     r, t = _reduced64(2.0 * a, k)
     scale = _power64(np.int32(k if k > 0.0 else 0.0))
     e = scale * (r + t) + (scale - 1.0)
-    near = k == 0.0  # then e / (e + 2) = |x| + (t - |x| e) / (e + 2), which rounds a small correction only
+    near = k == 0.0  # then e / (e + 2) = |x| + (t - |x| e) / (e + 2), where only a small correction is rounded
     base = a if near else 0.0
-    top = t - a * e if near else e
-    return np.copysign(base + top / (e + 2.0), x)
+    numerator = t - a * e if near else e
+    return np.copysign(base + numerator / (e + 2.0), x)
 
 
 def _sigmoid32(x):
@@ -166,18 +169,18 @@ def _sigmoid64(x):
     return 1.0 / (1.0 + exp(-x))
 
 
-# 1 + f lies between sqrt(1/2) and sqrt(2); s = f / (2 + f), h = f^2 / 2 and ln(1 + f) = f - (h - s (h + R(s^2))), the form of
-# K. C. Ng's log in fdlibm, which keeps the leading term f exact.
+# 1 + f is between sqrt(1/2) and sqrt(2). With s = f / (2 + f) and h = f^2 / 2, ln(1 + f) = f - (h - s (h + R(s^2))). This form is
+# from K. C. Ng's log in fdlibm; its leading term f is exact.
 def _log32(x):
     subnormal = x < TINY_32
-    bits = np.float32(x * LIFT_32 if subnormal else x).view(np.int32)
+    bits = np.float32(x * UPSCALE_32 if subnormal else x).view(np.int32)
     n = np.int32(np.int32(bits - ROOT_BITS_32) >> 23)
     f = np.int32(bits - np.int32(n << 23)).view(np.float32) - ONE32
-    k = np.float32(n) - (LIFT_BITS_32 if subnormal else ZERO32)
+    k = np.float32(n) - (UPSCALE_LOG2_32 if subnormal else ZERO32)
     s = f / (TWO32 + f)
     z = s * s
     h = HALF32 * f * f
-    y = k * LN2_HIGH_32 - ((h - (s * (h + z * (L1_32 + z * (L2_32 + z * L3_32))) + k * LN2_LOW_32)) - f)
+    y = k * LN2_HIGH_32 - ((h - (s * (h + z * (LOG1_32 + z * (LOG2_32 + z * LOG3_32))) + k * LN2_LOW_32)) - f)
     y = y if x < INF32 else x
     y = y if x != ZERO32 else -INF32
     return NAN32 if x < ZERO32 else y
@@ -185,14 +188,14 @@ def _log32(x):
 
 def _log64(x):
     subnormal = x < TINY_64
-    bits = np.float64(x * LIFT_64 if subnormal else x).view(np.int64)
+    bits = np.float64(x * UPSCALE_64 if subnormal else x).view(np.int64)
     n = np.int32((bits - ROOT_BITS_64) >> 52)
     f = np.int64(bits - (np.int64(n) << 52)).view(np.float64) - 1.0
-    k = np.float64(n) - (LIFT_BITS_64 if subnormal else 0.0)
+    k = np.float64(n) - (UPSCALE_LOG2_64 if subnormal else 0.0)
     s = f / (2.0 + f)
     z = s * s
     h = 0.5 * f * f
-    r = z * (L1 + z * (L2 + z * (L3 + z * (L4 + z * (L5 + z * (L6 + z * L7))))))
+    r = z * (LOG1 + z * (LOG2 + z * (LOG3 + z * (LOG4 + z * (LOG5 + z * (LOG6 + z * LOG7))))))
     y = k * LN2_HIGH_64 - ((h - (s * (h + r) + k * LN2_LOW_64)) - f)
     y = y if x < np.inf else x
     y = y if x != 0.0 else -np.inf

@@ -1,21 +1,20 @@
-"""Kernels that kernels call by their address.
+"""Calls of compiled functions by their address.
 
-What few networks use is compiled on its own when it is first wanted, and kept on disk as every entry is; the epochs that call it
-stay as they were compiled. So do they for functions that users bring. An address is an int64 and travels among the settings; it
-holds for one process. Nothing here knows what is called.
+A function that few networks use, or that a user provides, is compiled separately when it is first used. The kernels that call it
+get its address as an int64 and are not compiled again. An address is valid in one process only. This module does not know what
+the functions compute.
 """
 
 from llvmlite import ir
-from numba import types
-from numba.core import config
+from numba import config, types
 
 from .jit import intrinsic_kernel
 
-_interpreted = {}  # functions by their number, where nothing is compiled
+_interpreted = {}  # functions by their id, with NUMBA_DISABLE_JIT=1
 
 
 def address_of(function, signature):
-    """The address of a compiled function for these argument types; it returns nothing."""
+    """Compile a function without a return value for these argument types, and return its address."""
     if config.DISABLE_JIT:
         _interpreted[id(function)] = function
         return id(function)
@@ -30,13 +29,13 @@ def _call(address, *arguments):
 
 @intrinsic_kernel(_call)
 def call(typing_context, address, *arguments):
-    """Call the function at an address; the arguments are of the types that the address was asked for."""
+    """Call the function at an address; the types of the arguments must be those given to `address_of`."""
 
     def build(context, builder, signature, values):
-        number, packed = values
+        address, packed = values
         kinds = [context.get_value_type(kind) for kind in arguments]
         function = ir.FunctionType(context.get_value_type(types.none), kinds)
-        pointer = builder.inttoptr(number, function.as_pointer())
+        pointer = builder.inttoptr(address, function.as_pointer())
         builder.call(pointer, [builder.extract_value(packed, i) for i in range(len(kinds))])
         return context.get_dummy_value()
 

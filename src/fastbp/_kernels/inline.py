@@ -1,57 +1,108 @@
-"""Functions that exist only inside the kernels that call them.
+"""The fast compilation pipeline: kernels that exist only inside the functions that call them.
 
-Numba compiles every function on its own: optimised, turned into machine code and given wrappers for Python, and then all of it
-once more inside each caller, up through every level of calls. A `Part` stops at LLVM's intermediate code, which its callers take
-in. Those that mostly call others are not even optimised before they have arrived where they run; those with loops are, since LLVM
-turns them into vector code most surely while they are small. None counts references to arrays. An entry, where all arrives, is
-optimised lightly. Together this more than halves the time of a first fit.
+Numba compiles every function separately: it optimizes it, generates machine code and wrappers for Python, and repeats this for
+the inlined copy in every caller. An `InlineKernel` stops at LLVM's intermediate code, which its callers link in. A kernel with
+loops is optimized first, because LLVM vectorizes a loop most reliably in a small function; a kernel that mostly calls others is
+not. Kernels do not count references to arrays. An `EntryDispatcher` is called from Python; it is optimized lightly, because its
+loops are optimized already. Together this more than halves the time of a first fit. If this pipeline fails, Numba's own is used.
 """
 
 import gc
+import os
+import threading
 from functools import cached_property
 
-from numba import njit, types
-from numba.core import config
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import register_pass
-from numba.core.registry import CPUDispatcher
-from numba.core.typed_passes import NativeLowering
+from numba import config, njit, types
 
-# LLVM would use half of AVX-512's vectors, sparing the clock of processors of 2017: exponentials take a third longer so.
-_WIDTH = '"prefer-vector-width"="512"'
+from .._compat import Compiler, CompilerBase, CPUDispatcher, DefaultPassBuilder, JITCodeLibrary, NativeLowering, register_pass
+
+# By default LLVM uses half of an AVX-512 register, for the sake of the clock rate of processors of 2017. That makes exp a third
+# slower.
+_VECTOR_WIDTH = '"prefer-vector-width"="512"'
+
+_one_entry_at_a_time = threading.RLock()
 
 
-class Part(CPUDispatcher):
-    """A function for kernels; a `draft` is optimised in its callers only. Python gets one that is compiled like any other."""
+class InlineKernel(CPUDispatcher):
+    """A function that is compiled inside its callers; with `optimize=False` it is also optimized only there.
+
+    Called from Python, it runs a version that `njit` compiles.
+    """
+
+    pipeline_works = True  # of all kernels; only `EntryDispatcher` sets it
 
     def __init__(self, function, options, *, optimize):
-        super().__init__(
-            function, targetoptions={"nopython": True, **options}, pipeline_class=_PartCompiler if optimize else _DraftCompiler
-        )
+        compiler = _OptimizedKernelCompiler if optimize else _UnoptimizedKernelCompiler
+        super().__init__(function, targetoptions={"nopython": True, **options}, pipeline_class=compiler)
         self._options = options
 
     @cached_property
-    def _whole(self):
+    def _compiled_by_njit(self):
         return njit(**self._options)(self.py_func)
 
     def get_call_template(self, args, kws):
-        """One version for all numbers of a type, where Numba would make one for each constant."""
+        """Compile one version for all numbers of a type; Numba would compile one for each constant."""
+        if not InlineKernel.pipeline_works:
+            return self._compiled_by_njit.get_call_template(args, kws)
         return super().get_call_template([types.unliteral(kind) for kind in args], kws)
 
+    def get_overload(self, sig):
+        return super().get_overload(sig) if InlineKernel.pipeline_works else self._compiled_by_njit.get_overload(sig)
+
     def _insert(self, *overload):
-        """There is no machine code of a part that Python could be given."""
+        """Do nothing: there is no machine code that Python could call."""
 
     def _compile_for_args(self, *args, **kwargs):
-        return self._whole._compile_for_args(*args, **kwargs)
+        return self._compiled_by_njit._compile_for_args(*args, **kwargs)
 
 
-class _Library(JITCodeLibrary):
-    """Intermediate code that is never turned into machine code."""
+class EntryDispatcher(CPUDispatcher):
+    """A function that Python calls.
+
+    If its compilation fails, but succeeds with Numba's own pipeline, then all later compilations use that one. `make_cache(fast)`
+    returns the disk cache for a pipeline, or None; `warn(error)` is called after the change of the pipeline.
+    """
+
+    def __init__(self, function, options, *, compiler, make_cache, warn):
+        super().__init__(function, targetoptions={"nopython": True, **options}, pipeline_class=compiler)
+        self._make_cache, self._warn, self._no_cache = make_cache, warn, self._cache
+        self._use(compiler, fast=True)
+
+    def _use(self, compiler, *, fast):
+        self._compiler.pipeline_class, self._is_fast = compiler, fast
+        self._cache = self._make_cache(fast=fast) or self._no_cache
+
+    def compile(self, sig):
+        with _one_entry_at_a_time:  # so that no other entry is compiled while the pipeline changes
+            if InlineKernel.pipeline_works:
+                try:
+                    return super().compile(sig)
+                except Exception as error:
+                    self._change_pipeline(sig, error)
+            elif self._is_fast:
+                self._use(Compiler, fast=False)
+            return super().compile(sig)
+
+    def _change_pipeline(self, sig, error):
+        compiler = self._compiler.pipeline_class
+        InlineKernel.pipeline_works = False
+        self._use(Compiler, fast=False)
+        try:
+            super().compile(sig)
+        except BaseException as other:
+            InlineKernel.pipeline_works = True
+            self._use(compiler, fast=True)
+            # if this is an error, too, then the function is wrong, not the pipeline; else it is, for example, KeyboardInterrupt
+            raise error if isinstance(other, Exception) else other from None
+        self._warn(error)
+
+
+class _KernelLibrary(JITCodeLibrary):
+    """Optimized intermediate code that is never compiled to machine code."""
 
     def add_ir_module(self, ir_module):
         for function in ir_module.functions:
-            set.add(function.attributes, _WIDTH)  # their own `add` refuses attributes that are not flags
+            set.add(function.attributes, _VECTOR_WIDTH)  # the class's own `add` rejects attributes with a value
         super().add_ir_module(ir_module)
 
     def _finalize_final_module(self):
@@ -59,30 +110,30 @@ class _Library(JITCodeLibrary):
         self._finalized = True
 
 
-class _DraftLibrary(_Library):
-    """Intermediate code of one function alone, as it was written."""
+class _UnoptimizedKernelLibrary(_KernelLibrary):
+    """Intermediate code of a single function, without optimization and without the kernels that it calls."""
 
     def _optimize_functions(self, ll_module):
-        """Left to the callers."""
+        """Set only the data layout; the callers optimize the function."""
         ll_module.data_layout = self._codegen._data_layout
 
     def finalize(self):
-        """What it calls is taken in by whoever calls it, once, not at each level of calls anew."""
+        """Link nothing: the entry links all kernels once, where each level of calls would link them again."""
         self._finalize_final_module()
 
 
 class _EntryLibrary(JITCodeLibrary):
-    """Machine code of a function that is made of parts."""
+    """Machine code of a function that calls kernels."""
 
     def _optimize_final_module(self):
-        """Parts with loops come as vector code: what is left takes two thirds of the time at the first level, and runs as fast."""
+        """Optimize at the first level: the loops of kernels are vectorized already, and it takes two thirds of the time."""
         manager, builder = self._codegen._module_pass_manager(opt=min(1, int(config.OPT)))
         manager.run(self._final_module, builder)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class _EntryLowering(NativeLowering):
-    _name = "lowering_of_an_entry"
+class _LowerEntry(NativeLowering):
+    _name = "fastbp_lower_entry"
 
     def run_pass(self, state):
         state.library = _EntryLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
@@ -91,49 +142,79 @@ class _EntryLowering(NativeLowering):
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class _Lowering(NativeLowering):
-    _name, library = "lowering_of_a_part", _Library
+class _LowerOptimizedKernel(NativeLowering):
+    _name, library = "fastbp_lower_optimized_kernel", _KernelLibrary
 
     def run_pass(self, state):
-        # parts own no array, as they allocate none: the code that counts references would be two fifths of them
+        # Kernels do not allocate and own no array. Code that counts references would be two fifths of their code.
         state.targetctx = state.targetctx.subtarget(enable_nrt=False)
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.flags.no_compile = state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
         super().run_pass(state)
         lowered = state["cr"]
-        key = object()  # callers find the intermediate code by it, as they would by a function that Python can call
-        state.targetctx.insert_user_function(key, lowered.fndesc, [state.library, *self.left_to_callers(state.library)])
+        key = object()  # callers look up the intermediate code by this key; Numba uses the function that Python can call
+        state.targetctx.insert_user_function(key, lowered.fndesc, [state.library, *self.libraries_for_callers(state.library)])
         state["cr"] = lowered._replace(cfunc=key)
         return True
 
     @staticmethod
-    def left_to_callers(library):
+    def libraries_for_callers(library):
+        """Return the libraries that callers must link because this one does not contain them."""
         return []
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class _DraftLowering(_Lowering):
-    _name, library = "lowering_of_a_draft", _DraftLibrary
+class _LowerUnoptimizedKernel(_LowerOptimizedKernel):
+    _name, library = "fastbp_lower_unoptimized_kernel", _UnoptimizedKernelLibrary
 
     @staticmethod
-    def left_to_callers(library):
+    def libraries_for_callers(library):
         return library._linking_libraries
 
 
-class EntryCompiler(CompilerBase):
-    """Numba's own pipeline with another end."""
+class _PausedGarbageCollection:
+    """A context in which the garbage collector is off; it is on again when the last thread leaves, if it was on before.
 
-    lowering = _EntryLowering
+    Numba creates many objects while it compiles. To search them for reference cycles again and again takes a fifteenth of the time.
+    """
+
+    def __init__(self):
+        self._lock, self._n_inside, self._was_enabled = threading.RLock(), 0, False
+
+    def __enter__(self):
+        with self._lock:
+            if self._n_inside == 0:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._n_inside += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._n_inside -= 1
+            if self._n_inside == 0 and self._was_enabled:
+                gc.enable()
+
+    def after_fork(self):
+        """Leave the context in a child process: the threads that were inside do not exist there."""
+        was_inside = self._n_inside > 0
+        self._lock, self._n_inside = threading.RLock(), 0
+        if was_inside and self._was_enabled:
+            gc.enable()
+
+
+_paused_garbage_collection = _PausedGarbageCollection()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_paused_garbage_collection.after_fork)
+
+
+class EntryCompiler(CompilerBase):
+    """Numba's pipeline with another pass for lowering."""
+
+    lowering = _LowerEntry
 
     def compile_extra(self, func):
-        # searching what Numba builds for circles of references, again and again, would take a fifteenth of the time
-        collects = gc.isenabled()
-        gc.disable()
-        try:
+        with _paused_garbage_collection:
             return super().compile_extra(func)
-        finally:
-            if collects:
-                gc.enable()
 
     def define_pipelines(self):
         manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
@@ -142,9 +223,9 @@ class EntryCompiler(CompilerBase):
         return [manager]
 
 
-class _PartCompiler(EntryCompiler):
-    lowering = _Lowering
+class _OptimizedKernelCompiler(EntryCompiler):
+    lowering = _LowerOptimizedKernel
 
 
-class _DraftCompiler(EntryCompiler):
-    lowering = _DraftLowering
+class _UnoptimizedKernelCompiler(EntryCompiler):
+    lowering = _LowerUnoptimizedKernel

@@ -1,72 +1,122 @@
-"""How every kernel is compiled, and where its machine code is kept.
+"""How every kernel is compiled: the decorators `kernel`, `intrinsic_kernel`, `entry` and `lazy_entry`.
 
-``kernel`` compiles a function that other kernels call, ``intrinsic_kernel`` one that writes LLVM code itself; ``entry`` compiles one
-that Python calls, and keeps its machine code on disk. All entries carry one stamp over the text of every kernel file: Numba alone
-watches only the file of the entry itself, so a changed callee next door would go on running as old code. A cache that cannot be
-written, or a damaged one, costs one warning and a compilation, never a run. Nothing here knows about networks.
+A kernel is called by other kernels only. An entry is called from Python, and its machine code is kept on disk. There are two
+compiler modes. With FASTBP_COMPILER=fast, the default, the pipeline in `inline` compiles. With FASTBP_COMPILER=plain, or if that
+pipeline does not work with the installed version of Numba, the public `numba.njit` compiles, which takes three times as long.
+LLVM may round differently in the two modes, but 1,700 fits had the same bits. This module does not know what kernels compute.
 """
 
-import hashlib
-import pickle
-import warnings
-from functools import cache, cached_property, partial, update_wrapper
-from pathlib import Path
+import os
+from functools import cached_property, partial, update_wrapper
 
 import numba
-from numba import njit
-from numba.core import config
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba import config, njit
 from numba.extending import intrinsic
 
-from .inline import EntryCompiler, Part
+from .warn_once import warn_once
 
-# No "nnan", "ninf" and "afn": divergence must stay visible, and exp, log and tanh are our own.
+try:
+    from .disk_cache import StampedCache
+except ImportError:  # a private name of Numba is missing
+    StampedCache = None
+try:
+    from .inline import Compiler, EntryCompiler, EntryDispatcher, InlineKernel
+except Exception as error:  # an unknown version of Numba may raise any error
+    PIPELINE_ERROR = error
+else:
+    PIPELINE_ERROR = None
+
+# No "nnan", "ninf" and "afn": divergence must stay visible, and exp, log and tanh are fastbp's own.
 FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp"})
-# Where a rounding error is carried along on purpose, reassociation would cancel it.
+# For code that carries rounding errors along on purpose, which reassociation would cancel.
 EXACT = frozenset({"contract"})
 
 
-def kernel(*, fastmath=FASTMATH, optimize=True, interpreted=None):
-    """Compile a function for use inside other kernels: GIL free, no division checks, no machine code of its own.
+def _warn_about_pipeline(error):
+    warn_once(
+        "pipeline",
+        f"the fast compilation pipeline does not work with Numba {numba.__version__} ({type(error).__name__}: {error}), so "
+        "kernels are compiled with numba.njit; compilation takes longer, but results are the same; install a version of Numba that "
+        "fastbp supports, or set the environment variable FASTBP_COMPILER=plain to use numba.njit without this warning",
+    )
 
-    It is always inlined, as a call that hands on a dozen arrays takes longer than a small layer. One without loops that matter is a
-    `draft`, which compiles sooner. Where nothing is compiled, `interpreted`, if given, takes its place.
+
+def _compiler_mode():
+    mode = os.environ.get("FASTBP_COMPILER", "fast")
+    if mode not in ("fast", "plain"):
+        raise ValueError(f"The environment variable FASTBP_COMPILER must be 'fast' or 'plain', got {mode!r}. Change or unset it.")
+    if mode == "fast" and PIPELINE_ERROR is not None and not config.DISABLE_JIT:
+        _warn_about_pipeline(PIPELINE_ERROR)
+        return "plain"
+    return mode
+
+
+COMPILER_MODE = _compiler_mode()
+
+
+def kernel(*, fastmath=FASTMATH, optimize=True, interpreted=None):
+    """Compile a function that kernels call, without the GIL and without checks for division by zero.
+
+    It is always inlined, because a call with a dozen arrays takes longer than a small layer. With `optimize=False` it is optimized
+    only inside its callers, which shortens the compilation of functions without hot loops. With NUMBA_DISABLE_JIT=1, `interpreted`
+    replaces the function, if it is given.
     """
 
     def compiled(function):
-        return interpreted or function if config.DISABLE_JIT else Part(function, _options(fastmath), optimize=optimize)
+        if config.DISABLE_JIT:
+            return interpreted or function
+        options = _compiler_options(fastmath)
+        return njit(**options)(function) if COMPILER_MODE == "plain" else InlineKernel(function, options, optimize=optimize)
 
     return compiled
 
 
 def intrinsic_kernel(interpreted):
-    """Make of a function that writes LLVM code what kernels can call; where nothing is compiled, `interpreted` takes its place."""
+    """Make a function that generates LLVM code callable by kernels; with NUMBA_DISABLE_JIT=1, `interpreted` replaces it."""
 
-    def made(definition):
-        return interpreted if config.DISABLE_JIT else intrinsic(definition)
+    def compiled(generator):
+        return interpreted if config.DISABLE_JIT else intrinsic(generator)
 
-    return made
+    return compiled
 
 
-def entry(function, *, fastmath=FASTMATH, compiler=EntryCompiler):
-    """Compile a function that Python calls, with its machine code kept on disk where a folder can be written.
+def entry(function, *, fastmath=FASTMATH, light=True):
+    """Compile a function that Python calls, and keep its machine code on disk if a folder can be written.
 
-    Its loops are those of kernels, where they count; Numba's own compiler, None, is for others.
+    With `light`, only the kernels that it calls are fully optimized; that suits an entry without hot loops of its own.
     """
-    dispatcher = njit(pipeline_class=compiler, **_options(fastmath))(function)
-    if not config.DISABLE_JIT:
-        try:
-            dispatcher._cache = _StampedCache(function)
-        except (RuntimeError, OSError) as error:
-            _warn_once(
-                f"no folder for compiled kernels can be written ({error}): every new process will compile them anew, which takes "
-                "seconds; set NUMBA_CACHE_DIR to a folder that this user can write"
-            )
-    return dispatcher
+    if config.DISABLE_JIT:
+        return function
+    options, make_cache = _compiler_options(fastmath), partial(_disk_cache, function)
+    if COMPILER_MODE == "plain":
+        dispatcher = njit(**options)(function)
+        dispatcher._cache = make_cache(fast=False) or dispatcher._cache
+        return dispatcher
+    compiler = EntryCompiler if light else Compiler
+    return EntryDispatcher(function, options, compiler=compiler, make_cache=make_cache, warn=_warn_about_pipeline)
+
+
+def _compiler_options(fastmath):
+    return {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath), "forceinline": True}
+
+
+def _disk_cache(function, *, fast):
+    """Return the disk cache of a function for a compiler mode, or None."""
+    if StampedCache is None:
+        return None
+    try:
+        return StampedCache(function, "fast" if fast else "plain")
+    except (RuntimeError, OSError) as error:
+        warn_once(
+            "no cache",
+            f"there is no folder where compiled kernels can be kept ({error}), so every new process will compile them again, which "
+            "takes seconds; set NUMBA_CACHE_DIR to a folder that this user can write",
+        )
+        return None
 
 
 class LazyEntry:
-    """A function that becomes an `entry` when that is first wanted."""
+    """A function that becomes an `entry` when it is used for the first time."""
 
     def __init__(self, function, fastmath):
         update_wrapper(self, function)
@@ -74,116 +124,12 @@ class LazyEntry:
 
     @cached_property
     def entry(self):
-        return entry(self.__wrapped__, fastmath=self._fastmath, compiler=None)
+        return entry(self.__wrapped__, fastmath=self._fastmath, light=False)
 
     def __call__(self, *arguments):
         return self.entry(*arguments)
 
 
 def lazy_entry(function=None, *, fastmath=FASTMATH):
-    """Leave a function to be made an `entry` by whoever wants it: to make dozens takes as long as much of an import."""
+    """Decorate a function that becomes an `entry` when it is first used: dozens of entries would double the time of the import."""
     return partial(LazyEntry, fastmath=fastmath) if function is None else LazyEntry(function, fastmath)
-
-
-def source_stamp(folder=Path(__file__).parent):
-    """The digest of the text of every kernel file in `folder`: machine code made from another text is not loaded."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
-@cache
-def _stamp_of_this_folder():
-    return source_stamp()
-
-
-class _StampedCache(FunctionCache):
-    """Numba's disk cache of one function, with `source_stamp` in its index and damage survived."""
-
-    def __init__(self, function):
-        super().__init__(function)
-        self._cache_file = _CacheFile(
-            cache_path=self._cache_path,
-            filename_base=self._impl.filename_base,
-            source_stamp=(_stamp_of_this_folder(), _environment()),
-        )
-
-    def load_overload(self, sig, target_context):
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception as error:  # whatever unpickling a damaged file may raise
-            self._survive(error)
-            return None
-
-    def save_overload(self, sig, data):
-        try:
-            super().save_overload(sig, data)
-        except Exception as error:  # a full disk, a folder that is gone, a damaged index
-            self._survive(error)
-
-    def _survive(self, error):
-        _warn_once(
-            f"the compiled kernels kept in {self._cache_path} cannot be used ({type(error).__name__}: {error}): they are compiled "
-            "anew; if this warning comes back, delete that folder or set NUMBA_CACHE_DIR to another"
-        )
-        try:
-            self.flush()
-        except OSError:
-            self.disable()
-
-
-class _CacheFile(IndexDataCacheFile):
-    """Numba's files of one function, safe to write from several processes and to read after a damage.
-
-    Data files are named by their key, so that processes that compile different types at once never share one; each begins with
-    its own digest, as code with a hole in it would end the process, and with that of the stamp it belongs to, as versions that
-    write at once share a name.
-    """
-
-    def save(self, key, data):
-        name = self._data_name(int(_digest(repr(key).encode()).hex()[:12], 16))
-        self._save_data(name, data)
-        overloads = self._load_index()
-        overloads[key] = name
-        self._save_index(overloads)
-
-    def _save_data(self, name, data):
-        content = self._stamp_digest() + self._dump(data)
-        with self._open_for_write(self._data_path(name)) as file:
-            file.write(_digest(content) + content)
-
-    def _load_data(self, name):
-        file = Path(self._data_path(name)).read_bytes()
-        digest, content = file[:32], file[32:]
-        if digest != _digest(content):
-            raise ValueError(f"{name} is damaged")
-        if content[:32] != self._stamp_digest():
-            raise OSError("written by another version")  # which Numba takes for a file that is not there
-        return pickle.loads(content[32:])
-
-    def _stamp_digest(self):
-        return _digest(repr(self._source_stamp).encode())
-
-
-def _digest(content):
-    return hashlib.sha256(content).digest()
-
-
-def _options(fastmath):
-    return {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath), "forceinline": True}
-
-
-def _environment():
-    """What changes the machine code but is missing from Numba's own key."""
-    return numba.__version__, str(config.OPT), config.LOOP_VECTORIZE, config.SLP_VECTORIZE
-
-
-_warned = False
-
-
-def _warn_once(message):
-    global _warned
-    if not _warned:
-        _warned = True
-        warnings.warn(f"fastbp: {message}.", RuntimeWarning, stacklevel=3)

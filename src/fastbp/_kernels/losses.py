@@ -10,7 +10,7 @@ from enum import IntEnum
 import numpy as np
 
 from .activations import ActivationCode, activate
-from .dots import less_row_max, per_row_sum
+from .dots import divide_by_row_sum, subtract_row_max
 from .elementary import exp, log
 from .jit import kernel
 from .views import flat
@@ -80,9 +80,9 @@ def _softmax_in_python(Z, n_outputs):
 def _softmax(Z, n_outputs):
     """e^(Z − max) / Σ e^(Z − max) of each row, in place; Z (n_rows, ≥ n_outputs) of whole vectors."""
     n_rows, stride = Z.shape
-    less_row_max(Z, stride, n_rows, n_outputs)
+    subtract_row_max(Z, stride, n_rows, n_outputs)
     _exp(flat(Z))
-    per_row_sum(Z, stride, n_rows, n_outputs)
+    divide_by_row_sum(Z, stride, n_rows, n_outputs)
 
 
 @kernel()

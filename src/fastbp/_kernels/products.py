@@ -1,10 +1,10 @@
-"""The matrix products of a layer: A·W on the way forward, Aᵀ·delta and delta·Wᵀ on the way back.
+"""The matrix products of a layer: A·W in the forward pass, Aᵀ·delta and delta·Wᵀ in the backward pass.
 
-Matrices of rows (activations, deltas) are C-contiguous and may have more columns than the layer has units: what lies behind them
-is never read as a unit's value. Weights and gradients have none; all have a vector of room behind their buffer. The first
-layer's A may be rows of a CSR matrix instead, which are walked, never unfolded. Each product is made of strips of `tiles`, or, for
-a few columns, of `dots`; a single unit whose inputs are not whole vectors goes by plain loops. Activations enter only as the ReLU,
-which costs nothing on the way to memory.
+Activations and deltas are C-contiguous matrices with one row per sample. They may have more columns than the layer has units; the
+additional columns have no effect on the results. Weights and gradients have no additional columns. Every buffer has room for one
+more vector at its end. The inputs of the first layer may be rows of a CSR matrix, which are never converted to dense rows. A
+product consists of strips from `tiles` or, for few columns, of the functions in `dots`; products with one column and rows that
+are not whole vectors are plain loops. The only activation known here is the ReLU, which is applied when results are stored.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,6 @@ from .jit import kernel
 from .tiles import (
     TILE_ROWS,
     TILE_VECTORS,
-    VECTOR_BYTES,
     backward_strip,
     forward_strip,
     gradient_strip,
@@ -24,11 +23,12 @@ from .tiles import (
     pack_panel,
     transpose_tile,
 )
+from .vector_code import VECTOR_BYTES
 from .views import flat, vector
 
 
 class Rows(NamedTuple):
-    """The inputs of a network: `dense` (n_rows, n_features), or, where that is (0, 0), the three arrays of a CSR matrix."""
+    """The inputs of a network: `dense` (n_rows, n_features), or, if that has shape (0, 0), the three arrays of a CSR matrix."""
 
     dense: np.ndarray
     data: np.ndarray
@@ -41,18 +41,18 @@ def is_sparse(rows):
     return rows.indptr.size > 0
 
 
-def _gather(rows, order, start, out):
+def _gather_in_numpy(rows, order, start, out):
     out[:, : rows.dense.shape[1]] = rows.dense[order[start : start + out.shape[0]]]
 
 
-@kernel(interpreted=_gather)
+@kernel(interpreted=_gather_in_numpy)
 def gather(rows, order, start, out):
-    """Copy rows order[start:start + n] of the dense inputs to out (n, n_features), with room for a vector behind it."""
+    """out[i] = rows.dense[order[start + i]]; out (n, n_features), with room for one more vector at its end."""
     n_features, lanes = rows.dense.shape[1], lanes_of(out)
     n_vectors = (n_features + lanes - 1) // lanes
     for i in range(out.shape[0]):
         at = order[start + i] * n_features
-        if at + n_vectors * lanes <= rows.dense.size:  # what a vector has too much is written over by the next row
+        if at + n_vectors * lanes <= rows.dense.size:  # elements after the last column are overwritten by the next row
             pack_panel(n_vectors, rows.dense, at, 0, out, i * n_features, 0, 1)
         else:
             source, target = vector(rows.dense, at, n_features), vector(out, i * n_features, n_features)
@@ -62,59 +62,59 @@ def gather(rows, order, start, out):
 
 @kernel(optimize=False)
 def forward_product(A, W, b, Z, floor, strip):
-    """Z = max(A·W + b, floor); A (n_rows, ≥ n_in), W (n_in, n_out), b (n_out,), Z (n_rows, ≥ n_out); strip for `packs`."""
-    if _is_narrow(A, W.shape[1]):
-        _forward_to_few(A, W, b, Z, Z.dtype.type(floor), strip)
+    """Z = max(A·W + b, floor); A (n_rows, ≥ n_in), W (n_in, n_out), b (n_out,), Z (n_rows, ≥ n_out); strip is scratch memory."""
+    if _has_few_columns(A, W.shape[1]):
+        _forward_few(A, W, b, Z, Z.dtype.type(floor), strip)
     elif W.shape[1] == 1:
-        _forward_to_one(A, flat(W), b[0], flat(Z), Z.dtype.type(floor))
+        _forward_one(A, flat(W), b[0], flat(Z), Z.dtype.type(floor))
     else:
         _forward_strips(A, W, b, Z, Z.dtype.type(floor), strip)
 
 
 @kernel(optimize=False)
 def weight_gradient(A, delta, G, add, strip):
-    """G = Aᵀ·delta, or where `add` more; A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out); strip for `packs`."""
-    if _is_narrow(A, G.shape[1]):
-        _gradient_of_few(A, delta, G, add, strip)
+    """G = Aᵀ·delta, plus G if `add`; A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out); strip is scratch memory."""
+    if _has_few_columns(A, G.shape[1]):
+        _gradient_few(A, delta, G, add, strip)
     elif G.shape[1] == 1:
-        _gradient_of_one(A, flat(delta), flat(G), add)
+        _gradient_one(A, flat(delta), flat(G), add)
     else:
         _gradient_strips(A, delta, G, add, strip)
 
 
 @kernel(optimize=False)
 def backward_product(delta, W_T, A, out, relu, strip):
-    """out = delta·Wᵀ, zero where A is if `relu`; delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in)."""
+    """out = delta·Wᵀ, with `relu` zero where A is; delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in)."""
     if out.shape[1] == 1:
-        _backward_to_one(delta, flat(W_T), flat(A), flat(out), relu)
+        _backward_one(delta, flat(W_T), flat(A), flat(out), relu)
     else:
         _backward_strips(delta, W_T, A, out, relu, strip)
 
 
 @kernel()
 def column_sums(D, g, add, strip):
-    """g = Σ_rows D, or where `add` more; D (n_rows, ≥ n_out) of whole vectors or one column, g (n_out,); strip is scratch."""
+    """g = Σ_rows D, plus g if `add`; D (n_rows, ≥ n_out), with rows of whole vectors or one column, g (n_out,)."""
     if D.shape[1] == 1:
         d, total = flat(D), g[0] if add else g.dtype.type(0)
         for i in range(d.size):
             total += d[i]
         g[0] = total
     else:
-        _sum_rows(D, g, add, strip)
+        _column_sums_of_vectors(D, g, add, strip)
 
 
 @kernel()
-def _is_narrow(A, n_columns):
-    """Whether products with so few columns are better made along A's rows, and these can be read as whole vectors."""
+def _has_few_columns(A, n_columns):
+    """Return whether there are so few columns that `dots` is faster, and the rows of A are whole vectors, as `dots` requires."""
     whole = A.shape[1] * A.itemsize % VECTOR_BYTES == 0
     return whole and A.shape[0] >= 4 and n_columns <= 4 and 2 * n_columns * A.itemsize <= VECTOR_BYTES
 
 
-def _transpose(W, W_T):
+def _transpose_in_numpy(W, W_T):
     W_T[:, : W.shape[0]] = W.T
 
 
-@kernel(interpreted=_transpose)
+@kernel(interpreted=_transpose_in_numpy)
 def transpose(W, W_T):
     """W_T[:, :n_in] = Wᵀ; W (n_in, n_out), W_T (n_out, ≥ n_in)."""
     (n_in, n_out), stride, lanes = W.shape, W_T.shape[1], lanes_of(W)
@@ -128,38 +128,38 @@ def transpose(W, W_T):
 
 
 @kernel()
-def packs(n_tiled, stride, strip):
-    """Whether a strip of a matrix with this stride is worth copying out, for n_tiled rows that are multiplied with it.
+def should_pack(n_tiled, stride, strip):
+    """Return whether to copy the columns of a strip to scratch memory, before n_tiled rows are multiplied by them.
 
-    Rows far apart share few places of the cache, and lie on a page each; a copy in the strip has them side by side.
+    With a large stride, each row is on a page of its own, and all compete for few sets of the cache. The copy is contiguous.
     """
     return n_tiled >= 48 and stride * strip.itemsize >= 1024
 
 
 @kernel()
-def _columns_of_wide(n_columns, lanes):
-    """How many columns go in strips of three vectors, where tiles have so many: the rest are in pairs, or fit into one."""
+def _n_columns_of_widest(n_columns, lanes):
+    """Return the number of columns in strips of three vectors, if tiles have so many; the rest are in strips of two, or one."""
     n_vectors = (n_columns + lanes - 1) // lanes
     return 3 * lanes * max(0, (n_vectors - 2 * (-n_vectors % 3)) // 3) if TILE_VECTORS == 3 else 0
 
 
 @kernel()
 def _columns(n_columns, M, j, packed, strip):
-    """Where M[:, j : j + n_columns] lies, whole vectors of them: array, place and stride; in the strip if `packed`."""
+    """Return the array, offset and stride of M[:, j : j + n_columns], which is copied to the strip if `packed`."""
     if packed:
         pack_panel(n_columns // lanes_of(M), M, j, M.shape[1], strip, 0, n_columns, M.shape[0])
         return flat(strip), 0, n_columns
     return flat(M), j, M.shape[1]
 
 
-def _forward(A, W, b, Z, floor, strip):
+def _forward_in_numpy(A, W, b, Z, floor, strip):
     Z[:, : W.shape[1]] = np.maximum(A[:, : W.shape[0]] @ W + b, floor)
 
 
-@kernel(interpreted=_forward)
+@kernel(interpreted=_forward_in_numpy)
 def _forward_strips(A, W, b, Z, floor, strip):
     (n_rows, lda), (n_in, n_out), ldz, lanes = A.shape, W.shape, Z.shape[1], lanes_of(A)
-    packed, j = packs(n_rows, n_out, strip), _columns_of_wide(n_out, lanes)
+    packed, j = should_pack(n_rows, n_out, strip), _n_columns_of_widest(n_out, lanes)
     for at in range(0, j, TILE_VECTORS * lanes):
         B, b_at, ldb = _columns(TILE_VECTORS * lanes, W, at, packed, strip)
         forward_strip(TILE_VECTORS, A, lda, B, b_at, ldb, Z, at, ldz, n_rows, n_in, b, at, floor)
@@ -171,16 +171,18 @@ def _forward_strips(A, W, b, Z, floor, strip):
         forward_strip(1, A, lda, flat(W), j, n_out, Z, j, ldz, n_rows, n_in, b, j, floor)
 
 
-def _gradient(A, delta, G, add, strip):
+def _gradient_in_numpy(A, delta, G, add, strip):
     G[:] = (G if add else 0) + A[:, : G.shape[0]].T @ delta[:, : G.shape[1]]
 
 
-@kernel(interpreted=_gradient)
+@kernel(interpreted=_gradient_in_numpy)
 def _gradient_strips(A, delta, G, add, strip):
     (n_rows, lda), ldd, (n_in, n_out), lanes = A.shape, delta.shape[1], G.shape, lanes_of(A)
-    packed, j = packs(n_in, ldd, strip), _columns_of_wide(n_out, lanes)
+    packed, j = should_pack(n_in, ldd, strip), _n_columns_of_widest(n_out, lanes)
     panels = vector(strip, TILE_VECTORS * lanes * n_rows, n_in * n_rows)
-    if n_rows > 0 and packs(n_out, lda, strip) and strip.size >= (TILE_VECTORS * lanes + n_in) * n_rows:  # a thread may have no row
+    if (
+        n_rows > 0 and should_pack(n_out, lda, strip) and strip.size >= (TILE_VECTORS * lanes + n_in) * n_rows
+    ):  # a thread may have no rows
         _pack_panels(A, n_in, panels)
         A_at, in_panels = panels, True
     else:
@@ -199,30 +201,30 @@ def _gradient_strips(A, delta, G, add, strip):
 
 @kernel()
 def _pack_panels(A, n_in, panels):
-    """A[:, :n_in] in panels of as many columns as a tile has rows, one behind the other; within one, row after row."""
+    """Copy A[:, :n_in] to contiguous panels with as many columns as a tile has rows; the rows of a panel are contiguous."""
     n_rows, stride = A.shape
     at = 0
     for width in TILE_ROWS:
         n_vectors = (width + lanes_of(A) - 1) // lanes_of(A)
         while at + width <= n_in:
-            # behind the last row of users' data there is nothing that could be touched
+            # the last row is copied by elements, because there may be no memory after the user's data
             pack_panel(n_vectors, A, at, stride, panels, at * n_rows, width, n_rows - 1)
             for j in range(width):
                 panels[at * n_rows + (n_rows - 1) * width + j] = A[n_rows - 1, at + j]
             at += width
 
 
-def _backward(delta, W_T, A, out, relu, strip):
+def _backward_in_numpy(delta, W_T, A, out, relu, strip):
     out[:] = delta[:, : W_T.shape[0]] @ W_T
     if relu:
         out[A == 0] = 0
 
 
-@kernel(interpreted=_backward)
+@kernel(interpreted=_backward_in_numpy)
 def _backward_strips(delta, W_T, A, out, relu, strip):
     (n_rows, ldd), (n_out, stride), lanes = delta.shape, W_T.shape, lanes_of(A)
-    j = _columns_of_wide(stride, lanes)
-    packed = packs(n_rows, stride // 2, strip)  # rows of whole vectors, never a power of two apart, bear more
+    j = _n_columns_of_widest(stride, lanes)
+    packed = should_pack(n_rows, stride // 2, strip)  # these strides are never a power of two, so packing pays off later
     for at in range(0, j, TILE_VECTORS * lanes):
         B, b_at, ldb = _columns(TILE_VECTORS * lanes, W_T, at, packed, strip)
         backward_strip(TILE_VECTORS, delta, ldd, B, b_at, ldb, out, at, stride, n_rows, n_out, A, at, relu)
@@ -234,8 +236,8 @@ def _backward_strips(delta, W_T, A, out, relu, strip):
         backward_strip(1, delta, ldd, flat(W_T), j, stride, out, j, stride, n_rows, n_out, A, j, relu)
 
 
-@kernel(interpreted=_forward)
-def _forward_to_few(A, W, b, Z, floor, strip):
+@kernel(interpreted=_forward_in_numpy)
+def _forward_few(A, W, b, Z, floor, strip):
     (n_rows, a_stride), (n_in, n_out), z_stride = A.shape, W.shape, Z.shape[1]
     for j in range(n_out):
         w = flat(W) if n_out == 1 else vector(strip, 0, n_in)
@@ -245,8 +247,8 @@ def _forward_to_few(A, W, b, Z, floor, strip):
         row_dots(A, 0, a_stride, w, 0, Z, j, z_stride, n_rows, n_in, b[j], floor)
 
 
-@kernel(interpreted=_gradient)
-def _gradient_of_few(A, delta, G, add, strip):
+@kernel(interpreted=_gradient_in_numpy)
+def _gradient_few(A, delta, G, add, strip):
     (n_rows, a_stride), d_stride, (n_in, n_out), lanes = A.shape, delta.shape[1], G.shape, lanes_of(A)
     for j in range(n_out):
         weighted_rows(A, 0, a_stride, delta, j, d_stride, strip, 0, n_rows, (n_in + lanes - 1) // lanes)
@@ -254,12 +256,12 @@ def _gradient_of_few(A, delta, G, add, strip):
             G[k, j] = G[k, j] + strip[k] if add else strip[k]
 
 
-def _sum(D, g, add, strip):
+def _column_sums_in_numpy(D, g, add, strip):
     g[:] = (g if add else 0) + D[:, : g.size].sum(axis=0)
 
 
-@kernel(interpreted=_sum)
-def _sum_rows(D, g, add, strip):
+@kernel(interpreted=_column_sums_in_numpy)
+def _column_sums_of_vectors(D, g, add, strip):
     lanes = lanes_of(D)
     strip[0] = 1
     weighted_rows(D, 0, D.shape[1], strip, 0, 0, strip, lanes, D.shape[0], (g.size + lanes - 1) // lanes)
@@ -268,7 +270,7 @@ def _sum_rows(D, g, add, strip):
 
 
 @kernel()
-def _forward_to_one(A, w, b, z, floor):
+def _forward_one(A, w, b, z, floor):
     """z = max(A·w + b, floor); A (n_rows, ≥ n_in), w (n_in,), z (n_rows,)."""
     for i in range(z.size):
         a = vector(A, i * A.shape[1], w.size)
@@ -279,13 +281,13 @@ def _forward_to_one(A, w, b, z, floor):
 
 
 @kernel()
-def _gradient_of_one(A, d, g, add):
-    """g = Aᵀ·d, or where `add` more; A (n_rows, ≥ n_in), d (n_rows,), g (n_in,)."""
+def _gradient_one(A, d, g, add):
+    """g = Aᵀ·d, plus g if `add`; A (n_rows, ≥ n_in), d (n_rows,), g (n_in,)."""
     if not add:
         g[:] = 0
     stride, n_rows = A.shape[1], d.size
     i = 0
-    while i + 4 <= n_rows:  # four rows at once, as g passes through memory each time
+    while i + 4 <= n_rows:  # four rows at a time, so that g is read and written less often
         a0, a1 = vector(A, i * stride, g.size), vector(A, (i + 1) * stride, g.size)
         a2, a3 = vector(A, (i + 2) * stride, g.size), vector(A, (i + 3) * stride, g.size)
         for j in range(g.size):
@@ -296,8 +298,8 @@ def _gradient_of_one(A, d, g, add):
 
 
 @kernel()
-def _backward_to_one(delta, w, a, out, relu):
-    """out = delta·w, zero where a is and `relu` is set; delta (n_rows, ≥ n_out), w (n_out,), a and out (n_rows,)."""
+def _backward_one(delta, w, a, out, relu):
+    """out = delta·w, with `relu` zero where a is zero; delta (n_rows, ≥ n_out), w (n_out,), a and out (n_rows,)."""
     zero = out.dtype.type(0)
     for i in range(out.size):
         d = vector(delta, i * delta.shape[1], w.size)
@@ -309,7 +311,7 @@ def _backward_to_one(delta, w, a, out, relu):
 
 @kernel()
 def sparse_forward_product(rows, order, start, W, b, Z, floor):
-    """Z = max(A·W + b, floor) for CSR rows order[start:start + n_rows] (start … where order is empty)."""
+    """Z = max(A·W + b, floor) for the CSR rows order[start:start + n_rows], or start to start + n_rows if order is empty."""
     n_out, low = W.shape[1], Z.dtype.type(floor)
     for i in range(Z.shape[0]):
         r = order[start + i] if order.size else start + i
@@ -324,7 +326,7 @@ def sparse_forward_product(rows, order, start, W, b, Z, floor):
 
 @kernel()
 def sparse_weight_gradient(rows, order, start, delta, G, add):
-    """G = Aᵀ·delta, or where `add` more, for CSR rows order[start:start + n_rows]; delta (n_rows, ≥ n_out), G (n_in, n_out)."""
+    """G = Aᵀ·delta, plus G if `add`, for CSR rows as in `sparse_forward_product`; delta (n_rows, ≥ n_out), G (n_in, n_out)."""
     n_out = G.shape[1]
     if not add:
         flat(G)[:] = 0
@@ -337,6 +339,6 @@ def sparse_weight_gradient(rows, order, start, delta, G, add):
 
 @kernel()
 def add_scaled(a, x, y):
-    """y + a·x, in place; x and y of one length."""
+    """y ← y + a·x; x and y (n,)."""
     for j in range(y.size):
         y[j] += a * x[j]

@@ -1,8 +1,8 @@
 """The shuffles of scikit-learn, drawn inside a kernel.
 
-The state of a NumPy ``RandomState`` enters as two arrays and leaves advanced by exactly the words that its own ``shuffle`` would
-have drawn, so that epochs need no Python in between and the stream goes on where it stopped. Only MT19937, the generator behind
-every ``RandomState`` that scikit-learn makes, is known here (Matsumoto and Nishimura, 1998).
+The state of a NumPy ``RandomState`` enters as two arrays, and is advanced by exactly the 32-bit words that
+``RandomState.shuffle`` would draw. Epochs therefore need no Python in between, and the stream of random numbers continues where
+it stopped. The only generator is MT19937, which every ``RandomState`` in scikit-learn uses (Matsumoto and Nishimura, 1998).
 """
 
 from typing import NamedTuple
@@ -12,9 +12,10 @@ import numpy as np
 from .jit import kernel
 from .views import prefetch, stack_array, vector
 
-_N, _M = 624, 397
-# How many places are drawn before they are exchanged, as memory takes about as long; and how many words at once for these.
-_AHEAD, _WORDS = 64, 96
+_STATE_SIZE, _SHIFT = 624, 397
+# The number of indices that are drawn before their elements are exchanged, so that memory is prefetched meanwhile; and the number
+# of words that are drawn together.
+_N_AHEAD, _N_WORDS = 64, 96
 _LOWER, _UPPER, _TWIST = np.uint32(0x7FFFFFFF), np.uint32(0x80000000), np.uint32(0x9908B0DF)
 
 
@@ -27,26 +28,26 @@ class MT19937State(NamedTuple):
 
 @kernel()
 def shuffle(order, twister):
-    """Permute order as ``RandomState.shuffle`` does: Fisher and Yates from the end, each index drawn by masked rejection.
+    """Permute `order` as ``RandomState.shuffle`` does: Fisher–Yates from the end, with indices drawn by masked rejection.
 
-    Some places are drawn before the exchanges are made, so that memory is asked for all of them at once.
+    Indices are drawn in groups, so that their elements can be prefetched together.
     """
-    places, words = stack_array(_AHEAD), stack_array(_WORDS)
+    indices, words = stack_array(_N_AHEAD), stack_array(_N_WORDS)
     top = order.size - 1
     while top > 0:
-        n = min(_AHEAD, top)
-        _draw(places, words, top, n, twister)
+        n = min(_N_AHEAD, top)
+        _draw_indices(indices, words, top, n, twister)
         for k in range(n):
-            prefetch(order, places[k])
+            prefetch(order, indices[k])
         for k in range(n):
-            i, j = top - k, np.uint64(places[k])
+            i, j = top - k, np.uint64(indices[k])
             order[i], order[j] = order[j], order[i]
         top -= n
 
 
 @kernel()
-def _draw(places, words, top, n, twister):
-    """places[k] = a number up to top − k, for k below n: the next word of as many bits that is not larger."""
+def _draw_indices(indices, words, top, n, twister):
+    """Draw indices[k] from 0 … top − k for k < n: the next word, masked to the bits of top − k, that is not larger."""
     mask = np.int64(1)
     while mask < top:
         mask = mask << 1 | 1
@@ -57,21 +58,24 @@ def _draw(places, words, top, n, twister):
         while used < n_words and k < n:
             while mask >> 1 >= top - k:
                 mask >>= 1
-            # a word that is too large is written over by the next, as no processor could guess which are
-            places[k] = words[used] & mask
-            k += places[k] <= top - k
+            # a word that is too large is overwritten by the next: a branch would be mispredicted
+            indices[k] = words[used] & mask
+            k += indices[k] <= top - k
             used += 1
         twister.position[0] += used
 
 
 @kernel()
 def _next_words(twister, words, n_wanted):
-    """Put n_wanted words into `words`, or as many as there are before the state is used up; who takes some moves the position."""
+    """Fill `words` with up to n_wanted words, as many as the state still has, and return their number.
+
+    The caller advances the position by the number of words that it uses.
+    """
     key, position = twister.key, twister.position
-    if position[0] == _N:
+    if position[0] == _STATE_SIZE:
         _twist(key)
         position[0] = 0
-    n_words = min(words.size, _N - position[0], n_wanted)
+    n_words = min(words.size, _STATE_SIZE - position[0], n_wanted)
     ahead = vector(key, position[0], n_words)
     for q in range(n_words):
         word = ahead[q]
@@ -84,15 +88,16 @@ def _next_words(twister, words, n_wanted):
 
 @kernel()
 def _twist(key):
-    """The next 624 words of the state, each from two old ones and the one 397 further on, which is new where that begins anew."""
-    for k in range(_N - _M):
-        key[k] = key[k + _M] ^ _mixed(key[k], key[k + 1])
-    for k in range(_N - _M, _N - 1):
-        key[k] = key[k + _M - _N] ^ _mixed(key[k], key[k + 1])
-    key[_N - 1] = key[_M - 1] ^ _mixed(key[_N - 1], key[0])
+    """Replace the state by the next 624 words, each computed from words k, k + 1 and k + 397 (modulo 624)."""
+    for k in range(_STATE_SIZE - _SHIFT):
+        key[k] = key[k + _SHIFT] ^ _twisted_word(key[k], key[k + 1])
+    for k in range(_STATE_SIZE - _SHIFT, _STATE_SIZE - 1):
+        key[k] = key[k + _SHIFT - _STATE_SIZE] ^ _twisted_word(key[k], key[k + 1])
+    key[_STATE_SIZE - 1] = key[_SHIFT - 1] ^ _twisted_word(key[_STATE_SIZE - 1], key[0])
 
 
 @kernel()
-def _mixed(word, following):
+def _twisted_word(word, following):
+    """Return the part of the next state's word that comes from two consecutive words."""
     word = (word & _UPPER) | (following & _LOWER)
     return (word >> np.uint32(1)) ^ (_TWIST if word & np.uint32(1) else np.uint32(0))

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from .adam import squared_vectors, vectors_of_adam
+from .adam import adam_step_of_vectors, sum_of_squares_of_vectors
 from .function_pointers import call
 from .jit import EXACT, kernel
 from .lazy.solvers import (
@@ -107,7 +107,7 @@ def _step(settings, learning_rate, scale, alpha, params, gradient, moments, aske
 @kernel(fastmath=EXACT)
 def squared_norm(w):
     """Σ w², to the bit what a step of Adam makes of the same weights."""
-    n_done, total = squared_vectors(w, w.size)
+    n_done, total = sum_of_squares_of_vectors(w, w.size)
     return _with_rest(total, w, n_done)
 
 
@@ -125,7 +125,7 @@ def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
     lr, scale, alpha = real(learning_rate), real(scale), real(alpha)
     beta_1, beta_2, epsilon = real(settings.beta_1), real(settings.beta_2), real(settings.epsilon)
     rest_1, rest_2 = real(1 - settings.beta_1), real(1 - settings.beta_2)
-    n_done, squares = vectors_of_adam(w, g, m, v, lr, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon, w.size)
+    n_done, squares = adam_step_of_vectors(w, g, m, v, lr, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon, w.size)
     for q in range(n_done, w.size):
         slope = (g[q] + alpha * w[q]) * scale
         m[q] = beta_1 * m[q] + rest_1 * slope

@@ -1,8 +1,8 @@
-"""Threads that train one network together.
+"""Cooperation of the threads that train one network.
 
-Each runs the same kernel on its own rows of every batch; they wait_at_barrier at a barrier, which spins briefly and then yields the
-processor. All decide alike from sums that are taken in the order of their ranks, so that equal seeds and equal numbers of
-threads give equal bits. What is computed between two meetings is not known here.
+Each thread runs the same kernel on its own rows of every batch. The threads wait for each other at a barrier, which spins briefly
+and then yields the processor. All sums over threads are taken in the order of the ranks, so that the same seed and the same
+number of threads give the same bits. This module does not know what is computed between two barriers.
 """
 
 import os
@@ -11,25 +11,24 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
 
+from .._compat import cgutils, make_array
 from .jit import kernel
 from .views import vector
 
-_SPINS = 2000
-# by name, not by address, so that the machine code can be kept on disk
+_N_SPINS = 2000
+# The operating system's function that yields the processor. It is called by name, because the machine code is kept on disk.
 _YIELD = "SwitchToThread" if os.name == "nt" else "sched_yield"
-# What a thread tells the others of a batch: its sums of loss and weight, of the penalty of its part of the weights, and of the
-# squares of its part of the gradient.
+# The columns of `Team.sums`, for one batch: the sums of loss and weight over the thread's rows, the penalty of its share of the
+# weights, and the sum of squares of its share of the gradient.
 LOSS, WEIGHT, PENALTY, SQUARES = range(4)
-# What stands in the barrier: how often threads have come to a meeting, and whether one of them will come no more.
+# The elements of a barrier: the number of arrivals of all threads so far, and whether a thread has failed and will not arrive.
 N_ARRIVED, ABORTED = range(2)
 
 
 class Team(NamedTuple):
-    """What threads share: the `barrier` (2,), and a row each of `sums` (n_threads, 4) and `gradients`."""
+    """Arrays that all threads share: `barrier` (2,), and one row per thread of `sums` (n_threads, 4) and `gradients`."""
 
     barrier: np.ndarray
     sums: np.ndarray
@@ -38,14 +37,14 @@ class Team(NamedTuple):
 
 @kernel()
 def wait_at_barrier(team, state):
-    """Wait until every thread has come to the next meeting; returns False if one never will."""
+    """Wait until every thread has arrived; return False if a thread has failed and will not arrive."""
     state.meeting += 1
     return _wait(team.barrier, state.meeting * team.sums.shape[0])
 
 
 @kernel()
 def wait_at_layer_barrier(barrier, counts, at, n_threads):
-    """`wait_at_barrier` at a barrier of its own, for those who count their meetings in counts[at]."""
+    """Wait at a barrier other than the team's, whose uses are counted in counts[at]; return as `wait_at_barrier`."""
     counts[at] += 1
     return n_threads == 1 or _wait(barrier, counts[at] * n_threads)
 
@@ -53,19 +52,19 @@ def wait_at_layer_barrier(barrier, counts, at, n_threads):
 @kernel()
 def _wait(barrier, expected):
     _atomic_add(barrier, N_ARRIVED, 1)
-    spins = 0
+    n_spins = 0
     while _atomic_load(barrier, N_ARRIVED) < expected:
         if _atomic_load(barrier, ABORTED):
             return False
-        spins += 1
-        if spins > _SPINS:
+        n_spins += 1
+        if n_spins > _N_SPINS:
             _yield_processor()
     return True
 
 
 @kernel()
 def total(team, column):
-    """Σ over the threads of one of their sums, in the order of their ranks."""
+    """Return the sum of a column of `Team.sums` over the threads, in the order of their ranks."""
     result = 0.0
     for rank in range(team.sums.shape[0]):
         result += team.sums[rank, column]
@@ -74,19 +73,19 @@ def total(team, column):
 
 @kernel()
 def share(n, rank, n_threads):
-    """Where the share of a thread starts, of n things in order."""
+    """Return the start of a thread's share of n items; it ends where the share of rank + 1 starts."""
     return n * rank // n_threads
 
 
 @kernel()
 def share_of_line(n, rank, n_threads):
-    """`share` of n numbers in whole cache lines, so that no two threads write into one."""
+    """Return the same as `share` for n numbers, rounded to whole cache lines, so that no two threads write to the same one."""
     return min(n, 16 * share((n + 15) // 16, rank, n_threads))
 
 
 @kernel()
 def add_gradients(team, low, high):
-    """Add elements low to high of every other thread's gradient to the first's."""
+    """Add gradients[rank, low:high] of all other threads to gradients[0, low:high]."""
     first = vector(team.gradients, low, high - low)
     for rank in range(1, team.sums.shape[0]):
         other = vector(team.gradients, rank * team.gradients.shape[1] + low, high - low)
@@ -96,6 +95,8 @@ def add_gradients(team, low, high):
 
 @intrinsic
 def _atomic_add(typing_context, counters, index, change):
+    """counters[index] += change, atomically."""
+
     def build(context, builder, signature, arguments):
         counter = builder.gep(make_array(counters)(context, builder, arguments[0]).data, [arguments[1]])
         builder.atomic_rmw("add", counter, arguments[2], "seq_cst")
@@ -106,6 +107,8 @@ def _atomic_add(typing_context, counters, index, change):
 
 @intrinsic
 def _atomic_load(typing_context, counters, index):
+    """Return counters[index], read atomically."""
+
     def build(context, builder, signature, arguments):
         counter = builder.gep(make_array(counters)(context, builder, arguments[0]).data, [arguments[1]])
         return builder.load_atomic(counter, "seq_cst", 8)
@@ -115,6 +118,8 @@ def _atomic_load(typing_context, counters, index):
 
 @intrinsic
 def _yield_processor(typing_context):
+    """Let another thread run on this processor."""
+
     def build(context, builder, signature, arguments):
         function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), _YIELD)
         builder.call(function, [])

@@ -1,17 +1,16 @@
-"""Views of flat buffers that cost nothing.
+"""Views of contiguous arrays that take no time to make.
 
-``matrix`` and ``vector`` lay a shape over a part of a contiguous buffer, ``flat`` over all of an array. They are slicing and
-``reshape`` without the checks and without counting references, which on a network of a few units would take longer than its
-arithmetic. In return, whoever calls keeps the buffer alive and the offsets right. ``without_refcounts`` frees the arguments of an entry from
-that counting. ``stack_array`` is a few numbers for the time of a call, ``prefetch`` asks for memory before it is needed.
+``matrix`` and ``vector`` are views of a part of a buffer, ``flat`` is a view of a whole array. Unlike slices and ``reshape``,
+they check nothing and count no references, which would take longer than the arithmetic of a small network. Therefore the caller
+must keep the buffer alive and pass valid offsets. ``without_refcounts`` does the same for the arguments of an entry.
+``stack_array`` is a small array on the stack, and ``prefetch`` loads a cache line ahead of time.
 """
 
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.np.arrayobj import make_array, populate_array
 
+from .._compat import cgutils, make_array, populate_array
 from .jit import intrinsic_kernel
 
 
@@ -21,9 +20,9 @@ def _matrix(buffer, at, n_rows, n_columns):
 
 @intrinsic_kernel(_matrix)
 def matrix(typing_context, buffer, at, n_rows, n_columns):
-    """buffer[at : at + n_rows · n_columns] as (n_rows, n_columns)."""
-    view = _view(buffer, 2)
-    return view(buffer, types.intp, types.intp, types.intp), _laid
+    """Return buffer[at : at + n_rows · n_columns] as an array (n_rows, n_columns)."""
+    view = _view_type(buffer, 2)
+    return view(buffer, types.intp, types.intp, types.intp), _make_view
 
 
 def _vector(buffer, at, size):
@@ -32,8 +31,8 @@ def _vector(buffer, at, size):
 
 @intrinsic_kernel(_vector)
 def vector(typing_context, buffer, at, size):
-    """buffer[at : at + size]."""
-    return _view(buffer, 1)(buffer, types.intp, types.intp), _laid
+    """Return buffer[at : at + size]."""
+    return _view_type(buffer, 1)(buffer, types.intp, types.intp), _make_view
 
 
 def _flat(array):
@@ -42,42 +41,42 @@ def _flat(array):
 
 @intrinsic_kernel(_flat)
 def flat(typing_context, array):
-    """All elements of a contiguous array, as (size,)."""
+    """Return all elements of a contiguous array as an array (size,)."""
 
     def build(context, builder, signature, arguments):
         size = make_array(array)(context, builder, arguments[0]).nitems
-        return _laid(context, builder, signature, [arguments[0], context.get_constant(types.intp, 0), size])
+        return _make_view(context, builder, signature, [arguments[0], context.get_constant(types.intp, 0), size])
 
-    return _view(array, 1)(array), build
-
-
-def _without_refcounts(*things):
-    return things
+    return _view_type(array, 1)(array), build
 
 
-@intrinsic_kernel(_without_refcounts)
-def without_refcounts(typing_context, *things):
-    """The same arrays, and tuples of arrays, without their owners: passing these on counts no references."""
+def _unchanged(*arrays):
+    return arrays
 
-    def disown(context, builder, kind, value):
+
+@intrinsic_kernel(_unchanged)
+def without_refcounts(typing_context, *arrays):
+    """Return the same arrays, or tuples of arrays, without their owners, so that passing them on counts no references."""
+
+    def without_owner(context, builder, kind, value):
         if isinstance(kind, types.BaseTuple):
-            parts = [disown(context, builder, part, builder.extract_value(value, i)) for i, part in enumerate(kind)]
-            return context.make_tuple(builder, kind, parts)
+            items = [without_owner(context, builder, item, builder.extract_value(value, i)) for i, item in enumerate(kind)]
+            return context.make_tuple(builder, kind, items)
         array = make_array(kind)(context, builder, value)
         array.meminfo = cgutils.get_null_value(array.meminfo.type)
         array.parent = cgutils.get_null_value(array.parent.type)
         return array._getvalue()
 
-    kind = types.Tuple(things)
-    return kind(kind), lambda context, builder, signature, arguments: disown(context, builder, kind, arguments[0])
+    kind = types.Tuple(arrays)
+    return kind(kind), lambda context, builder, signature, arguments: without_owner(context, builder, kind, arguments[0])
 
 
-def _view(buffer, n_dimensions):
+def _view_type(buffer, n_dimensions):
     return buffer.copy(ndim=n_dimensions, layout="C", readonly=False)
 
 
-def _laid(context, builder, signature, arguments):
-    """The array of a shape, C-contiguous, that starts at an element of the buffer; it owns nothing."""
+def _make_view(context, builder, signature, arguments):
+    """Return a C-contiguous array without an owner, from a buffer, the index of its first element, and its shape."""
     buffer, at, *lengths = arguments
     source = make_array(signature.args[0])(context, builder, buffer)
     strides = [source.itemsize]
@@ -95,17 +94,17 @@ def _stack_array(size):
 
 @intrinsic_kernel(_stack_array)
 def stack_array(typing_context, size):
-    """Room for `size` int64, a constant, until the caller returns."""
+    """Return an uninitialized array of `size` int64 that is valid until the caller returns; `size` must be a constant."""
     if not isinstance(size, types.IntegerLiteral):
         return None
     kind, length = types.Array(types.int64, 1, "C"), size.literal_value
 
     def build(context, builder, signature, arguments):
-        room = cgutils.alloca_once(builder, ir.IntType(64), size=length)
+        data = cgutils.alloca_once(builder, ir.IntType(64), size=length)
         array = make_array(kind)(context, builder)
         shape, strides = [context.get_constant(types.intp, n) for n in (length, 8)]
         itemsize = context.get_constant(types.intp, 8)
-        populate_array(array, data=room, shape=[shape], strides=[strides], itemsize=itemsize, meminfo=None)
+        populate_array(array, data=data, shape=[shape], strides=[strides], itemsize=itemsize, meminfo=None)
         return array._getvalue()
 
     return kind(size), build
@@ -117,7 +116,7 @@ def _prefetch(array, index):
 
 @intrinsic_kernel(_prefetch)
 def prefetch(typing_context, array, index):
-    """Have the cache line of an element of a contiguous array fetched, without waiting for it."""
+    """Start to load the cache line of an element of a contiguous array, without waiting for it."""
 
     def build(context, builder, signature, arguments):
         place = builder.gep(make_array(array)(context, builder, arguments[0]).data, [arguments[1]])

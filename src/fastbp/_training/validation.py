@@ -5,13 +5,11 @@ are passed as functions.
 """
 
 from collections.abc import Callable
-from inspect import signature
 
 import numpy as np
-from sklearn.metrics._scorer import _BaseScorer
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing
 
+from .._compat import _safe_indexing, accepts_sample_weight
 from .._data.inputs import as_rows, as_targets
 from .._network.prediction import mean_loss, outputs
 from .context import TrainingRows
@@ -58,11 +56,6 @@ def number_from_scorer(scorer, scoring, given, sample_weight):
         return float(value)
 
     return score
-
-
-def accepts_sample_weight(scorer):
-    """Whether a scorer of scikit-learn, or a function, takes sample_weight."""
-    return scorer._accept_sample_weight() if isinstance(scorer, _BaseScorer) else "sample_weight" in signature(scorer).parameters
 
 
 def check_validation_rows(X_val, y_val, sample_weight_val, solver):

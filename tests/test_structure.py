@@ -1,0 +1,135 @@
+"""The structure of the package, read from its source files: private names of other packages, and chains of imports."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import fastbp
+
+PACKAGE = Path(fastbp.__file__).parent
+MODULES = {
+    ".".join(["fastbp", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+OTHERS = ("sklearn", "numba", "llvmlite")
+# `llvmlite.ir` and `llvmlite.binding` are the public API of llvmlite. Everything in `numba.core` and `numba.np` is private.
+PUBLIC_LLVMLITE = {"llvmlite.ir", "llvmlite.binding"}
+
+
+@cache
+def syntax_tree(name):
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+def absolute_name(module, node):
+    """Return the absolute name of the module in an ImportFrom node."""
+    if node.level == 0:
+        return node.module
+    parts = module.split(".")
+    is_package = MODULES[module].name == "__init__.py"
+    base = parts[: len(parts) - node.level + is_package]
+    return ".".join([*base, node.module] if node.module else base)
+
+
+# ---------------------------------------------------------------------- private names of other packages
+
+
+def imported_names(module, nodes):
+    """Yield the full name of everything that a module imports from another package, for example "sklearn.base.clone"."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{absolute_name(module, node)}.{alias.name}" for alias in node.names)
+
+
+def attribute_names(nodes):
+    """Yield names with dots that start with a name, for example "numba.core.config"; longer names include their beginnings."""
+    for node in nodes:
+        if isinstance(node, ast.Attribute):
+            parts, value = [node.attr], node.value
+            while isinstance(value, ast.Attribute):
+                parts.append(value.attr)
+                value = value.value
+            if isinstance(value, ast.Name):
+                yield ".".join([value.id, *reversed(parts)])
+
+
+def is_private(name):
+    """Return whether a name of scikit-learn, Numba or llvmlite is private."""
+    package, *rest = name.split(".")
+    if package not in OTHERS:
+        return False
+    if package == "llvmlite":
+        return not any(f"{name}.".startswith(f"{public}.") for public in PUBLIC_LLVMLITE)
+    in_numba = package == "numba" and rest[:1] in (["core"], ["np"])
+    return in_numba or any(part.startswith("_") and not part.startswith("__") for part in rest)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_private_names_of_other_packages_are_imported_in_compat_only(module):
+    nodes = list(ast.walk(syntax_tree(module)))
+    private = sorted(filter(is_private, [*imported_names(module, nodes), *attribute_names(nodes)]))
+    assert bool(private) == (module == "fastbp._compat"), private
+
+
+def test_private_names_are_recognized():
+    private = ["sklearn.base._fit_context", "sklearn.utils._param_validation.Interval", "numba.core.config", "numba.np.arrayobj"]
+    public = ["sklearn.base.clone", "numba.njit", "numba.extending.intrinsic", "numba.__version__", "llvmlite.ir", "numpy._core"]
+    assert [name for name in private + public if is_private(name)] == private
+    assert is_private("llvmlite.utils")
+    code = "import numba.core\nfrom llvmlite import ir\nfrom .jit import kernel\nnumba.core.x.y()\nnumba.types._z"
+    nodes = list(ast.walk(ast.parse(code)))
+    names = [*imported_names("fastbp._kernels.views", nodes), *attribute_names(nodes)]
+    assert sorted(filter(is_private, names)) == ["numba.core", "numba.core", "numba.core.x", "numba.core.x.y", "numba.types._z"]
+    assert "fastbp._kernels.jit.kernel" in names
+
+
+# ---------------------------------------------------------------------- chains of imports
+
+
+def module_level(nodes):
+    """Yield the statements of a module that run when it is imported; those in `try` and `if` blocks are included."""
+    for node in nodes:
+        yield node
+        if isinstance(node, (ast.If, ast.Try)):
+            blocks = [node.body, node.orelse, *(handler.body for handler in getattr(node, "handlers", []))]
+            yield from module_level([statement for block in blocks for statement in block])
+
+
+@cache
+def imports_of(module):
+    """Return the modules of fastbp that a module imports; of `from .x import y`, this is x.y if y is a module, and x otherwise."""
+    imported = set()
+    for node in module_level(syntax_tree(module).body):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = absolute_name(module, node)
+            imported.update(name if (name := f"{origin}.{alias.name}") in MODULES else origin for alias in node.names)
+    return imported & set(MODULES) - {module}
+
+
+@cache
+def longest_chain(module):
+    """Return the longest list of modules that starts with a module and in which each imports the next."""
+    return [module, *max(map(longest_chain, sorted(imports_of(module))), key=len, default=[])]
+
+
+def test_imports_form_no_circles_and_print_the_longest_chain():
+    chain = max(map(longest_chain, MODULES), key=len)  # a circle would be a RecursionError
+    print(f"\n{len(chain)} modules: " + " → ".join(chain))
+    kernels = max((longest_chain(module) for module in MODULES if module.startswith("fastbp._kernels.")), key=len)
+    print(f"{len(kernels)} modules: " + " → ".join(kernels))
+    assert len(chain) > 2
+
+
+def test_kernels_import_only_each_other_and_compat():
+    for module in MODULES:
+        if module.startswith("fastbp._kernels."):
+            others = {name for name in imports_of(module) if not name.startswith("fastbp._kernels.")}
+            assert others <= {"fastbp._compat"}, module
+            assert "fastbp._kernels" not in imports_of(module)
+    assert imports_of("fastbp._compat") == set()
