@@ -20,7 +20,7 @@ each_module = pytest.mark.parametrize("module", PUBLIC_NAMES)
 
 def exported(module):
     """The public classes and functions of a module, by name."""
-    names = {name: getattr(importlib.import_module(module), name) for name in PUBLIC_NAMES[module]}
+    names = {name: getattr(importlib.import_module(module), name) for name in sorted(PUBLIC_NAMES[module])}
     return {name: value for name, value in names.items() if callable(value)}
 
 

@@ -133,3 +133,77 @@ def test_kernels_import_only_each_other_and_compat():
             assert others <= {"fastbp._compat"}, module
             assert "fastbp._kernels" not in imports_of(module)
     assert imports_of("fastbp._compat") == set()
+
+
+# ---------------------------------------------------------------------- layers
+
+# From the lowest layer to the highest; a module may import from its own layer and from lower ones. All modules that lie in no
+# folder, the estimators and the public modules among them, are the highest layer, except `_compat`.
+LAYERS = ("fastbp._compat", "fastbp._kernels", "fastbp._data", "fastbp._network", "fastbp._training", "fastbp")
+
+
+def layer(module):
+    """Return the index of the layer of a module."""
+    return next(n for n, name in enumerate(LAYERS) if module == name or module.startswith(f"{name}.") or name == "fastbp")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module):
+    up = [name for name in imports_of(module) if layer(name) > layer(module)]
+    assert not up
+
+
+def test_layers_are_those_of_the_folders():
+    folders = {name.rpartition(".")[0] for name in MODULES if name.count(".") == 2}
+    assert folders == set(LAYERS[1:-1])
+    assert [layer(f"{name}.x") for name in LAYERS[1:-1]] == [1, 2, 3, 4]
+    assert layer("fastbp._base") == layer("fastbp.callbacks") == layer("fastbp") == 5
+
+
+# ---------------------------------------------------------------------- private attributes
+
+
+def defined_names(tree):
+    """The names that a module gives to attributes, methods and fields in its own classes, and to its own functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+            yield node.attr
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+# Methods of named tuples, which Python documents as public in spite of their names.
+OF_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
+
+
+def foreign_private_attributes(tree):
+    """The private attributes of objects other than self that a module reads or writes without defining such a name itself."""
+    own = set(defined_names(tree)) | OF_NAMED_TUPLES
+    return [
+        f"{ast.unparse(node.value)}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+        and not (isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "super")
+        and node.attr not in own
+    ]
+
+
+# These modules extend classes of Numba, whose hooks are private; `_compat` lists the members that they use.
+EXTENDS_NUMBA = {"fastbp._compat", *(f"fastbp._kernels.{name}" for name in ("inline", "disk_cache", "jit", "views"))}
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - EXTENDS_NUMBA))
+def test_modules_leave_private_attributes_of_others_alone(module):
+    assert foreign_private_attributes(syntax_tree(module)) == []
+
+
+def test_private_attributes_are_recognized():
+    code = "class A:\n  def f(self, other):\n    self._a = other._b\n    other._a.c()\n    super()._x()\n    other._replace(d=other.e._g)"
+    assert foreign_private_attributes(ast.parse(code)) == ["other._b", "other.e._g"]

@@ -29,6 +29,7 @@ from ._network.architecture import Architecture
 from ._network.workspace import Plan
 from ._training.callback_runner import CallbackRunner
 from ._training.context import EarlyStoppingStart, FitContext, TrainingRows, deadline_after
+from ._training.divergence import divergence_error
 from ._training.history import extend_history, start_history
 from ._training.lbfgs import fit_lbfgs
 from ._training.resume import check_resumable
@@ -165,6 +166,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
             if incremental:
                 fitting._learn_classes(y, classes)
             state, result = fitting._train(X, y, sample_weight, validation, context)
+            if result.divergence is not None and not result.divergence.kept_epoch:
+                raise divergence_error(result.divergence, fitting.learning_rate_init)
         except BaseException:
             if callbacks.is_needed:
                 self._commit(before)
@@ -172,8 +175,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         with attributes_lock:
             fitting._set_result(state, result, context)
             self._commit(fitting)
-        if result.error is not None:
-            raise result.error
+        if result.divergence is not None:
+            raise divergence_error(result.divergence, fitting.learning_rate_init)
         callbacks.end()
         return self
 
@@ -204,7 +207,9 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
                 state.optimizer = self._state.optimizer
         self._start_epochs(config, context)
         data = TrainingData(X, y, sample_weight, given, validation)
-        return state, (self._train_lbfgs if config.solver == "lbfgs" else self._train_sgd)(state, config, data, context)
+        if config.solver == "lbfgs":
+            return state, self._train_lbfgs(state, config, data, context)
+        return state, self._train_sgd(state, config, data, context)
 
     def _train_lbfgs(self, state, config, data, context):
         plan = self._training_plan(state, config)
@@ -304,12 +309,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         scores = {"scoring": config.scoring, "score_outputs": self._score_outputs, "score_model": None}
         if config.scoring not in (None, "loss"):
             scores["score_model"] = self._model_score(state, config.scoring, given, held_out[2])
-        return Validation(self._validation_plan(state), *held_out, state.params.dtype, **scores)
-
-    def _validation_plan(self, state):
-        model = self._snapshot()
-        model._state = state
-        return model._prediction_plan(state.published_layout)
+        plan = self._prediction_plan(state.published_layout, state.published_norm)
+        return Validation(plan, *held_out, state.params.dtype, **scores)
 
     def _prepared_validation_rows(self, state, config, X, y, sample_weight):
         """The validation rows that the user passed to ``fit``, as the network takes them."""

@@ -33,6 +33,7 @@ from ._data.targets import (
     learn_labels,
     split_groups,
 )
+from ._model import on_snapshot
 from ._network.activations import Activation
 from ._network.architecture import Objective
 from ._network.losses import Loss, link_of_classifier
@@ -254,6 +255,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
+    @on_snapshot
     def predict(self, X: Matrix) -> np.ndarray:
         """Predict class labels.
 
@@ -267,10 +269,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : ndarray of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_outputs)
             The most probable class of each row and output; for a multilabel y, the labels with a probability above 0.5.
         """
-        model = self._snapshot()
-        outputs = model._outputs(X)
-        return decode_labels(model._label_binarizer, outputs)
+        outputs = self._outputs(X)
+        return decode_labels(self._label_binarizer, outputs)
 
+    @on_snapshot
     def predict_proba(self, X: Matrix) -> np.ndarray:
         """Predict class probabilities.
 
@@ -287,12 +289,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The probabilities of the classes in the order of `classes_`, or of each label of a multilabel y; for a y of several
             outputs, a list with the probabilities of each output.
         """
-        model = self._snapshot()
-        outputs = model._outputs(X)
-        if model._groups:
-            return [model._as_probabilities(part, exclusive=True) for part in split_groups(outputs, model._groups)]
-        outputs = model._as_probabilities(outputs, exclusive=model._label_binarizer.y_type_ == "multiclass")
-        return np.hstack([1 - outputs, outputs]) if model.n_outputs_ == 1 else outputs
+        outputs = self._outputs(X)
+        if self._groups:
+            return [self._as_probabilities(part, exclusive=True) for part in split_groups(outputs, self._groups)]
+        outputs = self._as_probabilities(outputs, exclusive=self._label_binarizer.y_type_ == "multiclass")
+        return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
 
     def _as_probabilities(self, outputs, exclusive):
         """Outputs clipped to [0, 1] if they may be outside, and divided by their sum for exclusive classes."""
@@ -322,6 +323,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return [np.log(part) for part in probabilities]
         return np.log(probabilities, out=probabilities)
 
+    @on_snapshot
     def score(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy of the predictions.
 
@@ -340,11 +342,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The accuracy; for a multilabel y, the fraction of rows with all labels right; for a y of several outputs, the mean of
             their accuracies.
         """
-        model = self._snapshot()
-        if not model._groups:
-            return super(MLPClassifier, model).score(X, y, sample_weight)
-        predicted, y = model.predict(X), np.asarray(y)
-        labels_in(y, model.classes_)  # checks the shape of y
+        if not self._groups:
+            return super().score(X, y, sample_weight)
+        predicted, y = self.predict(X), np.asarray(y)
+        labels_in(y, self.classes_)  # checks the shape of y
         pairs = zip(y.T, predicted.T, strict=True)
         return float(np.mean([accuracy_score(true, column, sample_weight=sample_weight) for true, column in pairs]))
 

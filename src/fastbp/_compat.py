@@ -19,7 +19,8 @@ from numba.core import cgutils
 # ignores Numba's environment variables, such as NUMBA_ENABLE_AVX.
 from numba.core.codegen import get_host_cpu_features
 
-# Read and write the fields of an array: data pointer, shape, strides, owner. No public replacement.
+# Read and write the fields of an array: data pointer, shape, strides, owner. No public replacement. `_kernels/views.py` also calls
+# `_getvalue` of the result.
 from numba.np.arrayobj import make_array, populate_array
 
 # ---------------------------------------------------------------------- scikit-learn

@@ -7,6 +7,7 @@ thread changes, so that it sees one model even if another thread fits the estima
 import os
 import threading
 from contextlib import suppress
+from functools import wraps
 from numbers import Integral
 
 import numpy as np
@@ -43,6 +44,16 @@ if hasattr(os, "register_at_fork"):  # another thread may hold the lock when a p
     os.register_at_fork(
         before=attributes_lock.acquire, after_in_parent=attributes_lock.release, after_in_child=attributes_lock.release
     )
+
+
+def on_snapshot(method):
+    """Make a method run on a snapshot of its estimator, so that it sees one model."""
+
+    @wraps(method)
+    def run(self, *arguments, **options):
+        return method(self._snapshot(), *arguments, **options)
+
+    return run
 
 
 class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -88,8 +99,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     @property
     def _norm(self):
-        """The norm of the published network; batch normalization is folded into its weights."""
-        return "layer_norm" if self._state is not None and self._state.norm == "layer_norm" else None
+        return None if self._state is None else self._state.published_norm
 
     @property
     def _n_inputs(self):
@@ -111,11 +121,11 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             return self._state.published.params
         return gathered(lists.values())
 
-    def _prediction_plan(self, layout):
-        """The plan of the published network."""
+    def _prediction_plan(self, layout, norm):
+        """The plan of a network that predicts."""
         link, numbers = self._link
         activations = per_layer(self.activation, len(layout.sizes) - 2)
-        return Plan(layout, Architecture(activations, link, self._norm, numbers=numbers), self._objective())
+        return Plan(layout, Architecture(activations, link, norm, numbers=numbers), self._objective())
 
     # ------------------------------------------------------------------ prediction, on a snapshot
 
@@ -125,7 +135,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         params = self._flat_params()
         dtype = common_float(X, params)
         params = params if params.dtype == dtype else padded_copy(params, dtype)
-        return outputs(self._prediction_plan(self._layout()), params, as_rows(X, dtype), X.shape[0])
+        return outputs(self._prediction_plan(self._layout(), self._norm), params, as_rows(X, dtype), X.shape[0])
 
     def _inputs(self, X):
         """The inputs of the published network for X as users pass it."""
@@ -160,6 +170,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     # ------------------------------------------------------------------ transformation
 
+    @on_snapshot
     def transform(self, X: Matrix, layer: int = -2) -> np.ndarray:
         """Return the activations of one layer of units.
 
@@ -190,7 +201,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         >>> classifier.transform(X).shape
         (150, 3)
         """
-        activations = self._snapshot()._layer_outputs(X, layer)
+        activations = self._layer_outputs(X, layer)
         container = _get_output_config("transform", self)["dense"]
         if container == "default":
             return activations
@@ -218,7 +229,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         dtype = common_float(X, params)
         if layer == 0:
             return np.array(X.toarray() if issparse(X) else X, dtype)
-        plan, params = first_layers(self._prediction_plan(self._layout()), params, layer, dtype)
+        plan, params = first_layers(self._prediction_plan(self._layout(), self._norm), params, layer, dtype)
         return outputs(plan, params, as_rows(X, dtype), X.shape[0])
 
     # ------------------------------------------------------------------ copies

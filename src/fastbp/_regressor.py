@@ -18,6 +18,7 @@ from ._compat import Interval, StrOptions, _fit_context
 from ._data.inputs import Matrix
 from ._data.scores import negative_pinball, r2
 from ._data.targets import check_values
+from ._model import on_snapshot
 from ._network.activations import Activation
 from ._network.architecture import Objective
 from ._network.losses import REGRESSION, Loss, check_quantiles, check_targets, link_of_regressor, named
@@ -243,6 +244,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
+    @on_snapshot
     def predict(self, X: Matrix) -> np.ndarray:
         """Predict target values.
 
@@ -256,12 +258,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             The predicted values. For several quantiles, there is one more axis of length n_quantiles.
         """
-        model = self._snapshot()
-        outputs, n_quantiles = model._outputs(X), model._n_quantiles
+        outputs, n_quantiles = self._outputs(X), self._n_quantiles
         if 1 < n_quantiles < outputs.shape[1]:
             return outputs.reshape(len(outputs), -1, n_quantiles)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
+    @on_snapshot
     def score(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the coefficient of determination R² of the predictions.
 
@@ -279,11 +281,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         score : float
             R²; for several quantiles, the negative mean pinball loss.
         """
-        model = self._snapshot()
-        if model._n_quantiles == 1:
-            return super(MLPRegressor, model).score(X, y, sample_weight)
+        if self._n_quantiles == 1:
+            return super().score(X, y, sample_weight)
         y = check_values(np.asarray(y))
-        return model._score_outputs(np.repeat(y, model._n_quantiles, axis=1), model._outputs(X), sample_weight)
+        return self._score_outputs(np.repeat(y, self._n_quantiles, axis=1), self._outputs(X), sample_weight)
 
     # ------------------------------------------------------------------ implementation of the base class
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from . import _kernels as kernels
 from ._classifier import MLPClassifier
+from ._kernels.jit import cache_folder
 from ._regressor import MLPRegressor
 
 __all__ = ["warmup"]
@@ -79,7 +80,7 @@ def _main(arguments):
         print(f"{dtype}: {taken:.1f} s")
     entries = [entry for entry in vars(kernels).values() if hasattr(entry, "signatures")]
     for entry in entries:
-        path = getattr(entry._cache, "cache_path", None)  # without a cache, Numba uses a NullCache that has no path
+        path = cache_folder(entry)
         place = f"stored in {path}" if path else "not stored on disk"
         print(f"{entry.__name__}: {len(entry.signatures)} compiled versions, {place}")
     if everything:

@@ -115,6 +115,11 @@ def _disk_cache(function, *, fast):
         return None
 
 
+def cache_folder(entry):
+    """Return the folder where the machine code of an entry is kept, or None."""
+    return getattr(entry._cache, "cache_path", None)  # without a cache, Numba uses a NullCache, which has no path
+
+
 class LazyEntry:
     """A function that becomes an `entry` when it is used for the first time."""
 

@@ -7,19 +7,17 @@ not finite comes out. None of this runs in a fit that converges.
 import numpy as np
 
 from .._network.architecture import Architecture
-from .._network.layout import Layout
+from .._network.layout import Layout, padded_copy
 from .._network.prediction import outputs
 from .._network.workspace import Plan
 
 
-def divergence_error(problem, params, batch, *, learning_rate_init, epoch, kept_epoch):
-    """The error of a fit that diverged in ``epoch`` at the rows ``batch``.
-
-    ``kept_epoch`` is the epoch of the weights that the model keeps, or 0 for none.
-    """
+def divergence_error(divergence, learning_rate_init):
+    """The error of a fit for its ``Divergence``."""
+    kept_epoch, failure = divergence.kept_epoch, _first_failure(divergence.problem, divergence.params, divergence.batch)
     return ValueError(
         "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed. "
-        f"In epoch {epoch}, {_first_failure(problem, params, batch)}. Try a smaller learning_rate_init (now "
+        f"In epoch {divergence.epoch}, {failure}. Try a smaller learning_rate_init (now "
         f"{learning_rate_init:g}), a clip_norm, or scale='standard'."
         + (f" The model keeps the weights of epoch {kept_epoch}, which had a lower loss." if kept_epoch else "")
     )
@@ -46,6 +44,7 @@ def first_layer(plan, params, rows, order):
         # the layers up to this one as a network whose outputs are the weighted sums
         norms = [vector for vectors in layout.norms(params)[:n_norms] for vector in vectors[: n - 1]]
         part = np.concatenate([array.ravel() for array in (*coefs[:n], *intercepts[:n], *norms)])
+        part = padded_copy(part, part.dtype)
         up_to = Plan(
             Layout(layout.sizes[: n + 1], n_norms), Architecture(architecture.activations[: n - 1], norm=architecture.norm)
         )

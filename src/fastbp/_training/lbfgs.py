@@ -17,8 +17,7 @@ from .._network.optimizers import write_penalties
 from .._network.turns import BlockPacer, timed_ranges
 from .epochs import Problem
 from .result import FitResult
-from .sgd import time_message
-from .user_warnings import warn_user
+from .user_warnings import time_message, warn_user
 
 
 def fit_lbfgs(state, config, plan, data, context):

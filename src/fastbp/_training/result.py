@@ -1,6 +1,9 @@
-"""What a fit reports, during training and at its end."""
+"""The result of a fit, during training and at its end."""
 
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 
 @dataclass
@@ -28,15 +31,28 @@ class EpochRecord:
         return new
 
 
+@dataclass(frozen=True)
+class Divergence:
+    """Where training diverged: at the rows ``batch`` of ``epoch``, with the parameters ``params``.
+
+    ``kept_epoch`` is the epoch whose weights the model keeps, or 0 if there are none.
+    """
+
+    problem: Any
+    params: np.ndarray
+    batch: np.ndarray
+    epoch: int
+    kept_epoch: int
+
+
 @dataclass
 class FitResult:
     """The result of a fit, or of its epochs so far.
 
-    ``loss`` is None if no epoch ended, ``epochs`` is None for L-BFGS. ``error`` is the error of a fit that diverged but left a
-    model with the weights of an earlier epoch.
+    ``loss`` is None if no epoch ended, ``epochs`` is None for L-BFGS, ``divergence`` is None unless training diverged.
     """
 
     n_iter: int
     loss: float | None
     epochs: EpochRecord | None = None
-    error: Exception | None = None
+    divergence: Divergence | None = None

@@ -16,13 +16,12 @@ from .._kernels.epochs import Status
 from .._network.optimizers import Optimizer, write_penalties
 from .._network.schedules import factor_of
 from .context import TrainingRows
-from .divergence import divergence_error
 from .epochs import EpochRunner, Problem, Shuffles, start_progress
-from .result import EpochRecord, FitResult
+from .result import Divergence, EpochRecord, FitResult
 from .resume import ResumePoint
 from .state import params_hash
 from .threads import choose_threads
-from .user_warnings import warn_user
+from .user_warnings import time_message, warn_user
 
 _MAX_EPOCHS = 2**62  # that a kernel can count
 
@@ -175,30 +174,30 @@ class SGDRun:
 
     # ------------------------------------------------------------------ end
 
-    def result(self, error=None):
+    def result(self, divergence=None):
         """The result so far."""
         runner, progress = self.runner, self.runner.progress
         rows_seen, bad_epochs, best = (progress[name][0].item() for name in ("rows_seen", "bad_epochs", "best"))
         validation = self.val_losses, self.scores, self.validation is not None
         best = -best if self.config.early_stopping else best
         epochs = EpochRecord(runner.losses, runner.rates, *validation, best, bad_epochs, rows_seen)
-        return FitResult(len(runner.losses), runner.losses[-1] if runner.losses else None, epochs, error)
+        return FitResult(len(runner.losses), runner.losses[-1] if runner.losses else None, epochs, divergence)
 
     def finish(self, ended_by):
-        """Leave the trained state and return the result, or raise."""
+        """Leave the trained state and return the result."""
         state, runner = self.state, self.runner
         if runner.status == Status.zero_weights_error:
             raise zero_weights_error()
         resume = self._resume_point() if self.context.resumable else None
         self._restore_best()
-        error = None
         if runner.status == Status.diverged or not np.isfinite(state.params).all():
-            error = self._divergence()
+            divergence = self._keep_best_epoch()
+            state.publish()
+            return self.result(divergence)
         state.publish()
-        if error is None:
-            self._keep_resume_point(state, resume)
-            self._warn(ended_by)
-        return self.result(error)
+        self._keep_resume_point(state, resume)
+        self._warn(ended_by)
+        return self.result()
 
     def state_if_stopped(self):
         """A copy of the state as a fit that ended after the last epoch would leave it, with a ``ResumePoint``."""
@@ -226,19 +225,17 @@ class SGDRun:
             self.state.restore(self.state.best)
             self.state.best = None
 
-    def _divergence(self):
-        """The error of a fit that diverged, after the weights of its best epoch are restored; raised if there are none."""
+    def _keep_best_epoch(self):
+        """The ``Divergence`` of a fit that diverged, after the weights of its best epoch, if there are any, are restored."""
         state, runner = self.state, self.runner
-        progress, n_epochs = runner.progress[0], len(runner.losses)
+        progress, epoch = runner.progress[0], len(runner.losses) + (runner.status == Status.diverged)
         kept_epoch = int(progress.kept_epoch) if np.isfinite(runner.kept).all() else 0
         batch = runner.order[progress.row : progress.row + runner.settings[0].batch_size]
-        epoch, rate = n_epochs + (runner.status == Status.diverged), self.config.learning_rate_init
-        error = divergence_error(runner.problem, state.params, batch, learning_rate_init=rate, epoch=epoch, kept_epoch=kept_epoch)
-        if not kept_epoch:
-            raise error
-        state.params[...] = runner.kept
-        state.optimizer = None  # its moments led to the divergence: `partial_fit` starts with a new one
-        return error
+        divergence = Divergence(runner.problem, state.params.copy(), batch, epoch, kept_epoch)
+        if kept_epoch:
+            state.params[...] = runner.kept
+            state.optimizer = None  # its moments led to the divergence: `partial_fit` starts with a new one
+        return divergence
 
     def _warn(self, ended_by):
         config = self.config
@@ -257,14 +254,6 @@ class SGDRun:
                 f"Stochastic Optimizer: Maximum iterations ({config.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
             )
-
-
-def time_message(max_time, done):
-    """The message of a fit that max_time ended."""
-    return (
-        f"Training ended after max_time={max_time:g} seconds and {done}, and hasn't converged yet. Increase max_time, or continue "
-        "with warm_start."
-    )
 
 
 def _batch_size(batch_size, n_rows):

@@ -177,6 +177,11 @@ class TrainingState:
         return self.preparation.scaling is not None or self.norm == "batch_norm" or self.is_averaged
 
     @property
+    def published_norm(self):
+        """The norm of the network that predicts; batch normalization is folded into its weights."""
+        return "layer_norm" if self.norm == "layer_norm" else None
+
+    @property
     def published_layout(self):
         return Layout(self.layout.sizes, 0 if self.norm == "batch_norm" else self.layout.n_norms)
 

@@ -4,7 +4,7 @@ A message goes in; a warning is issued for the first calling frame outside fastb
 and the warning therefore does not matter.
 """
 
-import sys
+import inspect
 import warnings
 from pathlib import Path
 
@@ -16,7 +16,15 @@ _WRAPPER = sklearn.base.__file__  # the decorator of `fit` and `partial_fit`
 
 def warn_user(message, category=UserWarning):
     """Issue a warning for the line outside fastbp that called an estimator."""
-    level, frame = 1, sys._getframe()
+    level, frame = 1, inspect.currentframe()
     while frame is not None and (frame.f_code.co_filename == _WRAPPER or frame.f_code.co_filename.startswith(_OWN_FILES)):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def time_message(max_time, done):
+    """The message of a fit that ``max_time`` ended."""
+    return (
+        f"Training ended after max_time={max_time:g} seconds and {done}, and hasn't converged yet. Increase max_time, or continue "
+        "with warm_start."
+    )
