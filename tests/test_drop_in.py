@@ -1142,7 +1142,8 @@ def test_weights_that_make_up_no_network_are_refused(kind, name):
 @each_kind
 def test_weights_reshaped_in_place_are_refused(kind):
     model = fitted(kind)
-    model.coefs_[0].shape = model.coefs_[0].shape[::-1]
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of NumPy 2.5
+        model.coefs_[0].shape = model.coefs_[0].shape[::-1]
     for call in (lambda: model.predict(X), lambda: model.partial_fit(X, y_for(kind))):
         with pytest.raises(ValueError, match="must form a network"):
             call()

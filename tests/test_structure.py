@@ -205,5 +205,6 @@ def test_modules_leave_private_attributes_of_others_alone(module):
 
 
 def test_private_attributes_are_recognized():
-    code = "class A:\n  def f(self, other):\n    self._a = other._b\n    other._a.c()\n    super()._x()\n    other._replace(d=other.e._g)"
-    assert foreign_private_attributes(ast.parse(code)) == ["other._b", "other.e._g"]
+    lines = ["self._a = other._b", "other._a.c()", "super()._x()", "other._replace(d=other.e._g)"]
+    tree = ast.parse("def f(self, other):\n    " + "\n    ".join(lines))
+    assert foreign_private_attributes(tree) == ["other._b", "other.e._g"]

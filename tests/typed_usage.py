@@ -21,6 +21,8 @@ def quartic(y: float, a: float) -> float:
 def accepted(X: np.ndarray, y: np.ndarray) -> None:
     classifier = MLPClassifier((20, 10), "tanh", solver="adamw", weight_decay=0.01, random_state=0, dropout=[0.1, 0.2])
     assert_type(classifier, MLPClassifier)
+    assert_type(classifier.fit(X, y, X_val=X, y_val=y), MLPClassifier)
+    assert_type(classifier.partial_fit(X, y, classes=[0, 1]), MLPClassifier)
     assert_type(classifier.predict(X), np.ndarray)
     assert_type(classifier.score(X, y), float)
     checkpoint = Checkpoint(Path("model.pickle"), every=10)
@@ -37,6 +39,7 @@ def rejected(X: np.ndarray, y: np.ndarray) -> None:
     MLPClassifier(hidden_layer_size=20)  # type: ignore[call-arg]
     MLPClassifier(alpha="small")  # type: ignore[arg-type]
     MLPClassifier((20,), "relu", "adam")  # type: ignore[call-arg]
+    MLPClassifier().fit(X)  # type: ignore[call-arg]
     MLPClassifier().predict()  # type: ignore[call-arg]
     MLPRegressor(max_iter="many")  # type: ignore[arg-type]
     MLPRegressor(loss=None)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 
-from ._compat import _check_sample_weight, _fit_context, validate_parameter_constraints
+from ._compat import _check_sample_weight, fit_method, validate_parameter_constraints
 from ._config import FitConfig, check_config, check_lbfgs, dropout_rates, hidden_sizes
 from ._data.inputs import Matrix
 from ._data.preparation import Preparation
@@ -109,7 +109,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
 
     # ------------------------------------------------------------------ fit
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(
         self,
         X: Matrix,

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 
 from ._base import BaseMLP, supports_partial_fit
-from ._compat import Interval, StrOptions, _check_partial_fit_first_call, _fit_context
+from ._compat import Interval, StrOptions, _check_partial_fit_first_call, available_with, fit_method
 from ._data.inputs import Matrix
 from ._data.scores import accuracy
 from ._data.targets import (
@@ -224,8 +223,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.callbacks = callbacks
         self.n_threads = n_threads
 
-    @available_if(supports_partial_fit)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @available_with(supports_partial_fit)
+    @fit_method
     def partial_fit(
         self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self:
@@ -273,7 +272,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return decode_labels(self._label_binarizer, outputs)
 
     @on_snapshot
-    def predict_proba(self, X: Matrix) -> np.ndarray:
+    def predict_proba(self, X: Matrix) -> np.ndarray | list[np.ndarray]:
         """Predict class probabilities.
 
         If the loss and the output activation do not give probabilities, the outputs are clipped to [0, 1] and divided by their sum.
@@ -305,7 +304,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             outputs = np.where(sums > 0, outputs / np.where(sums > 0, sums, 1), 1 / outputs.shape[1])
         return outputs
 
-    def predict_log_proba(self, X: Matrix) -> np.ndarray:
+    def predict_log_proba(self, X: Matrix) -> np.ndarray | list[np.ndarray]:
         """Predict the logarithms of class probabilities.
 
         Parameters

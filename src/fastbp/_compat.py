@@ -6,7 +6,9 @@ scikit-learn or Numba fails to import here, this file shows what has to be repla
 `numba.config`, `numba.types` and `numba.extending` are public and are imported where they are used.
 """
 
+from collections.abc import Callable
 from inspect import signature
+from typing import Any, TypeVar
 
 # ---------------------------------------------------------------------- Numba: functions that write LLVM code
 #
@@ -24,7 +26,7 @@ from numba.core.codegen import get_host_cpu_features
 from numba.np.arrayobj import make_array, populate_array
 
 # ---------------------------------------------------------------------- scikit-learn
-# Validates the parameters before `fit` and honors `skip_parameter_validation`. No public replacement.
+# Validates the parameters before `fit`, honors `skip_parameter_validation` and ends callbacks. No public replacement.
 from sklearn.base import _fit_context
 
 # The base class of all scorers; it tells a scorer from any other callable. No public replacement.
@@ -41,11 +43,26 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 # output of `transform` by itself, but not that of methods with other names.
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 
+# Makes a method depend on a parameter. It is public, but has no types.
+from sklearn.utils.metaestimators import available_if
+
 # Checks `classes` in the first call of `partial_fit` and later ones. No public replacement.
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 # Checks `sample_weight`; the text of its errors is scikit-learn's. No public replacement.
 from sklearn.utils.validation import _check_sample_weight
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_method(method: Method) -> Method:
+    """Decorate `fit` or `partial_fit` with scikit-learn's validation of parameters; type checkers see the method itself."""
+    return _fit_context(prefer_skip_nested_validation=True)(method)
+
+
+def available_with(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
+    """Decorate a method that an estimator has only if `check` returns True; type checkers see the method itself."""
+    return available_if(check)
 
 
 def accepts_sample_weight(scorer):
@@ -57,15 +74,17 @@ __all__ = [
     "ADAPTERS_MANAGER",
     "HasMethods",
     "Interval",
+    "Method",
     "Options",
     "StrOptions",
     "_check_partial_fit_first_call",
     "_check_sample_weight",
-    "_fit_context",
     "_get_output_config",
     "_safe_indexing",
     "accepts_sample_weight",
+    "available_with",
     "cgutils",
+    "fit_method",
     "get_host_cpu_features",
     "make_array",
     "populate_array",

@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from ._parameters import CONSTRAINTS
 
 
-class FitConfig(namedtuple("FitConfig", (*CONSTRAINTS, "scale_y"))):
+class FitConfig(namedtuple("FitConfig", (*CONSTRAINTS, "scale_y"))):  # type: ignore[misc]
     """The parameters that both estimators share, and ``scale_y``, which is None for classifiers."""
 
     __slots__ = ()

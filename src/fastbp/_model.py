@@ -9,6 +9,7 @@ import threading
 from contextlib import suppress
 from functools import wraps
 from numbers import Integral
+from typing import cast
 
 import numpy as np
 from scipy.sparse import issparse
@@ -17,7 +18,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._compat import ADAPTERS_MANAGER, _get_output_config
+from ._compat import ADAPTERS_MANAGER, Method, _get_output_config
 from ._data.inputs import FLOATS, Matrix, as_rows, common_float, is_plain
 from ._network.activations import per_layer
 from ._network.architecture import Architecture
@@ -46,14 +47,14 @@ if hasattr(os, "register_at_fork"):  # another thread may hold the lock when a p
     )
 
 
-def on_snapshot(method):
+def on_snapshot(method: Method) -> Method:
     """Make a method run on a snapshot of its estimator, so that it sees one model."""
 
     @wraps(method)
     def run(self, *arguments, **options):
         return method(self._snapshot(), *arguments, **options)
 
-    return run
+    return cast(Method, run)
 
 
 class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):

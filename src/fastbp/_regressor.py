@@ -11,10 +11,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
-from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseMLP, supports_partial_fit
-from ._compat import Interval, StrOptions, _fit_context
+from ._compat import Interval, StrOptions, available_with, fit_method
 from ._data.inputs import Matrix
 from ._data.scores import negative_pinball, r2
 from ._data.targets import check_values
@@ -218,8 +217,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.callbacks = callbacks
         self.n_threads = n_threads
 
-    @available_if(supports_partial_fit)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @available_with(supports_partial_fit)
+    @fit_method
     def partial_fit(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the model with a single epoch over the given data.
 

@@ -54,7 +54,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | os.PathLike, every: int = 1) -> None:
-        if not isinstance(every, Integral) or every < 1:
+        if not isinstance(every, (int, Integral)) or every < 1:  # mypy does not know that an int is an Integral
             raise ValueError(f"every must be an int >= 1, the number of epochs from one checkpoint to the next; got {every!r}.")
         self.path, self.every = Path(path), every
 

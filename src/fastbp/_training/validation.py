@@ -4,8 +4,6 @@ Prepared rows and targets go in; after each epoch their loss and score come out.
 are passed as functions.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from sklearn.model_selection import train_test_split
 
@@ -22,7 +20,7 @@ class Validation:
     with ``scoring='loss'`` the score is the negative loss.
     """
 
-    def __init__(self, plan, X, y, sample_weight, dtype, *, scoring, score_outputs: Callable, score_model: Callable | None):
+    def __init__(self, plan, X, y, sample_weight, dtype, *, scoring, score_outputs, score_model):
         self.plan, self.y, self.weight, self.scoring = plan, y, sample_weight, scoring
         self.rows, self.targets = as_rows(X, dtype), (as_targets(y, dtype), as_targets(sample_weight, dtype))
         self.score_outputs, self.score_model = score_outputs, score_model
