@@ -30,6 +30,7 @@ from fastbp import _kernels as kernels
 from fastbp._data.inputs import as_rows, as_targets
 from fastbp._kernels import N_MOMENTS, jit
 from fastbp._network import optimizers as updates
+from fastbp._network import turns
 from fastbp._network.activations import NAMES
 from fastbp._network.architecture import Architecture, Objective
 from fastbp._network.layout import Layout
@@ -283,8 +284,8 @@ def test_python_gets_control_back(n_rows, batch_size, sizes, n_epochs, speed, n_
 def test_turns_cover_the_rows_a_tenth_of_a_second_at_a_time(n_rows, speed, monkeypatch):
     layout = Layout((20, 30, 1))
     machine, block_size, at = Machine(layout, speed), layout.block_size(n_rows, 8), 0
-    monkeypatch.setattr(training, "time", machine)
-    for start, stop in training.turns(n_rows, training.Pace(layout, block_size), block_size):
+    monkeypatch.setattr(turns, "time", machine)
+    for start, stop in turns.timed_ranges(n_rows, turns.BlockPacer(layout, block_size), block_size):
         assert start == at < stop <= n_rows
         assert start % block_size == 0
         machine.work(stop - start, block_size)

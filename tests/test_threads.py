@@ -27,6 +27,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 import fastbp
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._kernels import N_MOMENTS
+from fastbp._network import turns
 from fastbp._network.layout import Layout
 from fastbp._training import epochs as training
 from fastbp._training import sgd as course
@@ -291,7 +292,7 @@ def interrupting(function, rank_to_stop, calls_before=2):
 def test_an_interruption_keeps_the_model(solver, early_stopping, monkeypatch):
     X, y = data()
     monkeypatch.setattr(training, "train", interrupting(training.train, 0))
-    monkeypatch.setattr(training, "_FIRST_TURN", 1)
+    monkeypatch.setattr(turns, "_FIRST_CALL_WORK", 1)
     model = classifier(n_threads=2, solver=solver, max_iter=10**6, early_stopping=early_stopping, n_iter_no_change=10**6)
     with pytest.warns(UserWarning, match="interrupted by user"):
         model.fit(X, y)
@@ -368,6 +369,7 @@ EARLY = """
 import json, sys, threading, warnings
 import numpy as np
 from fastbp import MLPRegressor
+from fastbp._network import turns
 from fastbp._training import epochs as training
 train, n_calls = training.train, [0]
 
@@ -378,7 +380,7 @@ def interrupted(settings, progress, rank, *others):
             raise KeyboardInterrupt
     return train(settings, progress, rank, *others)
 
-training.train, training._FIRST_TURN = interrupted, 1
+training.train, turns._FIRST_CALL_WORK = interrupted, 1
 X = np.random.default_rng(0).normal(size=(100, 3))
 model = MLPRegressor(hidden_layer_sizes=(5,), max_iter=10**4, tol=0, n_iter_no_change=10**6, batch_size=10, n_threads=2)
 model.fit(X, X[:, 0])

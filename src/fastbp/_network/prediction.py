@@ -12,8 +12,8 @@ import numpy as np
 
 from .._data.inputs import IN_ORDER
 from .._kernels import SETTINGS, evaluate, predict, record
-from .._training.epochs import Pace, turns
 from .layout import LARGEST_BLOCK, Layout
+from .turns import BlockPacer, timed_ranges
 from .workspace import ScratchTemplate
 
 
@@ -21,7 +21,7 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER):
     """What the output units say (n_rows, n_outputs), for rows as they come, or those that order names."""
     ready = _ready(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), False)
     out, scratch = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype), ready.template.scratch()
-    for start, stop in turns(n_rows, Pace(ready.layout, ready.block_size), ready.block_size):
+    for start, stop in timed_ranges(n_rows, BlockPacer(ready.layout, ready.block_size), ready.block_size):
         predict(ready.settings, ready.table, params, rows, order, start, stop, scratch, out)
     return out
 
@@ -31,7 +31,7 @@ def mean_loss(plan, params, rows, y, weight, order=IN_ORDER):
     n_rows, loss, weight_sum = order.size or y.shape[0], 0.0, 0.0
     ready = _ready(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), True)
     scratch = ready.template.scratch()
-    for start, stop in turns(n_rows, Pace(ready.layout, ready.block_size), ready.block_size):
+    for start, stop in timed_ranges(n_rows, BlockPacer(ready.layout, ready.block_size), ready.block_size):
         part = evaluate(ready.settings, ready.table, params, rows, y, weight, order, start, stop, scratch)
         loss, weight_sum = loss + part[0], weight_sum + part[1]
     return loss / weight_sum if weight_sum else np.nan

@@ -13,16 +13,11 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from .._kernels import ABORTED, PROGRESS, MT19937State, Status, Trace, loss_and_gradient, record, train, update_early_stopping
+from .._network.turns import BlockPacer, timed_ranges
 from .._network.workspace import Moving, Plan, workspace
 from .threads import ThreadCrew
 
-# Python gets control back after about this many seconds in a kernel, half of what Ctrl-C may take.
-_TURN = 0.05
-# A first guess of the work in a turn, before anything was measured: multiply-adds, with what a block costs beside them; and the
-# most epochs in one.
-_FIRST_TURN = 1e7
-_BLOCK_OVERHEAD = 1000
-_MOST_EPOCHS = 1000
+_MOST_EPOCHS = 1000  # in one call of the kernel
 # What threads know only together, of a batch that lasts longer than a turn.
 _OF_EACH_THREAD = ["batch_loss", "batch_weight"]
 
@@ -69,28 +64,6 @@ class Problem:
         return table, team, scratches
 
 
-class Pace:
-    """How many blocks of rows fill one turn, learned from the turns before."""
-
-    def __init__(self, layout, block_size):
-        self.n_blocks = max(1, int(_FIRST_TURN / (layout.n_params * block_size + _BLOCK_OVERHEAD)))
-
-    def measure(self, n_done, seconds):
-        fitting = n_done * _TURN / max(seconds, 1e-9)
-        self.n_blocks = max(1, int(min(fitting, 4 * self.n_blocks)))
-
-
-def turns(n_rows, pace, block_size):
-    """Yield (start, stop) over n_rows rows, each about one turn of work; what is done between two of them is measured."""
-    at = 0
-    while at < n_rows:
-        stop = min(at + pace.n_blocks * block_size, n_rows)
-        start = time.perf_counter()
-        yield at, stop
-        pace.measure((stop - at) / block_size, time.perf_counter() - start)
-        at = stop
-
-
 class Shuffles:
     """The random order of an epoch's rows, from a ``RandomState``.
 
@@ -135,7 +108,7 @@ class EpochRunner:
         except BaseException:
             self.crew.close()
             raise
-        self.pace = Pace(problem.plan.layout, settings["block_size"][0])
+        self.pace = BlockPacer(problem.plan.layout, settings["block_size"][0])
 
     @property
     def status(self):
@@ -267,7 +240,7 @@ class _Objective:
     def __init__(self, problem, settings, check=lambda: None):
         self.problem, self.settings, self.check = problem, settings, check
         self.table, _, (self.scratch,) = problem.prepare(settings, problem.n_rows, 1)
-        self.pace = Pace(problem.plan.layout, settings["block_size"][0])
+        self.pace = BlockPacer(problem.plan.layout, settings["block_size"][0])
 
     def __call__(self, x):
         problem, settings, n_coefs = self.problem, self.settings, self.problem.plan.layout.n_coefs
@@ -281,7 +254,7 @@ class _Objective:
         """Σ loss and Σ weight of all rows at the present parameters; the gradient is left in scratch."""
         problem, settings = self.problem, self.settings
         loss, weight_sum = 0.0, 0.0
-        for start, stop in turns(problem.n_rows, self.pace, settings[0].block_size):
+        for start, stop in timed_ranges(problem.n_rows, self.pace, settings[0].block_size):
             part = loss_and_gradient(
                 settings, self.table, problem.params, problem.rows, problem.y, problem.weight, start, stop, self.scratch
             )
