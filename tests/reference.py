@@ -58,8 +58,8 @@ LINKS = {
     "exp": lambda z: [math.exp(value) for value in z],
     "relu": lambda z: [max(value, 0.0) for value in z],
     "softplus": lambda z: [softplus(value) for value in z],
-    "groups": lambda z: softmax(z[:2]) + softmax(z[2:]),  # of two classes, and of all others
-    "rising": lambda z: [z[0] + sum(softplus(value) for value in z[1 : j + 1]) for j in range(len(z))],
+    "grouped_softmax": lambda z: softmax(z[:2]) + softmax(z[2:]),  # of two classes, and of all others
+    "ordered_quantiles": lambda z: [z[0] + sum(softplus(value) for value in z[1 : j + 1]) for j in range(len(z))],
 }
 
 
@@ -130,7 +130,10 @@ LINK_SLOPES = {
 CALLED = [(loss, link) for loss in OF_OUTPUTS for link in LINK_SLOPES if loss not in ("poisson", "gamma", "tweedie")]
 CALLED += [(loss, link) for loss in ("poisson", "gamma", "tweedie") for link in ("exp", "softplus")]
 CALLED = [pair for pair in CALLED if pair not in LOSSES]
-OF_CODES = [("squared_error", link) for link in (*LINK_SLOPES, "softmax")] + [("log_loss", "softmax"), ("log_loss", "groups")]
+OF_CODES = [("squared_error", link) for link in (*LINK_SLOPES, "softmax")] + [
+    ("log_loss", "softmax"),
+    ("log_loss", "grouped_softmax"),
+]
 
 
 def of_outputs(loss, link):
@@ -145,7 +148,7 @@ def of_outputs(loss, link):
 def one_hot(y, n, smoothing, link):
     """The smoothed targets of a row of class codes: of one group of n classes, or of 2 and n − 2."""
     targets = []
-    for code, size in zip(y, (2, n - 2) if link == "groups" else (n,), strict=True):
+    for code, size in zip(y, (2, n - 2) if link == "grouped_softmax" else (n,), strict=True):
         targets += [(1 - smoothing) * (j == int(code)) + smoothing / size for j in range(size)]
     return targets
 

@@ -25,11 +25,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._data.inputs import FLOATS, Matrix, as_rows, as_targets, common_float, is_plain
 from ._network.activations import per_layer
-from ._network.architecture import Architecture
-from ._network.layout import Layout, aligned_zeros
+from ._network.architecture import Architecture, Plan
+from ._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros
 from ._network.optimizers import write_penalties
 from ._network.prediction import outputs
-from ._network.workspace import N_NORM_PARAMETERS, Moving, Plan
+from ._network.workspace import MovingStatistics
 from ._preparation import Preparation, padded_copy
 from ._training import lbfgs as quasi_newton
 from ._training.epochs import Problem
@@ -226,7 +226,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         self._linked_as = self._link, len(self._link_numbers())
         self._norm = "batch_norm" if self.batch_norm else "layer_norm" if self.layer_norm else None
         layout = Layout(sizes, N_NORM_PARAMETERS[self._norm])
-        self._moving = Moving.fresh(layout) if self.batch_norm else None
+        self._moving = MovingStatistics.fresh(layout) if self.batch_norm else None
         self._hold_trained(layout, aligned_zeros(layout.n_params, X.dtype))
         # the last layer is drawn as scikit-learn draws it, by the function of the hidden units
         activations = self._activations(len(sizes) - 2)
@@ -299,7 +299,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         # by field, as an attribute of a record takes five times as long, and a small fit is short
         settings["tol"], settings["patience"], settings["validated"] = self.tol, self.n_iter_no_change, self.early_stopping
         settings["global_weights"] = self.weight_norm == "global"
-        return write_penalties(settings, vars(self), dtype)
+        return write_penalties(settings, self, dtype)
 
     def _plan(self):
         """The network that is trained."""
@@ -396,7 +396,7 @@ class BaseMLP(Preparation, HiddenUnits, CallbackSupportMixin, BaseEstimator, ABC
         if self._training_params is not None:  # which come without the room behind them
             self._training_params = padded_copy(self._training_params, self._training_params.dtype)
         if self._moving is not None:
-            self._moving = Moving(np.array(self._moving.statistics))
+            self._moving = MovingStatistics(np.array(self._moving.statistics))
         if hasattr(self, "_optimizer"):  # whose moments may come memory-mapped, read-only
             self._optimizer = replace(self._optimizer, moments=np.array(self._optimizer.moments))
 

@@ -364,7 +364,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @property
     def _link(self):
-        return "groups" if self._groups and self.out_activation_ == "softmax" else self.out_activation_
+        return "grouped_softmax" if self._groups and self.out_activation_ == "softmax" else self.out_activation_
 
     def _link_numbers(self):
         return tuple(self._groups)

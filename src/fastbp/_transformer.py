@@ -14,10 +14,9 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from ._data.inputs import Matrix, as_rows, common_float
-from ._network.architecture import Architecture
+from ._network.architecture import Architecture, Plan
 from ._network.layout import Layout
 from ._network.prediction import outputs
-from ._network.workspace import Plan
 from ._preparation import padded_copy
 
 

@@ -11,8 +11,10 @@ import warnings
 
 import numpy as np
 
-from . import _kernels as kernels
 from ._classifier import MLPClassifier
+from ._kernels.epochs import train, update_early_stopping
+from ._kernels.lazy.addresses import all_lazy_functions, lazy_address
+from ._kernels.network import evaluate, loss_and_gradient, predict
 from ._regressor import MLPRegressor
 
 DTYPES = ("float32", "float64")
@@ -53,8 +55,8 @@ def warmup(dtypes=DTYPES, *, everything=False):
         start = time.perf_counter()
         _use_every_entry(dtype)
         if everything:
-            for kind, name in kernels.all_called():
-                kernels.find(kind, name, np.dtype(dtype))
+            for kind, name in all_lazy_functions():
+                lazy_address(kind, name, np.dtype(dtype))
         seconds[dtype] = time.perf_counter() - start
     return seconds
 
@@ -75,12 +77,11 @@ def main(arguments):
         sys.exit(str(error))
     for dtype, taken in seconds.items():
         print(f"{dtype}: {taken:.1f} s")
-    entries = [entry for entry in vars(kernels).values() if hasattr(entry, "signatures")]
-    for entry in entries:
+    for entry in (train, update_early_stopping, loss_and_gradient, evaluate, predict):
         path = getattr(entry._cache, "cache_path", None)  # an entry without a cache has a null one
         print(f"{entry.__name__}: {len(entry.signatures)} compiled versions, {'kept in ' + path if path else 'not kept on disk'}")
     if everything:
-        print(f"and {len(kernels.all_called())} functions that are compiled when they are asked for")
+        print(f"and {len(all_lazy_functions())} functions that are compiled when they are asked for")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse, sparray, spmatrix
 
-from .._kernels import Rows
+from .._kernels.products import Rows
 
 Matrix = ArrayLike | sparray | spmatrix  # what a user may give as X
 IN_ORDER = np.empty(0, np.int64)  # the order of rows that says: as they come

@@ -12,7 +12,7 @@ from scipy.sparse import issparse
 from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.utils.sparsefuncs import inplace_column_scale
 
-from .._kernels.lazy.norms import EPSILON
+from .._kernels.lazy.norms import VARIANCE_EPSILON
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def fold_norms(coefs, intercepts, gammas, statistics):
     """
     coefs, intercepts = list(coefs), list(intercepts)
     for layer, (gamma, (means, variances)) in enumerate(zip(gammas, statistics, strict=True)):
-        scale = gamma / np.sqrt(variances + EPSILON)
+        scale = gamma / np.sqrt(variances + VARIANCE_EPSILON)
         coefs[layer], intercepts[layer] = coefs[layer] * scale, intercepts[layer] - means * scale
     return coefs, intercepts
 

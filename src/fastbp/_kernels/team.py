@@ -39,15 +39,14 @@ class Team(NamedTuple):
 @kernel()
 def wait_at_barrier(team, state):
     """Wait until every thread has come to the next meeting; returns False if one never will."""
-    state.meeting += 1
-    return _wait(team.barrier, state.meeting * team.sums.shape[0])
+    state.n_barriers += 1
+    return _wait(team.barrier, state.n_barriers * team.sums.shape[0])
 
 
 @kernel()
-def wait_at_layer_barrier(barrier, counts, at, n_threads):
-    """`wait_at_barrier` at a barrier of its own, for those who count their meetings in counts[at]."""
-    counts[at] += 1
-    return n_threads == 1 or _wait(barrier, counts[at] * n_threads)
+def wait_at_layer_barrier(barrier, n_barriers, n_threads):
+    """Wait at another barrier than `wait_at_barrier`; n_barriers is the number of waits at it so far, this one included."""
+    return n_threads == 1 or _wait(barrier, n_barriers * n_threads)
 
 
 @kernel()

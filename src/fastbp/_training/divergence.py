@@ -6,10 +6,9 @@ whose weighted sums are not finite. Nothing here runs in a fit that goes well.
 
 import numpy as np
 
-from .._network.architecture import Architecture
+from .._network.architecture import Architecture, Plan
 from .._network.layout import Layout
 from .._network.prediction import outputs
-from .._network.workspace import Plan
 
 
 def diverged(estimator, problem, order, epoch, kept_epoch):

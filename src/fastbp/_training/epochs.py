@@ -12,9 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from .._kernels import ABORTED, PROGRESS, MT19937State, Status, Trace, loss_and_gradient, record, train, update_early_stopping
+from .._kernels.codes import Status
+from .._kernels.epochs import Trace, train, update_early_stopping
+from .._kernels.network import loss_and_gradient
+from .._kernels.settings import PROGRESS, record
+from .._kernels.shuffles import MT19937State
+from .._kernels.team import ABORTED
+from .._network.architecture import Plan
+from .._network.kernel_settings import configure_network
 from .._network.turns import BlockPacer, timed_ranges
-from .._network.workspace import Moving, Plan, workspace
+from .._network.workspace import MovingStatistics, workspace
 from .threads import ThreadCrew
 
 _MOST_EPOCHS = 1000  # in one call of the kernel
@@ -35,7 +42,7 @@ class Problem:
     rows: object
     y: np.ndarray
     weight: np.ndarray
-    moving: Moving | None = None
+    moving: MovingStatistics | None = None
     seed: int = 0
     numbers: np.ndarray | None = None
 
@@ -49,7 +56,7 @@ class Problem:
         # a batch that is normed passes in one block, as its statistics are wanted before its activations
         whole = plan.architecture.norm == "batch_norm"
         block_size = rows_each if whole else plan.layout.block_size(rows_each, dtype.itemsize)
-        table = plan.table(settings, block_size, dtype)
+        table = configure_network(settings, plan, block_size, dtype)
         team, scratches = workspace(
             plan,
             block_size,
@@ -57,8 +64,8 @@ class Problem:
             n_threads,
             gathered=self.rows.indptr.size == 0,
             moving=self.moving,
-            numbers=self.numbers,
-            rates=rates,
+            penalties=self.numbers,
+            schedule=rates,
             seed=self.seed,
         )
         return table, team, scratches
@@ -96,7 +103,7 @@ class EpochRunner:
     def __init__(self, problem, settings, rates, progress, optimizer, order, shuffles, n_threads, best=None):
         self.problem, self.settings = problem, settings
         self.optimizer, self.order, self.shuffles = optimizer, order, shuffles
-        optimizer.start(progress)
+        optimizer.write_progress(progress)
         settings["shuffle"] = shuffles.by_kernel
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MOST_EPOCHS))
         self._first_epoch, self.best = progress["epoch"].item(), problem.params[:0] if best is None else best
@@ -149,7 +156,7 @@ class EpochRunner:
             own = self.progress[_OF_EACH_THREAD].copy()
             self.progress[1:] = self.progress[0]  # which Python has judged
             self.progress[_OF_EACH_THREAD] = own
-        self.progress["meeting"] = 0
+        self.progress["n_barriers"] = 0
         self.team.barrier[:] = 0
         self.crew.run(lambda rank: self._work(rank, n_epochs), self._abort)
         self.pace.measure(self._rounds() - rounds_before, time.perf_counter() - start)
@@ -195,7 +202,7 @@ class EpochRunner:
     def give_back(self):
         """Put the random numbers and the solver's state where they came from; training may go on after it."""
         self.shuffles.close()
-        self.optimizer.stop(self.progress)
+        self.optimizer.read_progress(self.progress)
 
 
 def start_progress(best, bad_epochs, rows_seen):

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._kernels import SETTINGS, record
+from .._kernels.settings import SETTINGS, record
 from .._network.optimizers import write_penalties
 from .._preparation import padded_copy
 from .epochs import Stop, minimize_lbfgs
@@ -40,7 +40,7 @@ def fit(estimator, X, y, sample_weight, call):
     problem = estimator._problem(X, y, sample_weight, padded_copy(estimator._params_to_train(), X.dtype))
     limits = {"max_iter": estimator.max_iter, "max_fun": estimator.max_fun, "tol": estimator.tol}
     settings = record(SETTINGS)
-    write_penalties(settings, vars(estimator), X.dtype)
+    write_penalties(settings, estimator, X.dtype)
     call.callbacks_runner.begin_epoch()
     result, ended_by = minimize_lbfgs(problem, settings, report=report, check=check, **limits)
     if not np.isfinite(result.x).all():

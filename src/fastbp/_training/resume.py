@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._kernels import PROGRESS, record
+from .._kernels.settings import PROGRESS, record
 
 # What belongs to one call of a kernel, or is handed over by the optimiser.
-_NOT_KEPT = {"status", "meeting", "blocks_done", "batch_loss", "batch_weight", "squares"}
+_NOT_KEPT = {"status", "n_barriers", "blocks_done", "batch_loss", "batch_weight", "squares"}
 _NOT_KEPT |= {"learning_rate", "factor", "step", "product", "epochs_before"}
 
 

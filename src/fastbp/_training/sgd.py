@@ -15,9 +15,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
-from .._kernels import Status
+from .._kernels.codes import Status
 from .._network.optimizers import Optimizer
-from .._network.schedules import factor_of
+from .._network.schedules import user_factor
 from .._preparation import digest
 from ..callbacks import CallbackRunner
 from .divergence import diverged
@@ -156,7 +156,7 @@ class SGDRun:
         estimator, call, state = self.estimator, self.call, self.state
         averaged = estimator.ema_decay is not None
         if (call.incremental or state is not None) and hasattr(estimator, "_optimizer"):
-            estimator._optimizer = estimator._optimizer.going_on(params, averaged)
+            estimator._optimizer = estimator._optimizer.continued(params, averaged)
         else:
             estimator._optimizer = Optimizer.fresh(estimator, params)
         self.trained = [params]
@@ -202,7 +202,7 @@ class SGDRun:
         descent, estimator, self.n_published = self.descent, self.estimator, 0
         if self.state is not None and descent.progress[0].bad_epochs > estimator.n_iter_no_change:
             return "converged before"
-        self.schedule = estimator._optimizer.asked["learning_rate"]
+        self.schedule = estimator._optimizer.hyperparams["learning_rate"]
         scheduled = callable(self.schedule)
         watched = self.validation is not None or self.callbacks_runner.wanted or estimator.verbose or scheduled
         limited = self.call.deadline != float("inf")
@@ -225,7 +225,7 @@ class SGDRun:
         learning_rate = float(descent.progress[0].learning_rate)
         if callable(self.schedule):
             epoch = int(descent.progress["epochs_before"][0] + descent.progress["epoch"][0])
-            descent.progress["factor"] = factor_of(self.schedule, epoch, float(descent.settings["horizon"][0]))
+            descent.progress["factor"] = user_factor(self.schedule, epoch, float(descent.settings["horizon"][0]))
         if not descent.turn(1):
             return False
         self._say(f"Iteration {len(descent.losses)}, loss = {descent.losses[-1]:.8f}")
@@ -293,7 +293,7 @@ class SGDRun:
         """Leave a trained estimator, or raise; returns an error to be raised where the estimator is to be kept all the same."""
         estimator, descent = self.estimator, self.descent
         params = descent.problem.params
-        if descent.status == Status.zero_weights_error:
+        if descent.status == Status.zero_weights:
             raise zero_weights_error()
         resumable = self._resume_state() if self.resumes else None
         if estimator.early_stopping:
