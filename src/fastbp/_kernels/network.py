@@ -191,7 +191,7 @@ def gather_targets(y, weight, order, start, y_out, weight_out):
 
 
 @kernel()
-def _sum(weights):
+def _sum_of_weights(weights):
     """Return Σ weights; NumPy's function takes long to compile."""
     total = 0.0
     for i in range(weights.size):
@@ -217,7 +217,7 @@ def loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows
         loss = numbers[0].loss
     else:
         loss = float(loss_and_delta(settings.loss, settings.out_activation, A, targets, weights, delta, n_outputs))
-    return loss, _sum(weights) if weight.size else float(n_rows)
+    return loss, _sum_of_weights(weights) if weight.size else float(n_rows)
 
 
 @kernel(optimize=False)

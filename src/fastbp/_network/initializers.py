@@ -89,13 +89,13 @@ def draw_into(coefs, intercepts, activations, random_state, weight_init, bias_in
     batch norm and "auto" sets them to 0; it draws them nevertheless, so that the weights are the same as without a norm.
     """
     for layer, (W, b, activation) in enumerate(zip(coefs, intercepts, activations, strict=True)):
-        W[...] = _draw("weight_init", weight_init, random_state, W.shape, W.shape, activation)
-        b[...] = _draw("bias_init", bias_init, random_state, b.shape, W.shape, activation)
+        W[...] = _draw_array("weight_init", weight_init, random_state, W.shape, W.shape, activation)
+        b[...] = _draw_array("bias_init", bias_init, random_state, b.shape, W.shape, activation)
         if normalized and bias_init == "auto" and layer < len(coefs) - 1:
             b[...] = 0
 
 
-def _draw(parameter, init, random_state, shape, fans, activation):
+def _draw_array(parameter, init, random_state, shape, fans, activation):
     if not callable(init):
         return BIAS_INITIALIZERS[init](random_state, shape, *fans, activation)
     return _checked(init(random_state, shape), shape, f"{parameter} must return a finite array of shape {shape}")
