@@ -44,7 +44,7 @@ with_weights_or_without = pytest.mark.parametrize("weighted", [False, True], ids
 
 
 def close(got, want, slack=1):
-    """Equal but for some roundings in the dtype of what was got."""
+    """Assert that values are equal up to a few rounding errors in the dtype of `got`."""
     rtol = slack * {"float32": 4e-6, "float64": 2e-14}[got.dtype.name]
     np.testing.assert_allclose(got, want, rtol=rtol, atol=rtol)
 
@@ -54,7 +54,7 @@ def drawn(shape, dtype, seed=0, scale=1.0):
 
 
 def padded(values, stride=None):
-    """A copy of a matrix with its rows as far apart as stride says, or of anything, in a buffer of NaN with NaN behind."""
+    """Return a copy of an array in a buffer of NaN that is followed by NaN; stride is the distance of a matrix's rows."""
     shape = values.shape if stride is None else (len(values), stride)
     room = aligned_zeros(int(np.prod(shape)), values.dtype)
     room.base[...] = np.nan
@@ -63,18 +63,18 @@ def padded(values, stride=None):
     return copy
 
 
-def behind(values, n_columns):
-    """A copy of a matrix with so many columns of NaN behind its own."""
+def with_nan_columns(values, n_columns):
+    """Return a copy of a matrix with n_columns more columns, of NaN."""
     return np.concatenate([values, np.full((len(values), n_columns), np.nan, values.dtype)], axis=1)
 
 
 def flat(*parts):
-    """The flat vector of lists of arrays, in the order of the parameters."""
+    """Return the flat vector of lists of arrays, in the order of the parameters."""
     return np.concatenate([np.ravel(array) for part in parts for array in part])
 
 
 def expected(network, rows=slice(None)):
-    """The reference's Σ loss, Σ weight and flat gradient over some rows."""
+    """Return the reference's Σ loss, Σ weight and flat gradient over some rows."""
     weight = None if network.weight is None else network.weight[rows]
     names = network.options["activation"], network.options["loss"], network.options["out_activation"]
     loss, weight_sum, *gradients = reference.gradient(
@@ -167,7 +167,7 @@ def test_lazy_activation_and_its_slope(activation, dtype):
 def test_link(link, n_outputs, dtype):
     Z = drawn((6, n_outputs), dtype, scale=5)
     lanes = VECTOR_BYTES // Z.itemsize
-    A = behind(Z, -n_outputs % lanes)
+    A = with_nan_columns(Z, -n_outputs % lanes)
     losses.link(LinkCode[link], A, n_outputs)
     want = np.array([reference.LINKS[link](row) for row in Z.astype(float)])
     np.testing.assert_allclose(A[:, :n_outputs], want, rtol=4e-6 if dtype == np.float32 else 1e-14)
@@ -177,7 +177,7 @@ def test_link(link, n_outputs, dtype):
 @pytest.mark.parametrize("n_outputs", [1, 2, 5])
 def test_softmax_of_anything_finite_sums_to_one(n_outputs, dtype):
     Z = drawn((20, n_outputs), dtype, scale=float(np.finfo(dtype).max) / 100)
-    Z = behind(Z, -n_outputs % (VECTOR_BYTES // Z.itemsize))
+    Z = with_nan_columns(Z, -n_outputs % (VECTOR_BYTES // Z.itemsize))
     losses.link(LinkCode.softmax, Z, n_outputs)
     Z = Z[:, :n_outputs]
     close(Z.sum(axis=1), np.ones(20))
@@ -191,9 +191,9 @@ def test_softmax_of_anything_finite_sums_to_one(n_outputs, dtype):
 def test_loss_and_delta(loss, out_activation, n_behind, weighted, dtype, network):
     net = network((3, 4), dtype, loss=loss, out_activation=out_activation, weighted=weighted)
     y, weight = net.targets
-    A, delta = net.predict(), behind(np.full((7, 4), np.nan, dtype), n_behind)
-    used_up = y.copy() if out_activation == "softmax" else behind(y, n_behind)
-    got = losses.loss_and_delta(LossCode[loss], LinkCode[out_activation], behind(A, n_behind), used_up, weight, delta, 4)
+    A, delta = net.predict(), with_nan_columns(np.full((7, 4), np.nan, dtype), n_behind)
+    used_up = y.copy() if out_activation == "softmax" else with_nan_columns(y, n_behind)
+    got = losses.loss_and_delta(LossCode[loss], LinkCode[out_activation], with_nan_columns(A, n_behind), used_up, weight, delta, 4)
     delta = delta[:, :4]
     weights = np.ones(7) if net.weight is None else net.weight
     row_loss, row_delta = reference.LOSSES[loss, out_activation]
@@ -205,7 +205,7 @@ def test_loss_and_delta(loss, out_activation, n_behind, weighted, dtype, network
 
 @each_dtype
 @pytest.mark.parametrize("out_activation", ["logistic", "softmax"])
-def test_log_loss_of_a_sure_mistake_is_bounded(out_activation, dtype):
+def test_log_loss_of_a_certain_mistake_is_bounded(out_activation, dtype):
     A, y, delta = np.array([[1, 0], [0, 1]], dtype), np.array([[0, 1], [1, 0]], dtype), np.zeros((2, 2), dtype)
     if out_activation == "softmax":
         y = np.array([[1], [0]], dtype)
@@ -224,7 +224,7 @@ def test_log_loss_of_a_sure_mistake_is_bounded(out_activation, dtype):
     ("n_rows", "n_in", "n_out"), [(1, 1, 1), (1, 5, 3), (1, 5, 1), (6, 1, 3), (6, 1, 1), (6, 5, 1), (6, 5, 3), (17, 9, 33)]
 )
 def test_dense_products(n_rows, n_in, n_out, dtype):
-    """Rows as far apart as in the buffers of a layer; all of them, and all room behind, are NaN where nothing was put."""
+    """Rows have the strides of a layer's buffers; all other elements of the buffers, and the space after them, are NaN."""
     layout, itemsize = Layout((1, n_in, n_out)), np.dtype(dtype).itemsize
     _, in_stride, out_stride = layout.strides(itemsize, VECTOR_BYTES)
     A, b, W = (
@@ -255,7 +255,7 @@ def test_dense_products(n_rows, n_in, n_out, dtype):
 
 
 @each_dtype
-def test_strips_are_packed_where_rows_are_many_and_far_apart(dtype):
+def test_strips_are_packed_for_many_rows_with_a_large_stride(dtype):
     strip, far = np.empty(0, dtype), 1024 // np.dtype(dtype).itemsize
     assert products.packs(48, far, strip)
     assert not products.packs(47, far, strip)
@@ -280,12 +280,12 @@ def test_sparse_products(n_out, order, dtype):
     assert products.is_sparse(rows)
     sums = np.array([np.add(reference.product(a, W.tolist()), b) for a in picked.tolist()])
     for n_behind, floor in itertools.product([0, 5], [-np.inf, 0.0]):
-        Z = behind(np.full_like(D, np.nan), n_behind)
+        Z = with_nan_columns(np.full_like(D, np.nan), n_behind)
         products.sparse_forward_product(rows, order, start, W, b, Z, floor)
         close(Z[:, :n_out], np.maximum(sums, floor))
         assert np.isnan(Z[:, n_out:]).all()
         for times in (1, 2):
-            products.sparse_weight_gradient(rows, order, start, behind(D, n_behind), G, times > 1)
+            products.sparse_weight_gradient(rows, order, start, with_nan_columns(D, n_behind), G, times > 1)
             close(G, [times * np.array(reference.product(a, D.tolist())) for a in picked.T.tolist()])
 
 
@@ -298,7 +298,7 @@ def test_gathering(order, weighted, dtype, network):
     y, weight = np.full((3, 2), np.nan, dtype), np.full(3, np.nan, dtype)
     assert not products.is_sparse(net.rows)
     gather_targets(*net.targets, order, start, y, weight)
-    if order.size:  # where it is not, the first layer takes the data themselves
+    if order.size:  # without an order, the first layer reads the data themselves
         X = padded(np.full((3, 3), np.nan, dtype))
         products.gather(net.rows, order, start, X)
         np.testing.assert_array_equal(X, net.X[picked])
@@ -353,8 +353,8 @@ def test_updates(solver, nesterov, sizes, cuts, dtype, network):
     trainer = reference.Trainer([], [], **net.options)
     moments, hyperparams, product = [(0.0,) * reference.SOLVERS[solver][1]] * len(w), net.scratch.hyperparams, 1.0
     for step in range(1, 5):
-        gradient = drawn(len(w) + 3, dtype, step)  # which may be longer than the parameters
-        # in shares, as threads have them, which all count the step
+        gradient = drawn(len(w) + 3, dtype, step)  # may be longer than the parameters
+        # in shares like those of threads, each of which counts the step
         for low, high in itertools.pairwise(cuts):
             solvers.update(
                 *(net.settings[0], net.progress[0], net.params, gradient, net.moments, hyperparams),
@@ -380,7 +380,7 @@ def test_squared_norm(dtype):
     close(np.array(solvers.squared_norm(w), dtype), sum(float(value) ** 2 for value in w))
 
 
-# ---------------------------------------------------------------------- what threads share
+# ---------------------------------------------------------------------- shares and sums of threads
 
 
 @given(n=st.integers(0, 10**6), n_threads=st.integers(1, 70))
@@ -388,7 +388,7 @@ def test_shares_are_in_order_and_equal_but_for_one(n, n_threads):
     cuts = [team.share(n, rank, n_threads) for rank in range(n_threads + 1)]
     assert (cuts[0], cuts[-1]) == (0, n)
     assert set(np.diff(cuts)) <= {n // n_threads, -(-n // n_threads)}
-    # so that no thread needs more blocks than a batch's rows would give each of them
+    # no thread needs more blocks than its share of a batch, rounded up
     assert max(np.diff(cuts)) == -(-n // n_threads)
 
 
@@ -410,7 +410,7 @@ def test_sums_of_a_team(n_threads, dtype):
     before, sums = crew.gradients.copy(), crew.sums.copy()
     for column in range(3):
         want = 0.0
-        for value in sums[:, column].tolist():  # in this order, to the bit
+        for value in sums[:, column].tolist():  # in this order, so that the bits are equal
             want += value
         assert team.total(crew, column) == want
     team.add_gradients(crew, 5, 31)
@@ -420,7 +420,7 @@ def test_sums_of_a_team(n_threads, dtype):
     np.testing.assert_array_equal(crew.gradients[1:], before[1:])
 
 
-# ---------------------------------------------------------------------- penalties, limits and means
+# ---------------------------------------------------------------------- penalties, limits and averages
 
 
 def penalty_numbers(**values):
@@ -497,14 +497,14 @@ def test_gradient(activation, loss, out_activation, dtype, sparse, weighted, net
     close(np.array([loss, weight_sum], dtype), [want_loss, want_weight_sum], slack=3)
     close(gradient, want_gradient, slack=3)
 
-    # blocks smaller than the batch, all of one size or not
+    # blocks smaller than the batch, of equal or unequal size
     for block_size in (1, 3):
         blocks = network(dtype=dtype, block_size=block_size, **options)
         blocks_loss, blocks_weight_sum, blocks_gradient = blocks.loss_and_gradient()
         close(np.array([blocks_loss, blocks_weight_sum], dtype), [loss, weight_sum])
         close(blocks_gradient, gradient, slack=3)
 
-    # scratch that starts as NaN or as zero
+    # scratch buffers that initially contain NaN or zeros
     clean = network(dtype=dtype, fill=0, **options)
     assert clean.loss_and_gradient()[:2] == (loss, weight_sum)
     np.testing.assert_array_equal(clean.scratch.gradient, gradient)
@@ -526,11 +526,11 @@ def test_gradient_is_the_slope_of_the_loss(activation, loss, out_activation, spa
             ends.append(net.loss_and_gradient()[0])
         net.params[q] = params[q]
         slopes[q] = (ends[0] - ends[1]) / (2 * h)
-    # scikit-learn's squared error is a mean over the outputs, and its delta is not
+    # scikit-learn's squared error is a mean over the outputs, but its delta is not
     slopes *= 2 if loss == "squared_error" else 1
     np.testing.assert_allclose(gradient, slopes, rtol=1e-7, atol=2e-9)
 
-    # float32 follows, from parameters and data that both dtypes hold exactly
+    # then float32, with parameters and data that are exact in both dtypes
     single = network((2, 3, 3, 2), np.float32, n_rows=5, seed=1, **options)
     net = network((2, 3, 3, 2), n_rows=5, seed=1, **options)
     net.params[...] = single.params
@@ -550,7 +550,7 @@ def test_gradient_is_the_slope_of_the_loss(activation, loss, out_activation, spa
     activation=st.sampled_from(list(reference.ACTIVATIONS)),
     pair=st.sampled_from(list(reference.LOSSES)[:4]),
 )
-def test_any_network_in_turns(network, sizes, n_rows, block_size, cut, sparse, weighted, seed, activation, pair):
+def test_any_network_in_two_calls(network, sizes, n_rows, block_size, cut, sparse, weighted, seed, activation, pair):
     options = {"activation": activation, "loss": pair[0], "out_activation": pair[1], "seed": seed}
     net = network(tuple(sizes), n_rows=n_rows, block_size=block_size, sparse=sparse, weighted=weighted, **options)
     cut = min(cut, n_rows)
@@ -565,7 +565,7 @@ OF_CLASSES = [(*pair, share) for pair in reference.OF_CODES for share in (0.0, 0
 
 
 def lazy_network(network, loss, link, dtype=float, smoothing=None, **options):
-    """A network of four outputs with a lazy loss or link, and the further arguments of the reference for it."""
+    """Return a network of four outputs with a loss or link that is called by address, and the reference's further key."""
     objective = {"delta": 0.6, "power": 1.3, "of_classes": smoothing is not None, "smoothing": smoothing or 0.0}
     numbers = {"quantile": (0.3,)}.get(loss, (2, 2) if link == "grouped_softmax" else ())
     net = network((3, 3, 4), dtype, loss=loss, out_activation=link, objective=objective, numbers=numbers, **options)
@@ -581,7 +581,7 @@ def lazy_network(network, loss, link, dtype=float, smoothing=None, **options):
 
 @each_dtype
 @with_weights_or_without
-@pytest.mark.parametrize(("loss", "link", "smoothing"), [(*pair, None) for pair in reference.CALLED] + OF_CLASSES)
+@pytest.mark.parametrize(("loss", "link", "smoothing"), [(*pair, None) for pair in reference.BY_ADDRESS] + OF_CLASSES)
 def test_lazy_losses_and_links(loss, link, smoothing, dtype, weighted, network):
     net, smoothing = lazy_network(network, loss, link, dtype, smoothing, weighted=weighted, block_size=3)
     got_loss, got_weight, got = net.loss_and_gradient()
@@ -612,7 +612,7 @@ def test_binary_labels_are_smoothed(network):
 
 
 def by_differences(net, h=1e-5):
-    """The gradient of Σ loss by central differences."""
+    """Return the gradient of Σ loss by central differences."""
     params, slopes = net.params.copy(), np.empty(net.params.size)
     for q in range(params.size):
         ends = []
@@ -630,7 +630,7 @@ def by_differences(net, h=1e-5):
 def test_gradient_through_norms(norm, activation, sparse, network):
     net = network((3, 4, 5, 2), n_rows=9, norm=norm, activation=activation, sparse=sparse, seed=3)
     gradient = net.loss_and_gradient()[2]
-    np.testing.assert_allclose(gradient, by_differences(net) * 2, rtol=2e-6, atol=2e-8)  # of the squared error: see above
+    np.testing.assert_allclose(gradient, by_differences(net) * 2, rtol=2e-6, atol=2e-8)  # see above for the squared error
     if norm == "layer_norm":
         blocks = network((3, 4, 5, 2), n_rows=9, norm=norm, activation=activation, sparse=sparse, seed=3, block_size=4)
         close(blocks.loss_and_gradient()[2], gradient, slack=10)
@@ -703,7 +703,7 @@ def test_nan_in_a_weight_is_passed_on(activation, loss, out_activation, dtype, n
 
 
 def train_both(network, n_epochs, shuffle=False, **options):
-    """A network after n_epochs epochs of the kernel, and the reference after as many."""
+    """Return a network after n_epochs of the kernel, and the reference after the same number."""
     net = network(n_rows=11, batch_size=4, shuffle=shuffle, **options)
     trainer = reference.Trainer(net.coefs, net.intercepts, **net.options)
     weight, order, random_state = net.weight, np.arange(11), np.random.RandomState(0)
@@ -765,7 +765,7 @@ def test_when_training_stops(solver, schedule, tol, patience, max_epochs, networ
 
 @each_solver
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_trace_has_the_rate_of_the_last_step_and_the_best_parameters(solver, schedule, network):
+def test_trace_has_the_last_rate_and_the_best_parameters(solver, schedule, network):
     options = {"solver": solver, "schedule": schedule, "tol": 1e3, "patience": 1, "learning_rate_init": 0.5, "momentum": 0.0}
     net = network(sizes=(3, 6, 2), n_rows=8, batch_size=3, **options)
     net.best = np.full_like(net.params, np.nan)
@@ -775,7 +775,7 @@ def test_a_trace_has_the_rate_of_the_last_step_and_the_best_parameters(solver, s
         net.train(1)
         if net.losses[len(rates) - 1] == np.nanmin(net.losses):
             best = net.params.copy()
-    if solver in ("sgd", "adam"):  # others' rates are constant, as "sgd" alone heeds schedules
+    if solver in ("sgd", "adam"):  # other rates are constant, since these schedules affect only "sgd"
         assert net.rates[: len(rates)].tolist() == list(rates)
     np.testing.assert_array_equal(net.best, best)
     assert net.progress[0].kept_epoch == 1 + np.nanargmin(net.losses)
@@ -844,7 +844,7 @@ def test_calls_in_pieces_give_the_same_bits(step, solver, sparse, dtype, network
         n_epochs += pieces.train(**sizes)
         n_calls += 1
     assert n_epochs == 4
-    # 3 + 3 + 2 blocks an epoch
+    # 3 + 3 + 2 blocks per epoch
     assert n_calls == {"one block": 32, "two blocks": 16, "one epoch": 4}[step]
     assert pieces.state == whole.state
     clean.train()
@@ -871,8 +871,8 @@ def test_a_batch_without_weight_ends_training_before_its_update(solver, network)
     assert net.train() == 0
 
 
-def test_order_and_batches_name_the_rows(network):
-    """Without shuffles, the second batch is the rows that the order names for it, and no others are touched."""
+def test_order_selects_the_rows_of_a_batch(network):
+    """Without shuffling, the second batch consists of the rows that the order lists for it."""
     for sparse, weighted in itertools.product([False, True], repeat=2):
         net = network(sparse=sparse, weighted=weighted, batch_size=3, momentum=0.0)
         net.order = np.array([5, 6, 2, 0, 0, 3])
