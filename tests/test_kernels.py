@@ -56,9 +56,9 @@ def drawn(shape, dtype, seed=0, scale=1.0):
 def padded(values, stride=None):
     """Return a copy of an array in a buffer of NaN that is followed by NaN; stride is the distance of a matrix's rows."""
     shape = values.shape if stride is None else (len(values), stride)
-    room = aligned_zeros(int(np.prod(shape)), values.dtype)
-    room.base[...] = np.nan
-    copy = room.reshape(shape)
+    buffer = aligned_zeros(int(np.prod(shape)), values.dtype)
+    buffer.base[...] = np.nan
+    copy = buffer.reshape(shape)
     copy[..., : values.shape[-1]] = values
     return copy
 
@@ -162,7 +162,7 @@ def test_lazy_activation_and_its_slope(activation, dtype):
 
 
 @each_dtype
-@pytest.mark.parametrize("link", ["identity", "logistic", "softmax", "exp"])
+@pytest.mark.parametrize("link", [member.name for member in LinkCode if member.is_compiled_in])
 @pytest.mark.parametrize("n_outputs", [1, 4, 16, 37])
 def test_link(link, n_outputs, dtype):
     Z = drawn((6, n_outputs), dtype, scale=5)
@@ -187,13 +187,13 @@ def test_softmax_of_anything_finite_sums_to_one(n_outputs, dtype):
 @each_dtype
 @each_pair
 @with_weights_or_without
-@pytest.mark.parametrize("n_behind", [0, 3], ids="{} columns behind".format)
-def test_loss_and_delta(loss, out_activation, n_behind, weighted, dtype, network):
+@pytest.mark.parametrize("n_extra", [0, 3], ids="{} extra columns".format)
+def test_loss_and_delta(loss, out_activation, n_extra, weighted, dtype, network):
     net = network((3, 4), dtype, loss=loss, out_activation=out_activation, weighted=weighted)
     y, weight = net.targets
-    A, delta = net.predict(), with_nan_columns(np.full((7, 4), np.nan, dtype), n_behind)
-    used_up = y.copy() if out_activation == "softmax" else with_nan_columns(y, n_behind)
-    got = losses.loss_and_delta(LossCode[loss], LinkCode[out_activation], with_nan_columns(A, n_behind), used_up, weight, delta, 4)
+    A, delta = net.predict(), with_nan_columns(np.full((7, 4), np.nan, dtype), n_extra)
+    used_up = y.copy() if out_activation == "softmax" else with_nan_columns(y, n_extra)
+    got = losses.loss_and_delta(LossCode[loss], LinkCode[out_activation], with_nan_columns(A, n_extra), used_up, weight, delta, 4)
     delta = delta[:, :4]
     weights = np.ones(7) if net.weight is None else net.weight
     row_loss, row_delta = reference.LOSSES[loss, out_activation]
@@ -279,13 +279,13 @@ def test_sparse_products(n_out, order, dtype):
     b, G = drawn(n_out, dtype, 2), np.full_like(W, np.nan)
     assert products.is_sparse(rows)
     sums = np.array([np.add(reference.product(a, W.tolist()), b) for a in picked.tolist()])
-    for n_behind, floor in itertools.product([0, 5], [-np.inf, 0.0]):
-        Z = with_nan_columns(np.full_like(D, np.nan), n_behind)
+    for n_extra, floor in itertools.product([0, 5], [-np.inf, 0.0]):
+        Z = with_nan_columns(np.full_like(D, np.nan), n_extra)
         products.sparse_forward_product(rows, order, start, W, b, Z, floor)
         close(Z[:, :n_out], np.maximum(sums, floor))
         assert np.isnan(Z[:, n_out:]).all()
         for times in (1, 2):
-            products.sparse_weight_gradient(rows, order, start, with_nan_columns(D, n_behind), G, times > 1)
+            products.sparse_weight_gradient(rows, order, start, with_nan_columns(D, n_extra), G, times > 1)
             close(G, [times * np.array(reference.product(a, D.tolist())) for a in picked.T.tolist()])
 
 

@@ -102,8 +102,9 @@ def test_sums_of_batch_normalization_do_not_overlap(sizes):
     layout = Layout(sizes)
     users = np.zeros(layout.exchange_size, int)
     for row in layout.layer_table(1, 8, 32)[:-1]:
-        users[row.exchange_at : row.exchange_at + 4 * row.n_out + 1] += 1
-        assert row.exchange_at + 4 * row.n_out + 1 <= users.size
+        for start, size in ((row.exchange_at, 2 * row.n_out + 1), (row.exchange_back_at, 2 * row.n_out)):
+            assert start + size <= users.size
+            users[start : start + size] += 1
     assert users.max(initial=0) <= 1
 
 

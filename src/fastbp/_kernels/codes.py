@@ -29,6 +29,11 @@ class LinkCode(IntEnum):
     grouped_softmax = 6
     ordered_quantiles = 7
 
+    @property
+    def is_compiled_in(self):
+        """Whether every fit contains the link."""
+        return self <= LinkCode.exp
+
 
 class LossCode(IntEnum):
     """The loss; the first three are combined with their canonical link, so that delta = A − y."""

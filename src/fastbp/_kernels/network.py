@@ -146,12 +146,11 @@ def backward(table, params, rows, order, start, n_rows, scratch, add):
         G = layer_weights(table, layer, scratch.gradient)
         if row.norm_back_address and not per_unit:
             g = vector(scratch.gradient, row.gamma_at, n_hidden + row.n_out)
-            _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_at, add)
+            _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
         column_sums(delta, layer_biases(table, layer, scratch.gradient), add, scratch.strip)
         if row.norm_back_address and per_unit:  # after the sums, since the shift of batch normalization is b
             g = vector(scratch.gradient, row.gamma_at, row.n_out)
-            exchange_at = row.exchange_at + 2 * row.n_out + 1  # behind the sums of the forward pass
-            _norm(table, layer, row.norm_back_address, params, g, delta, scratch, exchange_at, add)
+            _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
         if layer == 0 and is_sparse(rows):
             sparse_weight_gradient(rows, order, start, delta, G, add)
         else:

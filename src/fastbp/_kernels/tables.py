@@ -34,8 +34,10 @@ LAYER = np.dtype(
             ("gamma_at", np.int64),
             # the index of the first unit among all hidden units
             ("unit_at", np.int64),
-            # in each thread's row of `Scratch.exchange`: the sums of batch normalization
+            # in each thread's row of `Scratch.exchange`: the count and the two sums per unit of batch normalization's forward pass,
+            # and the two sums per unit of its backward pass
             ("exchange_at", np.int64),
+            ("exchange_back_at", np.int64),
             # the dropout rate of the outputs, times 2³²
             ("dropout", np.int64),
         ],

@@ -13,7 +13,6 @@ from .._kernels.lazy.addresses import lazy_address
 from .._kernels.tiles import VECTOR_BYTES
 
 _ONE = 1 << 32  # rates and deviations are multiples of 2⁻³²
-_COMPILED_IN_LINKS = ("identity", "logistic", "softmax", "exp")
 
 
 def configure_network(settings, plan, block_size, dtype):
@@ -53,7 +52,7 @@ def _write_inputs(settings, architecture, dtype):
 
 def _write_link(settings, link, dtype):
     settings["out_activation"] = LinkCode[link]
-    if link not in _COMPILED_IN_LINKS:
+    if not LinkCode[link].is_compiled_in:
         settings["link_address"] = lazy_address("link", link, dtype)
 
 

@@ -103,6 +103,7 @@ class Layout:
         self._write_row_offsets(table, block_size, self.strides(itemsize, vector_bytes))
         table["unit_at"] = _starts(table["n_out"])
         table["exchange_at"] = 4 * table["unit_at"] + np.arange(len(table))
+        table["exchange_back_at"] = table["exchange_at"] + 2 * table["n_out"] + 1
         return table
 
     def _write_parameter_offsets(self, table):
