@@ -80,9 +80,11 @@ class Scratch(NamedTuple):
     """The buffers of one thread; all are flat except `exchange`, and those that a network does not need are empty.
 
     `activations`, `slopes`, `normalized`, `deltas`, `targets` and `weights` hold a block of rows; slopes and normalized sums have
-    the offsets of the outputs. `inv_std` holds the statistics of norms. `hyperparams`, `penalties`, `schedule`, `loss_numbers`,
-    `draw_state` and `norm_state` are the records above. `output_numbers` lists quantiles, or the sizes of groups of classes. The
-    threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch normalization needs.
+    the offsets of the outputs. `transposed` holds all Wᵀ, `strip` copies of columns for the products, `gradient` the gradient of a
+    batch, and `inv_std` the statistics of norms: three per unit for batch normalization, otherwise one per row. `hyperparams`,
+    `penalties`, `schedule`, `loss_numbers`, `draw_state` and `norm_state` are the records above. `output_numbers` lists quantiles,
+    or the sizes of groups of classes. The threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch
+    normalization needs.
     """
 
     activations: np.ndarray

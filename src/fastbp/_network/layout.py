@@ -23,7 +23,7 @@ _HALF_FIRST_CACHE = 24 << 10
 _MIN_ROWS_FIRST_CACHE, _TILE = 24, 12
 LARGEST_BLOCK = max(_MAX_ROWS, _HALF_FIRST_CACHE // 8)  # of any network
 _LINE_BYTES = 64
-# The multiply-adds of one product over a block: the smallest work between two opportunities to interrupt.
+# The maximum of multiply-adds in one product over a block, since a product cannot be interrupted.
 _MAX_WORK = 1 << 29
 # The parameters of a norm for each unit: γ; and β, except for batch normalization, which uses the layer's biases.
 N_NORM_PARAMETERS = {None: 0, "batch_norm": 1, "layer_norm": 2}
