@@ -1,13 +1,14 @@
-"""What all tests share: where compiled kernels are kept, how many threads there are, and a small network to call kernels with.
+"""The setup of all tests: the folder of compiled kernels, the number of threads, and a small network for calls of kernels.
 
-The environment is set before anything imports NumPy or Numba. Compiled kernels stay in the checkout's ``.pytest_cache``, which the
-workers of a run share and the next run finds; the stamp over the sources sees to it that none is out of date. Subprocesses inherit
-all this.
+The environment is set before NumPy and Numba are imported, and subprocesses inherit it. Compiled kernels are stored in the
+checkout's ``.pytest_cache``. The workers of a run share them and later runs use them; the stamp over the sources invalidates old
+ones.
 """
 
 import os
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ["NUMBA_CACHE_DIR"] = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).parents[1] / ".pytest_cache" / "numba")
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # a core per worker
@@ -17,13 +18,19 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from fastbp import _kernels as kernels
 from fastbp._data.inputs import IN_ORDER, as_rows, as_targets
-from fastbp._network import optimizers as updates
+from fastbp._kernels import epochs
+from fastbp._kernels import network as passes
+from fastbp._kernels.codes import ScheduleCode, Status
+from fastbp._kernels.lazy.solvers import N_MOMENTS
+from fastbp._kernels.settings import PROGRESS, SETTINGS, record
+from fastbp._kernels.shuffles import MT19937State
 from fastbp._network.activations import per_layer
-from fastbp._network.architecture import Architecture, Objective
-from fastbp._network.layout import Layout, aligned_zeros
-from fastbp._network.workspace import N_NORM_PARAMETERS, Moving, Plan, workspace
+from fastbp._network.architecture import Architecture, Objective, Plan
+from fastbp._network.kernel_settings import configure_network
+from fastbp._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros
+from fastbp._network.optimizers import write_penalties, write_solver
+from fastbp._network.workspace import MovingStatistics, workspace
 from fastbp._training.threads import ThreadCrew
 
 hypothesis.settings.register_profile("fastbp", derandomize=True, deadline=None, database=None, max_examples=40)
@@ -36,10 +43,10 @@ def network():
     return Network
 
 
-# what a layout, an architecture and an objective are made from, rather than fields of `SETTINGS`
-OF_THE_PLAN = {"activation", "out_activation", "loss", "norm", "dropout", "input_noise", "numbers", "objective"}
-OF_PENALTIES = ("alpha", "weight_decay", "l1", "clip_norm", "max_norm", "ema_decay")
-ASKED = {
+# options of the layout, the architecture and the objective, and of `write_penalties`; the others are fields of `SETTINGS`
+PLAN_OPTIONS = {"activation", "out_activation", "loss", "norm", "dropout", "input_noise", "numbers", "objective"}
+PENALTY_OPTIONS = ("alpha", "weight_decay", "l1", "clip_norm", "max_norm", "ema_decay")
+DEFAULTS = {
     "activation": "tanh",
     "loss": "squared_error",
     "out_activation": "identity",
@@ -66,11 +73,11 @@ ASKED = {
 
 
 class Network:
-    """A network with data and buffers of its own, all drawn from a seed and small, and the four entries called with them.
+    """A small random network with its data and buffers, and methods that call the entries.
 
-    What is asked for, beside the data, are the fields of `SETTINGS`, codes by their names. The data are float64 (`X`, `y`, `weight`
-    or None), but hold no more digits than dtype has. Scratch buffers, and the room behind each buffer, start out as `fill`.
-    Each of n_threads has its own scratch, of which `scratch` is the first's.
+    The options are fields of `SETTINGS`, with names instead of codes, and those of the plan. The data `X`, `y` and `weight`, which
+    may be None, are float64 arrays whose values are exact in dtype. Scratch buffers, and the unused space after each buffer,
+    initially contain `fill`. Each of the n_threads threads has its own scratch; `scratch` is that of the first.
     """
 
     def __init__(
@@ -84,11 +91,11 @@ class Network:
         seed=0,
         fill=np.nan,
         n_threads=1,
-        **asked,
+        **options,
     ):
         self.dtype, self.fill, self.n_threads = np.dtype(dtype), fill, n_threads
-        self.layout = Layout(sizes, N_NORM_PARAMETERS[asked.get("norm")])
-        self.asked = {**ASKED, "batch_size": n_rows, "block_size": n_rows, **asked}
+        self.layout = Layout(sizes, N_NORM_PARAMETERS[options.get("norm")])
+        self.options = {**DEFAULTS, "batch_size": n_rows, "block_size": n_rows, **options}
         random = np.random.default_rng(seed)
         self.params = self._filled(aligned_zeros(self.layout.n_params, dtype))
         self.params[...] = random.normal(0, 0.7, self.layout.n_params)
@@ -97,10 +104,10 @@ class Network:
         self.weight = self._exact(random.uniform(0, 2, n_rows) * (np.arange(n_rows) != 1)) if weighted else None
         self.rows = as_rows(csr_array(self.X) if sparse else self.X, self.dtype)
         self.order = np.arange(n_rows)
-        self.losses, self.rates = np.full((2, self.asked["max_epochs"]), np.nan)
+        self.losses, self.rates = np.full((2, self.options["max_epochs"]), np.nan)
         self.best = self.params[:0]
         _, key, position, *_ = np.random.RandomState(seed).get_state()
-        self.twister = kernels.MT19937State(key.copy(), np.array([position]))
+        self.twister = MT19937State(key.copy(), np.array([position]))
 
     def _filled(self, buffer):
         buffer.base[...] = self.fill
@@ -110,59 +117,61 @@ class Network:
         return values.astype(self.dtype).astype(np.float64)
 
     def _targets(self, random, n_rows, n_outputs):
-        if self.asked["out_activation"] == "softmax":
+        if self.options["out_activation"] == "softmax":
             return random.integers(0, n_outputs, (n_rows, 1))
-        if self.asked["loss"] == "log_loss":
+        if self.options["loss"] == "log_loss":
             return random.integers(0, 2, (n_rows, n_outputs))
-        if self.asked["loss"] == "poisson":
+        if self.options["loss"] == "poisson":
             return random.poisson(1.5, (n_rows, n_outputs))
         return random.normal(size=(n_rows, n_outputs))
 
     @property
     def plan(self):
-        asked = self.asked
-        activations = per_layer(asked["activation"], len(self.layout.sizes) - 2)
-        more = {name: asked[name] for name in ("norm", "dropout", "input_noise", "numbers") if name in asked}
-        architecture = Architecture(activations, asked["out_activation"], **more)
-        return Plan(self.layout, architecture, Objective(asked["loss"], **asked.get("objective", {})))
+        options = self.options
+        activations = per_layer(options["activation"], len(self.layout.sizes) - 2)
+        more = {name: options[name] for name in ("norm", "dropout", "input_noise", "numbers") if name in options}
+        architecture = Architecture(activations, options["out_activation"], **more)
+        return Plan(self.layout, architecture, Objective(options["loss"], **options.get("objective", {})))
 
     @cached_property
     def settings(self):
-        settings = kernels.record(kernels.SETTINGS)
-        updates.write_solver(settings, self.asked["solver"], self.dtype)
-        updates.write_penalties(settings, {name: self.asked[name] for name in OF_PENALTIES}, self.dtype)
-        self.plan.table(settings, self.asked["block_size"], self.dtype)
-        settings[0].schedule = kernels.ScheduleCode[self.asked["schedule"]]
-        for name, value in self.asked.items():
-            if name not in ("solver", "schedule", *OF_THE_PLAN, *OF_PENALTIES):
+        settings = record(SETTINGS)
+        write_solver(settings, self.options["solver"], self.dtype)
+        self._write_penalties(settings)
+        configure_network(settings, self.plan, self.options["block_size"], self.dtype)
+        settings[0].schedule = ScheduleCode[self.options["schedule"]]
+        for name, value in self.options.items():
+            if name not in ("solver", "schedule", *PLAN_OPTIONS, *PENALTY_OPTIONS):
                 setattr(settings[0], name, value)
         return settings
 
+    def _write_penalties(self, settings):
+        return write_penalties(settings, SimpleNamespace(**{name: self.options[name] for name in PENALTY_OPTIONS}), self.dtype)
+
     @cached_property
     def progress(self):
-        progress = kernels.record(kernels.PROGRESS, self.n_threads)
-        progress["best"], progress["learning_rate"] = np.inf, self.asked["learning_rate_init"]
+        progress = record(PROGRESS, self.n_threads)
+        progress["best"], progress["learning_rate"] = np.inf, self.options["learning_rate_init"]
         progress["product"] = progress["factor"] = 1
         return progress
 
     @cached_property
     def moments(self):
-        moments = np.zeros(kernels.N_MOMENTS[self.asked["solver"]] * self.params.size, self.dtype)
-        return moments if self.asked["ema_decay"] is None else np.concatenate([moments, self.params])
+        moments = np.zeros(N_MOMENTS[self.options["solver"]] * self.params.size, self.dtype)
+        return moments if self.options["ema_decay"] is None else np.concatenate([moments, self.params])
 
     @cached_property
     def table(self):
-        return self.plan.table(self.settings, self.asked["block_size"], self.dtype)
+        return configure_network(self.settings, self.plan, self.options["block_size"], self.dtype)
 
     @cached_property
     def _workspace(self):
-        asked = {name: self.asked[name] for name in OF_PENALTIES}
-        numbers = updates.write_penalties(kernels.record(kernels.SETTINGS), asked, self.dtype)
-        where = self.asked["block_size"], self.dtype, self.n_threads
-        team, scratches = workspace(self.plan, *where, gathered=True, moving=Moving.fresh(self.layout), numbers=numbers)
+        penalties, moving = self._write_penalties(record(SETTINGS)), MovingStatistics.fresh(self.layout)
+        sizes = self.options["block_size"], self.dtype, self.n_threads
+        team, scratches = workspace(self.plan, *sizes, gathered=True, moving=moving, penalties=penalties)
         for scratch in scratches:
-            scratch.asked[...] = self.fill
-            for name in ("activations", "slopes", "normed", "deltas", "targets", "weights", "transposed", "strip", "spread"):
+            scratch.hyperparams[...] = self.fill
+            for name in ("activations", "slopes", "normalized", "deltas", "targets", "weights", "transposed", "strip", "inv_std"):
                 self._filled(getattr(scratch, name))
         team.gradients.base[...] = self.fill
         return team, scratches
@@ -193,44 +202,44 @@ class Network:
 
     @property
     def status(self):
-        return kernels.Status(self.progress[0].status).name
+        return Status(self.progress[0].status).name
 
     @property
     def state(self):
-        """All that training leaves behind, as bytes, to be compared bit by bit."""
+        """All results of training, as bytes, for exact comparisons."""
         arrays = self.params, self.moments, self.order, self.losses, self.progress, *self.twister
         return [array.tobytes() for array in arrays]
 
     def loss_and_gradient(self, start=0, stop=None):
-        """Σ loss and Σ weight of these rows, and a copy of what scratch.gradient holds after them."""
+        """Return Σ loss and Σ weight of these rows, and a copy of scratch.gradient afterwards."""
         stop = len(self.X) if stop is None else stop
-        loss, weight_sum = kernels.loss_and_gradient(
+        loss, weight_sum = passes.loss_and_gradient(
             self.settings, self.table, self.params, self.rows, *self.targets, start, stop, self.scratch
         )
         return loss, weight_sum, self.scratch.gradient.copy()
 
     def predict(self, order=IN_ORDER, start=0, stop=None):
-        """Outputs (n_rows, n_outputs), -1 where none were asked for."""
+        """Return the outputs (n_rows, n_outputs), and -1 for rows outside start to stop."""
         out = np.full((order.size or len(self.X), self.layout.sizes[-1]), -1, self.dtype)
         stop = len(out) if stop is None else stop
-        kernels.predict(self.settings, self.table, self.params, self.rows, order, start, stop, self.scratch, out)
+        passes.predict(self.settings, self.table, self.params, self.rows, order, start, stop, self.scratch, out)
         return out
 
     def train(self, n_epochs=None, n_blocks=10**9):
-        """One call of the kernel in each thread, its losses put after those of the calls before; returns how many epochs ended."""
+        """Call the kernel once in each thread and append its losses to those of earlier calls; return the number of epochs."""
         done = int(self.progress[0].epoch)
         stop = None if n_epochs is None else done + n_epochs
-        trace = kernels.Trace(self.losses[done:stop], self.rates[done:stop], self.best)
-        where = self.team, self.table, self.params, self.moments, self.rows, *self.targets, self.order, self.twister
+        trace = epochs.Trace(self.losses[done:stop], self.rates[done:stop], self.best)
+        shared = self.team, self.table, self.params, self.moments, self.rows, *self.targets, self.order, self.twister
         scratches = self.scratches
-        self.progress["meeting"] = 0
+        self.progress["n_barriers"] = 0
         self.team.barrier[:] = 0
         if self.n_threads == 1:
-            return kernels.train(self.settings, self.progress, 0, *where, scratches[0], trace, n_blocks)
+            return epochs.train(self.settings, self.progress, 0, *shared, scratches[0], trace, n_blocks)
         counts, crew = [None] * self.n_threads, ThreadCrew(self.n_threads)
 
         def work(rank):
-            counts[rank] = kernels.train(self.settings, self.progress, rank, *where, scratches[rank], trace, n_blocks)
+            counts[rank] = epochs.train(self.settings, self.progress, rank, *shared, scratches[rank], trace, n_blocks)
 
         crew.run(work, lambda: self.team.barrier.fill(1))
         crew.close()
@@ -239,4 +248,4 @@ class Network:
         return counts[0]
 
     def update_early_stopping(self, value):
-        kernels.update_early_stopping(self.settings, self.progress, float(value))
+        epochs.update_early_stopping(self.settings, self.progress, float(value))

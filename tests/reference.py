@@ -1,8 +1,9 @@
-"""Backpropagation the slow way: loops over rows, units and weights in plain Python numbers.
+"""A slow reference implementation of backpropagation: loops over rows, units and weights with Python numbers.
 
-Rows, targets and lists of W (n_in, n_out) and b (n_out,) enter; predictions, losses, gradients and trained networks leave. This is
-what the kernels are held against, so it imports nothing from fastbp, and each formula stands here as the textbook has it. A new
-activation, link, loss or solver adds one line to the dictionary of its kind. Sums over rows are never means, except where said.
+Rows, targets and lists of W (n_in, n_out) and b (n_out,) go in; predictions, losses, gradients and trained networks come out. The
+kernels are compared with it, so it imports nothing from fastbp, and the formulas are those of textbooks. A new activation, link,
+loss or solver is one line in the dictionary of its kind. Functions return sums over rows, not means, unless their docstring says
+so.
 """
 
 import math
@@ -58,8 +59,8 @@ LINKS = {
     "exp": lambda z: [math.exp(value) for value in z],
     "relu": lambda z: [max(value, 0.0) for value in z],
     "softplus": lambda z: [softplus(value) for value in z],
-    "groups": lambda z: softmax(z[:2]) + softmax(z[2:]),  # of two classes, and of all others
-    "rising": lambda z: [z[0] + sum(softplus(value) for value in z[1 : j + 1]) for j in range(len(z))],
+    "grouped_softmax": lambda z: softmax(z[:2]) + softmax(z[2:]),  # two classes, and the others
+    "ordered_quantiles": lambda z: [z[0] + sum(softplus(value) for value in z[1 : j + 1]) for j in range(len(z))],
 }
 
 
@@ -91,8 +92,8 @@ def difference_from_one_hot(y, a):
     return [p - (j == int(y[0])) for j, p in enumerate(a)]
 
 
-# by loss and link, and smoothing of class codes: the loss of one row, and its delta. As in scikit-learn, the squared error is a
-# mean over the outputs, and its delta is not: the gradient is n_outputs times that of the loss.
+# (loss, link) or (loss, link, smoothing): the loss of one row and its delta. As in scikit-learn, the squared error is a mean over
+# the outputs, but its delta is not: the gradient is n_outputs times that of the loss.
 LOSSES = {
     ("squared_error", "identity"): (half_squared_error, difference),
     ("log_loss", "logistic"): (binary_log_loss, difference),
@@ -105,7 +106,7 @@ def tweedie(y, a, p=1.3):
     return (y ** (2 - p) / ((1 - p) * (2 - p)) if y else 0.0) - y * a ** (1 - p) / (1 - p) + a ** (2 - p) / (2 - p)
 
 
-# of one output: the loss, and its slope by the output
+# the loss of one output and its slope
 OF_OUTPUTS = {
     "squared_error": (lambda y, a: (a - y) ** 2 / 2, lambda y, a: a - y),
     "absolute_error": (lambda y, a: abs(a - y), lambda y, a: math.copysign(1, a - y)),
@@ -126,15 +127,18 @@ LINK_SLOPES = {
     "relu": lambda a: float(a > 0),
     "softplus": lambda a: -math.expm1(-a),
 }
-# of the losses that are called: those of regressors with each link, and then those of class codes, smoothed or not
-CALLED = [(loss, link) for loss in OF_OUTPUTS for link in LINK_SLOPES if loss not in ("poisson", "gamma", "tweedie")]
-CALLED += [(loss, link) for loss in ("poisson", "gamma", "tweedie") for link in ("exp", "softplus")]
-CALLED = [pair for pair in CALLED if pair not in LOSSES]
-OF_CODES = [("squared_error", link) for link in (*LINK_SLOPES, "softmax")] + [("log_loss", "softmax"), ("log_loss", "groups")]
+# the pairs (loss, link) that kernels call by address: of regressors, and of class codes
+BY_ADDRESS = [(loss, link) for loss in OF_OUTPUTS for link in LINK_SLOPES if loss not in ("poisson", "gamma", "tweedie")]
+BY_ADDRESS += [(loss, link) for loss in ("poisson", "gamma", "tweedie") for link in ("exp", "softplus")]
+BY_ADDRESS = [pair for pair in BY_ADDRESS if pair not in LOSSES]
+OF_CODES = [("squared_error", link) for link in (*LINK_SLOPES, "softmax")] + [
+    ("log_loss", "softmax"),
+    ("log_loss", "grouped_softmax"),
+]
 
 
 def of_outputs(loss, link):
-    """The loss of one row, summed over the outputs, and its delta."""
+    """Return functions for the loss of one row, summed over the outputs, and for its delta."""
     value, slope = OF_OUTPUTS[loss]
     return (
         lambda y, a, eps: sum(value(t, p) for t, p in zip(y, a, strict=True)),
@@ -143,9 +147,9 @@ def of_outputs(loss, link):
 
 
 def one_hot(y, n, smoothing, link):
-    """The smoothed targets of a row of class codes: of one group of n classes, or of 2 and n − 2."""
+    """Return the smoothed targets of a row of class codes: one group of n classes, or groups of 2 and n − 2."""
     targets = []
-    for code, size in zip(y, (2, n - 2) if link == "groups" else (n,), strict=True):
+    for code, size in zip(y, (2, n - 2) if link == "grouped_softmax" else (n,), strict=True):
         targets += [(1 - smoothing) * (j == int(code)) + smoothing / size for j in range(size)]
     return targets
 
@@ -169,7 +173,7 @@ def of_codes(loss, link, smoothing):
     return row_loss, delta
 
 
-LOSSES |= {(loss, link): of_outputs(loss, link) for loss, link in CALLED}
+LOSSES |= {(loss, link): of_outputs(loss, link) for loss, link in BY_ADDRESS}
 LOSSES |= {(loss, link, share): of_codes(loss, link, share) for loss, link in OF_CODES for share in (0.0, 0.2)}
 
 
@@ -178,12 +182,12 @@ def product(a, W):
 
 
 def of_layer(activation, layer):
-    """The value and the slope of a hidden layer, where `activation` is a name for all or a list."""
+    """Return the value and the slope of a hidden layer; `activation` is a name for all layers or a list."""
     return ACTIVATIONS[activation if isinstance(activation, str) else activation[layer]]
 
 
 def forward(x, coefs, intercepts, activation, link):
-    """The weighted sums Z[1..L] and the activations A[0..L] of one row."""
+    """Return the weighted sums Z[1..L] and the activations A[0..L] of one row."""
     sums, activations = [], [[float(value) for value in x]]
     for layer, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
         z = [value + float(bias) for value, bias in zip(product(activations[-1], W), b, strict=True)]
@@ -194,12 +198,12 @@ def forward(x, coefs, intercepts, activation, link):
 
 
 def predict(X, coefs, intercepts, activation, link):
-    """(n_rows, n_outputs)."""
+    """Return the outputs (n_rows, n_outputs)."""
     return np.array([forward(x, coefs, intercepts, activation, link)[1][-1] for x in X])
 
 
 def gradient(X, y, weight, coefs, intercepts, activation, loss, link, eps=2.0**-52, smoothing=()):
-    """Σ weight · loss, Σ weight, and the gradients of Σ weight · loss by each W and each b; weight None is 1 for all."""
+    """Return Σ weight · loss, Σ weight, and the gradients of Σ weight · loss by each W and b; weight=None means 1 for all rows."""
     coefs, intercepts = [np.asarray(W, float).tolist() for W in coefs], [np.asarray(b, float).tolist() for b in intercepts]
     total, weight_sum = 0.0, 0.0
     by_coefs, by_intercepts = [np.zeros(np.shape(W)) for W in coefs], [np.zeros(np.shape(b)) for b in intercepts]
@@ -256,7 +260,7 @@ def rmsprop(trainer, w, g, moments):
 
 
 def corrected(trainer, g, moments):
-    """Adam's moments, and both without their bias towards the start."""
+    """Return Adam's moments, and both with bias correction."""
     m, v = (b * moment + (1 - b) * value for b, moment, value in zip(betas(trainer), moments, (g, g * g), strict=True))
     return m, v, m / (1 - trainer.beta_1**trainer.step), v / (1 - trainer.beta_2**trainer.step)
 
@@ -289,7 +293,7 @@ def lion(trainer, w, g, moments):
     return w - trainer.learning_rate * float(np.sign(c)), (trainer.beta_2 * m + (1 - trainer.beta_2) * g,)
 
 
-# the step of one parameter, and how many moments it keeps
+# the step of one parameter, and its number of moments
 SOLVERS = {
     "sgd": (sgd, 1),
     "adam": (adam, 2),
@@ -304,7 +308,7 @@ SOLVERS = {
 
 
 def shuffle(order, random_state):
-    """Fisher and Yates from the end; each index is masked to the fewest bits that hold it, and drawn anew while too large."""
+    """Fisher–Yates shuffle from the end; a random index is masked to the necessary bits and drawn again while it is too large."""
     for i in range(len(order) - 1, 0, -1):
         mask = 2 ** i.bit_length() - 1
         j = i + 1
@@ -314,7 +318,7 @@ def shuffle(order, random_state):
 
 
 class Trainer:
-    """A fit: call ``epoch`` while ``status`` is "running". The hyperparameters are scikit-learn's, by the names of `SETTINGS`."""
+    """A fit: call ``epoch`` while ``status`` is "running". The hyperparameters have the names of `SETTINGS`."""
 
     def __init__(self, coefs, intercepts, **hyperparameters):
         vars(self).update(hyperparameters)
@@ -336,7 +340,7 @@ class Trainer:
         self.update_early_stopping(self.losses[-1])
 
     def batch(self, X, y, weight):
-        """One update; returns the mean loss with its penalty, both from before the update."""
+        """Update once; return the mean loss and penalty of the parameters before the update."""
         names = self.activation, self.loss, self.out_activation
         loss, weight_sum, by_coefs, by_intercepts = gradient(X, y, weight, self.coefs, self.intercepts, *names)
         penalty = 0.5 * self.alpha * sum(float(w) ** 2 for W in self.coefs for w in W.flat)
@@ -348,7 +352,7 @@ class Trainer:
         return (loss + penalty) / weight_sum
 
     def update_early_stopping(self, value):
-        """scikit-learn's rule after an epoch: patience, then the schedule, then whether to stop."""
+        """Apply scikit-learn's rule after an epoch: patience, then the schedule, then the decision to stop."""
         self.bad_epochs = self.bad_epochs + 1 if value > self.best - self.tol else 0
         self.best = min(self.best, value)
         sgd = self.solver == "sgd"

@@ -13,7 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastbp._data.inputs import as_rows
-from fastbp._network.activations import NAMES
+from fastbp._network.activations import ACTIVATION_NAMES
 from fastbp._network.initializers import auto, glorot_uniform
 from fastbp.datasets import load_mnist
 
@@ -90,7 +90,7 @@ def test_identity_4_logistic_regression(y, given):
     assert_allclose(gradient, (p - y) * np.append(x, 1), rtol=1e-14)
 
 
-@pytest.mark.parametrize("activation", NAMES)
+@pytest.mark.parametrize("activation", ACTIVATION_NAMES)
 def test_identity_5_a_two_layer_network(activation, network):
     """δ2 = ŷ−y, ∂L/∂W2 = a1 δ2ᵀ, δ1 = (W2 δ2) ⊙ g'(z1), ∂L/∂W1 = x δ1ᵀ, as in the notes. Here, rows are examples."""
     functions = {

@@ -15,9 +15,8 @@ from sklearn import neural_network
 
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._data.inputs import as_rows
-from fastbp._network.architecture import Architecture
+from fastbp._network.architecture import Architecture, Plan
 from fastbp._network.layout import Layout
-from fastbp._network.workspace import Plan
 from fastbp._training.divergence import first_layer
 
 X = np.random.RandomState(3).normal(size=(60, 4))

@@ -1,7 +1,7 @@
-"""Dropout and noise are as random as they should be: shares, moments, independence; and equal for any blocks and threads.
+"""Dropout and noise have the right distribution and are independent; blocks and threads do not change them.
 
-The functions are called on arrays here, as kernels call them, with the numbers that say where a block lies. Bounds are five
-standard deviations of what is counted; all seeds are fixed.
+The functions are called on arrays, as kernels call them, with the position of a block in the sequence of random numbers. Bounds are
+five standard deviations of the tested statistic; all seeds are fixed.
 """
 
 from math import sqrt
@@ -13,6 +13,7 @@ from scipy import stats
 
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._kernels.lazy.draws import add_noise, drop
+from fastbp._kernels.scratch import DRAW_STATE
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -20,19 +21,19 @@ N_SIGMAS, SHARES = 5, [0.02, 0.3, 0.5, 0.9]
 NO_SLOPES = {dtype: np.empty((0, 0), dtype) for dtype in (np.float32, np.float64)}
 
 
-def place(seed=0, step=0, first_row=0):
-    return np.array([seed, step, first_row, 0, 0, 0])
+def draw_state(seed=0, step=0, first_row=0):
+    return np.array([(seed, step, first_row)], DRAW_STATE)
 
 
 def ones_dropped(share, n_rows=100, n_units=200, layer=0, dtype=np.float64, **where):
     A = np.ones((n_rows, n_units), dtype)
-    drop(A, NO_SLOPES[dtype], n_units, place(**where), layer, int(share * 2**32))
+    drop(A, NO_SLOPES[dtype], n_units, draw_state(**where), layer, int(share * 2**32))
     return A
 
 
 def noise(n_rows=100, n_units=1000, layer=-1, dtype=np.float64, deviation=1.0, **where):
     A = np.zeros((n_rows, n_units), dtype)
-    add_noise(A, NO_SLOPES[dtype], n_units, place(**where), layer, int(deviation * 2**32))
+    add_noise(A, NO_SLOPES[dtype], n_units, draw_state(**where), layer, int(deviation * 2**32))
     return A
 
 
@@ -50,11 +51,11 @@ def test_the_share_dropped(share, dtype):
     steps = np.array([ones_dropped(share, layer=layer, step=step, dtype=dtype) for layer in (-1, 0, 1, 7) for step in range(25)])
     dropped = steps == 0
     assert_allclose(steps[~dropped], 1 / (1 - share), rtol=1e-6)
-    for axes in [(0, 1, 2), (1, 2), (0, 1), (0, 2)]:  # over everything, of each step, each unit, each row
+    for axes in [(0, 1, 2), (1, 2), (0, 1), (0, 2)]:  # overall, and for each step, unit and row
         shares = dropped.mean(axis=axes)
         n = dropped.size / shares.size
         assert (np.abs(shares - share) < (N_SIGMAS + 0.5) * sqrt(share * (1 - share) / n)).all()
-        # and they scatter as independent draws do: a sum of squares, which is nearly normal for so many
+        # the variance of independent draws: this sum of squares is approximately normal
         if shares.size > 50:
             chi_square = ((shares - share) ** 2).sum() * n / (share * (1 - share))
             assert abs(chi_square - shares.size) < N_SIGMAS * sqrt(2 * shares.size)
@@ -81,13 +82,13 @@ def test_drops_are_independent(share):
         assert_uncorrelated(base[lag:, lag:], base[:-lag, :-lag])
         assert_uncorrelated(base[lag:, :-lag], base[:-lag, lag:])
     correlations = np.corrcoef(base.T) - np.eye(400)
-    if share > 0.1:  # the largest of 80,000, each of which is nearly normal where enough is dropped
+    if share > 0.1:  # the maximum of 80,000 values that are approximately normal
         assert np.abs(correlations).max() < 6.5 / sqrt(300)
     assert abs((correlations**2).sum() / (400 * 399) - 1 / 299) < 5e-4
 
 
-def test_rows_are_not_drawn_as_those_of_the_next_layer_or_step():
-    """Places that lie near each other, a row on and a layer or a step back, are as independent as others."""
+def test_rows_of_neighboring_layers_and_steps_are_independent():
+    """A shift by a few rows does not reproduce the numbers of the previous or next layer or step."""
     base = ones_dropped(0.5, 300, 400, seed=1, step=10, layer=2)
     for step, layer in [(9, 2), (11, 2), (10, 1), (10, 3), (9, 3), (11, 1)]:
         other = ones_dropped(0.5, 300, 400, seed=1, step=step, layer=layer)
@@ -106,11 +107,11 @@ def test_blocks_change_nothing(blocks, dtype):
             at += n_rows
 
 
-def test_slopes_are_dropped_alike_and_the_padding_left_alone():
+def test_slopes_are_dropped_like_activations_and_padding_is_unchanged():
     random = np.random.default_rng(0)
     A, slopes = random.normal(size=(2, 30, 12))
     a, s = A.copy(), slopes.copy()
-    drop(a, s, 10, place(3, 4), 0, int(0.25 * 2**32))
+    drop(a, s, 10, draw_state(3, 4), 0, int(0.25 * 2**32))
     kept = a[:, :10] != 0
     assert_allclose(a[:, :10], np.where(kept, A[:, :10] / 0.75, 0))
     assert_allclose(s[:, :10], np.where(kept, slopes[:, :10] / 0.75, 0))
@@ -133,9 +134,9 @@ def test_noise_is_standard_normal(dtype):
     assert abs(drawn.var() - 1) < N_SIGMAS * sqrt(2 / n)
     assert abs(stats.skew(drawn)) < N_SIGMAS * sqrt(6 / n)
     assert abs(stats.kurtosis(drawn)) < N_SIGMAS * sqrt(24 / n)
-    for part in np.split(drawn, 10):  # of 1e5
+    for part in np.split(drawn, 10):  # 100,000 values each
         assert stats.kstest(part, "norm").pvalue > 1e-3
-    assert 4.2 < np.abs(drawn).max() < 6.8  # of a million
+    assert 4.2 < np.abs(drawn).max() < 6.8  # the maximum of a million values
     tail = (np.abs(drawn) > 3).sum()
     assert abs(tail - n * 2 * stats.norm.sf(3)) < N_SIGMAS * sqrt(n * 2 * stats.norm.sf(3))
 
@@ -150,13 +151,13 @@ def test_noise_is_independent():
         for lag in (1, 2, 3, 16, 50):
             assert_uncorrelated(powers[lag:], powers[:-lag])
             assert_uncorrelated(powers[:, lag:], powers[:, :-lag])
-    assert_uncorrelated(base, ones_dropped(0.5, 100, 1000, seed=5, step=3, layer=-1))  # of the same places
+    assert_uncorrelated(base, ones_dropped(0.5, 100, 1000, seed=5, step=3, layer=-1))  # at the same positions
 
 
 def test_noise_is_added_and_scaled():
     A = np.random.default_rng(0).normal(size=(20, 8))
     noisy = A.copy()
-    add_noise(noisy, NO_SLOPES[np.float64], 6, place(1, 2), -1, int(0.3 * 2**32))
+    add_noise(noisy, NO_SLOPES[np.float64], 6, draw_state(1, 2), -1, int(0.3 * 2**32))
     assert_allclose(noisy[:, :6] - A[:, :6], 0.3 * noise(20, 6, seed=1, step=2), rtol=1e-8, atol=1e-12)
     assert_array_equal(noisy[:, 6:], A[:, 6:])
 
@@ -173,39 +174,39 @@ X = RANDOM.normal(size=(64, 5))
 Y = {MLPClassifier: (X[:, 0] > X[:, 1] ** 2 - 0.5).astype(int), MLPRegressor: X[:, 0] - X[:, 1]}
 SMALL = {"hidden_layer_sizes": (12, 7), "random_state": 0, "max_iter": 5, "tol": 0, "n_iter_no_change": np.inf}
 each_kind = pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-DRAWN = [{"dropout": 0.4}, {"dropout": [0.2, 0.0, 0.5]}, {"input_noise": 0.7}, {"dropout": [0.3] * 3, "input_noise": 0.2}]
+RANDOM = [{"dropout": 0.4}, {"dropout": [0.2, 0.0, 0.5]}, {"input_noise": 0.7}, {"dropout": [0.3] * 3, "input_noise": 0.2}]
 
 
 @each_kind
-@pytest.mark.parametrize("drawn", DRAWN, ids=str)
-def test_threads_draw_the_same(kind, drawn):
-    one, two = (kind(**SMALL, **drawn, batch_size=20, n_threads=n).fit(X, Y[kind]) for n in (1, 2))
+@pytest.mark.parametrize("random", RANDOM, ids=str)
+def test_threads_draw_the_same(kind, random):
+    one, two = (kind(**SMALL, **random, batch_size=20, n_threads=n).fit(X, Y[kind]) for n in (1, 2))
     assert_allclose(one.loss_curve_, two.loss_curve_, rtol=1e-9)
     for W, V in zip(one.coefs_, two.coefs_, strict=True):
         assert_allclose(W, V, rtol=1e-7, atol=1e-10)
 
 
 @each_kind
-@pytest.mark.parametrize("drawn", DRAWN, ids=str)
-def test_seeds(kind, drawn):
+@pytest.mark.parametrize("random", RANDOM, ids=str)
+def test_seeds(kind, random):
     start = kind(**SMALL | {"max_iter": 1, "learning_rate_init": 1e-12}).fit(X, Y[kind])
     starts = {"coefs_init": start.coefs_, "intercepts_init": start.intercepts_, "shuffle": False, "n_threads": 1}
-    one, again, other = (kind(**SMALL | {"random_state": seed}, **drawn, **starts).fit(X, Y[kind]) for seed in (1, 1, 2))
+    one, again, other = (kind(**SMALL | {"random_state": seed}, **random, **starts).fit(X, Y[kind]) for seed in (1, 1, 2))
     assert one.loss_curve_ == again.loss_curve_
     assert not np.isclose(one.loss_curve_, other.loss_curve_, rtol=1e-6).any()
 
 
 @each_kind
 @pytest.mark.parametrize("off", [{"dropout": 0}, {"dropout": [0, 0.0]}, {"dropout": [0.0] * 3}, {"input_noise": 0}], ids=str)
-def test_nothing_drawn_changes_no_bit(kind, off):
+def test_rates_of_zero_change_no_bit(kind, off):
     plain, same = kind(**SMALL).fit(X, Y[kind]), kind(**SMALL, **off).fit(X, Y[kind])
     for W, V in zip(plain.coefs_, same.coefs_, strict=True):
         assert_array_equal(W, V)
 
 
-@pytest.mark.parametrize("asked", [{"dropout": [0.3]}, {"input_noise": 0.6}], ids=str)
-def test_what_is_drawn_is_a_penalty_on_linear_models(asked):
-    """Dropped inputs are a ridge penalty of p / (1 − p) x² (Wager and others 2013), noise one of its variance (Bishop 1995)."""
+@pytest.mark.parametrize("options", [{"dropout": [0.3]}, {"input_noise": 0.6}], ids=str)
+def test_dropout_and_noise_are_penalties_on_linear_models(options):
+    """Dropout of inputs is a ridge penalty of p / (1 − p) x² (Wager and others 2013), noise one of its variance (Bishop 1995)."""
     random = np.random.default_rng(1)
     X = random.normal(size=(200, 3)) @ np.array([[1, 0.5, 0], [0, 1, -0.4], [0, 0, 1]])
     y = X @ [1.0, -2.0, 0.5] + random.normal(0, 0.1, 200)
@@ -222,10 +223,10 @@ def test_what_is_drawn_is_a_penalty_on_linear_models(asked):
         n_iter_no_change=np.inf,
         ema_decay=0.997,
         random_state=0,
-        **asked,
+        **options,
     ).fit(X, y)
     ones = np.column_stack([X, np.ones(200)])
-    diagonal = 0.3 / 0.7 * np.diag([*(X**2).mean(axis=0), 0]) if "dropout" in asked else 0.36 * np.diag([1, 1, 1, 0])
+    diagonal = 0.3 / 0.7 * np.diag([*(X**2).mean(axis=0), 0]) if "dropout" in options else 0.36 * np.diag([1, 1, 1, 0])
     expected = np.linalg.solve(ones.T @ ones / 200 + diagonal, ones.T @ y / 200)
     assert np.abs(expected[:3] - [1, -2, 0.5]).max() > 0.1
     assert_allclose(np.append(model.coefs_[0], model.intercepts_[0]), expected, atol=0.02)

@@ -35,7 +35,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 import fastbp
-from fastbp._kernels import ActivationCode
+from fastbp._kernels.codes import ActivationCode
 from fastbp._training import epochs as training
 from fastbp._training import lbfgs
 

@@ -1,6 +1,6 @@
-"""Starting weights: their laws, their random stream, and what users bring themselves.
+"""Initial weights: their distributions, their order in the random stream, and arrays and functions given by users.
 
-A network's starting weights are seen in a fit whose steps are too small to change them.
+The initial weights of a network are read after a fit whose steps are too small to change them.
 """
 
 from itertools import pairwise
@@ -20,7 +20,7 @@ SIZES = (300, 200, 400, 250)
 X = np.random.default_rng(0).normal(size=(12, 3))
 Y = X[:, 0] - X[:, 1]
 STILL = {"learning_rate_init": 1e-300, "max_iter": 1, "random_state": 5, "solver": "sgd", "momentum": 0, "n_threads": 1}
-# the variance of each law, by n_in and n_out
+# the variance of each distribution as a function of n_in and n_out
 VARIANCES = {
     "auto": lambda n_in, n_out: 2 / (n_in + n_out),
     "glorot_uniform": lambda n_in, n_out: 2 / (n_in + n_out),
@@ -34,7 +34,7 @@ VARIANCES = {
 }
 
 
-def drawn(weight_init="auto", bias_init="auto", sizes=SIZES, activation="relu", seed=0, **options):
+def initialized(weight_init="auto", bias_init="auto", sizes=SIZES, activation="relu", seed=0, **options):
     coefs = [np.empty(shape) for shape in pairwise(sizes)]
     intercepts = [np.empty(n_out) for n_out in sizes[1:]]
     activations = (activation,) * len(coefs)
@@ -50,21 +50,21 @@ def start(kind=MLPRegressor, hidden=(4, 2), data=X, y=Y, **options):
 def assert_same(got, expected):
     for arrays, others in zip(got, expected, strict=True):
         for array, other in zip(arrays, others, strict=True):
-            np.testing.assert_allclose(array, other, rtol=0, atol=1e-290)  # where 0 has taken a step
+            np.testing.assert_allclose(array, other, rtol=0, atol=1e-290)  # a step may have changed 0
 
 
-# ---------------------------------------------------------------------- laws
+# ---------------------------------------------------------------------- distributions
 
 
-def test_every_law_is_known_here():
+def test_every_distribution_is_tested():
     assert set(VARIANCES) == set(INITIALIZERS)
     assert set(BIAS_INITIALIZERS) == {*INITIALIZERS, "zeros"}
 
 
 @pytest.mark.parametrize("name", VARIANCES)
 def test_variances(name):
-    """Each layer's mean and variance, within five standard errors; biases, which are fewer, by the same law."""
-    coefs, intercepts = drawn(name, name)
+    """Each layer's mean and variance within five standard errors; biases, which are fewer, have the same distribution."""
+    coefs, intercepts = initialized(name, name)
     for W, b in zip(coefs, intercepts, strict=True):
         variance = VARIANCES[name](*W.shape)
         assert abs(W.mean()) < 5 * np.sqrt(variance / W.size)
@@ -76,35 +76,35 @@ def test_variances(name):
 
 
 @pytest.mark.parametrize("name", [name for name in VARIANCES if name != "orthogonal"])
-def test_shapes_of_the_laws(name):
-    W = drawn(name)[0][0].ravel()
+def test_shapes_of_the_distributions(name):
+    W = initialized(name)[0][0].ravel()
     scale = np.sqrt(VARIANCES[name](*SIZES[:2]))
     law = stats.norm(0, scale) if name.endswith("normal") else stats.uniform(-scale * 3**0.5, 2 * scale * 3**0.5)
     assert stats.kstest(W, law.cdf).pvalue > 1e-4
 
 
-def test_auto_below_the_logistic_function():
-    W = drawn(activation="logistic")[0][0]
+def test_auto_with_the_logistic_function():
+    W = initialized(activation="logistic")[0][0]
     assert W.var() == pytest.approx(2 / 3 / sum(SIZES[:2]), rel=0.02)
-    assert drawn("glorot_uniform", activation="logistic")[0][0].var() == pytest.approx(2 / sum(SIZES[:2]), rel=0.02)
+    assert initialized("glorot_uniform", activation="logistic")[0][0].var() == pytest.approx(2 / sum(SIZES[:2]), rel=0.02)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (1, 6), (6, 1)])
 def test_orthogonality(shape):
-    (W,), _ = drawn("orthogonal", sizes=shape)
+    (W,), _ = initialized("orthogonal", sizes=shape)
     assert W.shape == shape
     product = W @ W.T if shape[0] <= shape[1] else W.T @ W
     np.testing.assert_allclose(product, np.eye(min(shape)), atol=1e-12)
 
 
 def test_orthogonal_matrices_are_uniform():
-    """By Haar's measure the trace has mean 0 and variance 1, which Q without its signs put right has not."""
-    traces = [np.trace(drawn("orthogonal", sizes=(3, 3), seed=seed)[0][0]) for seed in range(1500)]
+    """For a uniform distribution the trace has mean 0 and variance 1; without the correction of the signs it does not."""
+    traces = [np.trace(initialized("orthogonal", sizes=(3, 3), seed=seed)[0][0]) for seed in range(1500)]
     assert np.mean(traces) == pytest.approx(0, abs=0.13)
     assert np.var(traces) == pytest.approx(1, rel=0.2)
 
 
-# ---------------------------------------------------------------------- streams
+# ---------------------------------------------------------------------- random streams
 
 
 @pytest.mark.parametrize("activation", ["relu", "logistic"])
@@ -129,11 +129,11 @@ def test_names_and_functions_are_drawn_from_one_stream():
 
 
 def test_biases_that_are_shifts_start_at_zero():
-    """Below a norm, hidden ones only, and with "auto" only; the weights stay those of any other fit."""
-    coefs, intercepts = drawn()
-    shifted, shifts = drawn(normalized=True)
+    """Only hidden biases, and only with "auto" and a batch norm; the weights are the same as in other fits."""
+    coefs, intercepts = initialized()
+    shifted, shifts = initialized(normalized=True)
     assert_same([shifted, shifts], [coefs, [np.zeros(200), np.zeros(400), intercepts[-1]]])
-    assert_same(drawn("auto", "he_normal", normalized=True), drawn("auto", "he_normal"))
+    assert_same(initialized("auto", "he_normal", normalized=True), initialized("auto", "he_normal"))
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
@@ -159,20 +159,20 @@ INTERCEPTS = [np.arange(4.0), np.arange(2.0), np.arange(1.0)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_given_arrays_are_what_training_starts_from(dtype):
+def test_training_starts_from_given_arrays(dtype):
     got = start(data=X.astype(dtype), coefs_init=COEFS, intercepts_init=tuple(array.tolist() for array in INTERCEPTS))
     assert_same(got, ([W.astype(dtype) for W in COEFS], [b.astype(dtype) for b in INTERCEPTS]))
     assert got[0][0] is not COEFS[0]
 
 
-def test_what_is_not_given_is_drawn_as_ever():
+def test_arrays_that_are_not_given_are_drawn_as_usual():
     coefs, intercepts = start()
     assert_same(start(coefs_init=COEFS), (COEFS, intercepts))
     assert_same(start(intercepts_init=INTERCEPTS), (coefs, INTERCEPTS))
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_a_fit_from_its_own_start_is_the_same_fit(solver):
+def test_a_fit_from_its_own_initial_weights_is_the_same_fit(solver):
     options = {"hidden_layer_sizes": (4, 2), "random_state": 5, "max_iter": 30, "solver": solver}
     plain = MLPRegressor(**options).fit(X, Y)
     coefs, intercepts = start()
@@ -180,7 +180,7 @@ def test_a_fit_from_its_own_start_is_the_same_fit(solver):
     assert_same((again.coefs_, again.intercepts_), (plain.coefs_, plain.intercepts_))
 
 
-def test_with_scaling_they_are_those_of_the_scaled_network():
+def test_with_scaling_given_arrays_belong_to_the_scaled_network():
     model = MLPRegressor(hidden_layer_sizes=(4, 2), **STILL, coefs_init=COEFS, intercepts_init=INTERCEPTS, scale="standard").fit(
         X, Y
     )
@@ -189,14 +189,14 @@ def test_with_scaling_they_are_those_of_the_scaled_network():
 
 
 REFUSED = [
-    ({"coefs_init": COEFS[:2]}, r"coefs_init must hold one array for each of the 3 layers, of shapes \[\(3, 4\), .*got 2 arrays"),
+    ({"coefs_init": COEFS[:2]}, r"coefs_init must have one array for each of the 3 layers, with shapes \[\(3, 4\), .*got 2 arrays"),
     (
         {"coefs_init": [COEFS[1], *COEFS[1:]]},
-        r"coefs_init\[0\] must be a finite array of shape \(3, 4\), got one of shape \(4, 2\)",
+        r"coefs_init\[0\] must be a finite array of shape \(3, 4\), got shape \(4, 2\)",
     ),
     (
         {"intercepts_init": [*INTERCEPTS[:2], [np.nan]]},
-        r"intercepts_init\[2\] must be .* shape \(1,\), got one with 1 entries that are",
+        r"intercepts_init\[2\] must be .* shape \(1,\), got 1 entries that are",
     ),
     ({"intercepts_init": ["many", *INTERCEPTS[1:]]}, r"intercepts_init\[0\] must be a finite array of shape \(4,\), got 'many'"),
     (
@@ -205,13 +205,13 @@ REFUSED = [
     ),
     (
         {"bias_init": lambda state, shape: np.full(shape, np.inf)},
-        r"bias_init must return a finite array of shape \(4,\), got one with 4",
+        r"bias_init must return a finite array of shape \(4,\), got 4",
     ),
 ]
 
 
 @pytest.mark.parametrize(("options", "message"), REFUSED)
-def test_what_is_refused(options, message):
+def test_invalid_arrays_are_rejected(options, message):
     model = MLPRegressor(hidden_layer_sizes=(4, 2), random_state=0)
     before = vars(model).copy()
     with pytest.raises(ValueError, match=message):

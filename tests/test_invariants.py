@@ -27,23 +27,23 @@ from sklearn.base import clone
 
 import fastbp
 from fastbp import MLPClassifier, MLPRegressor
-from fastbp import _kernels as kernels
 from fastbp._data.inputs import as_rows, as_targets
-from fastbp._kernels import N_MOMENTS, disk_cache, inline, jit, warn_once
+from fastbp._kernels import disk_cache, inline, jit, warn_once
+from fastbp._kernels.epochs import train, update_early_stopping
+from fastbp._kernels.lazy.solvers import N_MOMENTS
+from fastbp._kernels.network import loss_and_gradient, predict
+from fastbp._kernels.settings import PROGRESS, SETTINGS, record
 from fastbp._network import optimizers as updates
 from fastbp._network import turns
-from fastbp._network.activations import NAMES
-from fastbp._network.architecture import Architecture, Objective
+from fastbp._network.activations import ACTIVATION_NAMES
+from fastbp._network.architecture import Architecture, Objective, Plan
 from fastbp._network.layout import Layout
 from fastbp._network.losses import REGRESSION
-from fastbp._network.schedules import SCHEDULES
-from fastbp._network.workspace import Plan
+from fastbp._network.schedules import SCHEDULE_NAMES
 from fastbp._training import epochs as training
 
 PACKAGE = Path(fastbp.__file__).parent
-ENTRIES = {
-    entry.__name__: entry for entry in (kernels.train, kernels.update_early_stopping, kernels.loss_and_gradient, kernels.predict)
-}
+ENTRIES = {entry.__name__: entry for entry in (train, update_early_stopping, loss_and_gradient, predict)}
 SOLVERS = ["lbfgs", *N_MOMENTS]
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -108,14 +108,14 @@ def test_one_compilation_serves_every_fit_of_a_dtype(tmp_path):
     for dtype in (np.float32, np.float64):
         X, codes, values = data(dtype)
         for solver in SOLVERS:
-            for sizes, activation in zip([(), (3,), (7, 5), (4, 3, 2)], NAMES, strict=False):
+            for sizes, activation in zip([(), (3,), (7, 5), (4, 3, 2)], ACTIVATION_NAMES, strict=False):
                 parameters = {"solver": solver, "hidden_layer_sizes": sizes, "activation": activation}
                 classifier(**parameters).fit(X, codes == 1, sample_weight=weight).predict_proba(X)
                 regressor(**parameters, loss="poisson").fit(X, values).predict(X)
                 regressor(**parameters, batch_size=7, shuffle=False).fit(X, values[:, 0], sample_weight=weight)
         for loss in REGRESSION:
             regressor(loss=loss).fit(X, np.abs(values) + 0.1)
-        for schedule in SCHEDULES:
+        for schedule in SCHEDULE_NAMES:
             classifier(solver="sgd", learning_rate=schedule, early_stopping=True).fit(X, codes)
         multilabel = classifier().fit(X, np.eye(3, dtype=int)[codes])
         multilabel.partial_fit(X, np.eye(3, dtype=int)[codes])
@@ -175,7 +175,7 @@ def test_training_allocates_nothing(network, count_allocations):
     assert count_allocations(allocate) > 0
     pairs = [("squared_error", "identity"), ("log_loss", "logistic"), ("log_loss", "softmax"), ("poisson", "exp")]
     for dtype in (np.float32, np.float64):
-        for (loss, link), activation in zip(pairs, NAMES, strict=False):
+        for (loss, link), activation in zip(pairs, ACTIVATION_NAMES, strict=False):
             for solver in N_MOMENTS:
                 for changes in (
                     {},
@@ -268,7 +268,7 @@ def test_kernels_return_to_python_in_time(n_rows, batch_size, sizes, n_epochs, s
     params = np.zeros(layout.n_params)
     plan = Plan(layout, Architecture(("relu",) * (len(sizes) - 2)), Objective("squared_error"))
     problem = training.Problem(plan, params, as_rows(np.zeros((1, sizes[0])), float), y, as_targets(None, float))
-    settings, shuffles = kernels.record(kernels.SETTINGS), training.Shuffles(np.random.RandomState(0), wanted=True, shared=False)
+    settings, shuffles = record(SETTINGS), training.Shuffles(np.random.RandomState(0), wanted=True, shared=False)
     settings[0].batch_size = batch_size
     optimizer = updates.Optimizer.fresh(MLPRegressor(solver="sgd"), params)
     progress = training.start_progress(np.inf, 0, 0)
@@ -314,7 +314,7 @@ def estimators(random_states):
     """Yield a classifier for each random state, solver and activation; some of them use early stopping."""
     for random_state in random_states:
         for solver in SOLVERS:
-            for place, activation in enumerate(NAMES[:4]):
+            for place, activation in enumerate(ACTIVATION_NAMES[:4]):
                 stop = solver != "lbfgs" and place % 2 == 0
                 yield classifier(solver=solver, activation=activation, early_stopping=stop, random_state=random_state)
 
@@ -366,14 +366,14 @@ def new_entry(tmp_path, monkeypatch):
 
     def make():
         monkeypatch.setattr(warn_once, "_given", set())
-        return jit.entry(kernels.update_early_stopping.py_func)
+        return jit.entry(update_early_stopping.py_func)
 
     return make
 
 
 def warnings_of(update_early_stopping, n_calls=1):
     """Call `update_early_stopping`, check its result, and return the texts of its warnings."""
-    settings, progress = kernels.record(kernels.SETTINGS), kernels.record(kernels.PROGRESS)
+    settings, progress = record(SETTINGS), record(PROGRESS)
     progress[0].best = 5
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -463,7 +463,7 @@ def test_processes_do_not_write_the_code_of_different_types_to_one_file(tmp_path
     for value in (3.0, np.float32(3), 3):
         folder = tmp_path / str(len(names))
         monkeypatch.setattr(numba.config, "CACHE_DIR", str(folder))
-        jit.entry(kernels.update_early_stopping.py_func)(kernels.record(kernels.SETTINGS), kernels.record(kernels.PROGRESS), value)
+        jit.entry(update_early_stopping.py_func)(record(SETTINGS), record(PROGRESS), value)
         names += [path.name for path in files(folder, "nbc")]
     assert len(set(names)) == 3
 
@@ -527,7 +527,9 @@ with warnings.catch_warnings(record=True) as caught:
     import numpy as np
     from numba.core import event
     from fastbp import MLPClassifier
-    from fastbp import _kernels as kernels
+    from fastbp._kernels.epochs import train, update_early_stopping
+    from fastbp._kernels.network import loss_and_gradient, predict
+    from fastbp._kernels.settings import PROGRESS, SETTINGS, record
     task, *dtypes = sys.argv[1:]
     results = {}
     with event.install_recorder("numba:compile") as recorder:
@@ -535,24 +537,23 @@ with warnings.catch_warnings(record=True) as caught:
             X = np.linspace(-1, 1, 80).reshape(40, 2).astype(dtype)
             model = MLPClassifier((4,), max_iter=2, random_state=0)
             if task == "update_early_stopping":
-                progress = kernels.record(kernels.PROGRESS)
+                progress = record(PROGRESS)
                 progress[0].best = 5
-                kernels.update_early_stopping(kernels.record(kernels.SETTINGS), progress, 3.0)
+                update_early_stopping(record(SETTINGS), progress, 3.0)
                 results[dtype] = progress[0].best
             elif task == "fit":
                 model.set_params(early_stopping=True).fit(X, X[:, 0] > 0)
                 model.set_params(early_stopping=False, solver="lbfgs").fit(X, X[:, 0] > 0)
             else:
-                from fastbp._network.architecture import Architecture
+                from fastbp._network.architecture import Architecture, Plan
                 from fastbp._data.inputs import as_rows
                 from fastbp._network.layout import Layout, aligned_zeros
                 from fastbp._network.prediction import outputs
-                from fastbp._network.workspace import Plan
                 params = aligned_zeros(13, dtype)
                 params[...] = np.linspace(-1, 1, 13)
                 out = outputs(Plan(Layout((2, 3, 1)), Architecture(("relu",))), params, as_rows(X, dtype), 40)
                 results[dtype] = out.ravel().tolist()
-    entries = [kernels.train, kernels.update_early_stopping, kernels.loss_and_gradient, kernels.predict]
+    entries = [train, update_early_stopping, loss_and_gradient, predict]
 print(json.dumps({
     "results": results,
     "compilations": sum(record.is_start for _, record in recorder.buffer),

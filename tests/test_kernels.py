@@ -1,8 +1,8 @@
-"""Each kernel against the loops of `reference`, in both dtypes, and gradients against finite differences.
+"""Each kernel is compared with the loops of `reference`, in both dtypes, and gradients with finite differences.
 
-The cases come from the registries, so a new activation, loss, link, solver or schedule is tested here as soon as `reference` has a
-line for it; `test_reference_knows` says so where that is missing. Everything is tiny, since this file also runs with
-NUMBA_DISABLE_JIT=1, where kernels are plain Python and coverage sees into them.
+The cases come from the registries: a new activation, loss, link, solver or schedule is tested as soon as `reference` has an entry
+for it, and `test_reference_is_complete` fails without one. All networks are tiny, since this file also runs with
+NUMBA_DISABLE_JIT=1, where kernels are plain Python and coverage is measured.
 """
 
 import itertools
@@ -15,27 +15,19 @@ from hypothesis import strategies as st
 from numba import njit
 from scipy.sparse import csr_array
 
-from fastbp import _kernels as kernels
 from fastbp._data.inputs import IN_ORDER, as_rows
-from fastbp._kernels import (
-    ACTIVATIONS,
-    N_MOMENTS,
-    VECTOR_BYTES,
-    ActivationCode,
-    LinkCode,
-    LossCode,
-    activations,
-    losses,
-    products,
-    shuffles,
-    solvers,
-    team,
-    views,
-)
-from fastbp._kernels import SCHEDULES as CALLED_SCHEDULES
-from fastbp._kernels.lazy import _KINDS, penalties, schedules
-from fastbp._kernels.network import gather_targets
-from fastbp._network.activations import NAMES
+from fastbp._kernels import activations, losses, products, shuffles, solvers, team, views
+from fastbp._kernels.codes import ActivationCode, LinkCode, LossCode
+from fastbp._kernels.lazy import penalties
+from fastbp._kernels.lazy.activations import ACTIVATIONS
+from fastbp._kernels.lazy.losses import LOSSES
+from fastbp._kernels.lazy.schedules import SCHEDULES as LAZY_SCHEDULES
+from fastbp._kernels.lazy.solvers import N_MOMENTS
+from fastbp._kernels.network import evaluate, gather_targets
+from fastbp._kernels.scratch import PENALTY_NUMBERS, SCHEDULE_NUMBERS
+from fastbp._kernels.settings import record
+from fastbp._kernels.tiles import VECTOR_BYTES
+from fastbp._network.activations import ACTIVATION_NAMES
 from fastbp._network.layout import Layout, aligned_zeros
 
 PAIRS = [("squared_error", "identity"), ("log_loss", "logistic"), ("log_loss", "softmax"), ("poisson", "exp")]
@@ -44,7 +36,7 @@ PAIRS = [pytest.param(*pair, id="-".join(pair)) for pair in PAIRS]
 SCHEDULES = ["constant", "invscaling", "adaptive"]
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-each_activation = pytest.mark.parametrize("activation", NAMES)
+each_activation = pytest.mark.parametrize("activation", ACTIVATION_NAMES)
 each_pair = pytest.mark.parametrize(("loss", "out_activation"), PAIRS)
 each_solver = pytest.mark.parametrize("solver", N_MOMENTS)
 dense_or_sparse = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
@@ -52,7 +44,7 @@ with_weights_or_without = pytest.mark.parametrize("weighted", [False, True], ids
 
 
 def close(got, want, slack=1):
-    """Equal but for some roundings in the dtype of what was got."""
+    """Assert that values are equal up to a few rounding errors in the dtype of `got`."""
     rtol = slack * {"float32": 4e-6, "float64": 2e-14}[got.dtype.name]
     np.testing.assert_allclose(got, want, rtol=rtol, atol=rtol)
 
@@ -62,29 +54,29 @@ def drawn(shape, dtype, seed=0, scale=1.0):
 
 
 def padded(values, stride=None):
-    """A copy of a matrix with its rows as far apart as stride says, or of anything, in a buffer of NaN with NaN behind."""
+    """Return a copy of an array in a buffer of NaN that is followed by NaN; stride is the distance of a matrix's rows."""
     shape = values.shape if stride is None else (len(values), stride)
-    room = aligned_zeros(int(np.prod(shape)), values.dtype)
-    room.base[...] = np.nan
-    copy = room.reshape(shape)
+    buffer = aligned_zeros(int(np.prod(shape)), values.dtype)
+    buffer.base[...] = np.nan
+    copy = buffer.reshape(shape)
     copy[..., : values.shape[-1]] = values
     return copy
 
 
-def behind(values, n_columns):
-    """A copy of a matrix with so many columns of NaN behind its own."""
+def with_nan_columns(values, n_columns):
+    """Return a copy of a matrix with n_columns more columns, of NaN."""
     return np.concatenate([values, np.full((len(values), n_columns), np.nan, values.dtype)], axis=1)
 
 
 def flat(*parts):
-    """The flat vector of lists of arrays, in the order of the parameters."""
+    """Return the flat vector of lists of arrays, in the order of the parameters."""
     return np.concatenate([np.ravel(array) for part in parts for array in part])
 
 
 def expected(network, rows=slice(None)):
-    """The reference's Σ loss, Σ weight and flat gradient over some rows."""
+    """Return the reference's Σ loss, Σ weight and flat gradient over some rows."""
     weight = None if network.weight is None else network.weight[rows]
-    names = network.asked["activation"], network.asked["loss"], network.asked["out_activation"]
+    names = network.options["activation"], network.options["loss"], network.options["out_activation"]
     loss, weight_sum, *gradients = reference.gradient(
         network.X[rows], network.y[rows], weight, network.coefs, network.intercepts, *names
     )
@@ -94,15 +86,15 @@ def expected(network, rows=slice(None)):
 @pytest.mark.parametrize(
     ("registry", "known"),
     [
-        (NAMES, reference.ACTIVATIONS),
-        ({*LinkCode.__members__, *_KINDS["link"]} - {"called"}, reference.LINKS),
-        ({*LossCode.__members__, *_KINDS["loss"]} - {"called"}, {loss for loss, *_ in reference.LOSSES}),
+        (ACTIVATION_NAMES, reference.ACTIVATIONS),
+        (LinkCode.__members__, reference.LINKS),
+        ({*LossCode.__members__, *LOSSES} - {"by_address"}, {loss for loss, *_ in reference.LOSSES}),
         (N_MOMENTS, reference.SOLVERS),
     ],
     ids=["activations", "links", "losses", "solvers"],
 )
-def test_reference_knows(registry, known):
-    assert set(registry) == set(known), "give tests/reference.py a line for it"
+def test_reference_is_complete(registry, known):
+    assert set(registry) == set(known), "add an entry to tests/reference.py"
 
 
 # ---------------------------------------------------------------------- views
@@ -141,9 +133,9 @@ def some_sums(dtype):
 
 
 @each_dtype
-@pytest.mark.parametrize("activation", [member.name for member in ActivationCode if member != ActivationCode.called])
+@pytest.mark.parametrize("activation", [member.name for member in ActivationCode if member != ActivationCode.by_address])
 def test_activation_and_slope(activation, dtype):
-    """Of the ReLU, the products have done all before: the floor on the way forward, the slope on the way back."""
+    """ReLU is applied by the products: as a floor in the forward pass, as a slope in the backward pass."""
     value, slope = reference.ACTIVATIONS[activation]
     z, delta, code = some_sums(dtype), drawn(45, dtype, 2), ActivationCode[activation]
     floor, relu = activations.floor_of(code), activation == "relu"
@@ -158,7 +150,7 @@ def test_activation_and_slope(activation, dtype):
 
 @each_dtype
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_called_activation_and_its_slope(activation, dtype):
+def test_lazy_activation_and_its_slope(activation, dtype):
     value, slope = reference.ACTIVATIONS[activation]
     z = some_sums(dtype)
     a, alone, slopes = z.copy(), z.copy(), np.full_like(z, np.nan)
@@ -166,16 +158,16 @@ def test_called_activation_and_its_slope(activation, dtype):
     ACTIVATIONS[activation](alone, np.empty(0, dtype))
     close(a, [value(x) for x in z.tolist()])
     close(slopes, [slope(x) for x in z.tolist()])
-    close(alone, a)  # LLVM may round otherwise where it need not keep the slopes
+    close(alone, a)  # LLVM may round differently without the slopes
 
 
 @each_dtype
-@pytest.mark.parametrize("link", [member.name for member in LinkCode if member != LinkCode.called])
+@pytest.mark.parametrize("link", [member.name for member in LinkCode if member.is_compiled_in])
 @pytest.mark.parametrize("n_outputs", [1, 4, 16, 37])
 def test_link(link, n_outputs, dtype):
     Z = drawn((6, n_outputs), dtype, scale=5)
     lanes = VECTOR_BYTES // Z.itemsize
-    A = behind(Z, -n_outputs % lanes)
+    A = with_nan_columns(Z, -n_outputs % lanes)
     losses.link(LinkCode[link], A, n_outputs)
     want = np.array([reference.LINKS[link](row) for row in Z.astype(float)])
     np.testing.assert_allclose(A[:, :n_outputs], want, rtol=4e-6 if dtype == np.float32 else 1e-14)
@@ -185,7 +177,7 @@ def test_link(link, n_outputs, dtype):
 @pytest.mark.parametrize("n_outputs", [1, 2, 5])
 def test_softmax_of_anything_finite_sums_to_one(n_outputs, dtype):
     Z = drawn((20, n_outputs), dtype, scale=float(np.finfo(dtype).max) / 100)
-    Z = behind(Z, -n_outputs % (VECTOR_BYTES // Z.itemsize))
+    Z = with_nan_columns(Z, -n_outputs % (VECTOR_BYTES // Z.itemsize))
     losses.link(LinkCode.softmax, Z, n_outputs)
     Z = Z[:, :n_outputs]
     close(Z.sum(axis=1), np.ones(20))
@@ -195,13 +187,13 @@ def test_softmax_of_anything_finite_sums_to_one(n_outputs, dtype):
 @each_dtype
 @each_pair
 @with_weights_or_without
-@pytest.mark.parametrize("n_behind", [0, 3], ids="{} columns behind".format)
-def test_loss_and_delta(loss, out_activation, n_behind, weighted, dtype, network):
+@pytest.mark.parametrize("n_extra", [0, 3], ids="{} extra columns".format)
+def test_loss_and_delta(loss, out_activation, n_extra, weighted, dtype, network):
     net = network((3, 4), dtype, loss=loss, out_activation=out_activation, weighted=weighted)
     y, weight = net.targets
-    A, delta = net.predict(), behind(np.full((7, 4), np.nan, dtype), n_behind)
-    used_up = y.copy() if out_activation == "softmax" else behind(y, n_behind)
-    got = losses.loss_and_delta(LossCode[loss], LinkCode[out_activation], behind(A, n_behind), used_up, weight, delta, 4)
+    A, delta = net.predict(), with_nan_columns(np.full((7, 4), np.nan, dtype), n_extra)
+    used_up = y.copy() if out_activation == "softmax" else with_nan_columns(y, n_extra)
+    got = losses.loss_and_delta(LossCode[loss], LinkCode[out_activation], with_nan_columns(A, n_extra), used_up, weight, delta, 4)
     delta = delta[:, :4]
     weights = np.ones(7) if net.weight is None else net.weight
     row_loss, row_delta = reference.LOSSES[loss, out_activation]
@@ -213,7 +205,7 @@ def test_loss_and_delta(loss, out_activation, n_behind, weighted, dtype, network
 
 @each_dtype
 @pytest.mark.parametrize("out_activation", ["logistic", "softmax"])
-def test_log_loss_of_a_sure_mistake_is_bounded(out_activation, dtype):
+def test_log_loss_of_a_certain_mistake_is_bounded(out_activation, dtype):
     A, y, delta = np.array([[1, 0], [0, 1]], dtype), np.array([[0, 1], [1, 0]], dtype), np.zeros((2, 2), dtype)
     if out_activation == "softmax":
         y = np.array([[1], [0]], dtype)
@@ -232,7 +224,7 @@ def test_log_loss_of_a_sure_mistake_is_bounded(out_activation, dtype):
     ("n_rows", "n_in", "n_out"), [(1, 1, 1), (1, 5, 3), (1, 5, 1), (6, 1, 3), (6, 1, 1), (6, 5, 1), (6, 5, 3), (17, 9, 33)]
 )
 def test_dense_products(n_rows, n_in, n_out, dtype):
-    """Rows as far apart as in the buffers of a layer; all of them, and all room behind, are NaN where nothing was put."""
+    """Rows have the strides of a layer's buffers; all other elements of the buffers, and the space after them, are NaN."""
     layout, itemsize = Layout((1, n_in, n_out)), np.dtype(dtype).itemsize
     _, in_stride, out_stride = layout.strides(itemsize, VECTOR_BYTES)
     A, b, W = (
@@ -263,7 +255,7 @@ def test_dense_products(n_rows, n_in, n_out, dtype):
 
 
 @each_dtype
-def test_strips_are_packed_where_rows_are_many_and_far_apart(dtype):
+def test_strips_are_packed_for_many_rows_with_a_large_stride(dtype):
     strip, far = np.empty(0, dtype), 1024 // np.dtype(dtype).itemsize
     assert products.should_pack(48, far, strip)
     assert not products.should_pack(47, far, strip)
@@ -287,13 +279,13 @@ def test_sparse_products(n_out, order, dtype):
     b, G = drawn(n_out, dtype, 2), np.full_like(W, np.nan)
     assert products.is_sparse(rows)
     sums = np.array([np.add(reference.product(a, W.tolist()), b) for a in picked.tolist()])
-    for n_behind, floor in itertools.product([0, 5], [-np.inf, 0.0]):
-        Z = behind(np.full_like(D, np.nan), n_behind)
+    for n_extra, floor in itertools.product([0, 5], [-np.inf, 0.0]):
+        Z = with_nan_columns(np.full_like(D, np.nan), n_extra)
         products.sparse_forward_product(rows, order, start, W, b, Z, floor)
         close(Z[:, :n_out], np.maximum(sums, floor))
         assert np.isnan(Z[:, n_out:]).all()
         for times in (1, 2):
-            products.sparse_weight_gradient(rows, order, start, behind(D, n_behind), G, times > 1)
+            products.sparse_weight_gradient(rows, order, start, with_nan_columns(D, n_extra), G, times > 1)
             close(G, [times * np.array(reference.product(a, D.tolist())) for a in picked.T.tolist()])
 
 
@@ -306,7 +298,7 @@ def test_gathering(order, weighted, dtype, network):
     y, weight = np.full((3, 2), np.nan, dtype), np.full(3, np.nan, dtype)
     assert not products.is_sparse(net.rows)
     gather_targets(*net.targets, order, start, y, weight)
-    if order.size:  # where it is not, the first layer takes the data themselves
+    if order.size:  # without an order, the first layer reads the data themselves
         X = padded(np.full((3, 3), np.nan, dtype))
         products.gather(net.rows, order, start, X)
         np.testing.assert_array_equal(X, net.X[picked])
@@ -358,15 +350,15 @@ def test_shuffles_are_numpys(burnt):
 def test_updates(solver, nesterov, sizes, cuts, dtype, network):
     net = network(sizes, dtype, solver=solver, nesterov=nesterov)
     n_coefs, weight_sum, w = net.layout.n_coefs, 1.75, net.params.astype(float).tolist()
-    trainer = reference.Trainer([], [], **net.asked)
-    moments, asked, product = [(0.0,) * reference.SOLVERS[solver][1]] * len(w), net.scratch.asked, 1.0
+    trainer = reference.Trainer([], [], **net.options)
+    moments, hyperparams, product = [(0.0,) * reference.SOLVERS[solver][1]] * len(w), net.scratch.hyperparams, 1.0
     for step in range(1, 5):
-        gradient = drawn(len(w) + 3, dtype, step)  # which may be longer than the parameters
-        # in shares, as threads have them, which all count the step
+        gradient = drawn(len(w) + 3, dtype, step)  # may be longer than the parameters
+        # in shares like those of threads, each of which counts the step
         for low, high in itertools.pairwise(cuts):
             solvers.update(
-                *(net.settings[0], net.progress[0], net.params, gradient, net.moments, asked),
-                *(n_coefs, net.asked["alpha"], 1 / weight_sum, low, high),
+                *(net.settings[0], net.progress[0], net.params, gradient, net.moments, hyperparams),
+                *(n_coefs, net.options["alpha"], 1 / weight_sum, low, high),
             )
             if high < len(w):
                 net.progress[0].step -= 1
@@ -375,7 +367,7 @@ def test_updates(solver, nesterov, sizes, cuts, dtype, network):
         trainer.step = step
         gradient = gradient[: len(w)]
         for q, g in enumerate(gradient.tolist()):
-            slope = (g + (net.asked["alpha"] * w[q] if q < n_coefs else 0)) / weight_sum
+            slope = (g + (net.options["alpha"] * w[q] if q < n_coefs else 0)) / weight_sum
             w[q], moments[q] = reference.SOLVERS[solver][0](trainer, w[q], slope, moments[q])
         close(net.params, w)
         close(net.moments, np.array(moments).T.ravel())
@@ -388,7 +380,7 @@ def test_squared_norm(dtype):
     close(np.array(solvers.squared_norm(w), dtype), sum(float(value) ** 2 for value in w))
 
 
-# ---------------------------------------------------------------------- what threads share
+# ---------------------------------------------------------------------- shares and sums of threads
 
 
 @given(n=st.integers(0, 10**6), n_threads=st.integers(1, 70))
@@ -396,7 +388,7 @@ def test_shares_are_in_order_and_equal_but_for_one(n, n_threads):
     cuts = [team.share(n, rank, n_threads) for rank in range(n_threads + 1)]
     assert (cuts[0], cuts[-1]) == (0, n)
     assert set(np.diff(cuts)) <= {n // n_threads, -(-n // n_threads)}
-    # so that no thread needs more blocks than a batch's rows would give each of them
+    # no thread needs more blocks than its share of a batch, rounded up
     assert max(np.diff(cuts)) == -(-n // n_threads)
 
 
@@ -418,7 +410,7 @@ def test_sums_of_a_team(n_threads, dtype):
     before, sums = crew.gradients.copy(), crew.sums.copy()
     for column in range(3):
         want = 0.0
-        for value in sums[:, column].tolist():  # in this order, to the bit
+        for value in sums[:, column].tolist():  # in this order, so that the bits are equal
             want += value
         assert team.total(crew, column) == want
     team.add_gradients(crew, 5, 31)
@@ -428,13 +420,13 @@ def test_sums_of_a_team(n_threads, dtype):
     np.testing.assert_array_equal(crew.gradients[1:], before[1:])
 
 
-# ---------------------------------------------------------------------- penalties, limits and means
+# ---------------------------------------------------------------------- penalties, limits and averages
 
 
-def numbers_of(**values):
-    numbers = np.zeros(penalties.N_NUMBERS)
+def penalty_numbers(**values):
+    numbers = record(PENALTY_NUMBERS)
     for name, value in values.items():
-        numbers[getattr(penalties, name)] = value
+        numbers[name] = value
     return numbers
 
 
@@ -443,28 +435,28 @@ def numbers_of(**values):
 def test_penalties(size, dtype):
     w, g = drawn(size, dtype), drawn(size, dtype, 1)
     w[:1] = 0
-    numbers = numbers_of(L2=0.3, L1=0.7, EMA=0.9)
+    numbers = penalty_numbers(alpha=0.3, l1=0.7, ema_decay=0.9)
     penalties.absolute_sum(w, w, numbers)
-    close(np.array([numbers[penalties.SUM]], dtype), [np.abs(w).sum()])
+    close(np.array([numbers[0].total], dtype), [np.abs(w).sum()])
     want = g + 0.3 * w + 0.7 * np.sign(w)
-    penalties.penalise(w, g, numbers)
+    penalties.add_penalty_gradient(w, g, numbers)
     close(g, want)
     penalties.square_sum(g, g, numbers)
-    close(np.array([numbers[penalties.SUM]], dtype), [(g.astype(float) ** 2).sum()])
+    close(np.array([numbers[0].total], dtype), [(g.astype(float) ** 2).sum()])
     mean = drawn(size, dtype, 2)
     want = 0.9 * mean + 0.1 * w
-    penalties.average(mean, w, numbers)
+    penalties.update_average(mean, w, numbers)
     close(mean, want)
 
 
 @each_dtype
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 7])
-def test_norms_are_held(n_threads, dtype, network):
+def test_weight_norms_are_limited(n_threads, dtype, network):
     net = network((3, 5, 4, 1), dtype)
     coefs = [W.copy() for W in net.coefs]
     biases = [b.copy() for b in net.intercepts]
     for rank in range(n_threads):
-        penalties.hold_norms(net.table, net.params, net.scratch.strip, numbers_of(MAX_NORM=0.9), rank, n_threads)
+        penalties.limit_weight_norms(net.table, net.params, net.scratch.strip, penalty_numbers(max_norm=0.9), rank, n_threads)
     for W, before in zip(net.coefs, coefs, strict=True):
         norms = np.linalg.norm(before, axis=0)
         close(W, before * np.minimum(1, 0.9 / norms))
@@ -473,10 +465,10 @@ def test_norms_are_held(n_threads, dtype, network):
         np.testing.assert_array_equal(b, before)
 
 
-@pytest.mark.parametrize("name", CALLED_SCHEDULES)
+@pytest.mark.parametrize("name", LAZY_SCHEDULES)
 def test_factors_of_schedules(name):
-    numbers = np.zeros(schedules.N_NUMBERS)
-    numbers[schedules.WARMUP], numbers[schedules.DECAY], numbers[schedules.STEP] = 0.25, 0.5, 3
+    numbers = record(SCHEDULE_NUMBERS)
+    numbers["warmup"], numbers["decay"], numbers["decay_step"] = 0.25, 0.5, 3
     cosine = {0: 1, 0.25: (1 + np.sqrt(0.5)) / 2, 0.5: 0.5, 1: 0}
     warmed = {0: 0, 0.125: 0.5, 0.25: 1, 0.625: 0.5, 1: 0, 1.5: 0}
     cycle = {0: 0.04, 0.125: 0.52, 0.25: 1, 0.625: 0.5 + 2e-6, 1: 4e-6}
@@ -484,9 +476,9 @@ def test_factors_of_schedules(name):
     steps = {0: 1, 0.29: 1, 0.3: 0.5, 0.59: 0.5, 0.6: 0.25, 1: 0.125}
     known = {"cosine": cosine, "linear_warmup_cosine": warmed, "one_cycle": cycle, "exponential": decayed, "step": steps}
     for progress, factor in known[name].items():
-        numbers[schedules.PROGRESS], numbers[schedules.EPOCH] = progress, 10 * progress
-        CALLED_SCHEDULES[name](numbers)
-        assert numbers[schedules.FACTOR] == pytest.approx(factor, rel=1e-12, abs=1e-15)
+        numbers["progress"], numbers["epoch"] = progress, 10 * progress
+        LAZY_SCHEDULES[name](numbers)
+        assert numbers[0].factor == pytest.approx(factor, rel=1e-12, abs=1e-15)
 
 
 # ---------------------------------------------------------------------- gradients
@@ -498,22 +490,22 @@ def test_factors_of_schedules(name):
 @with_weights_or_without
 @pytest.mark.parametrize("activation", ["identity", "relu", "tanh", "logistic", "silu"])
 def test_gradient(activation, loss, out_activation, dtype, sparse, weighted, network):
-    asked = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse, "weighted": weighted}
-    net = network(dtype=dtype, **asked)
+    options = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse, "weighted": weighted}
+    net = network(dtype=dtype, **options)
     loss, weight_sum, gradient = net.loss_and_gradient()
     want_loss, want_weight_sum, want_gradient = expected(net)
     close(np.array([loss, weight_sum], dtype), [want_loss, want_weight_sum], slack=3)
     close(gradient, want_gradient, slack=3)
 
-    # blocks smaller than the batch, all of one size or not
+    # blocks smaller than the batch, of equal or unequal size
     for block_size in (1, 3):
-        blocks = network(dtype=dtype, block_size=block_size, **asked)
+        blocks = network(dtype=dtype, block_size=block_size, **options)
         blocks_loss, blocks_weight_sum, blocks_gradient = blocks.loss_and_gradient()
         close(np.array([blocks_loss, blocks_weight_sum], dtype), [loss, weight_sum])
         close(blocks_gradient, gradient, slack=3)
 
-    # scratch that starts as NaN or as zero
-    clean = network(dtype=dtype, fill=0, **asked)
+    # scratch buffers that initially contain NaN or zeros
+    clean = network(dtype=dtype, fill=0, **options)
     assert clean.loss_and_gradient()[:2] == (loss, weight_sum)
     np.testing.assert_array_equal(clean.scratch.gradient, gradient)
 
@@ -523,8 +515,8 @@ def test_gradient(activation, loss, out_activation, dtype, sparse, weighted, net
 @dense_or_sparse
 @with_weights_or_without
 def test_gradient_is_the_slope_of_the_loss(activation, loss, out_activation, sparse, weighted, network):
-    asked = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse, "weighted": weighted}
-    net = network((2, 3, 3, 2), n_rows=5, seed=1, **asked)
+    options = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse, "weighted": weighted}
+    net = network((2, 3, 3, 2), n_rows=5, seed=1, **options)
     gradient, params, h = net.loss_and_gradient()[2], net.params.copy(), 1e-5
     slopes = np.empty_like(params)
     for q in range(params.size):
@@ -534,13 +526,13 @@ def test_gradient_is_the_slope_of_the_loss(activation, loss, out_activation, spa
             ends.append(net.loss_and_gradient()[0])
         net.params[q] = params[q]
         slopes[q] = (ends[0] - ends[1]) / (2 * h)
-    # scikit-learn's squared error is a mean over the outputs, and its delta is not
+    # scikit-learn's squared error is a mean over the outputs, but its delta is not
     slopes *= 2 if loss == "squared_error" else 1
     np.testing.assert_allclose(gradient, slopes, rtol=1e-7, atol=2e-9)
 
-    # float32 follows, from parameters and data that both dtypes hold exactly
-    single = network((2, 3, 3, 2), np.float32, n_rows=5, seed=1, **asked)
-    net = network((2, 3, 3, 2), n_rows=5, seed=1, **asked)
+    # then float32, with parameters and data that are exact in both dtypes
+    single = network((2, 3, 3, 2), np.float32, n_rows=5, seed=1, **options)
+    net = network((2, 3, 3, 2), n_rows=5, seed=1, **options)
     net.params[...] = single.params
     net.X, net.y, net.weight = single.X, single.y, single.weight
     net.rows = as_rows(csr_array(single.X) if sparse else single.X, net.dtype)
@@ -558,9 +550,9 @@ def test_gradient_is_the_slope_of_the_loss(activation, loss, out_activation, spa
     activation=st.sampled_from(list(reference.ACTIVATIONS)),
     pair=st.sampled_from(list(reference.LOSSES)[:4]),
 )
-def test_any_network_in_turns(network, sizes, n_rows, block_size, cut, sparse, weighted, seed, activation, pair):
-    asked = {"activation": activation, "loss": pair[0], "out_activation": pair[1], "seed": seed}
-    net = network(tuple(sizes), n_rows=n_rows, block_size=block_size, sparse=sparse, weighted=weighted, **asked)
+def test_any_network_in_two_calls(network, sizes, n_rows, block_size, cut, sparse, weighted, seed, activation, pair):
+    options = {"activation": activation, "loss": pair[0], "out_activation": pair[1], "seed": seed}
+    net = network(tuple(sizes), n_rows=n_rows, block_size=block_size, sparse=sparse, weighted=weighted, **options)
     cut = min(cut, n_rows)
     first = net.loss_and_gradient(0, cut)[:2]
     second = net.loss_and_gradient(cut, n_rows)[:2]
@@ -572,14 +564,16 @@ def test_any_network_in_turns(network, sizes, n_rows, block_size, cut, sparse, w
 OF_CLASSES = [(*pair, share) for pair in reference.OF_CODES for share in (0.0, 0.2)]
 
 
-def called_network(network, loss, link, dtype=float, smoothing=None, **asked):
-    """A network of four outputs with a loss or a link that is called, and what the reference wants to know of it beside names."""
+def lazy_network(network, loss, link, dtype=float, smoothing=None, **options):
+    """Return a network of four outputs with a loss or link that is called by address, and the reference's further key."""
     objective = {"delta": 0.6, "power": 1.3, "of_classes": smoothing is not None, "smoothing": smoothing or 0.0}
-    numbers = {"quantile": (0.3,)}.get(loss, (2, 2) if link == "groups" else ())
-    net = network((3, 3, 4), dtype, loss=loss, out_activation=link, objective=objective, numbers=numbers, **asked)
+    numbers = {"quantile": (0.3,)}.get(loss, (2, 2) if link == "grouped_softmax" else ())
+    net = network((3, 3, 4), dtype, loss=loss, out_activation=link, objective=objective, numbers=numbers, **options)
     random = np.random.default_rng(5)
     if smoothing is not None:
-        net.y = random.integers(0, 2 if link == "groups" else 4, (len(net.X), 2 if link == "groups" else 1)).astype(float)
+        net.y = random.integers(
+            0, 2 if link == "grouped_softmax" else 4, (len(net.X), 2 if link == "grouped_softmax" else 1)
+        ).astype(float)
     elif loss in ("poisson", "gamma", "tweedie"):
         net.y = net._exact(random.gamma(2, 1, net.y.shape))
     return net, () if smoothing is None else (smoothing,)
@@ -587,11 +581,11 @@ def called_network(network, loss, link, dtype=float, smoothing=None, **asked):
 
 @each_dtype
 @with_weights_or_without
-@pytest.mark.parametrize(("loss", "link", "smoothing"), [(*pair, None) for pair in reference.CALLED] + OF_CLASSES)
-def test_called_losses_and_links(loss, link, smoothing, dtype, weighted, network):
-    net, smoothing = called_network(network, loss, link, dtype, smoothing, weighted=weighted, block_size=3)
+@pytest.mark.parametrize(("loss", "link", "smoothing"), [(*pair, None) for pair in reference.BY_ADDRESS] + OF_CLASSES)
+def test_lazy_losses_and_links(loss, link, smoothing, dtype, weighted, network):
+    net, smoothing = lazy_network(network, loss, link, dtype, smoothing, weighted=weighted, block_size=3)
     got_loss, got_weight, got = net.loss_and_gradient()
-    names = net.asked["activation"], loss, link
+    names = net.options["activation"], loss, link
     eps = np.finfo(dtype).eps
     want_loss, want_weight, *want = reference.gradient(
         net.X, net.y, net.weight, net.coefs, net.intercepts, *names, eps=eps, smoothing=smoothing
@@ -599,9 +593,7 @@ def test_called_losses_and_links(loss, link, smoothing, dtype, weighted, network
     close(np.array([got_loss, got_weight], dtype), [want_loss, want_weight], slack=5)
     close(got, flat(*want), slack=10)
     close(net.predict(), reference.predict(net.X, net.coefs, net.intercepts, "tanh", link), slack=3)
-    evaluated = kernels.evaluate(
-        net.settings, net.table, net.params, net.rows, *net.targets, np.array([4, 1, 1]), 0, 3, net.scratch
-    )
+    evaluated = evaluate(net.settings, net.table, net.params, net.rows, *net.targets, np.array([4, 1, 1]), 0, 3, net.scratch)
     rows = [4, 1, 1]
     weight = None if net.weight is None else net.weight[rows]
     want = reference.gradient(net.X[rows], net.y[rows], weight, net.coefs, net.intercepts, *names, eps=eps, smoothing=smoothing)
@@ -609,8 +601,8 @@ def test_called_losses_and_links(loss, link, smoothing, dtype, weighted, network
 
 
 def test_binary_labels_are_smoothed(network):
-    asked = {"loss": "log_loss", "out_activation": "logistic", "objective": {"of_classes": True, "smoothing": 0.2}}
-    net = network((3, 3, 4), **asked)
+    options = {"loss": "log_loss", "out_activation": "logistic", "objective": {"of_classes": True, "smoothing": 0.2}}
+    net = network((3, 3, 4), **options)
     outputs = net.predict()
     targets = 0.8 * net.y + 0.1
     want = -(targets * np.log(outputs) + (1 - targets) * np.log(1 - outputs)).sum()
@@ -620,7 +612,7 @@ def test_binary_labels_are_smoothed(network):
 
 
 def by_differences(net, h=1e-5):
-    """The gradient of Σ loss by central differences."""
+    """Return the gradient of Σ loss by central differences."""
     params, slopes = net.params.copy(), np.empty(net.params.size)
     for q in range(params.size):
         ends = []
@@ -638,26 +630,28 @@ def by_differences(net, h=1e-5):
 def test_gradient_through_norms(norm, activation, sparse, network):
     net = network((3, 4, 5, 2), n_rows=9, norm=norm, activation=activation, sparse=sparse, seed=3)
     gradient = net.loss_and_gradient()[2]
-    np.testing.assert_allclose(gradient, by_differences(net) * 2, rtol=2e-6, atol=2e-8)  # of the squared error: see above
+    np.testing.assert_allclose(gradient, by_differences(net) * 2, rtol=2e-6, atol=2e-8)  # see above for the squared error
     if norm == "layer_norm":
         blocks = network((3, 4, 5, 2), n_rows=9, norm=norm, activation=activation, sparse=sparse, seed=3, block_size=4)
         close(blocks.loss_and_gradient()[2], gradient, slack=10)
 
 
 def test_gradient_through_several_quantiles(network):
-    net = network((3, 4, 6), n_rows=9, loss="quantile", out_activation="rising", numbers=(0.2, 0.5, 0.9), seed=3)
+    net = network((3, 4, 6), n_rows=9, loss="quantile", out_activation="ordered_quantiles", numbers=(0.2, 0.5, 0.9), seed=3)
     net.y = np.repeat(net.y[:, :2], 3, axis=1)
     outputs = net.predict()
     assert (np.diff(outputs.reshape(9, 2, 3)) > 0).all()
     share, d = np.tile([0.2, 0.5, 0.9], 2), net.y - outputs
     assert net.loss_and_gradient()[0] == pytest.approx(np.maximum(share * d, (share - 1) * d).sum(), rel=1e-12)
     np.testing.assert_allclose(net.loss_and_gradient()[2], by_differences(net), rtol=1e-6, atol=1e-8)
-    close(outputs, reference_rising(net), slack=3)
+    close(outputs, reference_quantiles(net), slack=3)
 
 
-def reference_rising(net):
+def reference_quantiles(net):
     z = reference.predict(net.X, net.coefs, net.intercepts, "tanh", "identity")
-    return np.concatenate([np.array([reference.LINKS["rising"](row[at : at + 3]) for row in z.tolist()]) for at in (0, 3)], axis=1)
+    return np.concatenate(
+        [np.array([reference.LINKS["ordered_quantiles"](row[at : at + 3]) for row in z.tolist()]) for at in (0, 3)], axis=1
+    )
 
 
 # ---------------------------------------------------------------------- prediction
@@ -668,8 +662,8 @@ def reference_rising(net):
 @dense_or_sparse
 @pytest.mark.parametrize(("loss", "out_activation"), [("squared_error", "identity"), ("log_loss", "softmax")])
 def test_predictions(activation, loss, out_activation, dtype, sparse, network):
-    asked = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse}
-    net = network(dtype=dtype, block_size=3, **asked)
+    options = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse}
+    net = network(dtype=dtype, block_size=3, **options)
     want = reference.predict(net.X, net.coefs, net.intercepts, activation, out_activation)
     close(net.predict(), want, slack=3)
     order = np.array([6, 0, 0, 3, 5])
@@ -708,10 +702,10 @@ def test_nan_in_a_weight_is_passed_on(activation, loss, out_activation, dtype, n
 # ---------------------------------------------------------------------- epochs
 
 
-def train_both(network, n_epochs, shuffle=False, **asked):
-    """A network after n_epochs epochs of the kernel, and the reference after as many."""
-    net = network(n_rows=11, batch_size=4, shuffle=shuffle, **asked)
-    trainer = reference.Trainer(net.coefs, net.intercepts, **net.asked)
+def train_both(network, n_epochs, shuffle=False, **options):
+    """Return a network after n_epochs of the kernel, and the reference after the same number."""
+    net = network(n_rows=11, batch_size=4, shuffle=shuffle, **options)
+    trainer = reference.Trainer(net.coefs, net.intercepts, **net.options)
     weight, order, random_state = net.weight, np.arange(11), np.random.RandomState(0)
     while trainer.status == "running" and trainer.epochs < n_epochs:
         if shuffle:
@@ -734,7 +728,7 @@ def assert_same_training(net, trainer, slack):
     )
     assert (state.row, state.blocks_done, state.bad_epochs) == (0, 0, trainer.bad_epochs)
     assert state.best == pytest.approx(trainer.best, rel=1e-5)
-    if net.asked["solver"] == "sgd":
+    if net.options["solver"] == "sgd":
         assert state.learning_rate == pytest.approx(trainer.learning_rate, rel=1e-12)
 
 
@@ -753,8 +747,8 @@ def test_epochs(solver, schedule, nesterov, shuffle, dtype, network):
 @dense_or_sparse
 @with_weights_or_without
 def test_epochs_of_each_loss(loss, out_activation, dtype, sparse, weighted, network):
-    asked = {"loss": loss, "out_activation": out_activation, "sparse": sparse, "weighted": weighted, "learning_rate_init": 0.02}
-    assert_same_training(*train_both(network, 2, shuffle=True, dtype=dtype, **asked), slack=100)
+    options = {"loss": loss, "out_activation": out_activation, "sparse": sparse, "weighted": weighted, "learning_rate_init": 0.02}
+    assert_same_training(*train_both(network, 2, shuffle=True, dtype=dtype, **options), slack=100)
 
 
 @each_solver
@@ -771,9 +765,9 @@ def test_when_training_stops(solver, schedule, tol, patience, max_epochs, networ
 
 @each_solver
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_trace_has_the_rate_of_the_last_step_and_the_best_parameters(solver, schedule, network):
-    asked = {"solver": solver, "schedule": schedule, "tol": 1e3, "patience": 1, "learning_rate_init": 0.5, "momentum": 0.0}
-    net = network(sizes=(3, 6, 2), n_rows=8, batch_size=3, **asked)
+def test_trace_has_the_last_rate_and_the_best_parameters(solver, schedule, network):
+    options = {"solver": solver, "schedule": schedule, "tol": 1e3, "patience": 1, "learning_rate_init": 0.5, "momentum": 0.0}
+    net = network(sizes=(3, 6, 2), n_rows=8, batch_size=3, **options)
     net.best = np.full_like(net.params, np.nan)
     best = rates = ()
     while net.status == "running" and len(rates) < 6:
@@ -781,15 +775,15 @@ def test_a_trace_has_the_rate_of_the_last_step_and_the_best_parameters(solver, s
         net.train(1)
         if net.losses[len(rates) - 1] == np.nanmin(net.losses):
             best = net.params.copy()
-    if solver in ("sgd", "adam"):  # others' rates are constant, as "sgd" alone heeds schedules
+    if solver in ("sgd", "adam"):  # other rates are constant, since these schedules affect only "sgd"
         assert net.rates[: len(rates)].tolist() == list(rates)
     np.testing.assert_array_equal(net.best, best)
     assert net.progress[0].kept_epoch == 1 + np.nanargmin(net.losses)
 
 
 def test_adaptive_rate_ends_training_below_a_millionth(network):
-    asked = {"schedule": "adaptive", "learning_rate_init": 1e-4, "tol": 1e3, "patience": 0}
-    net, trainer = train_both(network, 100, sizes=(3, 2), **asked)
+    options = {"schedule": "adaptive", "learning_rate_init": 1e-4, "tol": 1e3, "patience": 0}
+    net, trainer = train_both(network, 100, sizes=(3, 2), **options)
     assert_same_training(net, trainer, slack=100)
     assert net.status == "converged"
     assert net.progress[0].learning_rate == pytest.approx(1e-4 / 5**3)
@@ -803,10 +797,17 @@ def test_adaptive_rate_ends_training_below_a_millionth(network):
     patience=st.sampled_from([0.0, 1.0, 3.0, np.inf]),
     max_epochs=st.integers(1, 30),
 )
-def test_judging(network, values, solver, schedule, tol, patience, max_epochs):
-    asked = {"solver": solver, "schedule": schedule, "tol": tol, "patience": patience, "max_epochs": max_epochs, "validated": True}
-    net = network((1, 1), n_rows=2, **asked)
-    trainer = reference.Trainer(net.coefs, net.intercepts, **net.asked)
+def test_early_stopping_rule(network, values, solver, schedule, tol, patience, max_epochs):
+    options = {
+        "solver": solver,
+        "schedule": schedule,
+        "tol": tol,
+        "patience": patience,
+        "max_epochs": max_epochs,
+        "validated": True,
+    }
+    net = network((1, 1), n_rows=2, **options)
+    trainer = reference.Trainer(net.coefs, net.intercepts, **net.options)
     for value in values:
         if trainer.status != "running":
             break
@@ -820,7 +821,7 @@ def test_judging(network, values, solver, schedule, tol, patience, max_epochs):
         assert (net.progress[0].best, net.progress[0].learning_rate) == pytest.approx((trainer.best, trainer.learning_rate))
 
 
-def test_validated_epochs_wait_for_a_judgement(network):
+def test_validated_epochs_wait_for_a_score(network):
     net = network(validated=True, tol=1e3, patience=0)
     assert net.train(5) == 5
     assert (net.status, net.progress[0].best) == ("running", np.inf)
@@ -834,8 +835,8 @@ def test_validated_epochs_wait_for_a_judgement(network):
 @dense_or_sparse
 @pytest.mark.parametrize("step", ["one block", "two blocks", "one epoch"])
 def test_calls_in_pieces_give_the_same_bits(step, solver, sparse, dtype, network):
-    asked = {"solver": solver, "sparse": sparse, "dtype": dtype, "weighted": True, "n_rows": 13, "batch_size": 5, "block_size": 2}
-    whole, pieces, clean = (network(shuffle=True, max_epochs=4, fill=fill, **asked) for fill in (np.nan, np.nan, 0))
+    options = {"solver": solver, "sparse": sparse, "dtype": dtype, "weighted": True, "n_rows": 13, "batch_size": 5, "block_size": 2}
+    whole, pieces, clean = (network(shuffle=True, max_epochs=4, fill=fill, **options) for fill in (np.nan, np.nan, 0))
     assert whole.train() == 4
     sizes = {"one block": {"n_blocks": 1}, "two blocks": {"n_blocks": 2}, "one epoch": {"n_epochs": 1}}[step]
     n_epochs = n_calls = 0
@@ -843,7 +844,7 @@ def test_calls_in_pieces_give_the_same_bits(step, solver, sparse, dtype, network
         n_epochs += pieces.train(**sizes)
         n_calls += 1
     assert n_epochs == 4
-    # 3 + 3 + 2 blocks an epoch
+    # 3 + 3 + 2 blocks per epoch
     assert n_calls == {"one block": 32, "two blocks": 16, "one epoch": 4}[step]
     assert pieces.state == whole.state
     clean.train()
@@ -851,7 +852,7 @@ def test_calls_in_pieces_give_the_same_bits(step, solver, sparse, dtype, network
 
 
 @pytest.mark.parametrize(("n_epochs", "n_blocks"), [(0, 5), (5, 0)])
-def test_nothing_asked_nothing_done(n_epochs, n_blocks, network):
+def test_zero_epochs_or_blocks_change_nothing(n_epochs, n_blocks, network):
     net = network(shuffle=True)
     before = net.state
     assert net.train(n_epochs, n_blocks) == 0
@@ -865,13 +866,13 @@ def test_a_batch_without_weight_ends_training_before_its_update(solver, network)
     one_batch = network(n_rows=6, batch_size=2, weighted=True, solver=solver)
     one_batch.train(n_blocks=1)
     assert net.train() == 0
-    assert (net.status, net.progress[0].epoch, net.progress[0].step) == ("zero_weights_error", 0, 1)
+    assert (net.status, net.progress[0].epoch, net.progress[0].step) == ("zero_weights", 0, 1)
     np.testing.assert_array_equal(net.params, one_batch.params)
     assert net.train() == 0
 
 
-def test_order_and_batches_name_the_rows(network):
-    """Without shuffles, the second batch is the rows that the order names for it, and no others are touched."""
+def test_order_selects_the_rows_of_a_batch(network):
+    """Without shuffling, the second batch consists of the rows that the order lists for it."""
     for sparse, weighted in itertools.product([False, True], repeat=2):
         net = network(sparse=sparse, weighted=weighted, batch_size=3, momentum=0.0)
         net.order = np.array([5, 6, 2, 0, 0, 3])

@@ -1,7 +1,7 @@
-"""What is minimised, against closed forms, SciPy's minimisers and scikit-learn's linear models and metrics.
+"""Losses are compared with closed forms, SciPy's optimizers and scikit-learn's linear models and metrics.
 
-Linear networks under L-BFGS have one minimum, which others find, too; the loss that a fit reports is a metric of its predictions.
-Losses and activations of one's own are as good as those built in, and say what is wrong with them.
+A linear network trained by L-BFGS reaches the minimum of the corresponding linear model, and the loss of a fit is a metric of its
+predictions. User-defined losses and activations give the same results as built-in ones, and errors explain what is wrong with them.
 """
 
 import pickle
@@ -43,7 +43,7 @@ def solution(model):
 # ---------------------------------------------------------------------- minima of linear models
 
 
-@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["alike", "weighted"])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("delta", [0.3, 1.0, 1e6])
 def test_huber(delta, weight):
     model = MLPRegressor(**LINEAR, loss="huber", huber_delta=delta, alpha=5.0).fit(X, VALUES, weight)
@@ -61,10 +61,10 @@ def test_huber(delta, weight):
         assert_allclose(solution(model), [*ridge.coef_, ridge.intercept_], rtol=1e-5)
 
 
-def descended(loss, **asked):
-    """A linear model by steps that become small, as straight losses are not for L-BFGS."""
+def descended(loss, **options):
+    """A linear model, trained with decreasing steps, since L-BFGS needs a smooth loss."""
     more = {"max_iter": 3000, "batch_size": N_ROWS, "learning_rate": "cosine", "learning_rate_init": 0.05, "alpha": 0, "tol": 0}
-    model = MLPRegressor(hidden_layer_sizes=(), loss=loss, n_iter_no_change=np.inf, random_state=0, **more, **asked)
+    model = MLPRegressor(hidden_layer_sizes=(), loss=loss, n_iter_no_change=np.inf, random_state=0, **more, **options)
     return model.fit(X, VALUES)
 
 
@@ -72,8 +72,8 @@ def descended(loss, **asked):
 def test_quantiles_of_linear_models(q):
     model, theirs = descended("quantile", quantile=q), QuantileRegressor(quantile=q, alpha=0).fit(X, VALUES)
     best = metrics.mean_pinball_loss(VALUES, theirs.predict(X), alpha=q)
-    said = metrics.mean_pinball_loss(VALUES, model.predict(X), alpha=q)
-    assert best * (1 - 1e-9) <= said < best * (1 + 1e-4)
+    predicted = metrics.mean_pinball_loss(VALUES, model.predict(X), alpha=q)
+    assert best * (1 - 1e-9) <= predicted < best * (1 + 1e-4)
     share = np.mean(model.predict(X) >= VALUES)
     assert abs(share - q) < 0.02
 
@@ -81,23 +81,23 @@ def test_quantiles_of_linear_models(q):
 def test_absolute_error_is_that_of_the_median():
     model, theirs = descended("absolute_error"), QuantileRegressor(quantile=0.5, alpha=0).fit(X, VALUES)
     best = metrics.mean_absolute_error(VALUES, theirs.predict(X))
-    said = metrics.mean_absolute_error(VALUES, model.predict(X))
-    assert best * (1 - 1e-9) <= said < best * (1 + 1e-4)
+    predicted = metrics.mean_absolute_error(VALUES, model.predict(X))
+    assert best * (1 - 1e-9) <= predicted < best * (1 + 1e-4)
 
 
 def test_constant_models_are_medians_and_quantiles():
     zero = np.zeros((N_ROWS, 1))
-    asked = {"max_iter": 3000, "batch_size": N_ROWS, "learning_rate": "cosine", "learning_rate_init": 0.05, "tol": 0}
+    options = {"max_iter": 3000, "batch_size": N_ROWS, "learning_rate": "cosine", "learning_rate_init": 0.05, "tol": 0}
     for q in (0.2, 0.5, 0.9):
-        model = MLPRegressor("quantile", (), quantile=q, n_iter_no_change=np.inf, random_state=0, **asked).fit(zero, VALUES)
+        model = MLPRegressor("quantile", (), quantile=q, n_iter_no_change=np.inf, random_state=0, **options).fit(zero, VALUES)
         low, high = np.quantile(VALUES, [q - 0.01, q + 0.01])
         assert low < model.predict(zero[:1])[0] < high
 
 
-@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["alike", "weighted"])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("alpha", [0.0, 0.2])
 @pytest.mark.parametrize(
-    ("asked", "theirs", "y"),
+    ("options", "theirs", "y"),
     [
         ({"loss": "poisson"}, PoissonRegressor(), COUNTS),
         ({"loss": "gamma"}, GammaRegressor(), POSITIVE),
@@ -108,27 +108,27 @@ def test_constant_models_are_medians_and_quantiles():
     ],
     ids=str,
 )
-def test_deviances(asked, theirs, y, alpha, weight):
+def test_deviances(options, theirs, y, alpha, weight):
     total = N_ROWS if weight is None else weight.sum()
-    model = MLPRegressor(**LINEAR, **asked, alpha=alpha * total).fit(X, y, weight)
+    model = MLPRegressor(**LINEAR, **options, alpha=alpha * total).fit(X, y, weight)
     theirs = clone(theirs).set_params(alpha=alpha, tol=1e-10, max_iter=10_000).fit(X, y, weight)
     assert_allclose(solution(model), [*theirs.coef_, theirs.intercept_], rtol=1e-4, atol=1e-5)
 
 
-# ---------------------------------------------------------------------- losses are metrics
+# ---------------------------------------------------------------------- losses and metrics
 
 
-def mean_huber(y, said, sample_weight, delta=0.7):
-    d = np.abs(y - said)
+def mean_huber(y, predicted, sample_weight, delta=0.7):
+    d = np.abs(y - predicted)
     return np.average(np.where(d < delta, d**2 / 2, delta * (d - delta / 2)), weights=sample_weight)
 
 
 def half(metric, **options):
-    return lambda y, said, sample_weight: metric(y, said, sample_weight=sample_weight, **options) / 2
+    return lambda y, predicted, sample_weight: metric(y, predicted, sample_weight=sample_weight, **options) / 2
 
 
 def whole(metric, **options):
-    return lambda y, said, sample_weight: metric(y, said, sample_weight=sample_weight, **options)
+    return lambda y, predicted, sample_weight: metric(y, predicted, sample_weight=sample_weight, **options)
 
 
 METRICS = {
@@ -144,10 +144,10 @@ OF_METRICS = {"huber_delta": 0.7, "quantile": 0.2, "tweedie_power": 1.4}
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["alike", "weighted"])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("loss", METRICS)
 def test_losses_are_metrics(loss, weight, solver):
-    """Those of validation rows, and that of training where no weight moves any more."""
+    """The loss of validation rows; and the training loss, when the weights no longer change."""
     y = POSITIVE if loss in ("poisson", "gamma", "tweedie") else VALUES
     if solver == "lbfgs":
         model = MLPRegressor(**SMALL | {"solver": "lbfgs", "max_iter": 200}, loss=loss, alpha=0, **OF_METRICS).fit(X, y, weight)
@@ -161,15 +161,15 @@ def test_losses_are_metrics(loss, weight, solver):
 
 @pytest.mark.parametrize("loss", METRICS)
 def test_losses_of_several_outputs(loss):
-    """Sums over the outputs, but the mean for the squared error."""
+    """Losses are summed over the outputs; the squared error is averaged."""
     y = np.column_stack([POSITIVE, POSITIVE[::-1] + 0.1])
     model = MLPRegressor(**SMALL, loss=loss, **OF_METRICS).fit(X, y, X_val=X, y_val=y)
-    said = model.predict(X)
-    parts = [METRICS[loss](y[:, j], said[:, j], None) for j in range(2)]
+    predicted = model.predict(X)
+    parts = [METRICS[loss](y[:, j], predicted[:, j], None) for j in range(2)]
     assert_allclose(model.history_["val_loss"][-1], np.mean(parts) if loss == "squared_error" else np.sum(parts), rtol=1e-9)
 
 
-@pytest.mark.parametrize("weight", [None, WEIGHT[:150]], ids=["alike", "weighted"])
+@pytest.mark.parametrize("weight", [None, WEIGHT[:150]], ids=["unweighted", "weighted"])
 def test_losses_of_classifiers(weight):
     for y in (SPECIES, 1 * (SPECIES == 1)):
         model = MLPClassifier(**SMALL).fit(IRIS, y, weight, X_val=IRIS, y_val=y, sample_weight_val=weight)
@@ -177,13 +177,13 @@ def test_losses_of_classifiers(weight):
         assert_allclose(model.history_["val_loss"][-1], expected, rtol=1e-9)
     labels = np.column_stack([SPECIES == 1, IRIS[:, 0] > 6]).astype(int)
     model = MLPClassifier(**SMALL).fit(IRIS, labels, weight, X_val=IRIS, y_val=labels, sample_weight_val=weight)
-    said = model.predict_proba(IRIS)
-    expected = sum(metrics.log_loss(labels[:, j], said[:, j], sample_weight=weight) for j in range(2))
+    predicted = model.predict_proba(IRIS)
+    expected = sum(metrics.log_loss(labels[:, j], predicted[:, j], sample_weight=weight) for j in range(2))
     assert_allclose(model.history_["val_loss"][-1], expected, rtol=1e-9)
     outputs = np.column_stack([SPECIES, 3 * (IRIS[:, 0] > 6) + 1])
     model = MLPClassifier(**SMALL).fit(IRIS, outputs, weight, X_val=IRIS, y_val=outputs, sample_weight_val=weight)
     pairs = zip(outputs.T, model.predict_proba(IRIS), strict=True)
-    expected = sum(metrics.log_loss(y, said, sample_weight=weight) for y, said in pairs)
+    expected = sum(metrics.log_loss(y, predicted, sample_weight=weight) for y, predicted in pairs)
     assert_allclose(model.history_["val_loss"][-1], expected, rtol=1e-9)
 
 
@@ -207,13 +207,13 @@ def test_quantiles_never_cross(solver, n_outputs):
     model = MLPRegressor(**SMALL | {"max_iter": 200}, solver=solver, loss="quantile", quantile=quantiles).fit(X, y)
     wild = np.random.default_rng(0).normal(size=(1000, 3)) * np.logspace(-2, 4, 1000)[:, None]
     for data, strictly in ((X, True), (wild, False)):
-        said = model.predict(data)
-        assert said.shape == ((len(data), 5) if n_outputs == 1 else (len(data), 2, 5))
-        steps = np.diff(said, axis=-1)
+        predicted = model.predict(data)
+        assert predicted.shape == ((len(data), 5) if n_outputs == 1 else (len(data), 2, 5))
+        steps = np.diff(predicted, axis=-1)
         assert (steps > 0).all() if strictly else (steps >= 0).all()
 
 
-def test_quantiles_cover_what_they_should():
+def test_quantiles_cover_the_right_share():
     quantiles = [0.1, 0.5, 0.9]
     more = {"learning_rate": "cosine", "batch_size": 60, "tol": 0, "n_iter_no_change": np.inf, "max_iter": 600}
     model = MLPRegressor(**SMALL | more, loss="quantile", quantile=quantiles, activation="tanh").fit(X, VALUES)
@@ -248,7 +248,7 @@ def test_probabilities(link, target):
                 assert_allclose(part.sum(axis=1), 1, rtol=1e-12)
     if target in ("binary", "multiclass"):
         agree = model.classes_[model.predict_proba(scale(IRIS)).argmax(axis=1)] == model.predict(scale(IRIS))
-        assert agree.mean() > 0.97  # where outputs are cut off at 0 and 1 there may be ties
+        assert agree.mean() > 0.97  # outputs clipped to 0 and 1 may be tied
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -258,7 +258,7 @@ def test_classes_by_squared_errors(solver, link):
     assert model.fit(scale(IRIS), SPECIES).score(scale(IRIS), SPECIES) > 0.9
 
 
-# ---------------------------------------------------------------------- one's own
+# ---------------------------------------------------------------------- user-defined losses and activations
 
 
 def half_square(y, a):
@@ -277,7 +277,7 @@ def bent(z):
     return (np.sqrt(z * z + 1) - 1) / 2 + z
 
 
-def slope_of_bent(z):
+def bent_slope(z):
     return z / (2 * np.sqrt(z * z + 1)) + 1
 
 
@@ -285,7 +285,7 @@ def squashed(z):
     return np.tanh(z)
 
 
-def slope_of_squashed(z):
+def squashed_slope(z):
     return 1 - np.tanh(z) ** 2
 
 
@@ -300,10 +300,10 @@ def in_words(*arguments):
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize("own", [Loss(half_square, difference), Loss(half_square)], ids=str)
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-def test_a_loss_like_one_built_in(kind, own, solver):
+def test_user_loss_equals_built_in_loss(kind, own, solver):
     data, y = (IRIS, SPECIES) if kind is MLPClassifier else (X, VALUES)
-    asked = {**SMALL, "max_iter": 6, "solver": solver, "out_activation": "logistic" if kind is MLPClassifier else "identity"}
-    models = [kind(loss=loss, **asked).fit(data, y) for loss in ("squared_error", own)]
+    options = {**SMALL, "max_iter": 6, "solver": solver, "out_activation": "logistic" if kind is MLPClassifier else "identity"}
+    models = [kind(loss=loss, **options).fit(data, y) for loss in ("squared_error", own)]
     rtol = 1e-9 if own.gradient is not None else 1e-5
     for W, V in zip(models[0].coefs_, models[1].coefs_, strict=True):
         assert_allclose(V, W, rtol=rtol, atol=rtol)
@@ -311,17 +311,17 @@ def test_a_loss_like_one_built_in(kind, own, solver):
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
-@pytest.mark.parametrize("own", [Activation(squashed, slope_of_squashed), Activation(squashed)], ids=str)
-def test_an_activation_like_one_built_in(own, solver):
-    asked = {**SMALL, "max_iter": 6, "solver": solver, "hidden_layer_sizes": (5, 4)}
-    models = [MLPRegressor(activation=activation, **asked).fit(X, VALUES) for activation in ("tanh", own, ["tanh", own])]
+@pytest.mark.parametrize("own", [Activation(squashed, squashed_slope), Activation(squashed)], ids=str)
+def test_user_activation_equals_built_in_activation(own, solver):
+    options = {**SMALL, "max_iter": 6, "solver": solver, "hidden_layer_sizes": (5, 4)}
+    models = [MLPRegressor(activation=activation, **options).fit(X, VALUES) for activation in ("tanh", own, ["tanh", own])]
     for other in models[1:]:
         for W, V in zip(models[0].coefs_, other.coefs_, strict=True):
             assert_allclose(V, W, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("not_callable", ["tanh", 3, None, [bent]], ids=["name", "number", "nothing", "list"])
-def test_what_is_not_callable(not_callable):
+def test_arguments_that_are_not_callable(not_callable):
     for make in (Loss, Activation):
         with pytest.raises(TypeError, match=r"^value must be a function of"):
             make(not_callable)
@@ -332,7 +332,7 @@ def test_what_is_not_callable(not_callable):
             Activation(bent, not_callable)
 
 
-def test_what_cannot_be_compiled():
+def test_functions_that_cannot_be_compiled():
     for function in (in_words, half_square, lambda: 0.0, lambda z: "word"):
         with pytest.raises(TypeError, match=r"^value and slope must be .* that Numba can compile"):
             Activation(function)
@@ -365,7 +365,7 @@ def test_kinks_are_allowed():
 
 OWN = {
     "loss": (Loss(half_square, difference), Loss(half_square, difference), Loss(half_square)),
-    "activation": (Activation(bent, slope_of_bent), Activation(bent, slope_of_bent), Activation(bent)),
+    "activation": (Activation(bent, bent_slope), Activation(bent, bent_slope), Activation(bent)),
 }
 
 
@@ -405,8 +405,8 @@ def fitted(own):
 @pytest.mark.parametrize("name", OWN)
 def test_other_processes(name):
     expected = fitted({name: OWN[name][0]})
-    for said in joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(fitted)({name: own}) for own in OWN[name][:2]):
-        assert_array_equal(said, expected)
+    for predicted in joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(fitted)({name: own}) for own in OWN[name][:2]):
+        assert_array_equal(predicted, expected)
     scale_of = 2.0
     local = {"loss": lambda: Loss(lambda y, a: scale_of * (a - y) ** 2), "activation": lambda: Activation(lambda z: scale_of * z)}
     search = GridSearchCV(MLPRegressor(**SMALL), {name: [OWN[name][0], local[name]()]}, n_jobs=2, cv=2).fit(X, VALUES)
@@ -424,29 +424,29 @@ def test_scores_of_several_quantiles():
     assert all(score <= 0 for score in stopped.validation_scores_)
 
 
-def test_a_plateau_is_left_before_patience_ends():
+def test_reduce_on_plateau_acts_before_patience_ends():
     rows = np.random.default_rng(3).normal(size=(80, 3))
-    asked = {"solver": "sgd", "learning_rate": "reduce_on_plateau", "learning_rate_init": 0.3, "max_iter": 500, "random_state": 0}
-    model = MLPRegressor(hidden_layer_sizes=8, **asked).fit(rows, rows[:, 0] * rows[:, 1])
+    options = {"solver": "sgd", "learning_rate": "reduce_on_plateau", "learning_rate_init": 0.3, "max_iter": 500, "random_state": 0}
+    model = MLPRegressor(hidden_layer_sizes=8, **options).fit(rows, rows[:, 0] * rows[:, 1])
     assert len(set(model.history_["learning_rate"])) > 1
 
 
-def test_batches_of_no_weight_do_nothing_where_weights_are_global():
+def test_batches_of_zero_weight_change_nothing_with_global_weights():
     rows = np.random.default_rng(3).normal(size=(80, 3))
     weight = np.repeat([0.0, 1.0], 40)
-    asked = {"batch_size": 40, "shuffle": False, "max_iter": 3, "random_state": 0, "alpha": 0, "solver": "sgd", "momentum": 0}
-    model = MLPRegressor(hidden_layer_sizes=4, **asked, sample_weight_norm="global").fit(rows, rows[:, 0], weight)
-    half = MLPRegressor(hidden_layer_sizes=4, **asked, learning_rate_init=0.002).fit(rows[40:], rows[40:, 0])
+    options = {"batch_size": 40, "shuffle": False, "max_iter": 3, "random_state": 0, "alpha": 0, "solver": "sgd", "momentum": 0}
+    model = MLPRegressor(hidden_layer_sizes=4, **options, sample_weight_norm="global").fit(rows, rows[:, 0], weight)
+    half = MLPRegressor(hidden_layer_sizes=4, **options, learning_rate_init=0.002).fit(rows[40:], rows[40:, 0])
     np.testing.assert_allclose(model.coefs_[0], half.coefs_[0], rtol=1e-9)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("limit", [None, 0.3])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "nadam"])
-def test_the_loss_of_an_epoch_has_the_penalty_of_the_weights_that_it_starts_from(solver, limit, n_threads):
-    asked = {**SMALL, "solver": solver, "max_norm": limit, "alpha": 20.0, "batch_size": N_ROWS, "n_threads": n_threads, "tol": 0}
-    losses = MLPRegressor(**{**asked, "max_iter": 7}).fit(X, VALUES).loss_curve_
+def test_the_loss_of_an_epoch_includes_the_penalty_of_its_initial_weights(solver, limit, n_threads):
+    options = {**SMALL, "solver": solver, "max_norm": limit, "alpha": 20.0, "batch_size": N_ROWS, "n_threads": n_threads, "tol": 0}
+    losses = MLPRegressor(**{**options, "max_iter": 7}).fit(X, VALUES).loss_curve_
     for n_epochs in range(1, 7):
-        model = MLPRegressor(**{**asked, "max_iter": n_epochs}).fit(X, VALUES)
+        model = MLPRegressor(**{**options, "max_iter": n_epochs}).fit(X, VALUES)
         penalty = 10 / N_ROWS * sum((W**2).sum() for W in model.coefs_)
         assert losses[n_epochs] == pytest.approx(np.mean((model.predict(X) - VALUES) ** 2) / 2 + penalty, rel=1e-12)

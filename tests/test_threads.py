@@ -26,7 +26,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 import fastbp
 from fastbp import MLPClassifier, MLPRegressor
-from fastbp._kernels import N_MOMENTS
+from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._network import turns
 from fastbp._network.layout import Layout
 from fastbp._training import epochs as training

@@ -1,7 +1,7 @@
-"""Each activation, solver, loss, norm, penalty and schedule against PyTorch: several steps from equal weights, on all rows at once.
+"""Each activation, solver, loss, norm, penalty and schedule is compared with PyTorch: several full-batch steps from equal weights.
 
-PyTorch differentiates and updates; only formulas that it has no module for are written here, as values, never as gradients. All in
-float64, to 1e-6 or better.
+PyTorch computes gradients and updates. Formulas without a PyTorch module are written here, as values, never as gradients. All
+comparisons are in float64, with a tolerance of 1e-6 or less.
 """
 
 from itertools import pairwise
@@ -50,7 +50,7 @@ def tensor(values):
 
 
 def build(coefs, intercepts, activation="tanh", norm=None):
-    """A network of the given weights; with a norm over batches, hidden biases are its shifts."""
+    """Return a PyTorch network with the given weights; hidden biases are the shifts of a batch norm."""
     layers = []
     for layer, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
         hidden = layer < len(coefs) - 1
@@ -67,7 +67,7 @@ def build(coefs, intercepts, activation="tanh", norm=None):
 
 
 def train(net, loss, optimizer, scheduler=None, after_backward=None, after_step=None):
-    """The losses of the steps."""
+    """Train, and return the loss of each step."""
     losses = []
     for _ in range(N_STEPS):
         optimizer.zero_grad()
@@ -100,11 +100,11 @@ def assert_same_weights(model, net, rtol=1e-6):
         np.testing.assert_allclose(b, linear.bias.detach().numpy(), rtol=rtol, atol=rtol * 1e-2)
 
 
-def fit(kind, y, n_outputs, sample_weight=None, **asked):
+def fit(kind, y, n_outputs, sample_weight=None, **options):
     coefs, intercepts = starting_weights(n_outputs)
-    asked = {"solver": "sgd", "momentum": 0, "learning_rate_init": 0.1, "activation": "tanh", **FULL, **asked}
-    model = kind(hidden_layer_sizes=SIZES[1:], coefs_init=coefs, intercepts_init=intercepts, **asked)
-    return model.fit(X, y, sample_weight), build(coefs, intercepts, asked["activation"])
+    options = {"solver": "sgd", "momentum": 0, "learning_rate_init": 0.1, "activation": "tanh", **FULL, **options}
+    model = kind(hidden_layer_sizes=SIZES[1:], coefs_init=coefs, intercepts_init=intercepts, **options)
+    return model.fit(X, y, sample_weight), build(coefs, intercepts, options["activation"])
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -133,7 +133,7 @@ def test_solvers(solver, weight_decay):
     model, net = fit(MLPRegressor, VALUES.ravel(), 1, solver=solver, learning_rate_init=0.02, weight_decay=weight_decay, **betas)
     optimizer = OPTIMIZERS[solver](net.parameters())
 
-    def decay():  # decoupled: as AdamW has it, of the weights alone, before the step
+    def decay():  # decoupled as in AdamW: only of the weights, before the step
         for layer in net:
             if isinstance(layer, nn.Linear):
                 layer.weight.data *= 1 - 0.02 * weight_decay
@@ -142,7 +142,7 @@ def test_solvers(solver, weight_decay):
     assert_same_weights(model, net)
 
 
-def test_decay_is_that_of_adamw():
+def test_weight_decay_is_that_of_adamw():
     model, net = fit(MLPRegressor, VALUES.ravel(), 1, solver="adamw", learning_rate_init=0.02, weight_decay=0.3)
     weights, biases = [[p for p in net.parameters() if p.dim() == n] for n in (2, 1)]
     groups = [{"params": weights, "weight_decay": 0.3}, {"params": biases, "weight_decay": 0}]
@@ -270,12 +270,12 @@ def test_penalties():
     assert_same_weights(model, net, rtol=2e-5)
 
 
-def test_largest_norms():
+def test_max_norm():
     model, net = fit(MLPRegressor, VALUES.ravel(), 1, max_norm=0.8)
 
     def hold():
         for layer in net:
-            if isinstance(layer, nn.Linear):  # a row of a Linear's weight is what goes into a unit
+            if isinstance(layer, nn.Linear):  # a row of its weight belongs to one unit
                 layer.weight.data = torch.renorm(layer.weight.data, 2, 0, 0.8)
 
     train(net, half_squares, sgd(net), after_step=hold)
@@ -283,7 +283,7 @@ def test_largest_norms():
     assert max(np.linalg.norm(W, axis=0).max() for W in model.coefs_) <= 0.8 * (1 + 1e-12)
 
 
-def test_moving_means_of_parameters():
+def test_averages_of_parameters():
     model, net = fit(MLPRegressor, VALUES.ravel(), 1, ema_decay=0.7)
     means = [p.detach().clone() for p in net.parameters()]
 
@@ -302,8 +302,8 @@ def test_moving_means_of_parameters():
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize(("name", "norm"), [("batch_norm", nn.BatchNorm1d), ("layer_norm", nn.LayerNorm)])
 def test_norms(name, norm, activation, n_threads):
-    asked = {"activation": activation, "n_threads": n_threads, "solver": "adamw", "learning_rate_init": 0.02, name: True}
-    model, _ = fit(MLPRegressor, VALUES.ravel(), 1, **asked)
+    options = {"activation": activation, "n_threads": n_threads, "solver": "adamw", "learning_rate_init": 0.02, name: True}
+    model, _ = fit(MLPRegressor, VALUES.ravel(), 1, **options)
     net = build(*starting_weights(1), activation, norm)
     losses = train(net, half_squares, torch.optim.AdamW(net.parameters(), lr=0.02, weight_decay=0))
     np.testing.assert_allclose(model.loss_curve_, losses, rtol=1e-8)
@@ -353,8 +353,8 @@ def test_schedules(schedule, solver):
 
 
 def test_reduce_on_plateau():
-    asked = {"learning_rate": "reduce_on_plateau", "learning_rate_decay": 0.2, "learning_rate_step": 3, "tol": 0.001}
-    model, net = fit(MLPRegressor, VALUES.ravel(), 1, **asked, learning_rate_init=0.9, max_iter=60)
+    options = {"learning_rate": "reduce_on_plateau", "learning_rate_decay": 0.2, "learning_rate_step": 3, "tol": 0.001}
+    model, net = fit(MLPRegressor, VALUES.ravel(), 1, **options, learning_rate_init=0.9, max_iter=60)
     optimizer = sgd(net, 0.9)
     best, bad, rates = np.inf, 0, []
     for _ in range(60):
@@ -363,7 +363,7 @@ def test_reduce_on_plateau():
         loss = half_squares(net(tensor(X)))
         loss.backward()
         optimizer.step()
-        # PyTorch's rule, but for what is bettered: here the lowest loss so far
+        # PyTorch's rule, except that the reference is the lowest loss so far
         bad, best = (bad + 1 if loss.item() > best - 0.001 else 0), min(best, loss.item())
         if bad > 3:
             optimizer.param_groups[0]["lr"], bad = optimizer.param_groups[0]["lr"] * 0.2, 0
@@ -371,7 +371,7 @@ def test_reduce_on_plateau():
     assert_same_weights(model, net, rtol=1e-5)
 
 
-def test_weights_over_the_whole_set():
+def test_global_weights():
     model, net = fit(MLPRegressor, VALUES.ravel(), 1, WEIGHT, sample_weight_norm="global", batch_size=10, max_iter=2)
     optimizer = sgd(net)
     for _ in range(2):

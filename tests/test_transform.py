@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 
 from fastbp import Activation, MLPClassifier, MLPRegressor
-from fastbp._network.activations import NAMES
+from fastbp._network.activations import ACTIVATION_NAMES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -54,7 +54,7 @@ def test_every_layer_by_hand(dtype, name):
     assert not np.shares_memory(model.transform(data, 0), data)
 
 
-@pytest.mark.parametrize("activation", NAMES)
+@pytest.mark.parametrize("activation", ACTIVATION_NAMES)
 def test_units_are_what_the_next_layer_gets(activation):
     """If the last layer copies a unit of the last hidden layer, the prediction equals the activation of that unit."""
     model = fitted(MLPRegressor, (6, 5), activation=activation)

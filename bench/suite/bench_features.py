@@ -9,8 +9,8 @@ from statistics import median
 import numpy as np
 
 import fastbp
-from fastbp._kernels import N_MOMENTS
-from fastbp._network.activations import NAMES
+from fastbp._kernels.lazy.solvers import N_MOMENTS
+from fastbp._network.activations import ACTIVATION_NAMES
 
 from .common import Network, fit, profile, rounded, seconds_of
 
@@ -19,7 +19,7 @@ _EPOCHS = 10
 _RATES = {"adadelta": 1.0, "lion": 1e-4}
 _CLASSIFIER = {
     "nothing": {},
-    **{f"activation {name}": {"activation": name} for name in NAMES if name != "relu"},
+    **{f"activation {name}": {"activation": name} for name in ACTIVATION_NAMES if name != "relu"},
     **{f"solver {name}": {"solver": name, "learning_rate_init": _RATES.get(name, 1e-3)} for name in N_MOMENTS if name != "adam"},
     "dropout": {"dropout": 0.2},
     "input_noise": {"input_noise": 0.1},

@@ -6,21 +6,15 @@ Every benchmark is one call of compiled code that repeats its part many times, s
 import numpy as np
 from numba import njit
 
-from fastbp._kernels import (
-    N_MOMENTS,
-    N_NUMBERS,
-    PROGRESS,
-    SETTINGS,
-    VECTOR_BYTES,
-    MT19937State,
-    SolverCode,
-    elementary,
-    products,
-    record,
-)
+from fastbp._kernels import elementary, products
+from fastbp._kernels.codes import SolverCode
 from fastbp._kernels.jit import FASTMATH
-from fastbp._kernels.shuffles import shuffle
+from fastbp._kernels.lazy.solvers import N_MOMENTS
+from fastbp._kernels.scratch import HYPERPARAMS
+from fastbp._kernels.settings import PROGRESS, SETTINGS, record
+from fastbp._kernels.shuffles import MT19937State, shuffle
 from fastbp._kernels.solvers import update
+from fastbp._kernels.tiles import VECTOR_BYTES
 from fastbp._network.layout import Layout, aligned_zeros
 
 from .common import DTYPES, profile, rounded, seconds_of
@@ -161,9 +155,9 @@ class Shuffle:
 
 
 @_compiled
-def _update(n, settings, progress, params, gradient, moments, asked, n_coefs):
+def _update(n, settings, progress, params, gradient, moments, hyperparams, n_coefs):
     for _ in range(n):
-        update(settings[0], progress[0], params, gradient, moments, asked, n_coefs, 1e-4, 1e-2, 0, params.size)
+        update(settings[0], progress[0], params, gradient, moments, hyperparams, n_coefs, 1e-4, 1e-2, 0, params.size)
 
 
 class Update:
@@ -179,7 +173,7 @@ class Update:
         settings["learning_rate_init"], progress["learning_rate"], progress["factor"] = 1e-6, 1e-6, 1
         params, gradient, moments = (aligned_zeros(n, dtype) for n in (n_params, n_params, N_MOMENTS[solver] * n_params))
         gradient[:] = np.random.default_rng(0).normal(size=n_params)
-        self.arguments = settings, progress, params, gradient, moments, np.zeros(N_NUMBERS), n_params
+        self.arguments = settings, progress, params, gradient, moments, record(HYPERPARAMS), n_params
         self.n = max(1, int(_WORK * profile().row_share) // n_params)
         _update(1, *self.arguments)  # compiles
 

@@ -25,8 +25,7 @@ from ._data.preparation import Preparation
 from ._data.sample_weights import relative_weights
 from ._model import NetworkModel, attributes_lock
 from ._network.activations import per_layer
-from ._network.architecture import Architecture
-from ._network.workspace import Plan
+from ._network.architecture import Architecture, Plan
 from ._training.callback_runner import CallbackRunner
 from ._training.context import EarlyStoppingStart, FitContext, TrainingRows, deadline_after
 from ._training.divergence import divergence_error

@@ -410,7 +410,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @property
     def _link(self):
-        name = "groups" if self._groups and self.out_activation_ == "softmax" else self.out_activation_
+        name = "grouped_softmax" if self._groups and self.out_activation_ == "softmax" else self.out_activation_
         return name, tuple(self._groups)
 
     def _objective(self):

@@ -21,12 +21,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._compat import ADAPTERS_MANAGER, Method, _get_output_config
 from ._data.inputs import FLOATS, Matrix, as_rows, common_float, is_plain
 from ._network.activations import per_layer
-from ._network.architecture import Architecture
+from ._network.architecture import Architecture, Plan
 from ._network.hidden_layers import first_layers
 from ._network.layout import padded_copy
 from ._network.parameters import check_shapes, gathered, published_layout
 from ._network.prediction import outputs
-from ._network.workspace import Plan
 from ._training.state import TrainingState
 
 # The attributes that a fit sets; all others belong to the user or to scikit-learn.

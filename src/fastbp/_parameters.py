@@ -10,10 +10,10 @@ from numbers import Integral, Real
 import numpy as np
 
 from ._compat import HasMethods, Interval, Options, StrOptions
-from ._kernels import N_MOMENTS
-from ._network.activations import NAMES, Activation
+from ._kernels.lazy.solvers import N_MOMENTS
+from ._network.activations import ACTIVATION_NAMES, Activation
 from ._network.initializers import BIAS_INITIALIZERS, INITIALIZERS
-from ._network.schedules import SCHEDULES
+from ._network.schedules import SCHEDULE_NAMES
 
 _SHARE = Interval(Real, 0, 1, closed="left")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
@@ -22,11 +22,11 @@ _COUNT = Interval(Integral, 1, None, closed="left")
 
 CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", _COUNT],
-    "activation": [StrOptions(set(NAMES)), list, tuple, Activation],
+    "activation": [StrOptions(set(ACTIVATION_NAMES)), list, tuple, Activation],
     "solver": [StrOptions({"lbfgs", *N_MOMENTS})],
     "alpha": [_NOT_NEGATIVE],
     "batch_size": [StrOptions({"auto"}), _COUNT],
-    "learning_rate": [StrOptions(set(SCHEDULES)), callable],
+    "learning_rate": [StrOptions(set(SCHEDULE_NAMES)), callable],
     "learning_rate_init": [_POSITIVE],
     "power_t": [_NOT_NEGATIVE],
     "max_iter": [_COUNT],

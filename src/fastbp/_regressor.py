@@ -20,7 +20,7 @@ from ._data.targets import check_values
 from ._model import on_snapshot
 from ._network.activations import Activation
 from ._network.architecture import Objective
-from ._network.losses import REGRESSION, Loss, check_quantiles, check_targets, link_of_regressor, named
+from ._network.losses import REGRESSION, Loss, canonical_loss_name, check_quantiles, check_targets, link_of_regressor
 from ._parameters import CONSTRAINTS, documented
 
 
@@ -303,7 +303,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @property
     def _link(self):
-        return "rising" if self._n_quantiles > 1 else self.out_activation_, self._quantiles
+        return "ordered_quantiles" if self._n_quantiles > 1 else self.out_activation_, self._quantiles
 
     def _output_layer(self, y):
         if self.scale_y is not None and self._n_quantiles > 1:
@@ -315,7 +315,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return y.shape[1], link_of_regressor(self.loss, self.out_activation, self._n_quantiles)
 
     def _objective(self):
-        return Objective(named(self.loss, self.tweedie_power), delta=self.huber_delta, power=self.tweedie_power)
+        return Objective(canonical_loss_name(self.loss, self.tweedie_power), delta=self.huber_delta, power=self.tweedie_power)
 
     def _stratify(self, y):
         return None

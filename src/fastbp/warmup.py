@@ -12,9 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import _kernels as kernels
 from ._classifier import MLPClassifier
+from ._kernels.epochs import train, update_early_stopping
 from ._kernels.jit import cache_folder
+from ._kernels.lazy.addresses import all_lazy_functions, lazy_address
+from ._kernels.network import evaluate, loss_and_gradient, predict
 from ._regressor import MLPRegressor
 
 __all__ = ["warmup"]
@@ -56,8 +58,8 @@ def warmup(dtypes: Sequence[str] = DTYPES, *, everything: bool = False) -> dict[
         start = time.perf_counter()
         _use_every_entry(dtype)
         if everything:
-            for kind, name in kernels.all_called():
-                kernels.find(kind, name, np.dtype(dtype))
+            for kind, name in all_lazy_functions():
+                lazy_address(kind, name, np.dtype(dtype))
         seconds[dtype] = time.perf_counter() - start
     return seconds
 
@@ -78,13 +80,12 @@ def _main(arguments):
         sys.exit(str(error))
     for dtype, taken in seconds.items():
         print(f"{dtype}: {taken:.1f} s")
-    entries = [entry for entry in vars(kernels).values() if hasattr(entry, "signatures")]
-    for entry in entries:
+    for entry in (train, update_early_stopping, loss_and_gradient, evaluate, predict):
         path = cache_folder(entry)
         place = f"stored in {path}" if path else "not stored on disk"
         print(f"{entry.__name__}: {len(entry.signatures)} compiled versions, {place}")
     if everything:
-        print(f"and {len(kernels.all_called())} functions of the options")
+        print(f"and {len(all_lazy_functions())} functions of the options")
 
 
 if __name__ == "__main__":

@@ -1,37 +1,27 @@
-"""The functions of hidden units, and their slopes.
+"""The activations that are compiled into every fit: scikit-learn's four, and their slopes.
 
-``activate`` turns the weighted sums of a layer into its activations; ``multiply_by_slope`` takes the same code on the way back. A
-new activation is one member of `ActivationCode` and one branch in each of the two. The ReLU has none: the matrix products apply it on
-the way to memory. The code is looked at once per array, never per element. Nothing here knows which layer it serves.
+``activate`` turns the weighted sums of a layer into activations; ``multiply_by_slope`` multiplies a delta by the slope. Both test
+the code once per array. ReLU has no branch: the matrix products apply it while they write their results. A new activation is not
+added here, but in `lazy.activations`.
 """
-
-from enum import IntEnum
 
 import numpy as np
 
+from .codes import ActivationCode
 from .elementary import sigmoid, tanh
+from .formulas import logistic_slope, tanh_slope
 from .jit import kernel
-
-
-class ActivationCode(IntEnum):
-    """What `activation` may be, by scikit-learn's names; `called` is any other, by its address."""
-
-    identity = 0
-    logistic = 1
-    tanh = 2
-    relu = 3
-    called = 4
 
 
 @kernel()
 def floor_of(code):
-    """What a forward product raises its results to on their way to memory: 0 makes them ReLUs, −∞ leaves them."""
+    """Return the lower bound that a forward product applies to its results: 0 for ReLU, otherwise −∞."""
     return 0.0 if code == ActivationCode.relu else -np.inf
 
 
 @kernel()
 def activate(code, z):
-    """A = g(Z), in place, but for what `floor_of` has done; z flat."""
+    """A = g(Z), in place, except ReLU, which `floor_of` covers; z flat."""
     if code == ActivationCode.tanh:
         for q in range(z.size):
             z[q] = tanh(z[q])
@@ -42,14 +32,14 @@ def activate(code, z):
 
 @kernel()
 def multiply_by_slope(code, a, delta):
-    """delta ⊙ g'(Z), in place, from A = g(Z), but for the ReLU, whose slope a backward product applies; a and delta flat."""
-    one = a.dtype.type(1)  # a bare 1 would make float64 of float32
+    """delta ⊙ g'(Z), in place, from A = g(Z), except ReLU, whose slope the backward product applies; a and delta flat."""
+    one = a.dtype.type(1)
     if code == ActivationCode.tanh:
         for q in range(delta.size):
-            delta[q] *= one - a[q] * a[q]
+            delta[q] *= tanh_slope(a[q], one)
     elif code == ActivationCode.logistic:
         for q in range(delta.size):
-            delta[q] *= a[q] * (one - a[q])
+            delta[q] *= logistic_slope(a[q], one)
 
 
 @kernel()

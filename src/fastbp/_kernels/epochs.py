@@ -1,57 +1,36 @@
-"""Epochs: shuffle, batches, updates, and the decision to go on.
+"""Epochs: shuffling, batches, updates, and the stopping rule.
 
-One call runs a given number of blocks of rows, be that a part of one long batch or hundreds of short epochs, and returns to Python
-so that it can be interrupted. All that must survive between calls is in `PROGRESS`, the scratch buffers, the order of the rows and
-the state of the shuffles. The rule for stopping is scikit-learn's, to the letter, its off-by-one included.
+A call of ``train`` processes a given number of blocks of rows: a part of one large batch, or hundreds of short epochs. Then Python
+can handle interruptions. The state between two calls is in `PROGRESS`, the scratch buffers, the order of the rows and
+the state of the random number generator. The stopping rule is exactly scikit-learn's.
 """
 
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
+from .codes import ScheduleCode, SolverCode, Status
 from .function_pointers import call
 from .jit import entry, kernel
-from .lazy.draws import FIRST_ROW, STEP
-from .lazy.penalties import SUM
-from .lazy.schedules import EPOCH, FACTOR
-from .lazy.schedules import PROGRESS as DONE
-from .network import B_AT, gradient_of_block
+from .network import gradient_of_block
 from .shuffles import shuffle
-from .solvers import SolverCode, squared_norm, update
+from .solvers import squared_norm, update
 from .subnormals import flush_subnormals, restore_subnormals
 from .team import LOSS, PENALTY, SQUARES, WEIGHT, add_gradients, share, share_of_line, total, wait_at_barrier
 from .views import vector, without_refcounts
 
-# Which parameters are copied after every better epoch, and after how many rows larger ones are, so that it costs a percent or two.
+# Parameters of at most this size are copied after every better epoch; larger ones only after this number of rows, so that copies
+# cost one or two percent.
 _CACHED_BYTES = 1 << 17
 _MANY_ROWS = 4096
 
 
-class ScheduleCode(IntEnum):
-    """What `learning_rate` may be; of scikit-learn's three, only "sgd" heeds the second and third. `called` is any other."""
-
-    constant = 0
-    invscaling = 1
-    adaptive = 2
-    reduce_on_plateau = 3
-    called = 4
-
-
-class Status(IntEnum):
-    """Why training goes on, or does not."""
-
-    running = 0
-    converged = 1  # patience is at its end
-    exhausted = 2  # max_epochs are done
-    zero_weights_error = 3  # the sample weights of a batch sum to zero
-    aborted = 4  # another thread of the team will come no more
-    diverged = 5  # the loss of a batch, which still stands at `row`, is not a number
-
-
 class Trace(NamedTuple):
-    """What epochs leave behind: their mean `losses` and the `rates` of their last steps, both (≥ n,), and the parameters after the
-    `best` of those that `_keep` looks at (n_params,), or (0,) where nobody wants these."""
+    """The results of epochs: their mean `losses` and the learning `rates` of their last steps, both (≥ n,), and `best`.
+
+    `best` (n_params,) holds the parameters after the epoch with the lowest loss among those that `_keep` compares; (0,): none are
+    kept.
+    """
 
     losses: np.ndarray
     rates: np.ndarray
@@ -59,55 +38,55 @@ class Trace(NamedTuple):
 
 
 @entry
-def train(settings, progress, rank, team, table, params, moments, rows, y, weight, order, twister, scratch, trace, n_rounds):
-    """Train on at most n_rounds blocks of rows a thread and trace.losses.size epochs; returns how many epochs ended.
+def train(settings, progress, rank, team, table, params, moments, rows, y, weight, order, rng_state, scratch, trace, n_blocks):
+    """Train for at most n_blocks blocks of rows per thread and trace.losses.size epochs; return the number of finished epochs.
 
-    Every thread of a team calls with its rank and its own scratch, all else being shared.
+    Each thread of a team calls this with its rank and its own scratch; the other arguments are shared.
     """
     team, table, params, moments, rows = without_refcounts(team, table, params, moments, rows)
-    y, weight, order, twister, scratch, trace = without_refcounts(y, weight, order, twister, scratch, trace)
-    steering, state, n_threads = settings[0], progress[rank], team.sums.shape[0]
+    y, weight, order, rng_state, scratch, trace = without_refcounts(y, weight, order, rng_state, scratch, trace)
+    options, state, n_threads = settings[0], progress[rank], team.sums.shape[0]
     mode = flush_subnormals()
     n_epochs = 0
-    while state.status == Status.running and n_rounds > 0 and n_epochs < trace.losses.size:
-        if steering.shuffle and not state.shuffled:
+    while state.status == Status.running and n_blocks > 0 and n_epochs < trace.losses.size:
+        if options.shuffle and not state.shuffled:
             state.shuffled = True
             if rank == 0:
-                shuffle(order, twister)
+                shuffle(order, rng_state)
             if n_threads > 1 and not wait_at_barrier(team, state):
                 break
-        _train_round(steering, state, rank, team, table, params, moments, rows, y, weight, order, scratch)
-        n_rounds -= 1
+        _train_block(options, state, rank, team, table, params, moments, rows, y, weight, order, scratch)
+        n_blocks -= 1
         if state.row == order.size:
             loss = state.loss / order.size
-            trace.losses[n_epochs], trace.rates[n_epochs] = loss, _rate(steering, state)
+            trace.losses[n_epochs], trace.rates[n_epochs] = loss, _rate(options, state)
             n_epochs += 1
             if trace.best.size:
                 _keep(state, params, trace.best, rank, n_threads, order.size, loss)
-            _end_epoch(steering, state, order.size, loss)
+            _end_epoch(options, state, order.size, loss)
     restore_subnormals(mode)
-    state.squares = 0.0  # until the next call the weights may be changed
+    state.squares = 0.0  # the weights may be changed before the next call
     return n_epochs
 
 
 @entry
 def update_early_stopping(settings, progress, value):
-    """End the judging of an epoch by a value from Python, lower being better: patience, learning rate, status."""
+    """Apply the stopping rule to a value from Python, where lower is better: it updates patience, learning rate and status."""
     _update_early_stopping(settings[0], progress[0], value)
 
 
 @kernel()
 def _rate(settings, state):
-    """The learning rate of the last step, without Adam's corrections for its first steps."""
+    """Return the learning rate of the last step, without Adam's bias corrections."""
     base = settings.learning_rate_init if settings.solver == SolverCode.adam else state.learning_rate
     return base * state.factor
 
 
 @kernel(optimize=False)
 def _keep(state, params, best, rank, n_threads, n_rows, loss):
-    """Copy this thread's share of the parameters, if the loss is the lowest of the epochs that are looked at.
+    """Copy this thread's share of the parameters if the loss is the lowest so far.
 
-    These are all epochs of networks that stay in a cache; copying a large one takes as long as some rows, and waits for many.
+    Small parameters, which stay in the cache, are compared after every epoch; large ones only after many rows.
     """
     due = params.nbytes <= _CACHED_BYTES or (state.rows_seen + n_rows) // _MANY_ROWS > state.rows_seen // _MANY_ROWS
     if due and (state.kept_epoch == 0 or loss < state.kept_loss):
@@ -123,15 +102,15 @@ def _copy(source, target):
 
 
 @kernel(optimize=False)
-def _train_round(settings, state, rank, team, table, params, moments, rows, y, weight, order, scratch):
-    """The next block of this thread's rows of the present batch, and the update where it is the last."""
+def _train_block(settings, state, rank, team, table, params, moments, rows, y, weight, order, scratch):
+    """Process the next block of this thread's rows of a batch; after the last block, update the parameters."""
     n_threads = team.sums.shape[0]
     n_rows = min(settings.batch_size, order.size - state.row)
     stop = state.row + share(n_rows, rank + 1, n_threads)
     start = min(state.row + share(n_rows, rank, n_threads) + state.blocks_done * settings.block_size, stop)
-    n_block, fresh = min(settings.block_size, stop - start), state.blocks_done == 0
-    scratch.drawn[STEP], scratch.drawn[FIRST_ROW] = state.step, start - state.row
-    loss, weight_sum = gradient_of_block(settings, table, params, rows, y, weight, order, start, n_block, scratch, fresh)
+    n_block, first = min(settings.block_size, stop - start), state.blocks_done == 0
+    scratch.draw_state[0].step, scratch.draw_state[0].first_row = state.step, start - state.row
+    loss, weight_sum = gradient_of_block(settings, table, params, rows, y, weight, order, start, n_block, scratch, first)
     state.batch_loss += loss
     state.batch_weight += weight_sum
     state.blocks_done += 1
@@ -141,8 +120,8 @@ def _train_round(settings, state, rank, team, table, params, moments, rows, y, w
 
 @kernel(optimize=False)
 def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows, n_rows_of_epoch):
-    """The update of this thread's share of the parameters, from the gradients of all."""
-    n_coefs = table[0, B_AT]  # all weights stand before all biases
+    """Update this thread's share of the parameters by the gradients of all threads."""
+    n_coefs = table[0].biases_at  # all weights precede all biases
     n_threads = team.sums.shape[0]
     low, high = share_of_line(params.size, rank, n_threads), share_of_line(params.size, rank + 1, n_threads)
     penalty = _penalty(settings, state, vector(params, low, max(0, min(high, n_coefs) - low)), scratch)
@@ -154,30 +133,30 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
         state.batch_loss, state.batch_weight, penalty = total(team, LOSS), total(team, WEIGHT), total(team, PENALTY)
         add_gradients(team, low, high)
     if state.batch_weight == 0 and not settings.global_weights:
-        state.status = Status.zero_weights_error
+        state.status = Status.zero_weights
         return
-    # a validated fit goes on, as scikit-learn's does: it will go back to its best weights
+    # with early stopping a fit continues, as in scikit-learn: it returns to its best weights at the end
     if np.isnan(state.batch_loss) and not settings.validated:
         state.status = Status.diverged
         return
     weight_sum = float(n_rows) if settings.global_weights else state.batch_weight
     state.loss += (state.batch_loss + penalty) / weight_sum * n_rows
-    if settings.schedule == ScheduleCode.called:
-        _follow_schedule(settings, state, scratch.rates, n_rows_of_epoch)
+    if settings.schedule == ScheduleCode.by_address:
+        _follow_schedule(settings, state, scratch.schedule, n_rows_of_epoch)
     alpha, scale = settings.alpha, 1 / weight_sum
-    if settings.penalise_at:
+    if settings.penalty_gradient_address:
         alpha, scale = 0.0, _adjust_gradient(settings, state, rank, team, params, scratch.penalties, n_coefs, scale, low, high)
-    update(settings, state, params, team.gradients, moments, scratch.asked, n_coefs, alpha, scale, low, high)
+    update(settings, state, params, team.gradients, moments, scratch.hyperparams, n_coefs, alpha, scale, low, high)
     if n_threads > 1:
         wait_at_barrier(team, state)
-    if settings.hold_norms_at:
-        call(settings.hold_norms_at, table, params, scratch.strip, scratch.penalties, rank, n_threads)
+    if settings.limit_weight_norms_address:
+        call(settings.limit_weight_norms_address, table, params, scratch.strip, scratch.penalties, rank, n_threads)
         state.squares = 0.0
         if n_threads > 1:
             wait_at_barrier(team, state)
-    if settings.average_at:  # the means stand behind the solver's moments
-        means = vector(moments, moments.size - params.size + low, high - low)
-        call(settings.average_at, means, vector(params, low, high - low), scratch.penalties)
+    if settings.average_address:  # the averaged parameters follow the moments of the solver
+        average = vector(moments, moments.size - params.size + low, high - low)
+        call(settings.average_address, average, vector(params, low, high - low), scratch.penalties)
     state.row += n_rows
     state.blocks_done = 0
     state.batch_loss = 0.0
@@ -186,32 +165,32 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
 
 @kernel(optimize=False)
 def _penalty(settings, state, w, scratch):
-    """alpha / 2 Σ w² + l1 Σ |w|."""
+    """Return alpha / 2 Σ w² + l1 Σ |w|."""
     penalty = 0.5 * settings.alpha * (state.squares if state.squares > 0 else squared_norm(w))
     if settings.l1 > 0:
-        call(settings.absolute_sum_at, w, w, scratch.penalties)
-        penalty += settings.l1 * scratch.penalties[SUM]
+        call(settings.absolute_sum_address, w, w, scratch.penalties)
+        penalty += settings.l1 * scratch.penalties[0].total
     return penalty
 
 
 @kernel()
-def _follow_schedule(settings, state, rates, n_rows_of_epoch):
-    """The factor of the learning rate, by the share of the course that is done."""
+def _follow_schedule(settings, state, schedule, n_rows_of_epoch):
+    """Update the factor of the learning rate by a schedule that is called by address."""
     done = state.epochs_before + state.epoch + state.row / n_rows_of_epoch
-    rates[EPOCH], rates[DONE] = done, done / settings.horizon
-    call(settings.schedule_at, rates)
-    state.factor = rates[FACTOR]
+    schedule[0].epoch, schedule[0].progress = done, done / settings.horizon
+    call(settings.schedule_address, schedule)
+    state.factor = schedule[0].factor
 
 
 @kernel(optimize=False)
 def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scale, low, high):
-    """Add the penalties to this thread's share of the gradient; returns what it is to be multiplied by, clipping included."""
+    """Add the penalties to this thread's share of the gradient; return the factor of the gradient, with the norm clipped."""
     n_threads, n_weights = team.sums.shape[0], max(0, min(high, n_coefs) - low)
-    call(settings.penalise_at, vector(params, low, n_weights), vector(team.gradients, low, n_weights), numbers)
+    call(settings.penalty_gradient_address, vector(params, low, n_weights), vector(team.gradients, low, n_weights), numbers)
     if settings.clip_norm > 0:
         gradient = vector(team.gradients, low, high - low)
-        call(settings.square_sum_at, gradient, gradient, numbers)
-        squares = numbers[SUM]
+        call(settings.square_sum_address, gradient, gradient, numbers)
+        squares = numbers[0].total
         if n_threads > 1:
             team.sums[rank, SQUARES] = squares
             wait_at_barrier(team, state)
@@ -235,7 +214,7 @@ def _end_epoch(settings, state, n_rows, loss):
 
 @kernel()
 def _update_early_stopping(settings, state, value):
-    """Count the epochs without improvement by tol, end the epoch's learning rate, and stop after more than `patience` of them."""
+    """Count the epochs without an improvement by tol, stop after more than `patience` of them, and adapt the learning rate."""
     state.bad_epochs = state.bad_epochs + 1 if value > state.best - settings.tol else 0
     if value < state.best:
         state.best = value

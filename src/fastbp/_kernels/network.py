@@ -1,19 +1,16 @@
-"""One pass of rows through a network: forward to predictions, and back to the gradient.
+"""The forward and backward pass of a block of rows: from inputs to predictions, loss and gradient.
 
-The parameters are one flat buffer; a table of int64 says where each layer's views of it lie, so that depth and widths are data and
-one compiled version serves every network. Rows pass through in blocks of bounded size. What a product, an activation or a loss
-does inside is its own module's matter; updates and epochs come later.
+Parameters are one flat buffer, and the layer table (`tables`) has the offsets of W and b in it. Predictions, sums of losses and a
+flat gradient come out. Products, activations and losses are defined in their own modules; updates and epochs are not known here.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
-from .activations import ActivationCode, activate, floor_of, multiply, multiply_by_slope
+from .activations import activate, floor_of, multiply, multiply_by_slope
+from .codes import ActivationCode, LossCode
 from .function_pointers import call
 from .jit import entry, kernel
-from .lazy.losses import N_GROUPS, SUM
-from .losses import LinkCode, LossCode, link, loss_and_delta
+from .losses import link, loss_and_delta
 from .products import (
     backward_product,
     column_sums,
@@ -27,103 +24,72 @@ from .products import (
 )
 from .views import flat, matrix, vector, without_refcounts
 
-# The columns of a network's table, one row per layer: its sizes; where W and b start in the parameters (all weights before all
-# biases); where the layer's input and output start in the activations, and how far apart their rows are (deltas lie as outputs do);
-# where Wᵀ starts among the transposed weights, whose rows are as far apart as the inputs'. Then the code of its activation, and the
-# address of one that is called; the addresses of a norm, forth and back, or 0; where its γ starts in the parameters (its β, where
-# it has one, is as far behind as there are hidden units); where its units start among all hidden units; and what share of its
-# outputs is dropped, times 2³².
-N_IN, N_OUT, W_AT, B_AT, IN_AT, IN_STRIDE, OUT_AT, OUT_STRIDE, T_AT = range(9)
-ACTIVATION, CALLED_AT, NORM_AT, NORM_BACK_AT, GAMMA_AT, UNIT_AT, DROP = range(9, 16)
-
-
-class Scratch(NamedTuple):
-    """Buffers of one thread of a fit, all flat but one, those that a network does not need being empty.
-
-    For a block of rows: activations, slopes of called activations and what norms leave for the way back (these lie as outputs do),
-    deltas, targets, weights. Then transposed weights, a factor's strip, a batch's gradient, and what a norm divides by. Numbers for
-    what is called: solvers, penalties, schedules, loss and link; and the whole numbers of `called.draws` and `called.norms`. Shared
-    by all threads are the moving statistics of norms, where they exchange sums, and where they wait_at_barrier for that.
-    """
-
-    activations: np.ndarray
-    slopes: np.ndarray
-    normed: np.ndarray
-    deltas: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
-    transposed: np.ndarray
-    strip: np.ndarray
-    gradient: np.ndarray
-    spread: np.ndarray
-    asked: np.ndarray
-    penalties: np.ndarray
-    rates: np.ndarray
-    of_loss: np.ndarray
-    drawn: np.ndarray
-    moving: np.ndarray
-    exchange: np.ndarray
-    barrier: np.ndarray
+# The layer numbers from which random numbers for the inputs are derived; hidden layers count from 0.
+_INPUT_DROPOUT, _INPUT_NOISE = -1, -2
 
 
 @kernel()
 def layer_weights(table, layer, buffer):
     """W (n_in, n_out) of a layer, as a view of a flat buffer."""
-    return matrix(buffer, table[layer, W_AT], table[layer, N_IN], table[layer, N_OUT])
+    row = table[layer]
+    return matrix(buffer, row.weights_at, row.n_in, row.n_out)
 
 
 @kernel()
 def layer_biases(table, layer, buffer):
     """b (n_out,) of a layer, as a view of a flat buffer."""
-    return vector(buffer, table[layer, B_AT], table[layer, N_OUT])
+    return vector(buffer, table[layer].biases_at, table[layer].n_out)
 
 
 @kernel()
 def layer_transposed(table, layer, buffer):
-    """Wᵀ (n_out, ≥ n_in) of a layer but the first, as a view of a flat buffer."""
-    return matrix(buffer, table[layer, T_AT], table[layer, N_OUT], table[layer, IN_STRIDE])
+    """Wᵀ (n_out, ≥ n_in) of a layer except the first, as a view of a flat buffer."""
+    row = table[layer]
+    return matrix(buffer, row.transposed_at, row.n_out, row.input_stride)
 
 
 @kernel()
 def layer_inputs(table, layer, rows, order, start, n_rows, activations):
-    """A[l−1] (n_rows, ≥ n_in) of a layer; the first layer's are the data themselves where no order is given."""
+    """A[l−1] (n_rows, ≥ n_in) of a layer; without an order, that of the first layer is a view of the data."""
+    row = table[layer]
     if layer == 0 and order.size == 0:
-        A = matrix(rows.dense, start * table[0, N_IN], n_rows, table[0, N_IN])
+        A = matrix(rows.dense, start * row.n_in, n_rows, row.n_in)
     else:
-        A = matrix(activations, table[layer, IN_AT], n_rows, table[layer, IN_STRIDE])
+        A = matrix(activations, row.inputs_at, n_rows, row.input_stride)
     return A
 
 
 @kernel()
 def layer_outputs(table, layer, n_rows, buffer):
     """A[l] or delta[l] (n_rows, ≥ n_out) of a layer, as a view of a flat buffer."""
-    return matrix(buffer, table[layer, OUT_AT], n_rows, table[layer, OUT_STRIDE])
+    return matrix(buffer, table[layer].outputs_at, n_rows, table[layer].output_stride)
 
 
 @kernel()
 def transpose_weights(table, params, transposed):
-    """Wᵀ of every layer but the first, for the way back."""
+    """Wᵀ of every layer except the first, for the backward pass."""
     for layer in range(1, table.shape[0]):
         transpose(layer_weights(table, layer, params), layer_transposed(table, layer, transposed))
 
 
 @kernel(optimize=False)
 def forward(settings, table, params, rows, order, start, n_rows, scratch):
-    """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], link included; returns A[L] (n_rows, ≥ n_outputs)."""
+    """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], and the link; return A[L] (n_rows, ≥ n_outputs)."""
     last = table.shape[0] - 1
     sparse = is_sparse(rows)
     activations = scratch.activations
     if order.size and not sparse:
         A = layer_inputs(table, 0, rows, order, start, n_rows, activations)
         gather(rows, order, start, A)
+        no_slopes, draw_state = vector(scratch.slopes, 0, 0), scratch.draw_state
         if settings.input_noise:
-            call(settings.noise_at, A, vector(scratch.slopes, 0, 0), A.shape[1], scratch.drawn, -2, settings.input_noise)
-        if settings.input_drop:
-            call(settings.drop_at, A, vector(scratch.slopes, 0, 0), A.shape[1], scratch.drawn, -1, settings.input_drop)
+            call(settings.noise_address, A, no_slopes, A.shape[1], draw_state, _INPUT_NOISE, settings.input_noise)
+        if settings.input_dropout:
+            call(settings.dropout_address, A, no_slopes, A.shape[1], draw_state, _INPUT_DROPOUT, settings.input_dropout)
     for layer in range(last + 1):
         W, b = layer_weights(table, layer, params), layer_biases(table, layer, params)
         Z = layer_outputs(table, layer, n_rows, activations)
-        floor = floor_of(table[layer, ACTIVATION]) if layer < last else -np.inf
+        floor = floor_of(table[layer].activation) if layer < last else -np.inf
         if layer == 0 and sparse:
             sparse_forward_product(rows, order, start, W, b, Z, floor)
         else:
@@ -131,59 +97,60 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
             forward_product(A, W, b, Z, floor, scratch.strip)
         if layer < last:
             _activate(settings, table, layer, params, Z, scratch)
-        elif settings.out_activation == LinkCode.called:
-            call(settings.link_at, Z, table[layer, N_OUT], scratch.of_loss)
+        elif settings.link_address:
+            call(settings.link_address, Z, table[layer].n_out, scratch.output_numbers)
         else:
-            link(settings.out_activation, Z, table[layer, N_OUT])
+            link(settings.out_activation, Z, table[layer].n_out)
     return layer_outputs(table, last, n_rows, activations)
 
 
 @kernel(optimize=False)
 def _activate(settings, table, layer, params, Z, scratch):
-    """The norm, if any, the activation, and what is dropped of it, of a hidden layer, in place."""
-    code, z = table[layer, ACTIVATION], flat(Z)
-    if table[layer, NORM_AT]:
-        n_hidden = table[table.shape[0] - 1, UNIT_AT]
-        shift_at = table[layer, B_AT] if scratch.moving.size else table[layer, GAMMA_AT] + n_hidden
-        b = vector(params, shift_at, table[layer, N_OUT])
-        _norm(table, layer, table[layer, NORM_AT], params, b, Z, scratch, 4 * table[layer, UNIT_AT] + layer)
-    slopes = vector(scratch.slopes, table[layer, OUT_AT], z.size if scratch.slopes.size else 0)
-    if code == ActivationCode.called:
-        call(table[layer, CALLED_AT], z, slopes)
+    """Apply a hidden layer's norm, activation and dropout in place; the first and the last are optional."""
+    row, z = table[layer], flat(Z)
+    if row.norm_address:
+        n_hidden = table[table.shape[0] - 1].unit_at
+        beta_at = row.biases_at if scratch.moving_statistics.size else row.gamma_at + n_hidden
+        _norm(table, layer, row.norm_address, params, vector(params, beta_at, row.n_out), Z, scratch, row.exchange_at, False)
+    slopes = vector(scratch.slopes, row.outputs_at, z.size if scratch.slopes.size else 0)
+    if row.activation == ActivationCode.by_address:
+        call(row.activation_address, z, slopes)
     else:
-        activate(code, z)
-    if table[layer, DROP]:
-        call(settings.drop_at, Z, slopes, table[layer, N_OUT], scratch.drawn, layer, table[layer, DROP])
+        activate(row.activation, z)
+    if row.dropout:
+        call(settings.dropout_address, Z, slopes, row.n_out, scratch.draw_state, layer, row.dropout)
 
 
 @kernel(optimize=False)
-def _norm(table, layer, address, params, b, Z, scratch, at):
-    """Call a norm forth, with what it shifts by, or back, with where the gradient of its own parameters goes."""
-    n_out, unit_at = table[layer, N_OUT], table[layer, UNIT_AT]
-    n_rows = Z.shape[0] if scratch.normed.size else 0
-    N = matrix(scratch.normed, table[layer, OUT_AT], n_rows, table[layer, OUT_STRIDE])
-    gamma = vector(params, table[layer, GAMMA_AT], n_out)
-    per_unit = scratch.moving.size > 0  # as a batch has it; a row has one number for all units, for each row of a block
-    spread = vector(scratch.spread, 3 * unit_at, 3 * n_out) if per_unit else vector(scratch.spread, layer * Z.shape[0], n_rows)
-    moving = vector(scratch.moving, 2 * unit_at, 2 * n_out if per_unit else 0)
-    call(address, Z, N, gamma, b, spread, moving, scratch.exchange, scratch.barrier, scratch.drawn, at)
+def _norm(table, layer, address, params, beta, Z, scratch, exchange_at, add):
+    """Call a norm's forward function, with its shift β, or its backward function, with the gradient of its parameters for beta."""
+    row, per_unit = table[layer], scratch.moving_statistics.size > 0
+    n_out, unit_at = row.n_out, row.unit_at
+    n_rows = Z.shape[0] if scratch.normalized.size else 0
+    normalized = matrix(scratch.normalized, row.outputs_at, n_rows, row.output_stride)
+    gamma = vector(params, row.gamma_at, n_out)
+    # batch normalization has three statistics for each unit, layer normalization one for each row of a block
+    inv_std = vector(scratch.inv_std, 3 * unit_at, 3 * n_out) if per_unit else vector(scratch.inv_std, layer * Z.shape[0], n_rows)
+    moving = vector(scratch.moving_statistics, 2 * unit_at, 2 * n_out if per_unit else 0)
+    exchange, barrier, state = scratch.exchange, scratch.barrier, scratch.norm_state
+    call(address, Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, int(add))
 
 
 @kernel(optimize=False)
 def backward(table, params, rows, order, start, n_rows, scratch, add):
-    """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; put in or added to the gradient."""
-    n_hidden = table[table.shape[0] - 1, UNIT_AT]
+    """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; set the gradient, or add to it."""
+    n_hidden = table[table.shape[0] - 1].unit_at
     for layer in range(table.shape[0] - 1, -1, -1):
+        row, per_unit = table[layer], scratch.moving_statistics.size > 0
         delta = layer_outputs(table, layer, n_rows, scratch.deltas)
         G = layer_weights(table, layer, scratch.gradient)
-        if table[layer, NORM_BACK_AT] and not scratch.moving.size:
-            g = vector(scratch.gradient, table[layer, GAMMA_AT], n_hidden + table[layer, N_OUT])
-            _norm(table, layer, table[layer, NORM_BACK_AT], params, g, delta, scratch, int(add))
+        if row.norm_back_address and not per_unit:
+            g = vector(scratch.gradient, row.gamma_at, n_hidden + row.n_out)
+            _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
         column_sums(delta, layer_biases(table, layer, scratch.gradient), add, scratch.strip)
-        if table[layer, NORM_BACK_AT] and scratch.moving.size:  # that of a batch shifts by the biases
-            g = vector(scratch.gradient, table[layer, GAMMA_AT], table[layer, N_OUT])
-            at = 4 * table[layer, UNIT_AT] + layer + 2 * g.size + 1
-            _norm(table, layer, table[layer, NORM_BACK_AT], params, g, delta, scratch, at)
+        if row.norm_back_address and per_unit:  # after the sums, since the shift of batch normalization is b
+            g = vector(scratch.gradient, row.gamma_at, row.n_out)
+            _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
         if layer == 0 and is_sparse(rows):
             sparse_weight_gradient(rows, order, start, delta, G, add)
         else:
@@ -191,18 +158,21 @@ def backward(table, params, rows, order, start, n_rows, scratch, add):
             weight_gradient(A, delta, G, add, scratch.strip)
             if layer > 0:
                 before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
-                code = table[layer - 1, ACTIVATION]
+                code = table[layer - 1].activation
                 W_T = layer_transposed(table, layer, scratch.transposed)
                 backward_product(delta, W_T, A, before, code == ActivationCode.relu, scratch.strip)
-                if code == ActivationCode.called:
-                    multiply(flat(before), vector(scratch.slopes, table[layer - 1, OUT_AT], before.size))
+                if code == ActivationCode.by_address:
+                    multiply(flat(before), vector(scratch.slopes, table[layer - 1].outputs_at, before.size))
                 else:
                     multiply_by_slope(code, flat(A), flat(before))
 
 
 @kernel()
 def gather_targets(y, weight, order, start, y_out, weight_out):
-    """Copy rows order[start:start + n] (start … where order is empty) of y to y_out (n, ≥ n_columns), of weight to weight_out."""
+    """Copy rows order[start:start + n] of y to y_out (n, ≥ n_columns), and of weight to weight_out (n,) or (0,).
+
+    An empty order stands for start, start + 1, …
+    """
     n_rows, n_weights = y_out.shape[0], weight_out.size if weight.size else 0
     if order.size:
         rows = vector(order, start, n_rows)
@@ -220,8 +190,8 @@ def gather_targets(y, weight, order, start, y_out, weight_out):
 
 
 @kernel()
-def _sum(weights):
-    """Σ weights; NumPy's own function takes long to compile."""
+def _sum_of_weights(weights):
+    """Return Σ weights; NumPy's function takes long to compile."""
     total = 0.0
     for i in range(weights.size):
         total += weights[i]
@@ -230,47 +200,48 @@ def _sum(weights):
 
 @kernel(optimize=False)
 def loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch):
-    """Σ weight · loss and Σ weight of rows order[start:start + n_rows], with ∂/∂Z[L] left in the last layer's delta."""
+    """Return Σ weight · loss and Σ weight of rows order[start:start + n_rows]; the delta of the last layer becomes ∂/∂Z[L]."""
     last = table.shape[0] - 1
-    codes = y.shape[1] < table[last, N_OUT] or (settings.loss == LossCode.called and scratch.of_loss[N_GROUPS] > 0)
-    n_columns = y.shape[1] if codes else table[last, OUT_STRIDE]
+    numbers, n_outputs = scratch.loss_numbers, table[last].n_out
+    codes = y.shape[1] < n_outputs or (settings.loss == LossCode.by_address and numbers[0].n_groups > 0)
+    n_columns = y.shape[1] if codes else table[last].output_stride
     targets = matrix(scratch.targets, 0, n_rows, n_columns)
     weights = vector(scratch.weights, 0, n_rows if weight.size else 0)
     gather_targets(y, weight, order, start, targets, weights)
     A = forward(settings, table, params, rows, order, start, n_rows, scratch)
     delta = layer_outputs(table, last, n_rows, scratch.deltas)
-    if settings.loss == LossCode.called:
-        numbers = scratch.of_loss
-        call(settings.finish_at, A, scratch.targets, y.shape[1], weights, delta, table[last, N_OUT], numbers, settings.loss_at)
-        loss = numbers[SUM]
+    if settings.loss == LossCode.by_address:
+        address, loss_address, output_numbers = settings.output_delta_address, settings.loss_address, scratch.output_numbers
+        call(address, A, scratch.targets, y.shape[1], weights, delta, n_outputs, numbers, output_numbers, loss_address)
+        loss = numbers[0].loss
     else:
-        loss = float(loss_and_delta(settings.loss, settings.out_activation, A, targets, weights, delta, table[last, N_OUT]))
-    return loss, _sum(weights) if weight.size else float(n_rows)
+        loss = float(loss_and_delta(settings.loss, settings.out_activation, A, targets, weights, delta, n_outputs))
+    return loss, _sum_of_weights(weights) if weight.size else float(n_rows)
 
 
 @kernel(optimize=False)
-def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch, fresh):
-    """Add Σ ∂loss/∂params of rows order[start:start + n_rows] to scratch.gradient, or set it where fresh, as new parameters are.
+def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch, first):
+    """Add Σ ∂loss/∂params of rows order[start:start + n_rows] to scratch.gradient, or set it for the first block of a batch.
 
-    Returns Σ weight · loss and Σ weight; n_rows is at most settings.block_size.
+    Return Σ weight · loss and Σ weight; n_rows is at most settings.block_size.
     """
-    if fresh:
+    if first:
         transpose_weights(table, params, scratch.transposed)
     sums = loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch)
-    backward(table, params, rows, order, start, n_rows, scratch, not fresh)
+    backward(table, params, rows, order, start, n_rows, scratch, not first)
     return sums
 
 
 @entry
 def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scratch):
-    """`gradient_of_block` over rows start to stop, in their own order, added to what rows before start have left."""
+    """`gradient_of_block` over rows start to stop, in their own order; start = 0 sets the gradient, any other adds to it."""
     table, params, rows, y, weight, scratch = without_refcounts(table, params, rows, y, weight, scratch)
-    steering = settings[0]
+    options = settings[0]
     order = np.empty(0, np.int64)
     loss, weight_sum = 0.0, 0.0
-    for at in range(start, stop, steering.block_size):
-        n_rows = min(steering.block_size, stop - at)
-        block_loss, block_weight = gradient_of_block(steering, table, params, rows, y, weight, order, at, n_rows, scratch, at == 0)
+    for at in range(start, stop, options.block_size):
+        n_rows = min(options.block_size, stop - at)
+        block_loss, block_weight = gradient_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch, at == 0)
         loss += block_loss
         weight_sum += block_weight
     return loss, weight_sum
@@ -278,14 +249,14 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
 
 @entry
 def evaluate(settings, table, params, rows, y, weight, order, start, stop, scratch):
-    """Σ weight · loss and Σ weight of rows order[start:stop] (start … where order is empty)."""
+    """Return Σ weight · loss and Σ weight of rows order[start:stop]; an empty order stands for start, start + 1, …"""
     table, params, rows, order = without_refcounts(table, params, rows, order)
     y, weight, scratch = without_refcounts(y, weight, scratch)
-    steering = settings[0]
+    options = settings[0]
     loss, weight_sum = 0.0, 0.0
-    for at in range(start, stop, steering.block_size):
-        n_rows = min(steering.block_size, stop - at)
-        block_loss, block_weight = loss_of_block(steering, table, params, rows, y, weight, order, at, n_rows, scratch)
+    for at in range(start, stop, options.block_size):
+        n_rows = min(options.block_size, stop - at)
+        block_loss, block_weight = loss_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch)
         loss += block_loss
         weight_sum += block_weight
     return loss, weight_sum
@@ -293,13 +264,13 @@ def evaluate(settings, table, params, rows, y, weight, order, start, stop, scrat
 
 @entry
 def predict(settings, table, params, rows, order, start, stop, scratch, out):
-    """out[start:stop] = A[L] of rows order[start:stop] (start … where order is empty); out (n_rows, n_outputs)."""
+    """out[start:stop] = A[L] of rows order[start:stop]; out (n_rows, n_outputs); an empty order stands for start, start + 1, …"""
     table, params, rows, order = without_refcounts(table, params, rows, order)
     scratch, out = without_refcounts(scratch, out)
-    steering = settings[0]
-    for at in range(start, stop, steering.block_size):
-        n_rows = min(steering.block_size, stop - at)
-        A = forward(steering, table, params, rows, order, at, n_rows, scratch)
+    options = settings[0]
+    for at in range(start, stop, options.block_size):
+        n_rows = min(options.block_size, stop - at)
+        A = forward(options, table, params, rows, order, at, n_rows, scratch)
         for i in range(n_rows):
             for j in range(out.shape[1]):
                 out[at + i, j] = A[i, j]

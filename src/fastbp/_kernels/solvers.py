@@ -1,53 +1,25 @@
-"""How a gradient becomes a step, over flat buffers.
+"""The update of the parameters, over flat buffers.
 
-Parameters, gradient and the solver's own moments enter as arrays of one length and are updated in place; which of them are weights
-or biases, and of what layer, is not known here. scikit-learn's two are part of the epochs; all others are called, and stand in
-`called.solvers`.
+Parameters, gradient and the solver's moments are arrays of one length and are updated in place. scikit-learn's two solvers are
+compiled into every fit; the others are called by address and defined in `lazy.solvers`. Layers are not known here.
 """
-
-from enum import IntEnum
 
 import numpy as np
 
 from .adam import adam_step_of_vectors, sum_of_squares_of_vectors
+from .codes import SolverCode
 from .function_pointers import call
 from .jit import EXACT, kernel
-from .lazy.solvers import (
-    ALPHA,
-    BETA_1,
-    BETA_2,
-    EPSILON,
-    MU,
-    NEXT_MU,
-    NEXT_PRODUCT,
-    PRODUCT,
-    RATE,
-    REST_1,
-    REST_2,
-    RHO,
-    SCALE,
-    SOLVERS,
-)
 from .views import vector
 
 
-class SolverCode(IntEnum):
-    """What `solver` may be beside "lbfgs", by scikit-learn's names; `called` is any other, by its address."""
-
-    sgd = 0
-    adam = 1
-    called = 2
-
-
-N_MOMENTS = {"sgd": 1, "adam": 2} | {name: n_moments for name, (_, n_moments) in SOLVERS.items()}
-
-
 @kernel(optimize=False)
-def update(settings, progress, params, gradient, moments, asked, n_coefs, alpha, scale, low, high):
-    """One step of parameters low to high; params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,).
+def update(settings, progress, params, gradient, moments, hyperparams, n_coefs, alpha, scale, low, high):
+    """Update parameters low to high by one step; params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,).
 
-    The first n_coefs parameters bear the L2 penalty and the decay. gradient holds Σ_rows ∂loss; the step is taken along
-    (gradient + alpha · W) · scale. asked is scratch for the numbers of a solver that is called; epsilon is a normal number.
+    The L2 penalty and the weight decay apply to the first n_coefs parameters. gradient holds Σ_rows ∂loss; the direction of the
+    step is (gradient + alpha · W) · scale. `hyperparams` is written for solvers that are called by address; epsilon is a normal
+    number.
     """
     progress.step += 1
     base = progress.learning_rate * progress.factor
@@ -55,43 +27,45 @@ def update(settings, progress, params, gradient, moments, asked, n_coefs, alpha,
     if settings.solver == SolverCode.adam:
         base = settings.learning_rate_init * progress.factor
         progress.learning_rate = rate = base * np.sqrt(1 - settings.beta_2**progress.step) / (1 - settings.beta_1**progress.step)
-    elif settings.solver == SolverCode.called:
-        _ask(settings, progress, rate, scale, asked)
+    elif settings.solver == SolverCode.by_address:
+        _write_hyperparams(settings, progress, rate, scale, hyperparams[0])
     middle = min(max(n_coefs, low), high)
     if settings.weight_decay > 0:
         _decay(vector(params, low, middle - low), base * settings.weight_decay)
     start, stop = low, middle
-    for part in range(2):  # weights, then the rest: a loop, as each call of a kernel is a copy of its code
-        squares = _step(settings, rate, scale, alpha, params, gradient, moments, asked, start, stop - start)
+    for part in range(2):  # weights, then all other parameters; a loop, since each call of a kernel inlines its code once more
+        squares = _step(settings, rate, scale, alpha, params, gradient, moments, hyperparams, start, stop - start)
         if part == 0:
             progress.squares = squares
         start, stop, alpha = middle, high, 0.0
 
 
 @kernel()
-def _ask(settings, progress, rate, scale, asked):
-    """The numbers of a step of a called solver, by their places."""
-    t, mu, product = progress.step, settings.beta_1, progress.product
-    asked[RATE], asked[SCALE], asked[RHO], asked[EPSILON] = rate, scale, settings.rho, settings.epsilon
-    asked[BETA_1], asked[BETA_2] = settings.beta_1, settings.beta_2
-    asked[REST_1], asked[REST_2] = 1 - settings.beta_1**t, 1 - settings.beta_2**t
-    asked[MU], asked[NEXT_MU] = mu * (1 - 0.5 * 0.96 ** (t / 250)), mu * (1 - 0.5 * 0.96 ** ((t + 1) / 250))
-    asked[PRODUCT] = product * asked[MU]
-    asked[NEXT_PRODUCT] = asked[PRODUCT] * asked[NEXT_MU]
-    progress.product = asked[PRODUCT]
+def _write_hyperparams(settings, progress, rate, scale, hyperparams):
+    """Write the hyperparameters of this step for a solver that is called by address."""
+    t, mu = progress.step, settings.beta_1
+    hyperparams.learning_rate, hyperparams.scale = rate, scale
+    hyperparams.rho, hyperparams.epsilon = settings.rho, settings.epsilon
+    hyperparams.beta_1, hyperparams.beta_2 = settings.beta_1, settings.beta_2
+    hyperparams.correction_1, hyperparams.correction_2 = 1 - settings.beta_1**t, 1 - settings.beta_2**t
+    hyperparams.momentum = mu * (1 - 0.5 * 0.96 ** (t / 250))
+    hyperparams.next_momentum = mu * (1 - 0.5 * 0.96 ** ((t + 1) / 250))
+    hyperparams.momentum_product = progress.product * hyperparams.momentum
+    hyperparams.next_momentum_product = hyperparams.momentum_product * hyperparams.next_momentum
+    progress.product = hyperparams.momentum_product
 
 
 @kernel()
 def _decay(w, share):
-    """w ← (1 − share) w, as decoupled from the gradient (Loshchilov and Hutter 2019)."""
+    """w ← (1 − share) w: weight decay, decoupled from the gradient (Loshchilov and Hutter 2019)."""
     kept = w.dtype.type(1 - share)
     for q in range(w.size):
         w[q] *= kept
 
 
 @kernel(optimize=False)
-def _step(settings, learning_rate, scale, alpha, params, gradient, moments, asked, at, size):
-    """The step of parameters at to at + size, which share a penalty; returns Σ w² after it, or 0 where that would cost a pass."""
+def _step(settings, learning_rate, scale, alpha, params, gradient, moments, hyperparams, at, size):
+    """Update parameters at to at + size, which share a penalty; return Σ w² after Adam's step, and 0 for other solvers."""
     w, g, m = vector(params, at, size), vector(gradient, at, size), vector(moments, at, size)
     second = vector(moments, params.size + at, size if moments.size > params.size else 0)
     if settings.solver == SolverCode.adam:
@@ -99,14 +73,14 @@ def _step(settings, learning_rate, scale, alpha, params, gradient, moments, aske
     if settings.solver == SolverCode.sgd:
         _sgd(settings, learning_rate, scale, alpha, w, g, m)
     else:
-        asked[ALPHA] = alpha
-        call(settings.solver_at, w, g, m, second, asked)
+        hyperparams[0].alpha = alpha
+        call(settings.solver_address, w, g, m, second, hyperparams)
     return 0.0
 
 
 @kernel(fastmath=EXACT)
 def squared_norm(w):
-    """Σ w², to the bit what a step of Adam makes of the same weights."""
+    """Return Σ w², with the same bits as the sum that a step of Adam returns."""
     n_done, total = sum_of_squares_of_vectors(w, w.size)
     return _with_rest(total, w, n_done)
 
@@ -118,9 +92,9 @@ def _with_rest(total, w, n_done):
     return total
 
 
-@kernel(fastmath=EXACT)  # as in `adam`, a squared gradient that overflows must stay ∞, so that its step is 0
+@kernel(fastmath=EXACT)  # as in `adam`: a squared gradient that overflows must stay ∞, so that the step is 0
 def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
-    """m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η m / (√v + ε); Kingma and Ba 2014, ε outside the correction."""
+    """m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η m / (√v + ε); Kingma and Ba 2014, with ε added to the uncorrected root."""
     real = w.dtype.type
     lr, scale, alpha = real(learning_rate), real(scale), real(alpha)
     beta_1, beta_2, epsilon = real(settings.beta_1), real(settings.beta_2), real(settings.epsilon)
@@ -136,7 +110,7 @@ def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
 
 @kernel()
 def _sgd(settings, learning_rate, scale, alpha, w, g, v):
-    """v ← μv − ηg, then w ← w + v, or with Nesterov's look ahead w ← w + μv − ηg."""
+    """v ← μv − ηg, then w ← w + v, or with Nesterov's momentum w ← w + μv − ηg."""
     real = w.dtype.type
     lr, scale, alpha, momentum = real(learning_rate), real(scale), real(alpha), real(settings.momentum)
     if settings.nesterov:

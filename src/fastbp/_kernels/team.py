@@ -38,15 +38,14 @@ class Team(NamedTuple):
 @kernel()
 def wait_at_barrier(team, state):
     """Wait until every thread has arrived; return False if a thread has failed and will not arrive."""
-    state.meeting += 1
-    return _wait(team.barrier, state.meeting * team.sums.shape[0])
+    state.n_barriers += 1
+    return _wait(team.barrier, state.n_barriers * team.sums.shape[0])
 
 
 @kernel()
-def wait_at_layer_barrier(barrier, counts, at, n_threads):
-    """Wait at a barrier other than the team's, whose uses are counted in counts[at]; return as `wait_at_barrier`."""
-    counts[at] += 1
-    return n_threads == 1 or _wait(barrier, counts[at] * n_threads)
+def wait_at_layer_barrier(barrier, n_barriers, n_threads):
+    """Wait at a barrier other than the team's for the n_barriers-th time; return as `wait_at_barrier`."""
+    return n_threads == 1 or _wait(barrier, n_barriers * n_threads)
 
 
 @kernel()

@@ -1,7 +1,7 @@
-"""What may stand for `activation`: a name, a function of the user's own, or a list with one for each hidden layer.
+"""The parameter `activation`: a name, a user-defined function, or a list with one of these for each hidden layer.
 
-Parameters enter; addresses leave, of functions that are compiled when they are first used. scikit-learn's four are part of the
-epochs besides. How they are called is the kernels' matter.
+`fastbp.Activation` checks and compiles user-defined functions. The named activations are defined in `_kernels.lazy.activations`.
+How kernels call an activation is not known here.
 """
 
 from collections.abc import Callable
@@ -10,53 +10,52 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from .._kernels import ACTIVATIONS, address_of, find, signature
 from .._kernels.jit import FASTMATH
-from .user_functions import Own
+from .._kernels.lazy.activations import ACTIVATIONS
+from .user_functions import UserFunction
 
-NAMES = list(ACTIVATIONS)
+ACTIVATION_NAMES = list(ACTIVATIONS)
 
 
-class Activation(Own):
-    """A function of hidden units of your own.
+class Activation(UserFunction):
+    """A user-defined activation function for hidden units.
 
     Parameters
     ----------
     value : callable
-        A plain Python function from one number to one number, g(z), that Numba can compile: arithmetic, comparisons, `math` and
-        scalar NumPy functions.
+        The activation g(z): a plain Python function of one number that returns a number. Numba must be able to compile it, which
+        allows arithmetic, comparisons, `math` and scalar NumPy functions.
     slope : callable, default=None
-        Its derivative g'(z), of the same kind. None takes the central difference of `value`, which is right to about 1e-10 in
-        float64 and costs two more calls.
+        The derivative g'(z), a function of the same kind. If None, the central difference of `value` is used, which is accurate to
+        about 1e-10 in float64 and takes two more calls of `value`.
 
     Raises
     ------
     TypeError
-        If a function is not callable or cannot be compiled.
+        If a function is not callable, contains raise or assert, or cannot be compiled.
     ValueError
-        If `slope` is not the derivative of `value`, by finite differences between −3 and 3; kinks are allowed.
+        If `slope` is not the derivative of `value`. This is checked by finite differences between −3 and 3; kinks are allowed.
 
-    Notes
-    -----
-    Two activations of the same functions are equal, so that ``clone`` and searches handle them. They are pickled by their
-    functions: those of a module by name; functions that only exist in a session need cloudpickle, which joblib's processes use. The
-    machine code is kept for the process, not on disk.
+    Notes ----- Two activations with the same functions are equal, so that ``clone`` and parameter searches work. Pickle stores
+    functions by name, so they must be defined in a module; functions defined in a session need cloudpickle, which joblib's
+    processes use. The machine code is kept in memory, not on disk.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastbp import Activation, MLPRegressor
-    >>> def bent(z):
+    >>> def bent_identity(z):
     ...     return (np.sqrt(z * z + 1) - 1) / 2 + z
-    >>> def slope_of_bent(z):
+    >>> def bent_identity_slope(z):
     ...     return z / (2 * np.sqrt(z * z + 1)) + 1
+    >>> activation = Activation(bent_identity, bent_identity_slope)
     >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
-    >>> model = MLPRegressor(activation=Activation(bent, slope_of_bent), solver="lbfgs", random_state=0).fit(X, X.ravel() ** 2)
+    >>> model = MLPRegressor(activation=activation, solver="lbfgs", random_state=0).fit(X, X.ravel() ** 2)
     >>> model.score(X, X.ravel() ** 2) > 0.99
     True
     """
 
-    names, arguments = ("value", "slope"), "one number"
+    kind, names, arguments = "activation", ("value", "slope"), "one number"
 
     def __init__(self, value: Callable, slope: Callable | None = None) -> None:
         super().__init__(value, slope)
@@ -64,9 +63,9 @@ class Activation(Own):
         try:
             a, slopes, above, below = z.copy(), np.empty_like(z), z + step, z - step
             self.compiled(a, slopes)
-        except Exception as error:  # whatever Numba raises
+        except Exception as error:  # Numba raises errors of many types
             raise TypeError(
-                f"value and slope must be functions of one number that Numba can compile; {self!r} cannot be: {error}"
+                f"value and slope must be functions of one number that Numba can compile; {self!r} cannot be compiled: {error}"
             ) from error
         if slope is not None:
             self.compiled(above, np.empty(0))
@@ -75,13 +74,13 @@ class Activation(Own):
 
     @property
     def compiled(self):
-        """The functions, over flat arrays."""
-        return _compiled(self.value, self.slope)
+        """The compiled loop over flat arrays."""
+        return _compile_activation(self.value, self.slope)
 
 
-@cache  # an address must stay good for as long as the process lives
-def _compiled(value, slope):
-    """The two functions over flat arrays, as `fastbp._kernels.lazy.activations` has them."""
+@cache  # keeps the machine code alive, whose address the kernels use
+def _compile_activation(value, slope):
+    """Compile the two functions into a loop with the arguments of `_kernels.lazy.activations`."""
     g = njit(error_model="numpy")(value)
     if slope is None:
 
@@ -105,23 +104,17 @@ def _compiled(value, slope):
 
 
 def per_layer(activation, n_hidden):
-    """A tuple with the activation of each hidden layer, from a valid parameter; a ValueError for a list of another length."""
+    """Return a tuple with the activation of each hidden layer; raise a ValueError for a list of another length."""
     if not isinstance(activation, (list, tuple)):
         return (activation,) * n_hidden
-    unknown = [one for one in activation if not isinstance(one, Activation) and one not in NAMES]
+    unknown = [one for one in activation if not isinstance(one, Activation) and one not in ACTIVATION_NAMES]
     if unknown:
-        raise ValueError(f"activation must hold names among {NAMES} or instances of fastbp.Activation, got {unknown[0]!r}.")
+        raise ValueError(
+            f"activation must be a list of names in {ACTIVATION_NAMES} or of instances of fastbp.Activation, got {unknown[0]!r}."
+        )
     if len(activation) != n_hidden:
         raise ValueError(
-            f"activation must be one for all, or a list of one for each hidden layer: got {len(activation)} for the {n_hidden} "
-            "hidden layers of hidden_layer_sizes."
+            "activation must be one activation for all hidden layers, or a list with one for each hidden layer; got a list of "
+            f"{len(activation)}, and hidden_layer_sizes has {n_hidden} hidden layers."
         )
     return tuple(activation)
-
-
-@cache
-def address(activation, dtype):
-    """Where kernels find an activation's function over flat arrays of a dtype."""
-    if isinstance(activation, Activation):
-        return address_of(activation.compiled, signature("activation", dtype))
-    return find("activation", activation, dtype)

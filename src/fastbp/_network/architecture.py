@@ -1,29 +1,25 @@
-"""What a network does between its products: activations, norms, what is dropped, its output and its loss.
+"""The description of a network without its parameters: layout, activations, norm, dropout, output units and loss.
 
-Names and numbers enter; codes and addresses leave, in the columns of a table and the fields of `SETTINGS`, and the numbers that are
-read by what is called. Whether they go together was the matter of `losses` and `parameters`; where things lie is that of `layout`.
+Names and numbers go in; the descriptions are immutable and hashable. `losses` and `_parameters` check that they fit together,
+`layout` holds the sizes and offsets, and `kernel_settings` passes a description to the kernels.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._kernels import ActivationCode, LinkCode, LossCode, find
-from .._kernels.lazy import links, losses
-from .._kernels.network import ACTIVATION, CALLED_AT, DROP, NORM_AT, NORM_BACK_AT
-from .activations import address
-from .losses import loss_address
-
-_ONE = 1 << 32  # what shares and deviations are counted in
-_LINK_CODES = {"relu": links.RELU, "softplus": links.SOFTPLUS, "groups": links.GROUPS, "rising": links.RISING}
+from .._kernels.codes import ActivationCode, LinkCode
+from .._kernels.scratch import LOSS_NUMBERS
+from .._kernels.settings import record
+from .layout import Layout
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """All of a network but its sizes and parameters.
+    """The functions of a network between its matrix products.
 
-    `activations` has an entry per hidden layer, `dropout` one for the inputs before those; `link` is the function of the output
-    units, with `numbers` of its own: the sizes of groups of classes, or quantiles.
+    `activations` has an entry for each hidden layer, `dropout` one more, for the inputs, at the front. `link` is the function of
+    the output units, and `numbers` its list of numbers: quantiles, or the sizes of groups of classes.
     """
 
     activations: tuple
@@ -35,81 +31,62 @@ class Architecture:
 
     @property
     def keeps_slopes(self):
-        """Whether some layer needs room for its slopes."""
-        return any(self._is_called(layer) for layer in range(len(self.activations)))
+        """Whether the forward pass stores the slopes of some layer."""
+        return any(self.calls_activation(layer) for layer in range(len(self.activations)))
 
     @property
     def draws(self):
-        """Whether something is drawn at each step."""
+        """Whether training draws random numbers at each step."""
         return self.input_noise > 0 or any(self.dropout)
 
     def for_prediction(self):
-        """The same without what only training does; a batch's norm is folded into the weights."""
+        """Return the architecture without dropout, noise and batch normalization, which is folded into the weights."""
         return replace(self, dropout=(), input_noise=0.0, norm=None if self.norm == "batch_norm" else self.norm)
 
-    def _dropped(self, layer):
+    def dropout_of(self, layer):
+        """Return the dropout rate of a hidden layer."""
         return self.dropout[layer + 1] if self.dropout else 0.0
 
-    def _is_called(self, layer):
-        """Whether a layer's activation is called, be it one of the epochs' own: norms and dropout want slopes by themselves."""
+    def calls_activation(self, layer):
+        """Return whether kernels call the activation of a hidden layer by its address.
+
+        Norms and dropout need stored slopes, which only these activations write.
+        """
         activation = self.activations[layer]
-        own = isinstance(activation, str) and activation in ActivationCode.__members__
-        return not own or self.norm is not None or self._dropped(layer) > 0
-
-    def write_into(self, settings, table, dtype):
-        """Fill in the columns of the hidden layers, and the fields of inputs and outputs."""
-        dtype = np.dtype(dtype)
-        for layer, activation in enumerate(self.activations):
-            row = table[layer]
-            if self._is_called(layer):
-                row[ACTIVATION], row[CALLED_AT] = ActivationCode.called, address(activation, dtype)
-            else:
-                row[ACTIVATION] = ActivationCode[activation]
-            if self.norm is not None:
-                row[NORM_AT], row[NORM_BACK_AT] = find("norm", self.norm, dtype), find("norm", f"{self.norm}_back", dtype)
-            row[DROP] = int(self._dropped(layer) * _ONE)
-        if self.draws:
-            settings["drop_at"], settings["noise_at"] = find("draw", "drop", dtype), find("draw", "add_noise", dtype)
-            settings["input_drop"] = int(self.dropout[0] * _ONE) if self.dropout else 0
-            settings["input_noise"] = int(self.input_noise * _ONE)
-        if self.link in _LINK_CODES:
-            settings["out_activation"], settings["link_at"] = LinkCode.called, find("link", self.link, dtype)
-        else:
-            settings["out_activation"] = LinkCode[self.link]
-
-    def numbers_for(self, objective):
-        """What links and losses that are called read, for an `Objective` or None."""
-        numbers = np.zeros(losses.LIST + max(1, len(self.numbers)))
-        numbers[losses.LINK] = _LINK_CODES[self.link] if self.link in _LINK_CODES else LinkCode[self.link]
-        numbers[losses.N_LIST] = len(self.numbers)
-        numbers[losses.LIST : losses.LIST + len(self.numbers)] = self.numbers
-        if objective is not None:
-            numbers[losses.N_GROUPS] = len(self.numbers) if objective.of_classes else 0
-            numbers[losses.SMOOTHING], numbers[losses.DELTA] = objective.smoothing, objective.delta
-            numbers[losses.POWER], numbers[losses.CANONICAL] = objective.power, objective.loss == "log_loss"
-        return numbers
+        compiled_in = isinstance(activation, str) and activation in ActivationCode.__members__
+        return not compiled_in or self.norm is not None or self.dropout_of(layer) > 0
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised: the name of a loss, or an own one, and the numbers that it needs."""
+    """The loss to minimize: a name or a `Loss`, with its parameters."""
 
     loss: object
     smoothing: float = 0.0
     delta: float = 1.0
     power: float = 1.5
-    of_classes: bool = False  # whether targets are class codes, or 0 and 1, and squared errors are summed over the outputs
+    of_classes: bool = False  # whether targets are class codes, or 0 and 1; squared errors are then summed over the outputs
 
-    def write_into(self, settings, architecture, dtype):
-        """Fill in the fields of the loss; scikit-learn's, with the links that they have there, are part of the epochs."""
-        dtype = np.dtype(dtype)
-        plain = {("log_loss", "logistic"), ("log_loss", "softmax"), ("squared_error", "identity"), ("poisson", "exp")}
-        if (
-            (self.loss, architecture.link) in plain
-            and self.smoothing == 0
-            and not (self.of_classes and self.loss == "squared_error")
-        ):
-            settings["loss"] = LossCode[self.loss]
-        else:
-            settings["loss"], settings["finish_at"] = LossCode.called, find("finish", "finish", dtype)
-            settings["loss_at"] = loss_address(self.loss, dtype)
+    def is_compiled_in(self, link):
+        """Return whether every fit contains this loss, as for scikit-learn's losses with scikit-learn's links."""
+        pairs = {("log_loss", "logistic"), ("log_loss", "softmax"), ("squared_error", "identity"), ("poisson", "exp")}
+        return (self.loss, link) in pairs and self.smoothing == 0 and not (self.of_classes and self.loss == "squared_error")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network: its layout, its architecture, and its objective, which may be None."""
+
+    layout: Layout
+    architecture: Architecture
+    objective: Objective | None = None
+
+    def loss_numbers(self):
+        """Return `LOSS_NUMBERS` and the list of numbers for the kernels' links and losses."""
+        architecture, objective, numbers = self.architecture, self.objective, record(LOSS_NUMBERS)
+        numbers["link"] = LinkCode[architecture.link]
+        if objective is not None:
+            numbers["n_groups"] = len(architecture.numbers) if objective.of_classes else 0
+            numbers["smoothing"], numbers["delta"], numbers["power"] = objective.smoothing, objective.delta, objective.power
+            numbers["canonical"] = objective.loss == "log_loss"
+        return numbers, np.array(architecture.numbers, np.float64)

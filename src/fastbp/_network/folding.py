@@ -6,7 +6,7 @@ which makes the same predictions, come out. Scaling of data is folded in ``fastb
 
 import numpy as np
 
-from .._kernels.lazy.norms import EPSILON
+from .._kernels.lazy.norms import VARIANCE_EPSILON
 
 
 def fold_batch_norm(coefs, intercepts, gammas, statistics):
@@ -16,6 +16,6 @@ def fold_batch_norm(coefs, intercepts, gammas, statistics):
     """
     coefs, intercepts = list(coefs), list(intercepts)
     for layer, (gamma, (means, variances)) in enumerate(zip(gammas, statistics, strict=True)):
-        scale = gamma / np.sqrt(variances + EPSILON)
+        scale = gamma / np.sqrt(variances + VARIANCE_EPSILON)
         coefs[layer], intercepts[layer] = coefs[layer] * scale, intercepts[layer] - means * scale
     return coefs, intercepts

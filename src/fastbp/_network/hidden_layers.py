@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from .architecture import Architecture
+from .architecture import Architecture, Plan
 from .layout import Layout, padded_copy
-from .workspace import Plan
 
 
 def first_layers(plan, params, n_layers, dtype):

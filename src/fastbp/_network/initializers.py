@@ -1,66 +1,70 @@
-"""Starting weights: a layer's sizes, parameters and a source of random numbers enter; W and b leave.
+"""Initial weights and biases: layer sizes, parameters and a random state go in; W and b come out.
 
-The source is the estimator's ``random_state``, so that NumPy alone decides what is drawn. Each distribution is one function and one
-row of ``INITIALIZERS``, of (random_state, shape, n_in, n_out, activation), for weights and biases alike: where biases are drawn,
-n_in and n_out are still those of their layer. Which layers are normalised, and what a network is for, is not known here.
+All random numbers come from the estimator's ``random_state``. Each distribution is one function of (random_state, shape, n_in,
+n_out, activation) and one entry in ``INITIALIZERS``, for weights and for biases; n_in and n_out are always the sizes of the layer.
+How the network is used is not known here.
 """
 
 import numpy as np
 
 
 def auto(random_state, shape, n_in, n_out, activation):
-    """scikit-learn's: U(±√(6 / (n_in + n_out))), with 2 for 6 below "logistic" (Glorot and Bengio 2010)."""
+    """scikit-learn's U(±√(6 / (n_in + n_out))), with 2 instead of 6 for "logistic" (Glorot and Bengio 2010)."""
     bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n_in + n_out))
     return random_state.uniform(-bound, bound, shape)
 
 
 def glorot_uniform(random_state, shape, n_in, n_out, activation):
-    """Uniform, of variance 2 / (n_in + n_out) (Glorot and Bengio 2010)."""
+    """Uniform with variance 2 / (n_in + n_out) (Glorot and Bengio 2010)."""
     bound = np.sqrt(6.0 / (n_in + n_out))
     return random_state.uniform(-bound, bound, shape)
 
 
 def glorot_normal(random_state, shape, n_in, n_out, activation):
-    """Normal, of variance 2 / (n_in + n_out) (Glorot and Bengio 2010)."""
+    """Normal with variance 2 / (n_in + n_out) (Glorot and Bengio 2010)."""
     return random_state.normal(0.0, np.sqrt(2.0 / (n_in + n_out)), shape)
 
 
 def he_uniform(random_state, shape, n_in, n_out, activation):
-    """Uniform, of variance 2 / n_in (He and others 2015)."""
+    """Uniform with variance 2 / n_in (He and others 2015)."""
     bound = np.sqrt(6.0 / n_in)
     return random_state.uniform(-bound, bound, shape)
 
 
 def he_normal(random_state, shape, n_in, n_out, activation):
-    """Normal, of variance 2 / n_in (He and others 2015)."""
+    """Normal with variance 2 / n_in (He and others 2015)."""
     return random_state.normal(0.0, np.sqrt(2.0 / n_in), shape)
 
 
 def lecun_uniform(random_state, shape, n_in, n_out, activation):
-    """Uniform, of variance 1 / n_in (LeCun and others 1998)."""
+    """Uniform with variance 1 / n_in (LeCun and others 1998)."""
     bound = np.sqrt(3.0 / n_in)
     return random_state.uniform(-bound, bound, shape)
 
 
 def lecun_normal(random_state, shape, n_in, n_out, activation):
-    """Normal, of variance 1 / n_in (LeCun and others 1998)."""
+    """Normal with variance 1 / n_in (LeCun and others 1998)."""
     return random_state.normal(0.0, np.sqrt(1.0 / n_in), shape)
 
 
 def orthogonal(random_state, shape, n_in, n_out, activation):
-    """Orthonormal rows or columns, whichever are fewer, uniform over all such (Saxe and others 2014); of one row, a unit vector."""
-    drawn = random_state.normal(size=(max(shape), min(shape)) if len(shape) == 2 else (*shape, 1))
-    Q, R = np.linalg.qr(drawn)
-    Q *= np.where(np.diagonal(R) < 0, -1.0, 1.0)  # without which Q is not uniform (Mezzadri 2007)
+    """A uniformly distributed matrix with orthonormal rows or columns, whichever are fewer; for biases, a unit vector.
+
+    Saxe and others 2014; the signs make the distribution uniform (Mezzadri 2007).
+    """
+    normal = random_state.normal(size=(max(shape), min(shape)) if len(shape) == 2 else (*shape, 1))
+    Q, R = np.linalg.qr(normal)
+    Q *= np.where(np.diagonal(R) < 0, -1.0, 1.0)
     return Q if Q.shape == shape else Q.T.reshape(shape)
 
 
 def standard_normal(random_state, shape, n_in, n_out, activation):
-    """Normal, of variance 1."""
+    """Normal with variance 1."""
     return random_state.normal(size=shape)
 
 
 def zeros(random_state, shape, n_in, n_out, activation):
+    """Zeros."""
     return np.zeros(shape)
 
 
@@ -79,30 +83,30 @@ BIAS_INITIALIZERS = {**INITIALIZERS, "zeros": zeros}
 
 
 def draw_into(coefs, intercepts, activations, random_state, weight_init, bias_init, *, normalized=False):
-    """Fill the arrays of a network, from the inputs on, each layer's weights before its biases, as scikit-learn draws them.
+    """Draw the weights and biases of a network in scikit-learn's order: layer after layer, W before b.
 
-    `activations` has one for each layer, the last included. Where the sums of hidden units are `normalized`, their biases are what
-    is added after that, and start at 0; "auto" draws them all the same, so that the weights are those of any other fit.
+    `activations` has an entry for each layer, including the last. With `normalized`, the biases of hidden units are the shifts of a
+    batch norm and "auto" sets them to 0; it draws them nevertheless, so that the weights are the same as without a norm.
     """
     for layer, (W, b, activation) in enumerate(zip(coefs, intercepts, activations, strict=True)):
-        W[...] = _drawn("weight_init", weight_init, random_state, W.shape, W.shape, activation)
-        b[...] = _drawn("bias_init", bias_init, random_state, b.shape, W.shape, activation)
+        W[...] = _draw_array("weight_init", weight_init, random_state, W.shape, W.shape, activation)
+        b[...] = _draw_array("bias_init", bias_init, random_state, b.shape, W.shape, activation)
         if normalized and bias_init == "auto" and layer < len(coefs) - 1:
             b[...] = 0
 
 
-def _drawn(parameter, init, random_state, shape, fans, activation):
+def _draw_array(parameter, init, random_state, shape, fans, activation):
     if not callable(init):
         return BIAS_INITIALIZERS[init](random_state, shape, *fans, activation)
     return _checked(init(random_state, shape), shape, f"{parameter} must return a finite array of shape {shape}")
 
 
 def put_into(arrays, given, parameter):
-    """Fill the arrays of a network from those that somebody gave as `coefs_init` or `intercepts_init`."""
+    """Copy the arrays of `coefs_init` or `intercepts_init` to the arrays of a network."""
     if len(given) != len(arrays):
         shapes = [array.shape for array in arrays]
         raise ValueError(
-            f"{parameter} must hold one array for each of the {len(arrays)} layers, of shapes {shapes}; got {len(given)} arrays."
+            f"{parameter} must have one array for each of the {len(arrays)} layers, with shapes {shapes}; got {len(given)} arrays."
         )
     for layer, (array, start) in enumerate(zip(arrays, given, strict=True)):
         array[...] = _checked(start, array.shape, f"{parameter}[{layer}] must be a finite array of shape {array.shape}")
@@ -114,7 +118,7 @@ def _checked(values, shape, rule):
     except (TypeError, ValueError) as error:
         raise ValueError(f"{rule}, got {values!r}: {error}.") from error
     if values.shape != shape:
-        raise ValueError(f"{rule}, got one of shape {values.shape}.")
+        raise ValueError(f"{rule}, got shape {values.shape}.")
     if not np.isfinite(values).all():
-        raise ValueError(f"{rule}, got one with {(~np.isfinite(values)).sum()} entries that are NaN or infinite.")
+        raise ValueError(f"{rule}, got {(~np.isfinite(values)).sum()} entries that are NaN or infinite.")
     return values

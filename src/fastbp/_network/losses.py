@@ -1,7 +1,7 @@
-"""What may stand for `loss`: a name, or functions of the user's own; and the output activations that each goes with.
+"""The parameter `loss`: a name or a user-defined function, and the output activations that it can be combined with.
 
-Parameters enter; names that belong together leave, and the addresses of what is compiled when it is first used. How a loss is
-called, and what scikit-learn's own do, is the kernels' matter.
+`fastbp.Loss` checks and compiles user-defined functions. The named losses are defined in `_kernels.lazy.losses` and
+`_kernels.losses`. Targets are checked here against the domain of their loss. How kernels call a loss is not known here.
 """
 
 from collections.abc import Callable
@@ -10,43 +10,35 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from .._kernels import address_of, find, signature
 from .._kernels.jit import FASTMATH
-from .user_functions import Own
+from .._kernels.scratch import LOSS_NUMBERS
+from .user_functions import UserFunction
 
 REGRESSION = ("squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie")
 _ANY = ("identity", "logistic", "relu", "softplus", "exp")
-# the links that a loss of a regressor can go with, the one for "auto" first
+# the output activations of a regressor for each loss; "auto" selects the first
 _LINKS = dict.fromkeys(("squared_error", "absolute_error", "huber", "quantile"), _ANY) | dict.fromkeys(
     ("poisson", "gamma", "tweedie"), ("exp", "softplus")
 )
 
 
-class Loss(Own):
-    """A loss of your own.
+class Loss(UserFunction):
+    """A user-defined loss function.
 
-    Parameters
-    ----------
-    value : callable
-        A plain Python function of two numbers, a target y and an output a, that Numba can compile: the loss of one output, which is
-        summed over outputs and averaged over rows.
-    gradient : callable, default=None
-        Its derivative by a, of the same kind. None takes the central difference of `value`, which is right to about 1e-10 in
-        float64 and costs two more calls.
+    Parameters ---------- value : callable The loss of one output: a plain Python function of two numbers, the target y and the
+    output a, that returns a number. Numba must be able to compile it. Losses are summed over outputs and averaged over rows.
+    gradient : callable, default=None The derivative of `value` with respect to a, a function of the same kind. If None, the central
+    difference of `value` is used, which is accurate to about 1e-10 in float64 and takes two more calls of `value`.
 
-    Raises
-    ------
-    TypeError
-        If a function is not callable or cannot be compiled.
-    ValueError
-        If `gradient` is not the derivative of `value` by a, by finite differences for y and a between 0 and 1 and beyond; kinks are
-        allowed.
+    Raises ------ TypeError If a function is not callable, contains raise or assert, or cannot be compiled. ValueError If `gradient`
+    is not the derivative of `value` with respect to a. This is checked by finite differences for y between 0 and 1 and a between
+    −1.9 and 1.9; kinks are allowed.
 
     Notes
     -----
-    In classification y is 1 for a row's class and 0 for the others. Two losses of the same functions are equal, so that ``clone``
-    and searches handle them. They are pickled by their functions: those of a module by name; functions that only exist in a session
-    need cloudpickle, which joblib's processes use. The machine code is kept for the process, not on disk.
+    In classification, y is 1 for the class of a row and 0 for the other classes. Two losses with the same functions are equal, so
+    that ``clone`` and parameter searches work. Pickle stores functions by name, so they must be defined in a module; functions
+    defined in a session need cloudpickle, which joblib's processes use. The machine code is kept in memory, not on disk.
 
     Examples
     --------
@@ -54,45 +46,45 @@ class Loss(Own):
     >>> from fastbp import Loss, MLPRegressor
     >>> def log_cosh(y, a):
     ...     return np.log(np.cosh(a - y))
-    >>> def slope_of_log_cosh(y, a):
+    >>> def log_cosh_gradient(y, a):
     ...     return np.tanh(a - y)
     >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
-    >>> model = MLPRegressor(loss=Loss(log_cosh, slope_of_log_cosh), solver="lbfgs", random_state=0).fit(X, X.ravel() ** 2)
+    >>> model = MLPRegressor(loss=Loss(log_cosh, log_cosh_gradient), solver="lbfgs", random_state=0).fit(X, X.ravel() ** 2)
     >>> model.score(X, X.ravel() ** 2) > 0.99
     True
     """
 
-    names, arguments = ("value", "gradient"), "two numbers"
+    kind, names, arguments = "loss", ("value", "gradient"), "two numbers"
 
     def __init__(self, value: Callable, gradient: Callable | None = None) -> None:
         super().__init__(value, gradient)
         y, a = (grid.ravel() for grid in np.meshgrid([0.0, 0.35, 1.0], np.linspace(-1.9137, 1.9137, 79)))
         step = 1e-6
         try:
-            slopes = self._at(y, a)[1]
-            differences = (self._at(y, a + step)[0] - self._at(y, a - step)[0]) / (2 * step)
-        except Exception as error:  # whatever Numba raises
+            slopes = self._evaluate(y, a)[1]
+            differences = (self._evaluate(y, a + step)[0] - self._evaluate(y, a - step)[0]) / (2 * step)
+        except Exception as error:  # Numba raises errors of many types
             raise TypeError(
-                f"value and gradient must be functions of two numbers that Numba can compile; {self!r} cannot be: {error}"
+                f"value and gradient must be functions of two numbers that Numba can compile; {self!r} cannot be compiled: {error}"
             ) from error
         if gradient is not None:
             self._compare(lambda at: f"a target of {y[at]:.4g} and an output of {a[at]:.4g}", slopes, differences)
 
     @property
     def compiled(self):
-        """The functions, over flat arrays."""
-        return _compiled(self.value, self.gradient)
+        """The compiled loop over flat arrays."""
+        return _compile_loss(self.value, self.gradient)
 
-    def _at(self, y, a):
-        """Values and slopes."""
+    def _evaluate(self, y, a):
+        """Return the values and the slopes for arrays of targets and outputs."""
         values, slopes = y.copy(), np.empty_like(y)
-        self.compiled(a, values, slopes, np.empty(0))
+        self.compiled(a, values, slopes, np.empty(0, LOSS_NUMBERS), np.empty(0))
         return values, slopes
 
 
-@cache  # an address must stay good for as long as the process lives
-def _compiled(value, gradient):
-    """The two functions over flat arrays, as `fastbp._kernels.lazy.losses` has them."""
+@cache  # keeps the machine code alive, whose address the kernels use
+def _compile_loss(value, gradient):
+    """Compile the two functions into a loop with the arguments of `_kernels.lazy.losses`."""
     f = njit(error_model="numpy")(value)
     if gradient is None:
 
@@ -105,7 +97,7 @@ def _compiled(value, gradient):
         slope = njit(error_model="numpy")(gradient)
 
     @njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))
-    def over_arrays(a, y, g, numbers):
+    def over_arrays(a, y, g, numbers, output_numbers):
         for q in range(a.size):
             target, output = float(y[q]), float(a[q])
             g[q] = slope(target, output)
@@ -114,66 +106,56 @@ def _compiled(value, gradient):
     return over_arrays
 
 
-@cache
-def loss_address(loss, dtype):
-    """Where kernels find a loss over flat arrays of a dtype."""
-    if isinstance(loss, Loss):
-        return address_of(loss.compiled, signature("loss", dtype))
-    return find("loss", loss, dtype)
-
-
-def link_of_regressor(loss, wanted, n_quantiles):
-    """The output activation of a regressor, from its parameters `loss` and `out_activation`."""
+def link_of_regressor(loss, out_activation, n_quantiles):
+    """Return the output activation of a regressor for its parameters `loss` and `out_activation`."""
     if n_quantiles > 1:
-        return _choose(wanted, ("identity",), "several quantiles, of which each output is the one before and more,")
-    return _choose(wanted, _ANY if isinstance(loss, Loss) else _LINKS[loss], f"the loss {loss!r}")
+        return _choose_link(out_activation, ("identity",), "several quantiles, which a softplus keeps in order")
+    return _choose_link(out_activation, _ANY if isinstance(loss, Loss) else _LINKS[loss], f"the loss {loss!r}")
 
 
-def link_of_classifier(loss, wanted, n_classes):
-    """The output activation of a classifier; n_classes is the number of exclusive classes, 0 where each output is for itself."""
+def link_of_classifier(loss, out_activation, n_classes):
+    """Return the output activation of a classifier; n_classes is the number of exclusive classes, or 0 for independent outputs."""
     exclusive = n_classes > 0
     if loss == "log_loss":
         kind = "a multiclass" if exclusive else "a binary or multilabel"
-        return _choose(wanted, ("softmax",) if exclusive else ("logistic",), f"the log-loss of {kind} y")
+        return _choose_link(out_activation, ("softmax",) if exclusive else ("logistic",), f"the log-loss of {kind} y")
     links = (*_ANY, "softmax") if exclusive else _ANY
     links = ("logistic", *(link for link in links if link != "logistic"))
-    return _choose(wanted, links, f"the loss {loss!r}" + ("" if exclusive else " of a binary or multilabel y"))
+    return _choose_link(out_activation, links, f"the loss {loss!r}" + ("" if exclusive else " of a binary or multilabel y"))
 
 
-def _choose(wanted, possible, whose):
-    if wanted == "auto":
-        return possible[0]
-    if wanted not in possible:
-        names = " or ".join(repr(name) for name in ("auto", *possible))
-        raise ValueError(f"out_activation must be {names} for {whose}; got {wanted!r}.")
-    return wanted
+def _choose_link(out_activation, allowed, purpose):
+    if out_activation == "auto":
+        return allowed[0]
+    if out_activation not in allowed:
+        names = " or ".join(repr(name) for name in ("auto", *allowed))
+        raise ValueError(f"out_activation must be {names} for {purpose}; got {out_activation!r}.")
+    return out_activation
 
 
 def check_targets(loss, y, power):
-    """Refuse targets that a loss has no value for."""
-    positive = named(loss, power) == "gamma"
-    whose = f"the loss {loss!r}" + (f" of tweedie_power={power}" if positive and loss == "tweedie" else "")
+    """Raise a ValueError for targets outside the domain of a loss."""
+    positive = canonical_loss_name(loss, power) == "gamma"
+    name = f"the loss {loss!r}" + (f" with tweedie_power={power}" if positive and loss == "tweedie" else "")
     if positive and np.min(y) <= 0:
-        other = "take 'tweedie' or 'poisson'" if loss == "gamma" else "a lower tweedie_power"
-        raise ValueError(f"y must be > 0 for {whose}, got {np.min(y):.6g}: drop such rows, or {other}.")
+        other = "use 'tweedie' or 'poisson'" if loss == "gamma" else "use a lower tweedie_power"
+        raise ValueError(f"y must be > 0 for {name}, got {np.min(y):.6g}. Drop such rows, or {other}.")
     if loss == "tweedie" and np.min(y) < 0:
-        raise ValueError(f"y must be >= 0 for {whose}, got {np.min(y):.6g}: drop such rows, or take 'squared_error'.")
+        raise ValueError(f"y must be >= 0 for {name}, got {np.min(y):.6g}. Drop such rows, or use 'squared_error'.")
 
 
 def check_quantiles(quantile):
-    """Refuse a list that is none of rising quantiles."""
+    """Raise a ValueError unless `quantile` is a number in (0, 1), or a list of increasing ones."""
     try:
         values = np.asarray(quantile, np.float64)
     except (TypeError, ValueError):
         values = np.empty(0)
     if values.ndim > 1 or not values.size or not ((values > 0) & (values < 1)).all() or (np.diff(np.atleast_1d(values)) <= 0).any():
-        raise ValueError(
-            f"quantile must be a number between 0 and 1, or a list of such in rising order, without the ends; got {quantile!r}."
-        )
+        raise ValueError(f"quantile must be a number in (0, 1), or a list of such numbers in increasing order; got {quantile!r}.")
 
 
-def named(loss, power):
-    """The loss that a name stands for: a Tweedie deviance of power 1 is Poisson's, of power 2 gamma's."""
+def canonical_loss_name(loss, power):
+    """Return the loss itself, or "poisson" and "gamma" for Tweedie deviances of power 1 and 2."""
     if isinstance(loss, str) and loss == "tweedie":
         return {1: "poisson", 2: "gamma"}.get(power, loss)
     return loss

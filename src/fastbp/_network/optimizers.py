@@ -1,34 +1,38 @@
-"""What an update of the parameters is asked, and what it keeps from one to the next.
+"""The optimizer: its hyperparameters, and its state between two calls of the training kernel.
 
-Parameters of an estimator enter; fields of `SETTINGS`, addresses, and numbers for what is called leave. The formulas are the
-kernels' matter, the course of training that of `training`.
+Parameters of an estimator go in; fields of `SETTINGS` and numbers for functions that are called by address come out. The formulas
+are defined in the kernels. The epochs of a fit are not known here.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._kernels import N_MOMENTS, SETTINGS, SOLVERS, SolverCode, find, record
-from .._kernels.lazy import penalties
-from . import schedules
+from .._kernels.codes import SolverCode
+from .._kernels.lazy.addresses import lazy_address
+from .._kernels.lazy.solvers import N_MOMENTS, SOLVERS
+from .._kernels.scratch import PENALTY_NUMBERS
+from .._kernels.settings import SETTINGS, record
+from .schedules import write_schedule
 
-_NUMBERS = ("learning_rate_init", "power_t", "momentum", "beta_1", "beta_2", "epsilon", "rho")
-_OF_SCHEDULES = ("learning_rate", "learning_rate_decay", "learning_rate_step", "learning_rate_horizon", "warmup_fraction")
-# What a solver is asked when it is made, by the names of the estimators' parameters.
-_ASKED_ONCE = ("solver", "nesterovs_momentum", "n_iter_no_change", *_NUMBERS, *_OF_SCHEDULES)
-_PENALTIES = {"alpha": penalties.L2, "l1": penalties.L1, "max_norm": penalties.MAX_NORM, "ema_decay": penalties.EMA}
+_SOLVER_NUMBERS = ("learning_rate_init", "power_t", "momentum", "beta_1", "beta_2", "epsilon", "rho")
+_SCHEDULE_PARAMETERS = ("learning_rate", "learning_rate_decay", "learning_rate_step", "learning_rate_horizon", "warmup_fraction")
+# The estimators' parameters that an optimizer reads once, when it is created.
+_HYPERPARAMETERS = ("solver", "nesterovs_momentum", "n_iter_no_change", *_SOLVER_NUMBERS, *_SCHEDULE_PARAMETERS)
+# The fields that an optimizer and `PROGRESS` share.
+_PROGRESS_FIELDS = ("learning_rate", "factor", "step", "product")
 
 
 @dataclass
 class Optimizer:
-    """What a solver keeps between calls.
+    """The hyperparameters and the state of an optimizer.
 
-    That is what it was asked, its learning rate and the factor of a schedule, its steps and the epochs they took, Nadam's product
-    of momenta, its moments (n_moments · n_params,), and behind these the mean of the parameters, if any is wanted. As in
-    scikit-learn, a solver that goes on heeds none of the parameters in `asked` that were changed since it was made.
+    The state is the learning rate, the factor of its schedule, the numbers of updates and epochs, the product of Nadam's momenta,
+    and the moments (n_moments · n_params,), followed by the average of the parameters if ema_decay is set. As in scikit-learn,
+    later changes of the estimator's parameters have no effect on the hyperparameters of an optimizer that continues.
     """
 
-    asked: dict
+    hyperparams: dict
     learning_rate: float
     factor: float
     step: int
@@ -37,78 +41,78 @@ class Optimizer:
     moments: np.ndarray
 
     @classmethod
-    def fresh(cls, estimator, params):
-        asked = {name: getattr(estimator, name) for name in _ASKED_ONCE}
-        moments = np.zeros(N_MOMENTS[asked["solver"]] * params.size, params.dtype)
-        if estimator.ema_decay is not None:
+    def fresh(cls, config, params):
+        """Return a new optimizer; config has the estimators' parameters as attributes."""
+        hyperparams = {name: getattr(config, name) for name in _HYPERPARAMETERS}
+        moments = np.zeros(N_MOMENTS[hyperparams["solver"]] * params.size, params.dtype)
+        if config.ema_decay is not None:
             moments = np.concatenate([moments, params])
-        return cls(asked, float(asked["learning_rate_init"]), 1.0, 0, 0, 1.0, moments)
+        return cls(hyperparams, float(hyperparams["learning_rate_init"]), 1.0, 0, 0, 1.0, moments)
 
-    def going_on(self, params, averaged):
-        """A copy for the same network, so that a failure can go back to what was."""
-        n_moments = N_MOMENTS[self.asked["solver"]] + averaged
+    def continued(self, params, averaged):
+        """Return a copy that continues with params; raise a ValueError if its state is of another network."""
+        n_moments = N_MOMENTS[self.hyperparams["solver"]] + averaged
         if self.moments.size == (n_moments - averaged) * params.size and averaged:
             return replace(self, moments=np.concatenate([self.moments, params]).astype(params.dtype, copy=False))
         if self.moments.size < n_moments * params.size or self.moments.size % params.size:
             raise ValueError(
-                f"partial_fit goes on from the state of its solver, which is that of another network than the present one of "
-                f"{params.size} weights and biases: call fit, or give coefs_ and intercepts_ the shapes they had."
+                "partial_fit continues with the state of the optimizer, which is of a network with another number of weights and "
+                f"biases than the present {params.size}. Call fit, or restore the shapes of coefs_ and intercepts_."
             )
         return replace(self, moments=self.moments[: n_moments * params.size].astype(params.dtype, copy=False))
 
     def settings(self, n_epochs):
-        """`SETTINGS` with what was asked in them, and the numbers of the schedule, for a course of n_epochs."""
-        settings, asked = record(SETTINGS), self.asked
-        settings["nesterov"] = asked["nesterovs_momentum"]
-        write_solver(settings, asked["solver"], self.moments.dtype)
-        for name in _NUMBERS:
-            settings[name] = asked[name]
-        # a smaller one would be flushed, and 0 / 0 be left
-        settings["epsilon"] = max(asked["epsilon"], np.finfo(self.moments.dtype).tiny)
-        return settings, schedules.write_into(settings, asked, n_epochs, self.moments.dtype)
+        """Return `SETTINGS` with the hyperparameters, and the `SCHEDULE_NUMBERS` for a fit of n_epochs."""
+        settings, hyperparams = record(SETTINGS), self.hyperparams
+        settings["nesterov"] = hyperparams["nesterovs_momentum"]
+        write_solver(settings, hyperparams["solver"], self.moments.dtype)
+        for name in _SOLVER_NUMBERS:
+            settings[name] = hyperparams[name]
+        # a subnormal epsilon would be flushed to 0, and 0 / 0 is NaN
+        settings["epsilon"] = max(hyperparams["epsilon"], np.finfo(self.moments.dtype).tiny)
+        return settings, write_schedule(settings, hyperparams, n_epochs, self.moments.dtype)
 
-    def start(self, progress):
-        """Put what was reached into `PROGRESS`, of which a fit that resumes has its epochs already."""
-        # by field, as an attribute of a record takes ten times as long, and a small fit is short
-        for name in ("learning_rate", "factor", "step", "product"):
+    def write_progress(self, progress):
+        """Write the state to `PROGRESS`, whose `epoch` is not 0 in a fit that resumes."""
+        # by field: an attribute of a record takes ten times as long, which matters in a small fit
+        for name in _PROGRESS_FIELDS:
             progress[name] = getattr(self, name)
         progress["epochs_before"] = self.epochs - progress["epoch"]
 
-    def stop(self, progress):
-        """Take what was reached from `PROGRESS`."""
-        for name in ("learning_rate", "factor", "step", "product"):
+    def read_progress(self, progress):
+        """Read the state from `PROGRESS`."""
+        for name in _PROGRESS_FIELDS:
             setattr(self, name, progress[name][0].item())
         self.epochs = (progress["epochs_before"][0] + progress["epoch"][0]).item()
 
     @property
     def is_adaptive(self):
-        return self.asked["solver"] == "sgd" and self.asked["learning_rate"] == "adaptive"
+        """Whether the learning rate schedule is scikit-learn's "adaptive"."""
+        return self.hyperparams["solver"] == "sgd" and self.hyperparams["learning_rate"] == "adaptive"
 
 
 def write_solver(settings, name, dtype):
-    """Put a solver's code, or its address, into `SETTINGS`."""
+    """Write the code of a solver to `SETTINGS`, and its address if it has one."""
     if name in SOLVERS:
-        settings["solver"], settings["solver_at"] = SolverCode.called, find("solver", name, np.dtype(dtype))
+        settings["solver"], settings["solver_address"] = SolverCode.by_address, lazy_address("solver", name, np.dtype(dtype))
     else:
         settings["solver"] = SolverCode[name]
 
 
-def write_penalties(settings, asked, dtype):
-    """Put penalties and limits, by the estimators' parameters, into `SETTINGS`; returns the numbers they are called with."""
-    dtype, numbers = np.dtype(dtype), np.zeros(penalties.N_NUMBERS)
-    for name, place in _PENALTIES.items():
-        numbers[place] = asked[name] or 0
-    settings["alpha"], settings["weight_decay"], settings["l1"] = asked["alpha"], asked["weight_decay"], asked["l1"]
-    settings["clip_norm"] = asked["clip_norm"] or 0
-    if asked["l1"]:
-        settings["absolute_sum_at"] = find("penalty", "absolute_sum", dtype)
-    if asked["l1"] or asked["clip_norm"]:
-        settings["penalise_at"], settings["square_sum_at"] = (
-            find("penalty", "penalise", dtype),
-            find("penalty", "square_sum", dtype),
-        )
-    if asked["max_norm"]:
-        settings["hold_norms_at"] = find("hold_norms", "hold_norms", dtype)
-    if asked["ema_decay"] is not None:
-        settings["average_at"] = find("penalty", "average", dtype)
+def write_penalties(settings, config, dtype):
+    """Write penalties and limits to `SETTINGS`; return `PENALTY_NUMBERS`; config has the estimators' parameters as attributes."""
+    dtype, numbers = np.dtype(dtype), record(PENALTY_NUMBERS)
+    for name in ("alpha", "l1", "max_norm", "ema_decay"):
+        numbers[name] = getattr(config, name) or 0
+    for name in ("alpha", "weight_decay", "l1", "clip_norm"):
+        settings[name] = getattr(config, name) or 0
+    if config.l1:
+        settings["absolute_sum_address"] = lazy_address("penalty", "absolute_sum", dtype)
+    if config.l1 or config.clip_norm:
+        settings["penalty_gradient_address"] = lazy_address("penalty", "add_penalty_gradient", dtype)
+        settings["square_sum_address"] = lazy_address("penalty", "square_sum", dtype)
+    if config.max_norm:
+        settings["limit_weight_norms_address"] = lazy_address("weight_norm_limit", "limit_weight_norms", dtype)
+    if config.ema_decay is not None:
+        settings["average_address"] = lazy_address("penalty", "update_average", dtype)
     return numbers

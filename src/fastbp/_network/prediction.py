@@ -1,8 +1,7 @@
-"""From inputs and weights to outputs, and to the loss of outputs.
+"""The forward pass over all rows: from inputs to outputs, or to the mean loss.
 
-A network's plan, its flat parameters and rows as `inputs` makes them enter; what its output units say leaves, or their mean loss.
-Memory does not grow with the number of rows, but for the result. Which rows may be asked about, and what outputs mean, is the
-estimators' matter.
+A `Plan`, flat parameters and rows in the form of `_data.inputs` go in. Apart from the result, the memory does not grow with the
+number of rows. The meaning of the outputs is not known here.
 """
 
 from functools import lru_cache
@@ -11,28 +10,30 @@ from typing import NamedTuple
 import numpy as np
 
 from .._data.inputs import IN_ORDER
-from .._kernels import SETTINGS, evaluate, predict, record
+from .._kernels.network import evaluate, predict
+from .._kernels.settings import SETTINGS, record
+from .kernel_settings import configure_network
 from .layout import LARGEST_BLOCK, Layout
 from .turns import BlockPacer, timed_ranges
 from .workspace import ScratchTemplate
 
 
 def outputs(plan, params, rows, n_rows, order=IN_ORDER):
-    """What the output units say (n_rows, n_outputs), for rows as they come, or those that order names."""
-    ready = _ready(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), False)
-    out, scratch = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype), ready.template.scratch()
-    for start, stop in timed_ranges(n_rows, BlockPacer(ready.layout, ready.block_size), ready.block_size):
-        predict(ready.settings, ready.table, params, rows, order, start, stop, scratch, out)
+    """Return the outputs (n_rows, n_outputs) for all rows, or for the rows that order lists."""
+    forward = _forward_pass(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), False)
+    out, scratch = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype), forward.template.scratch()
+    for start, stop in forward.ranges(n_rows):
+        predict(forward.settings, forward.table, params, rows, order, start, stop, scratch, out)
     return out
 
 
 def mean_loss(plan, params, rows, y, weight, order=IN_ORDER):
-    """The mean loss, without penalties, of rows as they come, or those that order names; y and weight as of `as_targets`."""
+    """Return the mean loss, without penalties, for all rows, or for those that order lists; y and weight from `as_targets`."""
     n_rows, loss, weight_sum = order.size or y.shape[0], 0.0, 0.0
-    ready = _ready(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), True)
-    scratch = ready.template.scratch()
-    for start, stop in timed_ranges(n_rows, BlockPacer(ready.layout, ready.block_size), ready.block_size):
-        part = evaluate(ready.settings, ready.table, params, rows, y, weight, order, start, stop, scratch)
+    forward = _forward_pass(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), True)
+    scratch = forward.template.scratch()
+    for start, stop in forward.ranges(n_rows):
+        part = evaluate(forward.settings, forward.table, params, rows, y, weight, order, start, stop, scratch)
         loss, weight_sum = loss + part[0], weight_sum + part[1]
     return loss / weight_sum if weight_sum else np.nan
 
@@ -41,8 +42,8 @@ def _gathered(rows, order):
     return order.size > 0 and rows.indptr.size == 0
 
 
-class _Ready(NamedTuple):
-    """All that a network needs for so many rows and that does not depend on its weights."""
+class _ForwardPass(NamedTuple):
+    """The parts of a forward pass that do not depend on the parameters."""
 
     layout: Layout
     block_size: int
@@ -50,11 +51,15 @@ class _Ready(NamedTuple):
     table: np.ndarray
     template: ScratchTemplate
 
+    def ranges(self, n_rows):
+        """Yield the (start, stop) of kernel calls of limited duration."""
+        return timed_ranges(n_rows, BlockPacer(self.layout, self.block_size), self.block_size)
+
 
 @lru_cache(maxsize=64)
-def _ready(plan, n_rows, dtype, gathered, with_loss):
-    """A `_Ready`, kept because one row takes no longer than to make it."""
+def _forward_pass(plan, n_rows, dtype, gathered, with_loss):
+    """Return a `_ForwardPass`; cached, because it takes longer than the prediction of one row."""
     settings, block_size = record(SETTINGS), plan.layout.block_size(n_rows, dtype.itemsize)
-    table = plan.table(settings, block_size, dtype)
+    table = configure_network(settings, plan, block_size, dtype)
     template = ScratchTemplate.for_prediction(plan, block_size, dtype, gathered=gathered, with_loss=with_loss)
-    return _Ready(plan.layout, block_size, settings, table, template)
+    return _ForwardPass(plan.layout, block_size, settings, table, template)

@@ -1,42 +1,50 @@
-"""How a learning rate goes on: what may stand for `learning_rate`.
+"""Learning rate schedules: the parameter `learning_rate`.
 
-Parameters enter; what kernels need to multiply the rate of each step leaves. scikit-learn's schedules are their own matter; a
-function of the user's is called here, before each epoch.
+Hyperparameters go in; the fields of `SETTINGS` and the numbers by which kernels compute the factor of the learning rate come out.
+scikit-learn's schedules are part of `_kernels.epochs`, the others of `_kernels.lazy.schedules`. A user-defined function is called
+here, before each epoch.
 """
 
 import numpy as np
 
-from .._kernels import SCHEDULES as CALLED
-from .._kernels import ScheduleCode, find
-from .._kernels.lazy import schedules
+from .._kernels.codes import ScheduleCode
+from .._kernels.lazy.addresses import lazy_address
+from .._kernels.lazy.schedules import SCHEDULES
+from .._kernels.scratch import SCHEDULE_NUMBERS
+from .._kernels.settings import record
 
-SCHEDULES = [*(member.name for member in ScheduleCode if member != ScheduleCode.called), *CALLED]
-_WARMUP = {"one_cycle": 0.3}
+SCHEDULE_NAMES = [*(member.name for member in ScheduleCode if member != ScheduleCode.by_address), *SCHEDULES]
+_DEFAULT_WARMUP = {"one_cycle": 0.3}
 
 
-def write_into(settings, asked, n_epochs, dtype):
-    """Put what was asked of a schedule, through so many epochs, into `SETTINGS`; returns the numbers that it is called with."""
-    name, numbers = asked["learning_rate"], np.zeros(schedules.N_NUMBERS)
-    settings["horizon"] = asked["learning_rate_horizon"] or n_epochs
-    step = asked["learning_rate_step"]
-    if step is None:
-        halved = name == "reduce_on_plateau" and asked["n_iter_no_change"] != np.inf
-        step = asked["n_iter_no_change"] // 2 if halved else 10
-    settings["decay"], settings["decay_step"] = asked["learning_rate_decay"], step
+def write_schedule(settings, hyperparams, n_epochs, dtype):
+    """Write the schedule of a fit of n_epochs to `SETTINGS`; return its `SCHEDULE_NUMBERS`."""
+    name, numbers, step = hyperparams["learning_rate"], record(SCHEDULE_NUMBERS), _decay_step(hyperparams)
+    settings["horizon"] = hyperparams["learning_rate_horizon"] or n_epochs
+    settings["decay"], settings["decay_step"] = hyperparams["learning_rate_decay"], step
     if callable(name):
         settings["schedule"] = ScheduleCode.constant
-    elif name in CALLED:
-        settings["schedule"], settings["schedule_at"] = ScheduleCode.called, find("schedule", name, np.dtype(dtype))
-        warmup = asked["warmup_fraction"]
-        numbers[schedules.WARMUP] = _WARMUP.get(name, 0.1) if warmup is None else warmup
-        numbers[schedules.DECAY], numbers[schedules.STEP] = asked["learning_rate_decay"], step
+    elif name in SCHEDULES:
+        settings["schedule"] = ScheduleCode.by_address
+        settings["schedule_address"] = lazy_address("schedule", name, np.dtype(dtype))
+        warmup = hyperparams["warmup_fraction"]
+        numbers["warmup"] = _DEFAULT_WARMUP.get(name, 0.1) if warmup is None else warmup
+        numbers["decay"], numbers["decay_step"] = hyperparams["learning_rate_decay"], step
     else:
         settings["schedule"] = ScheduleCode[name]
     return numbers
 
 
-def factor_of(function, epoch, horizon):
-    """What a function of the user's says for an epoch, or an error that names it."""
+def _decay_step(hyperparams):
+    """Return the number of epochs between two decays."""
+    step, patience = hyperparams["learning_rate_step"], hyperparams["n_iter_no_change"]
+    if step is not None:
+        return step
+    return patience // 2 if hyperparams["learning_rate"] == "reduce_on_plateau" and patience != np.inf else 10
+
+
+def user_factor(function, epoch, horizon):
+    """Return the factor of a user-defined schedule for an epoch; raise a ValueError if it is not a finite number >= 0."""
     factor = function(epoch, epoch / horizon)
     if not (np.isscalar(factor) and np.isreal(factor) and np.isfinite(factor) and factor >= 0):
         raise ValueError(

@@ -1,19 +1,22 @@
-"""What functions of users' own have in common, be they activations or losses.
+"""The common base of user-defined activations and losses.
 
-A value and its derivative enter, plain functions of numbers; they are compared by identity, shown by name, and refused where
-compiled code could not do as they say. How they are compiled is the matter of each kind.
+A function and its derivative go in: plain Python functions of numbers. They are checked, compared by identity and shown by name.
+The subclasses compile them into loops over arrays.
 """
 
 import dis
 
 import numpy as np
 
+from .._kernels.function_pointers import address_of
+from .._kernels.lazy.addresses import signature
 
-class Own:
-    """A value and a derivative, under the names in `names`; two of the same functions are equal."""
 
+class UserFunction:
+    """A function and its derivative, stored as the attributes `names`; two instances with the same functions are equal."""
+
+    kind, arguments = "", ""
     names: tuple[str, ...] = ()
-    arguments = ""
 
     def __init__(self, *functions):
         for name, function in zip(self.names, functions, strict=True):
@@ -21,8 +24,8 @@ class Own:
                 raise TypeError(f"{name} must be a function of {self.arguments}, got {function!r}.")
             if _raises(function):
                 raise TypeError(
-                    f"{name} must not raise or assert, as nobody would hear of it within compiled epochs: have {function!r} return "
-                    "NaN instead."
+                    f"{name} must not raise or assert, since exceptions cannot leave compiled code; got {function!r}. Return NaN "
+                    "instead."
                 )
             setattr(self, name, function)
 
@@ -30,16 +33,23 @@ class Own:
     def functions(self):
         return tuple(getattr(self, name) for name in self.names)
 
-    def _compare(self, where, slopes, differences):
-        """A ValueError if slopes are not what differences of the value are, but for kinks; `where` says where, by an index."""
+    def address(self, dtype):
+        """Return the address of the compiled loop for parameters of a dtype."""
+        return address_of(self.compiled, signature(self.kind, dtype))
+
+    def _compare(self, position, slopes, differences):
+        """Raise a ValueError if the slopes differ from the finite differences at more than 10 % of the points.
+
+        The tolerance is for kinks; `position` turns the index of a point into text.
+        """
         known = np.isfinite(differences)
-        wrong = known & ~(np.abs(differences - slopes) <= 1e-4 * (1 + np.abs(slopes)))  # which a slope of NaN is, too
+        wrong = known & ~(np.abs(differences - slopes) <= 1e-4 * (1 + np.abs(slopes)))  # also True for a slope of NaN
         if not known.any() or wrong.sum() > 0.1 * known.sum():
             value, slope = self.names
             at = np.flatnonzero(wrong)[0] if known.any() else 0
             raise ValueError(
-                f"{slope} must be the derivative of {value}: at {where(at)} it gives {slopes[at]:.6g}, and differences of {value} "
-                f"give {differences[at]:.6g}. Mend {slope}, or leave it out."
+                f"{slope} must be the derivative of {value}: at {position(at)} it is {slopes[at]:.6g}, but the finite difference "
+                f"of {value} is {differences[at]:.6g}. Correct {slope}, or omit it."
             )
 
     def __eq__(self, other):
@@ -54,6 +64,6 @@ class Own:
 
 
 def _raises(function):
-    """Whether a plain function may raise by its own words."""
+    """Return whether the code of a Python function contains raise or assert."""
     code = getattr(function, "__code__", None)
     return code is not None and any(step.opname == "RAISE_VARARGS" for step in dis.get_instructions(code))

@@ -1,7 +1,7 @@
-"""The buffers that kernels work in, and what steers them, made once for a fit or a prediction.
+"""The buffers in which kernels work, allocated once for a fit or a prediction.
 
-A plan of a network enters, with the size of a block of rows; a table, `SETTINGS` filled in, and a `Scratch` for each thread leave.
-What a network does not need is empty. Nothing is computed here.
+A `Plan` and a block size go in; a `Scratch` for each thread and a `Team` come out. Buffers that the network does not need are
+empty. Nothing is computed here.
 """
 
 from dataclasses import dataclass
@@ -10,120 +10,138 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._kernels import N_NUMBERS, VECTOR_BYTES, Scratch, Team
-from .._kernels.lazy import penalties
-from .architecture import Architecture, Objective
-from .layout import Layout, aligned_zeros
-
-# How many parameters a norm has for each unit; that of a batch shifts by the layer's biases.
-N_NORM_PARAMETERS = {None: 0, "batch_norm": 1, "layer_norm": 2}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A network's sizes and where its parameters lie, and what it does between its products; what it minimises, if anything."""
-
-    layout: Layout
-    architecture: Architecture
-    objective: Objective | None = None
-
-    def table(self, settings, block_size, dtype):
-        """The table for blocks of so many rows, with `SETTINGS` filled in for it."""
-        dtype = np.dtype(dtype)
-        settings["block_size"] = block_size
-        table = self.layout.table(block_size, dtype.itemsize, VECTOR_BYTES)
-        self.architecture.write_into(settings, table, dtype)
-        if self.objective is not None:
-            self.objective.write_into(settings, self.architecture, dtype)
-        return table
+from .._kernels.scratch import (
+    DRAW_STATE,
+    HYPERPARAMS,
+    LOSS_NUMBERS,
+    NORM_STATE,
+    PENALTY_NUMBERS,
+    SCHEDULE_NUMBERS,
+    Scratch,
+)
+from .._kernels.settings import record
+from .._kernels.team import Team
+from .._kernels.tiles import VECTOR_BYTES
+from .layout import aligned_zeros
 
 
 class ScratchTemplate(NamedTuple):
-    """What a `Scratch` for prediction is made from, again and again: what all may share, and the `sizes` of what each has alone."""
+    """A template for the scratch buffers of predictions: the buffers that they share, and the `sizes` of those of their own."""
 
     shared: Scratch
     sizes: dict
 
     @classmethod
     def for_prediction(cls, plan, block_size, dtype, *, gathered, with_loss=False):
-        """The template for one thread that only goes forward, and takes the loss `with_loss`."""
-        layout, nothing, numbers = plan.layout, aligned_zeros(0, dtype), np.empty(0)
-        made = {
+        """Return the template for one thread that computes the forward pass, and the loss if `with_loss`."""
+        layout = plan.layout
+        own = {
             "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered),
             "strip": layout.strip(block_size, dtype, VECTOR_BYTES),
         }
         if with_loss:
-            made["deltas"] = layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False)
-            made["targets"] = aligned_zeros(block_size * layout.strides(dtype.itemsize, VECTOR_BYTES)[-1], dtype)
-            made["weights"] = aligned_zeros(block_size, dtype)
-        shared = dict.fromkeys(Scratch._fields, nothing) | dict.fromkeys(("asked", "penalties", "rates", "moving"), numbers)
-        shared["of_loss"] = plan.architecture.numbers_for(plan.objective)
-        shared |= {"drawn": np.zeros(6, np.int64), "exchange": np.empty((0, 0)), "barrier": np.empty(0, np.int64)}
-        return cls(Scratch(**shared), {name: array.size for name, array in made.items()})
+            own["deltas"] = layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False)
+            own["targets"] = aligned_zeros(block_size * layout.strides(dtype.itemsize, VECTOR_BYTES)[-1], dtype)
+            own["weights"] = aligned_zeros(block_size, dtype)
+        empty = _empty_scratch(dtype)
+        loss_numbers, output_numbers = plan.loss_numbers()
+        shared = empty._replace(loss_numbers=loss_numbers, output_numbers=output_numbers)
+        return cls(shared, {name: array.size for name, array in own.items()})
 
     def scratch(self):
-        """A new `Scratch`."""
-        shared, dtype = self.shared, self.shared.activations.dtype
-        # the sum of the losses is left among the numbers of the loss
-        return shared._replace(
-            of_loss=shared.of_loss.copy(), **{name: aligned_zeros(size, dtype) for name, size in self.sizes.items()}
-        )
+        """Return a new `Scratch`."""
+        dtype = self.shared.activations.dtype
+        buffers = {name: aligned_zeros(size, dtype) for name, size in self.sizes.items()}
+        # the kernels write the sum of the losses to loss_numbers
+        return self.shared._replace(loss_numbers=self.shared.loss_numbers.copy(), **buffers)
+
+
+def _empty_scratch(dtype):
+    """Return a `Scratch` of empty buffers."""
+    records = {
+        "hyperparams": HYPERPARAMS,
+        "penalties": PENALTY_NUMBERS,
+        "schedule": SCHEDULE_NUMBERS,
+        "loss_numbers": LOSS_NUMBERS,
+        "draw_state": DRAW_STATE,
+        "norm_state": NORM_STATE,
+    }
+    buffers = dict.fromkeys(Scratch._fields, aligned_zeros(0, dtype))
+    buffers |= {name: np.empty(0, dtype) for name, dtype in records.items()}
+    buffers |= dict.fromkeys(("output_numbers", "moving_statistics"), np.empty(0))
+    return Scratch(**buffers | {"exchange": np.empty((0, 0)), "barrier": np.empty(0, np.int64)})
 
 
 @dataclass
-class Moving:
-    """The moving means and variances of a batch's norm, (2 n_units,) of each layer in turn: means, then variances."""
+class MovingStatistics:
+    """The moving means and variances of batch normalization: for each hidden layer its means, then its variances."""
 
     statistics: np.ndarray
 
     @classmethod
     def fresh(cls, layout):
+        """Return means of 0 and variances of 1."""
         return cls(np.concatenate([np.repeat([0.0, 1.0], n) for n in layout.sizes[1:-1]] or [np.empty(0)]))
 
     def views(self, layout):
-        """The (means, variances) of each hidden layer."""
+        """Return a view (2, n_units) of each hidden layer's means and variances."""
         ends = np.cumsum((0, *(2 * n for n in layout.sizes[1:-1])))
         return [self.statistics[start:stop].reshape(2, -1) for start, stop in pairwise(ends)]
 
 
-def workspace(plan, block_size, dtype, n_threads, *, gathered, moving=None, numbers=None, rates=None, seed=0):
-    """What threads share, and the `Scratch` of each, for training; moving statistics where a batch is normed.
+def workspace(plan, block_size, dtype, n_threads, *, gathered, moving=None, penalties=None, schedule=None, seed=0):
+    """Return the `Team` that the threads share in training, and a list with the `Scratch` of each thread.
 
-    numbers are those of `penalties`, rates those of a schedule, seed that of what is drawn.
+    `moving` are the `MovingStatistics` of batch normalization, `penalties` the `PENALTY_NUMBERS`, `schedule` the
+    `SCHEDULE_NUMBERS`, and `seed` is for dropout and noise.
     """
-    layout, architecture, itemsize = plan.layout, plan.architecture, np.dtype(dtype).itemsize
-    nothing = aligned_zeros(0, dtype)
+    layout, per_unit = plan.layout, plan.architecture.norm == "batch_norm"
+    gradients = aligned_zeros(n_threads * layout.gradient_stride(np.dtype(dtype).itemsize), dtype).reshape(n_threads, -1)
+    shared = _empty_scratch(dtype)._replace(
+        moving_statistics=moving.statistics if per_unit else np.empty(0),
+        exchange=np.zeros((n_threads, layout.exchange_size * per_unit)),
+        barrier=np.zeros(2, np.int64),
+    )
+    scratches = []
+    for rank, gradient in enumerate(gradients):
+        buffers = _training_buffers(plan, block_size, dtype, gathered)
+        numbers = _training_numbers(plan, penalties, schedule, seed, rank)
+        scratches.append(shared._replace(gradient=gradient[: layout.n_params], **buffers, **numbers))
+    return Team(np.zeros(2, np.int64), np.zeros((n_threads, 4)), gradients), scratches
 
-    def rows(wanted):
-        return layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False) if wanted else nothing
 
-    gradients = aligned_zeros(n_threads * layout.gradient_stride(itemsize), dtype).reshape(n_threads, -1)
-    team = Team(np.zeros(2, np.int64), np.zeros((n_threads, 4)), gradients)
-    per_unit = architecture.norm == "batch_norm"
-    n_spread = 3 * layout.n_hidden if per_unit else len(layout.sizes) * block_size * (architecture.norm is not None)
-    exchange = np.zeros((n_threads, (4 * layout.n_hidden + len(layout.sizes)) * per_unit))
-    barrier = np.zeros(2, np.int64)
-    scratches = [
-        Scratch(
-            activations=layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered),
-            slopes=rows(architecture.keeps_slopes),
-            normed=rows(architecture.norm is not None),
-            deltas=rows(True),
-            targets=aligned_zeros(block_size * layout.strides(itemsize, VECTOR_BYTES)[-1], dtype),
-            weights=aligned_zeros(block_size, dtype),
-            transposed=layout.transposed(dtype, VECTOR_BYTES),
-            strip=layout.strip(block_size, dtype, VECTOR_BYTES, panels=True),
-            gradient=gradient[: layout.n_params],
-            spread=aligned_zeros(n_spread, dtype),
-            asked=np.zeros(N_NUMBERS),
-            penalties=np.zeros(penalties.N_NUMBERS) if numbers is None else numbers.copy(),
-            rates=np.empty(0) if rates is None else rates.copy(),
-            of_loss=architecture.numbers_for(plan.objective),
-            drawn=np.array([seed, 0, 0, rank, 0, 0]),
-            moving=moving.statistics if per_unit else np.empty(0),
-            exchange=exchange,
-            barrier=barrier,
-        )
-        for rank, gradient in enumerate(gradients)
-    ]
-    return team, scratches
+def _training_buffers(plan, block_size, dtype, gathered):
+    """Return the buffers of one thread for a block of rows, by the fields of `Scratch`."""
+    layout, architecture, norm = plan.layout, plan.architecture, plan.architecture.norm
+    n_statistics = 3 * layout.n_hidden if norm == "batch_norm" else len(layout.sizes) * block_size * (norm is not None)
+
+    def rows(needed):
+        return layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False) if needed else aligned_zeros(0, dtype)
+
+    return {
+        "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered),
+        "slopes": rows(architecture.keeps_slopes),
+        "normalized": rows(norm is not None),
+        "deltas": rows(True),
+        "targets": aligned_zeros(block_size * layout.strides(np.dtype(dtype).itemsize, VECTOR_BYTES)[-1], dtype),
+        "weights": aligned_zeros(block_size, dtype),
+        "transposed": layout.transposed(dtype, VECTOR_BYTES),
+        "strip": layout.strip(block_size, dtype, VECTOR_BYTES, panels=True),
+        "inv_std": aligned_zeros(n_statistics, dtype),
+    }
+
+
+def _training_numbers(plan, penalties, schedule, seed, rank):
+    """Return the records of one thread, by the fields of `Scratch`."""
+    loss_numbers, output_numbers = plan.loss_numbers()
+    draw_state, norm_state = record(DRAW_STATE), record(NORM_STATE)
+    draw_state["seed"], norm_state["rank"] = seed, rank
+    return {
+        "hyperparams": record(HYPERPARAMS),
+        "penalties": record(PENALTY_NUMBERS) if penalties is None else penalties.copy(),
+        "schedule": record(SCHEDULE_NUMBERS) if schedule is None else schedule.copy(),
+        "loss_numbers": loss_numbers,
+        "output_numbers": output_numbers,
+        "draw_state": draw_state,
+        "norm_state": norm_state,
+    }

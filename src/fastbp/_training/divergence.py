@@ -6,10 +6,9 @@ not finite comes out. None of this runs in a fit that converges.
 
 import numpy as np
 
-from .._network.architecture import Architecture
+from .._network.architecture import Architecture, Plan
 from .._network.layout import Layout, padded_copy
 from .._network.prediction import outputs
-from .._network.workspace import Plan
 
 
 def divergence_error(divergence, learning_rate_init):

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._kernels.epochs import Status, Trace, train, update_early_stopping
+from .._kernels.codes import Status
+from .._kernels.epochs import Trace, train, update_early_stopping
 from .._kernels.settings import PROGRESS, record
 from .._kernels.shuffles import MT19937State
 from .._kernels.team import ABORTED
+from .._network.architecture import Plan
+from .._network.kernel_settings import configure_network
 from .._network.turns import BlockPacer
-from .._network.workspace import Plan, workspace
+from .._network.workspace import workspace
 from .threads import ThreadCrew
 
 _MAX_EPOCHS_PER_CALL = 1000
@@ -42,13 +45,13 @@ class Problem:
     def n_rows(self):
         return self.y.shape[0]
 
-    def workspace(self, state, settings, batch_size, n_threads, rates=None):
+    def workspace(self, state, settings, batch_size, n_threads, schedule=None):
         """Set the block size for a batch size; returns the layer table, what the threads share, and the scratch of each."""
         plan, dtype, rows_each = self.plan, state.params.dtype, -(-batch_size // n_threads)
         # batch normalization needs the statistics of all rows of a batch before it can compute the next layer
         whole = plan.architecture.norm == "batch_norm"
         block_size = rows_each if whole else plan.layout.block_size(rows_each, dtype.itemsize)
-        table = plan.table(settings, block_size, dtype)
+        table = configure_network(settings, plan, block_size, dtype)
         team, scratches = workspace(
             plan,
             block_size,
@@ -56,8 +59,8 @@ class Problem:
             n_threads,
             gathered=self.rows.indptr.size == 0,
             moving=state.moving,
-            numbers=self.penalties,
-            rates=rates,
+            penalties=self.penalties,
+            schedule=schedule,
             seed=self.seed,
         )
         return table, team, scratches
@@ -92,10 +95,10 @@ class EpochRunner:
     after the epoch of the lowest loss if ``keep_best`` is true; else it is empty.
     """
 
-    def __init__(self, problem, state, settings, rates, progress, order, shuffles, n_threads, *, keep_best=False):
+    def __init__(self, problem, state, settings, schedule, progress, order, shuffles, n_threads, *, keep_best=False):
         self.problem, self.state, self.settings = problem, state, settings
         self.order, self.shuffles = order, shuffles
-        state.optimizer.start(progress)
+        state.optimizer.write_progress(progress)
         settings["shuffle"] = shuffles.by_kernel
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MAX_EPOCHS_PER_CALL))
         self._first_epoch = progress["epoch"].item()
@@ -104,7 +107,7 @@ class EpochRunner:
         try:
             self.progress = np.repeat(progress, self.crew.n_threads)  # one record per thread; Python reads the first
             batch_size = settings["batch_size"].item()
-            self.table, self.team, self.scratches = problem.workspace(state, settings, batch_size, self.crew.n_threads, rates)
+            self.table, self.team, self.scratches = problem.workspace(state, settings, batch_size, self.crew.n_threads, schedule)
         except BaseException:
             self.crew.close()
             raise
@@ -158,7 +161,7 @@ class EpochRunner:
             own = self.progress[_PER_THREAD].copy()
             self.progress[1:] = self.progress[0]
             self.progress[_PER_THREAD] = own
-        self.progress["meeting"] = 0
+        self.progress["n_barriers"] = 0
         self.team.barrier[:] = 0
 
     def _train(self, rank, n_epochs):
@@ -195,7 +198,7 @@ class EpochRunner:
 
     def write_optimizer(self):
         """Write what the kernels changed back into the optimizer; training may continue."""
-        self.state.optimizer.stop(self.progress)
+        self.state.optimizer.read_progress(self.progress)
 
     def write_back(self):
         """Write back the random numbers and the optimizer; training may continue."""

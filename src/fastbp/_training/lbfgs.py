@@ -25,7 +25,7 @@ def fit_lbfgs(state, config, plan, data, context):
     X, y, sample_weight = data
     state.params = padded_copy(state.params, X.dtype)
     settings, dtype = record(SETTINGS), X.dtype
-    penalties = write_penalties(settings, config._asdict(), dtype)
+    penalties = write_penalties(settings, config, dtype)
     problem = Problem(plan, as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype), penalties)
     context.begin_epoch()
     result, ended_by = _minimize(_Objective(problem, state, settings, context), config, context)

@@ -12,7 +12,7 @@ import numpy as np
 from .._kernels.settings import PROGRESS, record
 
 # Fields of `PROGRESS` that belong to one call of a kernel, or that the optimizer keeps.
-_NOT_KEPT = {"status", "meeting", "blocks_done", "batch_loss", "batch_weight", "squares"}
+_NOT_KEPT = {"status", "n_barriers", "blocks_done", "batch_loss", "batch_weight", "squares"}
 _NOT_KEPT |= {"learning_rate", "factor", "step", "product", "epochs_before"}
 
 

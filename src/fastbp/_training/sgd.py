@@ -12,9 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._data.inputs import as_rows, as_targets
 from .._data.sample_weights import zero_weights_error
-from .._kernels.epochs import Status
+from .._kernels.codes import Status
 from .._network.optimizers import Optimizer, write_penalties
-from .._network.schedules import factor_of
+from .._network.schedules import user_factor
 from .context import TrainingRows
 from .epochs import EpochRunner, Problem, Shuffles, start_progress
 from .result import Divergence, EpochRecord, FitResult
@@ -66,7 +66,7 @@ class SGDRun:
         """
         state, config, resume = self.state, self.config, self.context.resume
         if (self.context.incremental or resume is not None) and state.optimizer is not None:
-            state.optimizer = state.optimizer.going_on(state.params, state.is_averaged)
+            state.optimizer = state.optimizer.continued(state.params, state.is_averaged)
         else:
             state.optimizer = Optimizer.fresh(config, state.params)
         if config.early_stopping:
@@ -90,7 +90,7 @@ class SGDRun:
 
     def _problem(self, plan, X, y, sample_weight, settings):
         dtype = self.state.params.dtype
-        penalties = write_penalties(settings, self.config._asdict(), dtype)
+        penalties = write_penalties(settings, self.config, dtype)
         rows, y, weight = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
         if self.context.resume is not None:
             seed = self.context.resume.seed
@@ -105,7 +105,7 @@ class SGDRun:
         runner, config, context = self.runner, self.config, self.context
         if context.resume is not None and runner.progress[0].bad_epochs > config.n_iter_no_change:
             return "converged before"
-        self.schedule = self.state.optimizer.asked["learning_rate"]
+        self.schedule = self.state.optimizer.hyperparams["learning_rate"]
         by_epoch = self.validation is not None or context.end_epoch is not None or config.verbose or callable(self.schedule)
         is_limited = context.deadline != float("inf")
         try:
@@ -142,7 +142,7 @@ class SGDRun:
         if callable(self.schedule):
             progress = self.runner.progress
             epoch = int(progress["epochs_before"][0] + progress["epoch"][0])
-            progress["factor"] = factor_of(self.schedule, epoch, float(self.runner.settings["horizon"][0]))
+            progress["factor"] = user_factor(self.schedule, epoch, float(self.runner.settings["horizon"][0]))
 
     def _validate(self):
         loss, score = self.validation.measure(self.state.predicting_params())
@@ -186,7 +186,7 @@ class SGDRun:
     def finish(self, ended_by):
         """Leave the trained state and return the result."""
         state, runner = self.state, self.runner
-        if runner.status == Status.zero_weights_error:
+        if runner.status == Status.zero_weights:
             raise zero_weights_error()
         resume = self._resume_point() if self.context.resumable else None
         self._restore_best()

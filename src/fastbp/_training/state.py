@@ -14,9 +14,9 @@ from .._data.preparation import Preparation
 from .._network.activations import per_layer
 from .._network.folding import fold_batch_norm
 from .._network.initializers import draw_into, put_into
-from .._network.layout import Layout, aligned_zeros, padded_copy
+from .._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros, padded_copy
 from .._network.optimizers import Optimizer
-from .._network.workspace import N_NORM_PARAMETERS, Moving
+from .._network.workspace import MovingStatistics
 from .resume import ResumePoint
 
 # The parameters of the estimator that must not change while training continues.
@@ -64,7 +64,7 @@ class TrainingState:
     out_activation: str
     rng: np.random.RandomState | None = None
     optimizer: Optimizer | None = None
-    moving: Moving | None = None
+    moving: MovingStatistics | None = None
     published: PublishedParams | None = None
     published_hash: bytes | None = None
     best: list | None = None
@@ -85,7 +85,7 @@ class TrainingState:
             link,
             out_activation,
             rng=rng,
-            moving=Moving.fresh(layout) if norm == "batch_norm" else None,
+            moving=MovingStatistics.fresh(layout) if norm == "batch_norm" else None,
         )
         state._draw(config)
         return state
@@ -137,7 +137,7 @@ class TrainingState:
             self,
             params=padded_copy(params, params.dtype),
             optimizer=None if optimizer is None else replace(optimizer, moments=np.array(optimizer.moments)),
-            moving=None if moving is None else Moving(np.array(moving.statistics)),
+            moving=None if moving is None else MovingStatistics(np.array(moving.statistics)),
             published=None,
             best=None,
             resume=None,

@@ -1,21 +1,22 @@
-"""The functions of hidden units, as they are called.
+"""Activations of hidden units.
 
-Each turns a layer's weighted sums z into its activations, in place, and, where `slopes` has room, leaves the slopes there for the
-way back, as they need not follow from the activations. scikit-learn's four are here, too, for layers that are normed or dropped.
+Each function replaces the weighted sums z of a layer by activations and, unless `slopes` is empty, writes the slopes there for the
+backward pass. scikit-learn's four are also here, for layers with a norm or dropout. A new activation is a function here and an
+entry in `ACTIVATIONS`.
 """
 
 import numpy as np
 from numba import types
 from numba.extending import overload
 
-from ..elementary import exp, log, sigmoid
-from ..elementary import tanh as hyperbolic_tangent
+from ..elementary import exp, log, sigmoid, tanh
+from ..formulas import logistic_slope, tanh_slope
 from ..jit import kernel, lazy_entry
 
 
 @lazy_entry
 def identity(z, slopes):
-    """z."""
+    """g(z) = z."""
     one = z.dtype.type(1)
     for q in range(slopes.size):
         slopes[q] = one
@@ -28,18 +29,18 @@ def logistic(z, slopes):
     for q in range(z.size):
         a = sigmoid(z[q])
         if slopes.size:
-            slopes[q] = a * (one - a)
+            slopes[q] = logistic_slope(a, one)
         z[q] = a
 
 
 @lazy_entry
-def tanh(z, slopes):
+def tanh_activation(z, slopes):
     """tanh z."""
     one = z.dtype.type(1)
     for q in range(z.size):
-        a = hyperbolic_tangent(z[q])
+        a = tanh(z[q])
         if slopes.size:
-            slopes[q] = one - a * a
+            slopes[q] = tanh_slope(a, one)
         z[q] = a
 
 
@@ -56,9 +57,9 @@ def relu(z, slopes):
 @lazy_entry
 def leaky_relu(z, slopes):
     """z, or 0.01 z below zero (Maas, Hannun and Ng 2013)."""
-    one, little = z.dtype.type(1), z.dtype.type(0.01)
+    one, small = z.dtype.type(1), z.dtype.type(0.01)
     for q in range(z.size):
-        slope = one if z[q] > 0 else little
+        slope = one if z[q] > 0 else small
         z[q] *= slope
         if slopes.size:
             slopes[q] = slope
@@ -118,7 +119,7 @@ def softplus(z, slopes):
     """ln(1 + e^z), a smooth ReLU (Dugas and others 2000)."""
     one, zero = z.dtype.type(1), z.dtype.type(0)
     for q in range(z.size):
-        # max(z, 0) + ln(1 + e) with e = e^−|z|; what was rounded off 1 + e is added to its logarithm
+        # max(z, 0) + ln(1 + e) with e = e^−|z|; the rounding error of 1 + e is added to its logarithm
         e, positive = exp(-abs(z[q])), z[q] > zero
         u = one + e
         share = one / u
@@ -130,7 +131,7 @@ def softplus(z, slopes):
 
 @lazy_entry
 def hard_sigmoid(z, slopes):
-    """(z + 3) / 6, held within 0 and 1 (Courbariaux, Bengio and David 2015, with the slope of Howard and others 2019)."""
+    """(z + 3) / 6, limited to [0, 1] (Courbariaux, Bengio and David 2015, with the slope of Howard and others 2019)."""
     zero, one, sixth, half = z.dtype.type(0), z.dtype.type(1), z.dtype.type(1 / 6), z.dtype.type(0.5)
     for q in range(z.size):
         a = z[q] * sixth + half
@@ -158,12 +159,12 @@ def hard_swish(z, slopes):
 def _expm1_below(x, real):
     """e^x − 1 for x ≤ 0, else 0: 2t / (1 − t) with t = tanh(x/2)."""
     one, two, half, zero = real(1), real(2), real(0.5), real(0)
-    t = hyperbolic_tangent(zero if x > zero else half * x)
+    t = tanh(zero if x > zero else half * x)
     return two * t / (one - t)
 
 
-# P in erfc x = t P(2t − 1) exp(−x²), t = 2 / (2 + x), for x ≥ 0: Chebyshev's interpolation in 50 digits, within 3e-8 (float32) and
-# 2e-16.
+# The coefficients of P in erfc x = t P(2t − 1) exp(−x²), t = 2 / (2 + x), for x ≥ 0: Chebyshev interpolation in 50 digits, within
+# 3e-8 (float32) and 2e-16 (float64).
 _TAIL_32 = tuple(
     np.float32(c)
     for c in (
@@ -194,7 +195,7 @@ def _tail_coefficients_in_numba(x):
 
 @kernel()
 def _normal_distribution(z, real):
-    """Φ(z), the share of a normal distribution below z, and its density at z."""
+    """Return Φ(z), the standard normal distribution function, and its density at z."""
     one, two, half = real(1), real(2), real(0.5)
     x = abs(z) * real(0.7071067811865476)
     t = two / (two + x)
@@ -219,8 +220,17 @@ def gelu(z, slopes):
 
 
 ACTIVATIONS = {
-    function.__name__: function
-    for function in (
-        *(identity, logistic, tanh, relu, leaky_relu, elu, selu, silu, gelu, mish, softplus, hard_sigmoid, hard_swish),
-    )
+    "identity": identity,
+    "logistic": logistic,
+    "tanh": tanh_activation,
+    "relu": relu,
+    "leaky_relu": leaky_relu,
+    "elu": elu,
+    "selu": selu,
+    "silu": silu,
+    "gelu": gelu,
+    "mish": mish,
+    "softplus": softplus,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_swish": hard_swish,
 }

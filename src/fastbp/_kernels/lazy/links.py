@@ -1,22 +1,20 @@
-"""Output units that are called, and what comes between any output and a loss that is called.
+"""Links that are not compiled into every fit, and the step from outputs to a loss that is called by address.
 
-A link turns weighted sums Z (n_rows, ≥ n_outputs) into outputs, in place. ``finish`` takes a block's outputs and targets to the sum
-of its losses and to ∂loss/∂Z: it spreads class codes to one target per output, calls the loss, which knows nothing of links, and
-multiplies its slopes by the link's Jacobian. Links of scikit-learn are the matter of `losses`, one folder up.
+A link turns weighted sums Z (n_rows, ≥ n_outputs) into outputs, in place. ``loss_and_output_delta`` turns a block's outputs and
+targets into the sum of its losses and ∂loss/∂Z: it expands class codes to one target per output, calls the loss, and multiplies the
+slopes by the link's Jacobian. scikit-learn's links are in `_kernels.losses`.
 """
 
+from ..codes import LinkCode
 from ..elementary import exp, log
+from ..formulas import logistic_slope
 from ..function_pointers import call
 from ..jit import kernel, lazy_entry
 from ..views import flat, matrix
-from .losses import CANONICAL, LINK, LIST, N_GROUPS, N_LIST, SMOOTHING, SUM
-
-# The codes of links: the first four are those of `LinkCode`.
-IDENTITY, LOGISTIC, SOFTMAX, EXP, RELU, SOFTPLUS, GROUPS, RISING = range(8)
 
 
 @lazy_entry
-def relu(Z, n_outputs, numbers):
+def relu_link(Z, n_outputs, output_numbers):
     """max(0, z)."""
     z, zero = flat(Z), Z.dtype.type(0)
     for q in range(z.size):
@@ -24,7 +22,7 @@ def relu(Z, n_outputs, numbers):
 
 
 @lazy_entry
-def softplus(Z, n_outputs, numbers):
+def softplus_link(Z, n_outputs, output_numbers):
     """ln(1 + e^z)."""
     z = flat(Z)
     for q in range(z.size):
@@ -32,12 +30,12 @@ def softplus(Z, n_outputs, numbers):
 
 
 @lazy_entry
-def groups(Z, n_outputs, numbers):
-    """A softmax of each group of columns, of the sizes that the numbers list."""
+def grouped_softmax(Z, n_outputs, output_numbers):
+    """A softmax of each group of columns; output_numbers lists the sizes of the groups."""
     zero = Z.dtype.type(0)
     at = 0
-    for k in range(int(numbers[N_LIST])):
-        size = int(numbers[LIST + k])
+    for k in range(output_numbers.size):
+        size = int(output_numbers[k])
         for i in range(Z.shape[0]):
             high, total = Z[i, at], zero
             for j in range(at, at + size):
@@ -51,21 +49,24 @@ def groups(Z, n_outputs, numbers):
 
 
 @lazy_entry
-def rising(Z, n_outputs, numbers):
-    """Of each group of as many columns as there are quantiles, the first as it is, and each other one a softplus above the last."""
-    size = int(numbers[N_LIST])
+def ordered_quantiles(Z, n_outputs, output_numbers):
+    """a[0] = z[0] and a[j] = a[j−1] + softplus(z[j]) in each group of columns; a group has one column for each quantile."""
+    size = output_numbers.size
     for i in range(Z.shape[0]):
         for j in range(n_outputs):
             if j % size:
                 Z[i, j] = Z[i, j - 1] + _softplus(Z[i, j], Z.dtype.type)
 
 
-LINKS = {function.__name__: function for function in (relu, softplus, groups, rising)}
+LINKS = {"relu": relu_link, "softplus": softplus_link, "grouped_softmax": grouped_softmax, "ordered_quantiles": ordered_quantiles}
 
 
 @kernel()
 def _softplus(x, real):
-    """ln(1 + e^x) = max(x, 0) + ln(1 + e^−|x|)."""
+    """ln(1 + e^x) = max(x, 0) + ln(1 + e^−|x|).
+
+    The activation softplus multiplies by 1 / u, which it needs for the slope; the quotient here is rounded once, not twice.
+    """
     one, zero = real(1), real(0)
     e = exp(-abs(x))
     u = one + e
@@ -73,68 +74,71 @@ def _softplus(x, real):
 
 
 @lazy_entry
-def finish(A, y, n_codes, weight, delta, n_outputs, numbers, loss_at):
-    """The sum of weight · loss over a block, in numbers, and ∂/∂Z of it in delta; A and delta (n_rows, ≥ n_outputs).
+def loss_and_output_delta(A, y, n_codes, weight, delta, n_outputs, numbers, output_numbers, loss_address):
+    """Write Σ weight · loss of a block to numbers, and ∂/∂Z of it to delta; A and delta (n_rows, ≥ n_outputs).
 
-    y is flat, with room for as many targets as A has elements: these, or n_codes class codes a row where that is less than
-    n_outputs. weight is (n_rows,), or (0,) for ones. y and A are used up.
+    y is flat, with space for one target per element of A. It holds these targets, or n_codes class codes per row if n_codes is less
+    than n_outputs. weight is (n_rows,), or (0,) for ones. y and A are overwritten.
     """
-    n_rows = A.shape[0]
+    n_rows, n = A.shape[0], numbers[0]
     Y = matrix(y, 0, n_rows, A.shape[1])
-    if n_codes < n_outputs or numbers[N_GROUPS] > 0:
-        _spread_codes(matrix(y, 0, n_rows, n_codes), Y, n_outputs, numbers)
-    elif numbers[SMOOTHING] > 0:
-        _smooth(flat(Y), numbers)
-    if numbers[LINK] == RISING:
-        _rising_quantiles(A, Y, delta, n_outputs, numbers)
+    if n_codes < n_outputs or n.n_groups > 0:
+        _expand_codes(matrix(y, 0, n_rows, n_codes), Y, n_outputs, n.smoothing, output_numbers)
+    elif n.smoothing > 0:
+        _smooth(flat(Y), n.smoothing)
+    if n.link == LinkCode.ordered_quantiles:
+        _ordered_quantile_losses(A, Y, delta, n_outputs, output_numbers)
     else:
-        call(loss_at, flat(A), flat(Y), flat(delta), numbers)
-        if numbers[CANONICAL] == 0:
-            _multiply_by_jacobian(A, delta, n_outputs, numbers)
+        call(loss_address, flat(A), flat(Y), flat(delta), numbers, output_numbers)
+        if n.canonical == 0:
+            _multiply_by_jacobian(n.link, A, delta, n_outputs, output_numbers)
     total = 0.0
     for i in range(n_rows):
         w = weight[i] if weight.size else A.dtype.type(1)
         for j in range(n_outputs):
             total += w * Y[i, j]
             delta[i, j] *= w
-    numbers[SUM] = total
+    n.loss = total
 
 
 @kernel()
-def _spread_codes(codes, Y, n_outputs, numbers):
-    """Y (n_rows, ≥ n_outputs): 1 for the class of a row's code, else 0, smoothed; codes lie in its memory, so last rows first."""
-    n_groups, share = codes.shape[1], numbers[SMOOTHING]
-    last = Y.dtype.type(0)
+def _expand_codes(codes, Y, n_outputs, smoothing, output_numbers):
+    """Y (n_rows, ≥ n_outputs): 1 for the class of a row, 0 for the others, smoothed.
+
+    The codes are in the same memory as Y, so the last rows come first.
+    """
+    n_groups = codes.shape[1]
+    target = Y.dtype.type(0)
     for back in range(codes.shape[0]):
         i = codes.shape[0] - 1 - back
         end = n_outputs
         for group in range(n_groups - 1, -1, -1):
-            size = n_outputs if n_groups == 1 else int(numbers[LIST + group])
+            size = n_outputs if n_groups == 1 else int(output_numbers[group])
             code = min(max(int(codes[i, group]), 0), size - 1)
-            # a row of one group may cover codes that are still to be read
-            last = Y.dtype.type(1 - share + share / size)
+            # the targets of one group may overwrite codes that are not read yet
+            target = Y.dtype.type(1 - smoothing + smoothing / size)
             for j in range(end - size, end):
-                Y[i, j] = Y.dtype.type(share / size)
-            Y[i, end - size + code] = last
+                Y[i, j] = Y.dtype.type(smoothing / size)
+            Y[i, end - size + code] = target
             end -= size
 
 
 @kernel()
-def _smooth(y, numbers):
+def _smooth(y, smoothing):
     """y ← (1 − s) y + s / 2, for targets of 0 and 1."""
-    kept, more = y.dtype.type(1 - numbers[SMOOTHING]), y.dtype.type(numbers[SMOOTHING] / 2)
+    kept, more = y.dtype.type(1 - smoothing), y.dtype.type(smoothing / 2)
     for q in range(y.size):
         y[q] = kept * y[q] + more
 
 
 @kernel()
-def _rising_quantiles(A, Y, delta, n_outputs, numbers):
-    """The losses of several quantiles and ∂/∂z: each z moves its own output and all above it in its group."""
-    size, one, zero = int(numbers[N_LIST]), A.dtype.type(1), A.dtype.type(0)
+def _ordered_quantile_losses(A, Y, delta, n_outputs, quantiles):
+    """The losses of several quantiles, and ∂/∂z: each z changes its own output and all later ones in its group."""
+    size, one, zero = quantiles.size, A.dtype.type(1), A.dtype.type(0)
     for i in range(A.shape[0]):
         above = zero
         for j in range(n_outputs - 1, -1, -1):
-            share = A.dtype.type(numbers[LIST + j % size])
+            share = A.dtype.type(quantiles[j % size])
             d = Y[i, j] - A[i, j]
             above += -share if d > zero else (one - share if d < zero else d)
             Y[i, j] = share * d if d > zero else (share - one) * d
@@ -146,36 +150,39 @@ def _rising_quantiles(A, Y, delta, n_outputs, numbers):
 
 
 @kernel()
-def _multiply_by_jacobian(A, delta, n_outputs, numbers):
+def _multiply_by_jacobian(code, A, delta, n_outputs, group_sizes):
     """delta ← Jᵀ delta, for J = ∂A/∂Z."""
-    a, d, code, one, zero = flat(A), flat(delta), numbers[LINK], A.dtype.type(1), A.dtype.type(0)
-    if code == LOGISTIC:
+    a, d, one, zero = flat(A), flat(delta), A.dtype.type(1), A.dtype.type(0)
+    if code == LinkCode.logistic:
         for q in range(d.size):
-            d[q] *= a[q] * (one - a[q])
-    elif code == EXP:
+            d[q] *= logistic_slope(a[q], one)
+    elif code == LinkCode.exp:
         for q in range(d.size):
             d[q] *= a[q]
-    elif code == RELU:
+    elif code == LinkCode.relu:
         for q in range(d.size):
             d[q] = d[q] if a[q] > zero else zero
-    elif code == SOFTPLUS:
+    elif code == LinkCode.softplus:
         for q in range(d.size):
             d[q] *= one - exp(-a[q]) if a[q] > A.dtype.type(1e-3) else a[q] * (one - A.dtype.type(0.5) * a[q])
-    elif code in (SOFTMAX, GROUPS):
-        _softmax_back(A, delta, n_outputs, numbers)
+    elif code == LinkCode.softmax:
+        _softmax_back(A, delta, 0, n_outputs)
+    elif code == LinkCode.grouped_softmax:
+        at = 0
+        for group in range(group_sizes.size):
+            _softmax_back(A, delta, at, int(group_sizes[group]))
+            at += int(group_sizes[group])
 
 
 @kernel()
-def _softmax_back(A, delta, n_outputs, numbers):
-    """d ← a (d − Σ a d), over each group."""
-    n_groups = int(numbers[N_LIST]) if numbers[LINK] == GROUPS else 1
-    at = 0
-    for group in range(n_groups):
-        size = int(numbers[LIST + group]) if numbers[LINK] == GROUPS else n_outputs
-        for i in range(A.shape[0]):
-            mean = A.dtype.type(0)
-            for j in range(at, at + size):
-                mean += A[i, j] * delta[i, j]
-            for j in range(at, at + size):
-                delta[i, j] = A[i, j] * (delta[i, j] - mean)
-        at += size
+def _softmax_back(A, delta, at, size):
+    """d ← a (d − Σ a d), over columns at to at + size."""
+    for i in range(A.shape[0]):
+        mean = A.dtype.type(0)
+        for j in range(at, at + size):
+            mean += A[i, j] * delta[i, j]
+        for j in range(at, at + size):
+            delta[i, j] = A[i, j] * (delta[i, j] - mean)
+
+
+OUTPUT_DELTAS = {"loss_and_output_delta": loss_and_output_delta}

@@ -1,32 +1,30 @@
-"""What is minimised, as it is called: for each target y and output a, the loss, and its slope by a.
+"""Losses: for each target y and output a, the loss and its slope by a.
 
-Flat arrays enter; the losses are left in the place of the targets, the slopes in g. Numbers of the loss stand where the names below
-say. That a loss is canonical with its link means that g is the delta already. How outputs come about is the matter of `links`.
+Flat arrays go in: a loss replaces its target in y, and the slope is written to g. `numbers` are `LOSS_NUMBERS`, and
+`output_numbers` lists quantiles. A loss that is canonical with its link writes the delta to g instead. Links are not known here. A
+new loss is a function here, an entry in `LOSSES`, and its links in `_network.losses`.
 """
 
 import numpy as np
 
+from ..codes import LinkCode
 from ..elementary import exp, log
+from ..formulas import clip, half_square
 from ..jit import kernel, lazy_entry
-
-# What stands among the numbers of a loss: the sum that comes out, the link's code, whether loss and link are canonical, the
-# smoothing of labels, Huber's δ, the Tweedie power, how many groups of classes targets are codes of (0 where that is seen by their
-# columns), the number of quantiles or groups; then the quantiles, or the sizes of the groups.
-SUM, LINK, CANONICAL, SMOOTHING, DELTA, POWER, N_GROUPS, N_LIST, LIST = range(9)
 
 
 @lazy_entry
-def squared_error(a, y, g, numbers):
+def squared_error(a, y, g, numbers, output_numbers):
     """(a − y)² / 2."""
     half = a.dtype.type(0.5)
     for q in range(a.size):
         d = a[q] - y[q]
         g[q] = d
-        y[q] = half * (d * d)
+        y[q] = half_square(d, half)
 
 
 @lazy_entry
-def absolute_error(a, y, g, numbers):
+def absolute_error(a, y, g, numbers, output_numbers):
     """|a − y|."""
     zero, one = a.dtype.type(0), a.dtype.type(1)
     for q in range(a.size):
@@ -36,9 +34,9 @@ def absolute_error(a, y, g, numbers):
 
 
 @lazy_entry
-def huber(a, y, g, numbers):
-    """d² / 2 up to |d| = δ, from there δ (|d| − δ/2), for d = a − y (Huber 1964)."""
-    delta, half = a.dtype.type(numbers[DELTA]), a.dtype.type(0.5)
+def huber(a, y, g, numbers, output_numbers):
+    """d² / 2 for |d| ≤ δ, otherwise δ (|d| − δ/2), with d = a − y (Huber 1964)."""
+    delta, half = a.dtype.type(numbers[0].delta), a.dtype.type(0.5)
     for q in range(a.size):
         d = a[q] - y[q]
         size = abs(d)
@@ -48,10 +46,10 @@ def huber(a, y, g, numbers):
 
 
 @lazy_entry
-def quantile(a, y, g, numbers):
-    """max(q d, (q − 1) d) for d = y − a (Koenker and Bassett 1978), of one quantile q."""
-    share, zero = a.dtype.type(numbers[LIST]), a.dtype.type(0)
-    rest = a.dtype.type(1 - numbers[LIST])
+def quantile(a, y, g, numbers, output_numbers):
+    """max(q d, (q − 1) d) for d = y − a and one quantile q (Koenker and Bassett 1978)."""
+    share, zero = a.dtype.type(output_numbers[0]), a.dtype.type(0)
+    rest = a.dtype.type(1 - output_numbers[0])
     for q in range(a.size):
         d = y[q] - a[q]
         g[q] = -share if d > zero else (rest if d < zero else d)
@@ -59,8 +57,11 @@ def quantile(a, y, g, numbers):
 
 
 @lazy_entry
-def poisson(a, y, g, numbers):
-    """Half the Poisson deviance, y ln(y / a) − y + a, with 0 ln 0 = 0."""
+def poisson(a, y, g, numbers, output_numbers):
+    """Half the Poisson deviance, y ln(y / a) − y + a, with 0 ln 0 = 0.
+
+    `_kernels.losses` has the same formula; sharing it would change how the compiler orders this sum, and so its rounding.
+    """
     zero, one = a.dtype.type(0), a.dtype.type(1)
     for q in range(a.size):
         p = _positive(a[q], a.dtype.type)
@@ -69,7 +70,7 @@ def poisson(a, y, g, numbers):
 
 
 @lazy_entry
-def gamma(a, y, g, numbers):
+def gamma(a, y, g, numbers, output_numbers):
     """Half the gamma deviance, ln(a / y) + y / a − 1 (Jørgensen 1987)."""
     one = a.dtype.type(1)
     for q in range(a.size):
@@ -80,11 +81,11 @@ def gamma(a, y, g, numbers):
 
 
 @lazy_entry
-def tweedie(a, y, g, numbers):
+def tweedie(a, y, g, numbers, output_numbers):
     """Half the Tweedie deviance of power p, y²⁻ᵖ/((1−p)(2−p)) − y a¹⁻ᵖ/(1−p) + a²⁻ᵖ/(2−p) (Jørgensen 1987), for 1 < p < 2."""
     real = a.dtype.type
-    power, zero = real(numbers[POWER]), real(0)
-    first, second = real(1 - numbers[POWER]), real(2 - numbers[POWER])
+    power, zero = real(numbers[0].power), real(0)
+    first, second = real(1 - numbers[0].power), real(2 - numbers[0].power)
     for q in range(a.size):
         p = _positive(a[q], real)
         logarithm = log(p)
@@ -95,14 +96,17 @@ def tweedie(a, y, g, numbers):
 
 
 @lazy_entry
-def log_loss(a, y, g, numbers):
-    """−ln a times the target, of a softmax, and of the other side as well below a logistic link; canonical with both."""
-    real, both = a.dtype.type, numbers[LINK] == 1
+def log_loss(a, y, g, numbers, output_numbers):
+    """−y ln a for a softmax, and −y ln a − (1 − y) ln(1 − a) for a logistic link; canonical with both.
+
+    The loss of `_kernels.losses` takes one logarithm instead of two, which is possible only if y is 0 or 1, not smoothed.
+    """
+    real, both = a.dtype.type, numbers[0].link == LinkCode.logistic
     one, low = real(1), real(np.finfo(a.dtype).eps)
     for q in range(a.size):
         p, t = a[q], y[q]
         g[q] = p - t
-        p = low if p < low else (one - low if p > one - low else p)
+        p = clip(p, low, one - low)
         y[q] = -(t * log(p))
         if both:
             y[q] -= (one - t) * log(one - p)
@@ -110,7 +114,7 @@ def log_loss(a, y, g, numbers):
 
 @kernel()
 def _positive(a, real):
-    """a, held above 0, where an output has been rounded to it; NaN passes."""
+    """Return a, limited from below where an output was rounded to 0; NaN is passed on."""
     tiny = real(1e-37)
     return tiny if a < tiny else a
 

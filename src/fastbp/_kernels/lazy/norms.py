@@ -1,8 +1,8 @@
-"""Weighted sums made standard before their activation: over the rows of a batch, or over the units of a row.
+"""Batch normalization and layer normalization of the weighted sums of a hidden layer.
 
-A layer's Z = A·W + b enters and becomes y = γ x̂ + β in place, x̂ being Z less its mean, over its standard deviation; on the way
-back ∂/∂y becomes ∂/∂Z, and ∂/∂γ is left in the gradient. Over a batch, where any b would cancel, b itself is the shift β; the
-threads of a team wait at a barrier for the sums, and moving statistics are kept for prediction, where they are folded into the weights.
+The forward functions replace Z = A·W + b by y = γ x̂ + β, with x̂ = (Z − mean) / standard deviation; the backward functions replace
+∂/∂y by ∂/∂Z and compute the gradient of γ and β. In batch normalization, where b cancels, b takes the place of β; the threads of a
+team exchange sums at a barrier. Prediction folds its moving statistics into the weights, elsewhere.
 """
 
 import numpy as np
@@ -11,15 +11,13 @@ from ..jit import kernel, lazy_entry
 from ..team import wait_at_layer_barrier
 from ..views import vector
 
-EPSILON = 1e-5  # added to variances, as in PyTorch
+VARIANCE_EPSILON = 1e-5  # added to variances, as in PyTorch
 _MOMENTUM = 0.1  # of the moving statistics, as in PyTorch
-# What stands in `drawn` behind what `draws` has there: the thread's rank, how often it has met others here, and the batch's rows.
-RANK, MEETINGS, N_ROWS = 3, 4, 5
 
 
 @kernel()
 def _four_rows(M, i, n_columns):
-    """Rows i to i + 4 of M, which may be wider."""
+    """Return rows i to i + 4 of M, their first n_columns."""
     at, stride = i * M.shape[1], M.shape[1]
     return (
         vector(M, at, n_columns),
@@ -30,18 +28,19 @@ def _four_rows(M, i, n_columns):
 
 
 @lazy_entry
-def batch_norm(Z, N, gamma, b, spread, moving, exchange, barrier, drawn, at):
-    """y = γ (z − μ) / √(σ² + ε) + b over a batch, x̂ left in N (Ioffe and Szegedy 2015).
+def batch_norm(Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, add):
+    """y = γ x̂ + β over the rows of a batch, with x̂ = (z − μ) / √(σ² + ε) left in normalized (Ioffe and Szegedy 2015).
 
-    Z and N (n_rows, ≥ n_out); gamma and b (n_out,); spread (3 n_out,) is scratch, for 1 / √(σ² + ε) first. moving (2 n_out,) holds
-    the means and the variances of A·W. exchange (n_threads, ≥ at + 2 n_out + 1) is shared.
+    Z and normalized (n_rows, ≥ n_out); gamma and beta (n_out,). inv_std (3 n_out,) receives 1 / √(σ² + ε) and μ. moving (2 n_out,)
+    holds the moving means and variances of A·W. exchange (n_threads, ≥ exchange_at + 2 n_out + 1) is shared by the threads.
     """
-    n_rows, n_out, rank, n_threads = Z.shape[0], gamma.size, drawn[RANK], exchange.shape[0]
+    n_rows, n_out, rank, n_threads = Z.shape[0], gamma.size, state[0].rank, exchange.shape[0]
+    at = exchange_at
     means, squares = vector(exchange[rank], at + 1, n_out), vector(exchange[rank], at + 1 + n_out, n_out)
     exchange[rank, at] = n_rows
     means[:] = 0.0
     squares[:] = 0.0
-    whole = n_rows - n_rows % 4  # rows go in fours, as sums that lie in memory take longer than their terms
+    whole = n_rows - n_rows % 4  # four rows at once, since a sum in memory takes longer than its terms
     for i in range(0, whole, 4):
         z, z1, z2, z3 = _four_rows(Z, i, n_out)
         for j in range(n_out):
@@ -61,11 +60,12 @@ def batch_norm(Z, N, gamma, b, spread, moving, exchange, barrier, drawn, at):
         z = vector(Z, i * Z.shape[1], n_out)
         for j in range(n_out):
             squares[j] += (z[j] - means[j]) ** 2
-    wait_at_layer_barrier(barrier, drawn, MEETINGS, n_threads)
+    state[0].n_barriers += 1
+    wait_at_layer_barrier(barrier, state[0].n_barriers, n_threads)
     n = 0.0
     for r in range(n_threads):
         n += exchange[r, at]
-    drawn[N_ROWS] = int(n)
+    state[0].n_rows = int(n)
     for j in range(n_out):
         mean, total = 0.0, 0.0
         for r in range(n_threads):
@@ -73,62 +73,64 @@ def batch_norm(Z, N, gamma, b, spread, moving, exchange, barrier, drawn, at):
         mean /= n
         for r in range(n_threads):  # (Chan, Golub and LeVeque 1979)
             total += exchange[r, at + 1 + n_out + j] + exchange[r, at] * (exchange[r, at + 1 + j] - mean) ** 2
-        spread[j], spread[n_out + j] = 1 / np.sqrt(total / n + EPSILON), mean
+        inv_std[j], inv_std[n_out + j] = 1 / np.sqrt(total / n + VARIANCE_EPSILON), mean
         if rank == 0 and n > 1:
-            moving[j] += _MOMENTUM * (mean - b[j] - moving[j])
+            moving[j] += _MOMENTUM * (mean - beta[j] - moving[j])
             moving[n_out + j] += _MOMENTUM * (total / (n - 1) - moving[n_out + j])
-    scales, centres = vector(spread, 0, n_out), vector(spread, n_out, n_out)
+    scales, centers = vector(inv_std, 0, n_out), vector(inv_std, n_out, n_out)
     for i in range(n_rows):
-        z, x = vector(Z, i * Z.shape[1], n_out), vector(N, i * N.shape[1], n_out)
+        z, x = vector(Z, i * Z.shape[1], n_out), vector(normalized, i * normalized.shape[1], n_out)
         for j in range(n_out):
-            x[j] = (z[j] - centres[j]) * scales[j]
-            z[j] = gamma[j] * x[j] + b[j]
+            x[j] = (z[j] - centers[j]) * scales[j]
+            z[j] = gamma[j] * x[j] + beta[j]
 
 
 @lazy_entry
-def batch_norm_back(D, N, gamma, g, spread, moving, exchange, barrier, drawn, at):
-    """∂/∂γ = Σ d x̂ in g, and d ← γ (d − mean d − x̂ mean d x̂) / √(σ² + ε)."""
-    n_rows, n_out, rank, n_threads = D.shape[0], gamma.size, drawn[RANK], exchange.shape[0]
+def batch_norm_back(D, normalized, gamma, g, inv_std, moving, exchange, barrier, state, exchange_at, add):
+    """g ← ∂/∂γ = Σ d x̂, and d ← γ (d − mean d − x̂ mean d x̂) / √(σ² + ε)."""
+    n_rows, n_out, rank, n_threads = D.shape[0], gamma.size, state[0].rank, exchange.shape[0]
+    at = exchange_at
     totals, products = vector(exchange[rank], at, n_out), vector(exchange[rank], at + n_out, n_out)
     totals[:] = 0.0
     products[:] = 0.0
     whole = n_rows - n_rows % 4
     for i in range(0, whole, 4):
-        (d, d1, d2, d3), (x, x1, x2, x3) = _four_rows(D, i, n_out), _four_rows(N, i, n_out)
+        (d, d1, d2, d3), (x, x1, x2, x3) = _four_rows(D, i, n_out), _four_rows(normalized, i, n_out)
         for j in range(n_out):
             totals[j] += (float(d[j]) + float(d1[j])) + (float(d2[j]) + float(d3[j]))
             products[j] += (float(d[j] * x[j]) + float(d1[j] * x1[j])) + (float(d2[j] * x2[j]) + float(d3[j] * x3[j]))
     for i in range(whole, n_rows):
-        d, x = vector(D, i * D.shape[1], n_out), vector(N, i * N.shape[1], n_out)
+        d, x = vector(D, i * D.shape[1], n_out), vector(normalized, i * normalized.shape[1], n_out)
         for j in range(n_out):
             totals[j] += d[j]
             products[j] += d[j] * x[j]
     for j in range(n_out):
         g[j] = products[j]
-    wait_at_layer_barrier(barrier, drawn, MEETINGS, n_threads)
-    n = max(drawn[N_ROWS], 1)
-    means, slopes = vector(spread, n_out, n_out), vector(spread, 2 * n_out, n_out)
+    state[0].n_barriers += 1
+    wait_at_layer_barrier(barrier, state[0].n_barriers, n_threads)
+    n = max(state[0].n_rows, 1)
+    means, slopes = vector(inv_std, n_out, n_out), vector(inv_std, 2 * n_out, n_out)
     for j in range(n_out):
         total, product = 0.0, 0.0
         for r in range(n_threads):
             total += exchange[r, at + j]
             product += exchange[r, at + n_out + j]
         means[j], slopes[j] = total / n, product / n
-        spread[j] *= gamma[j]
+        inv_std[j] *= gamma[j]
     for i in range(n_rows):
-        d, x = vector(D, i * D.shape[1], n_out), vector(N, i * N.shape[1], n_out)
+        d, x = vector(D, i * D.shape[1], n_out), vector(normalized, i * normalized.shape[1], n_out)
         for j in range(n_out):
-            d[j] = spread[j] * (d[j] - means[j] - x[j] * slopes[j])
+            d[j] = inv_std[j] * (d[j] - means[j] - x[j] * slopes[j])
 
 
 @lazy_entry
-def layer_norm(Z, N, gamma, beta, spread, moving, exchange, barrier, drawn, at):
-    """y = γ (z − μ) / √(σ² + ε) + β over the units of each row, x̂ left in N where it has rows (Ba, Kiros and Hinton 2016).
+def layer_norm(Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, add):
+    """y = γ x̂ + β over the units of each row, with x̂ = (z − μ) / √(σ² + ε) (Ba, Kiros and Hinton 2016).
 
-    spread has 1 / √(σ² + ε) of each row, where N has rows. The arguments behind it are of no use here.
+    Unless normalized is empty, it receives x̂, and inv_std (n_rows,) receives 1 / √(σ² + ε). The other arguments are not used.
     """
     n_out, real = gamma.size, Z.dtype.type
-    zero, one, epsilon, size = real(0), real(1), real(EPSILON), real(gamma.size)
+    zero, one, epsilon, size = real(0), real(1), real(VARIANCE_EPSILON), real(gamma.size)
     for i in range(Z.shape[0]):
         z = vector(Z, i * Z.shape[1], n_out)
         mean, squares = zero, zero
@@ -139,9 +141,9 @@ def layer_norm(Z, N, gamma, beta, spread, moving, exchange, barrier, drawn, at):
             z[j] -= mean
             squares += z[j] * z[j]
         scale = one / np.sqrt(squares / size + epsilon)
-        if N.shape[0]:
-            spread[i] = scale
-            x = vector(N, i * N.shape[1], n_out)
+        if normalized.shape[0]:
+            inv_std[i] = scale
+            x = vector(normalized, i * normalized.shape[1], n_out)
             for j in range(n_out):
                 x[j] = z[j] * scale
         for j in range(n_out):
@@ -149,19 +151,19 @@ def layer_norm(Z, N, gamma, beta, spread, moving, exchange, barrier, drawn, at):
 
 
 @lazy_entry
-def layer_norm_back(D, N, gamma, g, spread, moving, exchange, barrier, drawn, at):
+def layer_norm_back(D, normalized, gamma, g, inv_std, moving, exchange, barrier, state, exchange_at, add):
     """d ← (γ d − mean γ d − x̂ mean γ d x̂) / √(σ² + ε), over the units, and the gradients of γ, Σ d x̂, and of β, Σ d.
 
-    These are put at the start and at the end of g or, where `at` is set, added.
+    The gradients are set at the start and at the end of g, or added if `add`.
     """
     n_out, real = gamma.size, D.dtype.type
     zero, size = real(0), real(gamma.size)
     of_gamma, of_beta = vector(g, 0, n_out), vector(g, g.size - n_out, n_out)
-    if at == 0:
+    if add == 0:
         for j in range(n_out):
             of_gamma[j] = of_beta[j] = zero
     for i in range(D.shape[0]):
-        d, x = vector(D, i * D.shape[1], n_out), vector(N, i * N.shape[1], n_out)
+        d, x = vector(D, i * D.shape[1], n_out), vector(normalized, i * normalized.shape[1], n_out)
         total, product = zero, zero
         for j in range(n_out):
             of_gamma[j] += d[j] * x[j]
@@ -169,7 +171,7 @@ def layer_norm_back(D, N, gamma, g, spread, moving, exchange, barrier, drawn, at
             d[j] *= gamma[j]
             total += d[j]
             product += d[j] * x[j]
-        total, product, scale = total / size, product / size, spread[i]
+        total, product, scale = total / size, product / size, inv_std[i]
         for j in range(n_out):
             d[j] = scale * (d[j] - total - x[j] * product)
 

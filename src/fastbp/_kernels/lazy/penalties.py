@@ -1,17 +1,13 @@
-"""What an update does beside its solver's step: penalties, limits of norms, and a moving mean of the parameters.
+"""Parts of an update other than the solver's step: penalties, the weight norm limit, and the average of the parameters.
 
-Flat arrays enter, of the parameters that a thread updates, and change in place; numbers enter and leave by the places named below.
+Flat arrays of the parameters that one thread updates go in and are changed in place. The numbers are `PENALTY_NUMBERS`; a sum is
+returned in their field `total`.
 """
 
 import numpy as np
 
 from ..jit import EXACT, lazy_entry
 from ..views import vector
-
-# What the alpha and l1 penalties, the largest norm of a unit's weights and the mean's decay are; and the sum that a function
-# leaves.
-L2, L1, MAX_NORM, EMA, SUM = range(5)
-N_NUMBERS = 5
 
 
 @lazy_entry
@@ -20,13 +16,13 @@ def absolute_sum(w, g, numbers):
     total = w.dtype.type(0)
     for q in range(w.size):
         total += abs(w[q])
-    numbers[SUM] = total
+    numbers[0].total = total
 
 
 @lazy_entry
-def penalise(w, g, numbers):
+def add_penalty_gradient(w, g, numbers):
     """g ← g + alpha w + l1 sign(w)."""
-    alpha, l1, zero = w.dtype.type(numbers[L2]), w.dtype.type(numbers[L1]), w.dtype.type(0)
+    alpha, l1, zero = w.dtype.type(numbers[0].alpha), w.dtype.type(numbers[0].l1), w.dtype.type(0)
     for q in range(w.size):
         g[q] += alpha * w[q] + (l1 if w[q] > zero else (-l1 if w[q] < zero else zero))
 
@@ -37,27 +33,27 @@ def square_sum(w, g, numbers):
     total = 0.0
     for q in range(g.size):
         total += float(g[q]) * float(g[q])
-    numbers[SUM] = total
+    numbers[0].total = total
 
 
 @lazy_entry(fastmath=EXACT)
-def average(mean, w, numbers):
-    """mean ← d mean + (1 − d) w (Polyak and Juditsky 1992, with exponential weights)."""
-    decay, rest = w.dtype.type(numbers[EMA]), w.dtype.type(1 - numbers[EMA])
+def update_average(average, w, numbers):
+    """average ← d average + (1 − d) w for ema_decay d (Polyak and Juditsky 1992, with exponential weights)."""
+    decay, rest = w.dtype.type(numbers[0].ema_decay), w.dtype.type(1 - numbers[0].ema_decay)
     for q in range(w.size):
-        mean[q] = decay * mean[q] + rest * w[q]
+        average[q] = decay * average[q] + rest * w[q]
 
 
 @lazy_entry
-def hold_norms(table, params, sums, numbers, rank, n_threads):
-    """Scale the weights into each unit of this thread's share down to the largest norm allowed (Srivastava and others 2014).
+def limit_weight_norms(table, params, sums, numbers, rank, n_threads):
+    """Scale the weights of each unit in this thread's share down to norm max_norm (Srivastava and others 2014).
 
-    The first columns of table are a layer's n_in, n_out and the start of its weights; sums is scratch for one number per unit.
+    The weights of a unit are a column of W (n_in, n_out); sums is scratch for one number per unit.
     """
     real = params.dtype.type
-    zero, one, most = real(0), real(1), real(numbers[MAX_NORM])
+    zero, one, most = real(0), real(1), real(numbers[0].max_norm)
     for layer in range(table.shape[0]):
-        n_in, n_out, at = table[layer, 0], table[layer, 1], table[layer, 2]
+        n_in, n_out, at = table[layer].n_in, table[layer].n_out, table[layer].weights_at
         low, high = n_out * rank // n_threads, n_out * (rank + 1) // n_threads
         factors = vector(sums, low, high - low)
         for j in range(factors.size):
@@ -75,4 +71,5 @@ def hold_norms(table, params, sums, numbers, rank, n_threads):
                 w[j] *= factors[j]
 
 
-PENALTIES = {function.__name__: function for function in (absolute_sum, penalise, square_sum, average)}
+PENALTIES = {function.__name__: function for function in (absolute_sum, add_penalty_gradient, square_sum, update_average)}
+WEIGHT_NORM_LIMITS = {"limit_weight_norms": limit_weight_norms}

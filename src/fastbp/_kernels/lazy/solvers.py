@@ -1,25 +1,20 @@
-"""The solvers that are called: all but scikit-learn's two.
+"""The stochastic solvers other than scikit-learn's "sgd" and "adam".
 
-Each takes one step over flat arrays of equal length: the parameters w, the gradient g, up to two moments, and what it was asked, by
-the places named below. The slope of a parameter is (g + alpha w) / weight of the batch, as everywhere. The formulas are
-PyTorch's.
+Each function takes one step over flat arrays of equal length: the parameters w, the gradient g, and up to two moments.
+`hyperparams` is `HYPERPARAMS`. The slope of a parameter is (g + alpha w) · scale, as for scikit-learn's solvers. The formulas are
+PyTorch's. A new solver is a function here and an entry in `_SOLVERS`.
 """
 
 import numpy as np
 
 from ..jit import EXACT, lazy_entry
 
-# Where a step's numbers stand: the learning rate, 1 / the weight of the batch, the L2 penalty, the decay `rho`, Adam's decays, ε,
-# 1 − β₁ᵗ and 1 − β₂ᵗ, and the momenta of Nadam at t and t + 1 with the products of all up to each.
-RATE, SCALE, ALPHA, RHO, BETA_1, BETA_2, EPSILON, REST_1, REST_2, MU, NEXT_MU, PRODUCT, NEXT_PRODUCT = range(13)
-N_NUMBERS = 16
-
 
 @lazy_entry(fastmath=EXACT)
-def adagrad(w, g, s, unused, asked):
+def adagrad(w, g, s, unused, hyperparams):
     """s ← s + g², w ← w − η g / (√s + ε); Duchi, Hazan and Singer 2011."""
-    real = w.dtype.type
-    lr, scale, alpha, epsilon = real(asked[RATE]), real(asked[SCALE]), real(asked[ALPHA]), real(asked[EPSILON])
+    real, h = w.dtype.type, hyperparams[0]
+    lr, scale, alpha, epsilon = real(h.learning_rate), real(h.scale), real(h.alpha), real(h.epsilon)
     for q in range(w.size):
         slope = (g[q] + alpha * w[q]) * scale
         s[q] += slope * slope
@@ -27,11 +22,11 @@ def adagrad(w, g, s, unused, asked):
 
 
 @lazy_entry(fastmath=EXACT)
-def adadelta(w, g, v, u, asked):
+def adadelta(w, g, v, u, hyperparams):
     """v ← ρ v + (1−ρ) g², Δ = g √(u+ε) / √(v+ε), u ← ρ u + (1−ρ) Δ², w ← w − η Δ; Zeiler 2012."""
-    real = w.dtype.type
-    lr, scale, alpha, epsilon = real(asked[RATE]), real(asked[SCALE]), real(asked[ALPHA]), real(asked[EPSILON])
-    rho, rest = real(asked[RHO]), real(1 - asked[RHO])
+    real, h = w.dtype.type, hyperparams[0]
+    lr, scale, alpha, epsilon = real(h.learning_rate), real(h.scale), real(h.alpha), real(h.epsilon)
+    rho, rest = real(h.rho), real(1 - h.rho)
     for q in range(w.size):
         slope = (g[q] + alpha * w[q]) * scale
         v[q] = rho * v[q] + rest * (slope * slope)
@@ -41,11 +36,11 @@ def adadelta(w, g, v, u, asked):
 
 
 @lazy_entry(fastmath=EXACT)
-def rmsprop(w, g, v, unused, asked):
+def rmsprop(w, g, v, unused, hyperparams):
     """v ← ρ v + (1−ρ) g², w ← w − η g / (√v + ε); Tieleman and Hinton 2012."""
-    real = w.dtype.type
-    lr, scale, alpha, epsilon = real(asked[RATE]), real(asked[SCALE]), real(asked[ALPHA]), real(asked[EPSILON])
-    rho, rest = real(asked[RHO]), real(1 - asked[RHO])
+    real, h = w.dtype.type, hyperparams[0]
+    lr, scale, alpha, epsilon = real(h.learning_rate), real(h.scale), real(h.alpha), real(h.epsilon)
+    rho, rest = real(h.rho), real(1 - h.rho)
     for q in range(w.size):
         slope = (g[q] + alpha * w[q]) * scale
         v[q] = rho * v[q] + rest * (slope * slope)
@@ -53,12 +48,12 @@ def rmsprop(w, g, v, unused, asked):
 
 
 @lazy_entry(fastmath=EXACT)
-def adamw(w, g, m, v, asked):
-    """Adam with ε beside the corrected root: w ← w − η m̂ / (√v̂ + ε); Loshchilov and Hutter 2019, by whom the decay is decoupled."""
-    real = w.dtype.type
-    scale, alpha, epsilon = real(asked[SCALE]), real(asked[ALPHA]), real(asked[EPSILON])
-    beta_1, rest_1, beta_2, rest_2 = real(asked[BETA_1]), real(1 - asked[BETA_1]), real(asked[BETA_2]), real(1 - asked[BETA_2])
-    lr, root = real(asked[RATE] / asked[REST_1]), real(1 / np.sqrt(asked[REST_2]))
+def adamw(w, g, m, v, hyperparams):
+    """w ← w − η m̂ / (√v̂ + ε), Adam with ε added to the corrected root; Loshchilov and Hutter 2019, with decoupled weight decay."""
+    real, h = w.dtype.type, hyperparams[0]
+    scale, alpha, epsilon = real(h.scale), real(h.alpha), real(h.epsilon)
+    beta_1, rest_1, beta_2, rest_2 = real(h.beta_1), real(1 - h.beta_1), real(h.beta_2), real(1 - h.beta_2)
+    lr, root = real(h.learning_rate / h.correction_1), real(1 / np.sqrt(h.correction_2))
     for q in range(w.size):
         slope = (g[q] + alpha * w[q]) * scale
         m[q] = beta_1 * m[q] + rest_1 * slope
@@ -67,13 +62,13 @@ def adamw(w, g, m, v, asked):
 
 
 @lazy_entry(fastmath=EXACT)
-def nadam(w, g, m, v, asked):
+def nadam(w, g, m, v, hyperparams):
     """w ← w − η (μₜ₊₁ m / (1 − Πₜ₊₁) + (1 − μₜ) g / (1 − Πₜ)) / (√v̂ + ε), with μₜ = β₁ (1 − ½ 0.96^(t/250)); Dozat 2016."""
-    real = w.dtype.type
-    scale, alpha, epsilon, root = real(asked[SCALE]), real(asked[ALPHA]), real(asked[EPSILON]), real(1 / np.sqrt(asked[REST_2]))
-    beta_1, rest_1, beta_2, rest_2 = real(asked[BETA_1]), real(1 - asked[BETA_1]), real(asked[BETA_2]), real(1 - asked[BETA_2])
-    of_m = real(asked[RATE] * asked[NEXT_MU] / (1 - asked[NEXT_PRODUCT]))
-    of_slope = real(asked[RATE] * (1 - asked[MU]) / (1 - asked[PRODUCT]))
+    real, h = w.dtype.type, hyperparams[0]
+    scale, alpha, epsilon, root = real(h.scale), real(h.alpha), real(h.epsilon), real(1 / np.sqrt(h.correction_2))
+    beta_1, rest_1, beta_2, rest_2 = real(h.beta_1), real(1 - h.beta_1), real(h.beta_2), real(1 - h.beta_2)
+    of_m = real(h.learning_rate * h.next_momentum / (1 - h.next_momentum_product))
+    of_slope = real(h.learning_rate * (1 - h.momentum) / (1 - h.momentum_product))
     for q in range(w.size):
         slope = (g[q] + alpha * w[q]) * scale
         m[q] = beta_1 * m[q] + rest_1 * slope
@@ -82,16 +77,11 @@ def nadam(w, g, m, v, asked):
 
 
 @lazy_entry(fastmath=EXACT)
-def adamax(w, g, m, u, asked):
+def adamax(w, g, m, u, hyperparams):
     """u ← max(β₂ u, |g| + ε), w ← w − η m / ((1 − β₁ᵗ) u); Kingma and Ba 2015, section 7."""
-    real = w.dtype.type
-    scale, alpha, epsilon = real(asked[SCALE]), real(asked[ALPHA]), real(asked[EPSILON])
-    beta_1, rest_1, beta_2, lr = (
-        real(asked[BETA_1]),
-        real(1 - asked[BETA_1]),
-        real(asked[BETA_2]),
-        real(asked[RATE] / asked[REST_1]),
-    )
+    real, h = w.dtype.type, hyperparams[0]
+    scale, alpha, epsilon = real(h.scale), real(h.alpha), real(h.epsilon)
+    beta_1, rest_1, beta_2, lr = real(h.beta_1), real(1 - h.beta_1), real(h.beta_2), real(h.learning_rate / h.correction_1)
     for q in range(w.size):
         slope = (g[q] + alpha * w[q]) * scale
         m[q] = beta_1 * m[q] + rest_1 * slope
@@ -101,20 +91,19 @@ def adamax(w, g, m, u, asked):
 
 
 @lazy_entry(fastmath=EXACT)
-def lion(w, g, m, unused, asked):
+def lion(w, g, m, unused, hyperparams):
     """w ← w − η sign(β₁ m + (1−β₁) g), m ← β₂ m + (1−β₂) g; Chen and others 2023."""
-    real = w.dtype.type
-    lr, scale, alpha, zero = real(asked[RATE]), real(asked[SCALE]), real(asked[ALPHA]), real(0)
-    beta_1, rest_1, beta_2, rest_2 = real(asked[BETA_1]), real(1 - asked[BETA_1]), real(asked[BETA_2]), real(1 - asked[BETA_2])
+    real, h = w.dtype.type, hyperparams[0]
+    lr, scale, alpha, zero = real(h.learning_rate), real(h.scale), real(h.alpha), real(0)
+    beta_1, rest_1, beta_2, rest_2 = real(h.beta_1), real(1 - h.beta_1), real(h.beta_2), real(1 - h.beta_2)
     for q in range(w.size):
         slope = (g[q] + alpha * w[q]) * scale
         direction = beta_1 * m[q] + rest_1 * slope
         m[q] = beta_2 * m[q] + rest_2 * slope
-        w[q] -= lr if direction > zero else (-lr if direction < zero else direction)  # 0 stays, and NaN is passed on
+        w[q] -= lr if direction > zero else (-lr if direction < zero else direction)  # 0 and NaN are kept
 
 
-# each with how many moments it keeps
-SOLVERS = {
-    function.__name__: (function, n_moments)
-    for function, n_moments in ((adagrad, 1), (adadelta, 2), (rmsprop, 1), (adamw, 2), (nadam, 2), (adamax, 2), (lion, 1))
-}
+# with the number of moments that each keeps
+_SOLVERS = ((adagrad, 1), (adadelta, 2), (rmsprop, 1), (adamw, 2), (nadam, 2), (adamax, 2), (lion, 1))
+SOLVERS = {function.__name__: function for function, _ in _SOLVERS}
+N_MOMENTS = {"sgd": 1, "adam": 2} | {function.__name__: n_moments for function, n_moments in _SOLVERS}

@@ -1,0 +1,81 @@
+"""The addresses of lazily compiled functions, and the types of their arguments.
+
+A kind, a name and a dtype go in; an address comes out, which is valid in this process. The modules of the functions are imported on
+first use, since most networks need none of them. ``signature`` holds the only list of argument types: the calls in the kernels and
+the functions of a kind follow its order.
+"""
+
+from functools import cache
+from importlib import import_module
+
+import numpy as np
+from numba import from_dtype, types
+
+from ..function_pointers import address_of
+from ..scratch import DRAW_STATE, HYPERPARAMS, LOSS_NUMBERS, NORM_STATE, PENALTY_NUMBERS, SCHEDULE_NUMBERS
+from ..tables import LAYER
+
+# for each kind, the module and the name of its registry
+_REGISTRIES = {
+    "activation": ("activations", "ACTIVATIONS"),
+    "draw": ("draws", "DRAWS"),
+    "link": ("links", "LINKS"),
+    "loss": ("losses", "LOSSES"),
+    "output_delta": ("links", "OUTPUT_DELTAS"),
+    "norm": ("norms", "NORMS"),
+    "penalty": ("penalties", "PENALTIES"),
+    "weight_norm_limit": ("penalties", "WEIGHT_NORM_LIMITS"),
+    "schedule": ("schedules", "SCHEDULES"),
+    "solver": ("solvers", "SOLVERS"),
+}
+
+
+def lazy_functions(kind):
+    """Return the functions of a kind, a dict by name."""
+    module, registry = _REGISTRIES[kind]
+    return getattr(import_module(f".{module}", __package__), registry)
+
+
+def all_lazy_functions():
+    """Return the (kind, name) of every lazily compiled function."""
+    return [(kind, name) for kind in _REGISTRIES for name in lazy_functions(kind)]
+
+
+@cache
+def lazy_address(kind, name, dtype):
+    """Return the address of a function for parameters of a dtype; compile the function if necessary."""
+    return address_of(lazy_functions(kind)[name].entry, signature(kind, dtype))
+
+
+def signature(kind, dtype):
+    """Return the argument types of a kind of function, for parameters of a dtype."""
+    real = types.float32 if np.dtype(dtype) == np.float32 else types.float64
+    vector, matrix, integers, n = types.Array(real, 1, "C"), types.Array(real, 2, "C"), _array_of(np.int64), types.int64
+    doubles, exchange = _array_of(np.float64), types.Array(types.float64, 2, "C")
+    loss_numbers, penalties = _array_of(LOSS_NUMBERS), _array_of(PENALTY_NUMBERS)
+    return {
+        # (z, slopes)
+        "activation": (vector, vector),
+        # (A, slopes, n_units, draw_state, layer, rate or deviation)
+        "draw": (matrix, vector, n, _array_of(DRAW_STATE), n, n),
+        # (Z, n_outputs, output_numbers)
+        "link": (matrix, n, doubles),
+        # (a, y, slopes, numbers, output_numbers)
+        "loss": (vector, vector, vector, loss_numbers, doubles),
+        # (A, y, n_codes, weight, delta, n_outputs, numbers, output_numbers, loss_address)
+        "output_delta": (matrix, vector, n, vector, matrix, n, loss_numbers, doubles, n),
+        # (Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, add)
+        "norm": (matrix, matrix, vector, vector, vector, doubles, exchange, integers, _array_of(NORM_STATE), n, n),
+        # (w, g, numbers)
+        "penalty": (vector, vector, penalties),
+        # (table, params, sums, numbers, rank, n_threads)
+        "weight_norm_limit": (_array_of(LAYER), vector, vector, penalties, n, n),
+        # (numbers,)
+        "schedule": (_array_of(SCHEDULE_NUMBERS),),
+        # (w, g, first moment, second moment, hyperparams)
+        "solver": (vector, vector, vector, vector, _array_of(HYPERPARAMS)),
+    }[kind]
+
+
+def _array_of(dtype):
+    return types.Array(from_dtype(np.dtype(dtype)), 1, "C")

@@ -1,0 +1,109 @@
+"""The buffers of one thread, and the records through which kernels pass numbers to functions that they call by address.
+
+`_network.workspace` makes a `Scratch` for each thread of a fit. Each record array has one element: the caller writes the input
+fields, the called function reads them and writes the output field, if there is one. Nothing is computed here.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+# For solvers, written at every step.
+HYPERPARAMS = np.dtype(
+    (
+        np.record,
+        [
+            ("learning_rate", np.float64),
+            ("scale", np.float64),  # 1 / the sum of the sample weights of the batch
+            ("alpha", np.float64),  # the L2 penalty; 0 for parameters without one
+            ("rho", np.float64),
+            ("beta_1", np.float64),
+            ("beta_2", np.float64),
+            ("epsilon", np.float64),
+            ("correction_1", np.float64),  # 1 − β₁ᵗ
+            ("correction_2", np.float64),  # 1 − β₂ᵗ
+            ("momentum", np.float64),  # Nadam's μₜ and μₜ₊₁
+            ("next_momentum", np.float64),
+            ("momentum_product", np.float64),  # Π μᵢ up to t and up to t + 1
+            ("next_momentum_product", np.float64),
+        ],
+    )
+)
+
+# For penalties, the weight norm limit and the parameter average; `total` is the output.
+PENALTY_NUMBERS = np.dtype(
+    (
+        np.record,
+        [("alpha", np.float64), ("l1", np.float64), ("max_norm", np.float64), ("ema_decay", np.float64), ("total", np.float64)],
+    )
+)
+
+# For schedules; `factor` is the output.
+SCHEDULE_NUMBERS = np.dtype(
+    (
+        np.record,
+        [
+            ("progress", np.float64),  # the finished share of the horizon
+            ("epoch", np.float64),  # finished epochs
+            ("decay", np.float64),
+            ("decay_step", np.float64),  # epochs between two decays
+            ("warmup", np.float64),  # the share of the horizon
+            ("factor", np.float64),
+        ],
+    )
+)
+
+# For losses and links; `loss` is the output.
+LOSS_NUMBERS = np.dtype(
+    (
+        np.record,
+        [
+            ("link", np.int64),  # a `LinkCode`
+            ("canonical", np.int64),  # whether the loss returns the delta itself, not its slope by the output
+            ("n_groups", np.int64),  # the number of groups of classes, if targets are class codes; 0: their columns tell
+            ("smoothing", np.float64),
+            ("delta", np.float64),  # Huber's δ
+            ("power", np.float64),  # the Tweedie power
+            ("loss", np.float64),
+        ],
+    )
+)
+
+# For dropout and noise: the position of a block of rows in the sequence of random numbers.
+DRAW_STATE = np.dtype((np.record, [("seed", np.int64), ("step", np.int64), ("first_row", np.int64)]))
+
+# For batch normalization: the thread's rank, how often it has waited at `Scratch.barrier`, and the rows of the batch.
+NORM_STATE = np.dtype((np.record, [("rank", np.int64), ("n_barriers", np.int64), ("n_rows", np.int64)]))
+
+
+class Scratch(NamedTuple):
+    """The buffers of one thread; all are flat except `exchange`, and those that a network does not need are empty.
+
+    `activations`, `slopes`, `normalized`, `deltas`, `targets` and `weights` hold a block of rows; slopes and normalized sums have
+    the offsets of the outputs. `transposed` holds all Wᵀ, `strip` copies of columns for the products, `gradient` the gradient of a
+    batch, and `inv_std` the statistics of norms: three per unit for batch normalization, otherwise one per row. `hyperparams`,
+    `penalties`, `schedule`, `loss_numbers`, `draw_state` and `norm_state` are the records above. `output_numbers` lists quantiles,
+    or the sizes of groups of classes. The threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch
+    normalization needs.
+    """
+
+    activations: np.ndarray
+    slopes: np.ndarray
+    normalized: np.ndarray
+    deltas: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    transposed: np.ndarray
+    strip: np.ndarray
+    gradient: np.ndarray
+    inv_std: np.ndarray
+    hyperparams: np.ndarray
+    penalties: np.ndarray
+    schedule: np.ndarray
+    loss_numbers: np.ndarray
+    output_numbers: np.ndarray
+    draw_state: np.ndarray
+    norm_state: np.ndarray
+    moving_statistics: np.ndarray
+    exchange: np.ndarray
+    barrier: np.ndarray

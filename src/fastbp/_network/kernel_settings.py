@@ -1,0 +1,71 @@
+"""Pass a network to the kernels: the layer table, and the fields of `SETTINGS` that describe the network.
+
+A `Plan`, a block size and a dtype go in. Functions that are not compiled into every fit are compiled on their first use, and their
+addresses are entered. Training parameters are not known here.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from .._kernels.codes import ActivationCode, LinkCode, LossCode
+from .._kernels.lazy.addresses import lazy_address
+from .._kernels.tiles import VECTOR_BYTES
+
+_ONE = 1 << 32  # rates and deviations are multiples of 2⁻³²
+
+
+def configure_network(settings, plan, block_size, dtype):
+    """Write the fields of `SETTINGS` for a network and blocks of block_size rows; return its layer table."""
+    dtype = np.dtype(dtype)
+    table = plan.layout.layer_table(block_size, dtype.itemsize, VECTOR_BYTES)
+    settings["block_size"] = block_size
+    _write_hidden_layers(table, plan.architecture, dtype)
+    _write_inputs(settings, plan.architecture, dtype)
+    _write_link(settings, plan.architecture.link, dtype)
+    if plan.objective is not None:
+        _write_loss(settings, plan.objective, plan.architecture.link, dtype)
+    return table
+
+
+def _write_hidden_layers(table, architecture, dtype):
+    norm = architecture.norm
+    for layer, activation in enumerate(architecture.activations):
+        row = table[layer]
+        if architecture.calls_activation(layer):
+            row["activation"], row["activation_address"] = ActivationCode.by_address, _address("activation", activation, dtype)
+        else:
+            row["activation"] = ActivationCode[activation]
+        if norm is not None:
+            row["norm_address"] = lazy_address("norm", norm, dtype)
+            row["norm_back_address"] = lazy_address("norm", f"{norm}_back", dtype)
+        row["dropout"] = int(architecture.dropout_of(layer) * _ONE)
+
+
+def _write_inputs(settings, architecture, dtype):
+    if architecture.draws:
+        settings["dropout_address"] = lazy_address("draw", "drop", dtype)
+        settings["noise_address"] = lazy_address("draw", "add_noise", dtype)
+        settings["input_dropout"] = int(architecture.dropout[0] * _ONE) if architecture.dropout else 0
+        settings["input_noise"] = int(architecture.input_noise * _ONE)
+
+
+def _write_link(settings, link, dtype):
+    settings["out_activation"] = LinkCode[link]
+    if not LinkCode[link].is_compiled_in:
+        settings["link_address"] = lazy_address("link", link, dtype)
+
+
+def _write_loss(settings, objective, link, dtype):
+    if objective.is_compiled_in(link):
+        settings["loss"] = LossCode[objective.loss]
+    else:
+        settings["loss"] = LossCode.by_address
+        settings["output_delta_address"] = lazy_address("output_delta", "loss_and_output_delta", dtype)
+        settings["loss_address"] = _address("loss", objective.loss, dtype)
+
+
+@cache
+def _address(kind, function, dtype):
+    """Return the address of a function given by its name, or by a `UserFunction`."""
+    return lazy_address(kind, function, dtype) if isinstance(function, str) else function.address(dtype)

@@ -1,0 +1,53 @@
+"""One name has one meaning: rules for the names of modules, and for the fields of records.
+
+The source files of the package are parsed, not imported. Imported names, private functions and methods are not checked.
+"""
+
+import ast
+from collections import defaultdict
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastbp
+
+PACKAGE = Path(fastbp.__file__).parent
+
+
+def defined_names(path):
+    """The UPPERCASE names, and the public functions and classes, that a module defines at its top level."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            names.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            stored = (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
+            names.update(name for name in stored if name.isupper() and not name.startswith("_"))
+    return names
+
+
+def test_no_name_is_defined_in_two_modules():
+    modules = defaultdict(list)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for name in defined_names(path):
+            modules[name].append(str(path.relative_to(PACKAGE)))
+    assert {name: paths for name, paths in modules.items() if len(paths) > 1} == {}
+
+
+def test_definitions_are_found(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(
+        "import os\nA, B = 1, 2\nC: int = 3\n_D = e = 4\n\n\ndef f():\n    G = 1\n\n\ndef _h(): ...\n\n\nclass I: ...\n"
+    )
+    assert defined_names(path) == {"A", "B", "C", "f", "I"}
+
+
+@pytest.mark.parametrize("module", ["scratch", "settings", "tables"])
+def test_fields_of_records_are_not_attributes_of_numpy_records(module):
+    """With NUMBA_DISABLE_JIT=1, ``record.sum`` would be NumPy's method, not the field."""
+    dtypes = [value for value in vars(import_module(f"fastbp._kernels.{module}")).values() if isinstance(value, np.dtype)]
+    assert dtypes
+    assert [name for dtype in dtypes for name in dtype.names if hasattr(np.record, name)] == []
