@@ -680,7 +680,7 @@ with warnings.catch_warnings(record=True) as caught:
     ]:
         model.fit(inputs, targets)
         outputs = model.predict_proba(inputs) if isinstance(model, MLPClassifier) else model.predict(inputs)
-        results.append([*model.loss_curve_, *np.ravel(outputs)])
+        results.append([model.loss_, *np.ravel(outputs)])
 print(json.dumps({
     "mode": jit.COMPILER_MODE,
     "results": results,
@@ -706,7 +706,7 @@ def test_compiler_modes_give_the_same_fits():
     assert (fast.mode, plain.mode, without_name.mode) == ("fast", "plain", "plain")
     assert fast.warnings == plain.warnings == []
     (message,) = without_name.warnings
-    assert "register_pass" in message
+    assert "cannot import name 'register_pass'" in message
     assert "FASTBP_COMPILER=plain" in message
     for want, got in zip(fast.results, plain.results, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
@@ -787,7 +787,9 @@ def test_an_error_in_a_function_is_not_an_error_of_the_pipeline(new_entry):
 @compiled
 def test_without_the_disk_cache_kernels_are_compiled(new_entry, tmp_path, monkeypatch):
     monkeypatch.setattr(jit, "StampedCache", None)
-    assert warnings_of(new_entry()) == []
+    with pytest.warns(RuntimeWarning, match="compiled kernels cannot be kept on disk with Numba .* install a version of Numba"):
+        entry = new_entry()
+    assert warnings_of(entry) == []
     assert files(tmp_path, "nbi") == []
 
 

@@ -72,6 +72,7 @@ def accepts_sample_weight(scorer):
 
 __all__ = [
     "ADAPTERS_MANAGER",
+    "PIPELINE_IMPORT_ERROR",
     "HasMethods",
     "Interval",
     "Method",
@@ -123,6 +124,7 @@ else:
 # - llvmlite.ir.Function.attributes: the set behind it, whose own `add` rejects attributes with a value
 # `_kernels/function_pointers.py` uses two more of a compilation's result: fndesc.llvm_cfunc_wrapper_name and
 # library.get_pointer_to_function. Public replacement: `numba.cfunc(...).address`, which needs explicit signatures.
+PIPELINE_IMPORT_ERROR = None
 try:
     # The LLVM code and the machine code of one function.
     from numba.core.codegen import JITCodeLibrary
@@ -138,8 +140,8 @@ try:
 
     # The pass that generates LLVM code. The fast pipeline replaces it.
     from numba.core.typed_passes import NativeLowering
-except ImportError:
-    pass
+except ImportError as error:
+    PIPELINE_IMPORT_ERROR = error
 else:
     __all__ += [
         "CPUDispatcher",

@@ -13,6 +13,7 @@ import numba
 from numba import config, njit
 from numba.extending import intrinsic
 
+from .._compat import PIPELINE_IMPORT_ERROR
 from .warn_once import warn_once
 
 try:
@@ -22,7 +23,7 @@ except ImportError:  # a private name of Numba is missing
 try:
     from .inline import Compiler, EntryCompiler, EntryDispatcher, InlineKernel
 except Exception as error:  # an unknown version of Numba may raise any error
-    PIPELINE_ERROR = error
+    PIPELINE_ERROR = PIPELINE_IMPORT_ERROR or error
 else:
     PIPELINE_ERROR = None
 
@@ -102,15 +103,21 @@ def _compiler_options(fastmath):
 
 def _disk_cache(function, *, fast):
     """Return the disk cache of a function for a compiler mode, or None."""
+    consequence = "every new process will compile them again, which takes seconds"
     if StampedCache is None:
+        warn_once(
+            "no cache",
+            f"compiled kernels cannot be kept on disk with Numba {numba.__version__}, so {consequence}; install a version of Numba "
+            "that fastbp supports",
+        )
         return None
     try:
         return StampedCache(function, "fast" if fast else "plain")
     except (RuntimeError, OSError) as error:
         warn_once(
             "no cache",
-            f"there is no folder where compiled kernels can be kept ({error}), so every new process will compile them again, which "
-            "takes seconds; set NUMBA_CACHE_DIR to a folder that this user can write",
+            f"there is no folder where compiled kernels can be kept ({error}), so {consequence}; set NUMBA_CACHE_DIR to a folder "
+            "that this user can write",
         )
         return None
 
