@@ -10,7 +10,7 @@ import numpy as np
 
 from .._kernels.codes import ActivationCode, LinkCode, LossCode
 from .._kernels.lazy.addresses import lazy_address
-from .._kernels.tiles import VECTOR_BYTES
+from .._kernels.vector_code import VECTOR_BYTES
 
 _ONE = 1 << 32  # rates and deviations are multiples of 2⁻³²
 

@@ -21,7 +21,7 @@ from .._kernels.scratch import (
 )
 from .._kernels.settings import record
 from .._kernels.team import Team
-from .._kernels.tiles import VECTOR_BYTES
+from .._kernels.vector_code import VECTOR_BYTES
 from .layout import aligned_zeros
 
 
