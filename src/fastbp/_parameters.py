@@ -1,7 +1,8 @@
-"""The parameters that both estimators share: what values they take, and what they are for.
+"""The constraints and the documentation of the parameters that both estimators share.
 
-Validation reads ``CONSTRAINTS``; the docstrings of the classes are filled from ``PARAMETERS`` and ``ATTRIBUTES`` by ``documented``.
-A new parameter is a line in each, its place in the two signatures, and its use. What values mean for a fit is not known here.
+scikit-learn's validation reads ``CONSTRAINTS``. The decorator ``documented`` fills ``PARAMETERS``, ``ATTRIBUTES`` and ``REFERENCES``
+into the docstrings of the two classes. A new parameter needs an entry in ``CONSTRAINTS`` and in ``PARAMETERS``, and its place in both
+signatures. How a fit uses the parameters is not known here.
 """
 
 from inspect import cleandoc
@@ -44,7 +45,7 @@ CONSTRAINTS = {
     "epsilon": [_POSITIVE],
     "n_iter_no_change": [_COUNT, Options(Real, {np.inf})],
     "max_fun": [_COUNT],
-    # from here on, what scikit-learn has not
+    # parameters that scikit-learn does not have
     "out_activation": [StrOptions({"auto", "identity", "logistic", "softmax", "relu", "softplus", "exp"})],
     "rho": [_SHARE],
     "weight_decay": [_NOT_NEGATIVE],
@@ -53,7 +54,7 @@ CONSTRAINTS = {
     "learning_rate_horizon": [_COUNT, None],
     "warmup_fraction": [_SHARE, None],
     "dropout": [_SHARE, "array-like"],
-    "input_noise": [Interval(Real, 0, 1e9, closed="both")],  # drawn in units of 2⁻³², of which int64 holds so many
+    "input_noise": [Interval(Real, 0, 1e9, closed="both")],  # it is stored as an int64 in units of 2⁻³²
     "l1": [_NOT_NEGATIVE],
     "max_norm": [_POSITIVE, None],
     "clip_norm": [_POSITIVE, None],
@@ -252,9 +253,10 @@ max_time : float, default=None
     weights and warns.
 callbacks : callable or list of callables, default=None
     Functions that are called after each epoch, or after each iteration of 'lbfgs', with the arguments (estimator, epoch, logs):
-    the estimator with its current weights, the number of the epoch in this fit, starting at 1, and a dict of the last entries of
-    `history_`. If a callback returns True, training ends. `fastbp.Checkpoint` is a callback. The callbacks of scikit-learn are set
-    with the method ``set_callbacks`` instead.
+    the estimator with a copy of the current weights, the number of the epoch in this fit, starting at 1, and a dict of the last
+    entries of `history_`. If a callback returns True, training ends. Changes that a callback makes to weights or parameters do not
+    affect the running fit. `fastbp.Checkpoint` is a callback. The callbacks of scikit-learn are set with the method
+    ``set_callbacks`` instead.
 n_threads : int, default=None
     The number of threads that train together. Each thread processes a part of the rows of each batch. None means all CPUs that this
     process may use, or one thread if the steps are too small to gain from more. 'lbfgs' always uses one thread. The same seed and
@@ -324,10 +326,10 @@ REFERENCES = """\
 
 
 def documented(**words):
-    """A class decorator that fills {parameters}, {attributes} and {references} of its docstring, with these words in them."""
+    """A class decorator that replaces {parameters}, {attributes} and {references} in a docstring; ``words`` fill their braces."""
 
     def fill(cls):
-        if cls.__doc__ is not None:  # as it is under python -OO
+        if cls.__doc__ is not None:  # python -OO removes docstrings
             cls.__doc__ = cleandoc(cls.__doc__)  # Python 3.13 removes the indentation itself, older versions keep it
             for name, text in (("parameters", PARAMETERS), ("attributes", ATTRIBUTES), ("references", REFERENCES)):
                 filled = text.format(**words) if name != "references" else text

@@ -1,8 +1,8 @@
-"""How many threads a fit may use, and the threads themselves.
+"""The number of threads of a fit, and the threads themselves.
 
-What the user asked for and the work of a step enter; a number leaves, the same wherever the same processors are allowed. Without a
-wish it is what affinity, cgroups and joblib leave to this process, one inside a joblib worker thread, and one where a step is too
-short to be worth two meetings. Nothing here knows what the threads compute.
+The parameter ``n_threads`` and the work of a step go in; a number comes out. By default it is the number of CPUs allowed by affinity,
+cgroup, joblib and environment variables, but one inside a thread other than the main one, and one if a step is too small to gain from
+a second thread. What the threads compute is not known here.
 """
 
 import os
@@ -11,23 +11,23 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import joblib
 
-# Multiply-adds per thread and step, times bytes of a number, below which another thread does not pay. What two threads gained on
-# one (Xeon with AVX-512, medians of seven paired rounds), by millions of multiply-adds a step: float32 at 1.3 −19 %, 2.4 +7 %,
-# 4.4 +21 %; float64 at 0.6 +5 %, 1.3 −7 %, 2.2 +26 %, 4.4 +33 %.
-_LEAST_WORK = 6_000_000
-# The limits that joblib sets for its worker processes, and that users set for all numerical libraries.
+# Multiply-adds per thread and step, times the size of a number in bytes, that make another thread worthwhile. The gain of two threads
+# over one (Xeon with AVX-512, medians of seven paired rounds), by millions of multiply-adds per step: float32 at 1.3 −19 %,
+# 2.4 +7 %, 4.4 +21 %; float64 at 0.6 +5 %, 1.3 −7 %, 2.2 +26 %, 4.4 +33 %.
+_MIN_WORK = 6_000_000
+# Limits that joblib sets for its worker processes, and that users set for numerical libraries.
 _LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def choose_threads(wanted, work, most):
-    """The number of threads for a step on `most` rows, of so many multiply-adds times bytes; `wanted` is a number or None."""
-    if wanted is not None:
-        return max(1, min(int(wanted), most))
-    return max(1, min(allowed_threads(), int(work // _LEAST_WORK), most))
+def choose_threads(n_threads, work, n_rows):
+    """The number of threads for a step on ``n_rows`` rows with this work; ``n_threads`` is the parameter, a number or None."""
+    if n_threads is not None:
+        return max(1, min(int(n_threads), n_rows))
+    return max(1, min(allowed_threads(), int(work // _MIN_WORK), n_rows))
 
 
 def allowed_threads():
-    """What this process may use by affinity, cgroup and environment; one in a worker thread of somebody's pool."""
+    """The number of threads that this process may use by affinity, cgroup and environment; 1 outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         return 1
     limits = [os.environ.get(name, "").partition(",")[0] for name in _LIMITS]  # "2,1" is for nested regions
@@ -35,7 +35,7 @@ def allowed_threads():
 
 
 class ThreadCrew:
-    """Threads beside the calling one, there from the start so that none is waited for in vain; ``close`` ends them."""
+    """Threads in addition to the calling one, all started by the constructor; ``close`` ends them."""
 
     def __init__(self, n_threads):
         self.n_threads, self.pool = n_threads, None
@@ -51,10 +51,10 @@ class ThreadCrew:
                 self.close()
                 if not isinstance(error, RuntimeError):
                     raise
-                self.n_threads = 1  # no further thread can be started
+                self.n_threads = 1  # the system starts no further thread
 
     def run(self, work, abort):
-        """Call work(rank) in every thread, rank 0 in this one, and wait for all; abort() ends the others if one fails."""
+        """Call work(rank) in every thread, with rank 0 in this one, and wait for all; if one fails, abort() ends the others."""
 
         def guarded(rank):
             try:
