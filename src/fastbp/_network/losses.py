@@ -136,7 +136,7 @@ def _choose_link(out_activation, allowed, purpose):
 def check_targets(loss, y, power):
     """Raise a ValueError for targets outside the domain of a loss."""
     positive = canonical_loss_name(loss, power) == "gamma"
-    name = f"the loss {loss!r}" + (f" with tweedie_power={power}" if positive and loss == "tweedie" else "")
+    name = f"the loss {loss!r}" + (f" of tweedie_power={power}" if positive and loss == "tweedie" else "")
     if positive and np.min(y) <= 0:
         other = "use 'tweedie' or 'poisson'" if loss == "gamma" else "use a lower tweedie_power"
         raise ValueError(f"y must be > 0 for {name}, got {np.min(y):.6g}. Drop such rows, or {other}.")
