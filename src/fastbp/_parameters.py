@@ -1,8 +1,8 @@
 """The constraints and the documentation of the parameters that both estimators share.
 
-scikit-learn's validation reads ``CONSTRAINTS``. The decorator ``documented`` fills ``PARAMETERS``, ``ATTRIBUTES`` and ``REFERENCES``
-into the docstrings of the two classes. A new parameter needs an entry in ``CONSTRAINTS`` and in ``PARAMETERS``, and its place in both
-signatures. How a fit uses the parameters is not known here.
+scikit-learn's validation reads ``CONSTRAINTS``. The decorator ``documented`` fills ``PARAMETERS``, ``ATTRIBUTES`` and
+``REFERENCES`` into the docstrings of the two classes. A new parameter needs an entry in ``CONSTRAINTS`` and in ``PARAMETERS``, and
+its place in both signatures. How a fit uses the parameters is not known here.
 """
 
 from inspect import cleandoc

@@ -1,8 +1,8 @@
 """The number of threads of a fit, and the threads themselves.
 
-The parameter ``n_threads`` and the work of a step go in; a number comes out. By default it is the number of CPUs allowed by affinity,
-cgroup, joblib and environment variables, but one inside a thread other than the main one, and one if a step is too small to gain from
-a second thread. What the threads compute is not known here.
+The parameter ``n_threads`` and the work of a step go in; a number comes out. By default it is the number of CPUs allowed by
+affinity, cgroup, joblib and environment variables, but one inside a thread other than the main one, and one if a step is too small
+to gain from a second thread. What the threads compute is not known here.
 """
 
 import os
@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import joblib
 
-# Multiply-adds per thread and step, times the size of a number in bytes, that make another thread worthwhile. The gain of two threads
-# over one (Xeon with AVX-512, medians of seven paired rounds), by millions of multiply-adds per step: float32 at 1.3 −19 %,
+# Multiply-adds per thread and step, times the size of a number in bytes, that make another thread worthwhile. The gain of two
+# threads over one (Xeon with AVX-512, medians of seven paired rounds), by millions of multiply-adds per step: float32 at 1.3 −19 %,
 # 2.4 +7 %, 4.4 +21 %; float64 at 0.6 +5 %, 1.3 −7 %, 2.2 +26 %, 4.4 +33 %.
 _MIN_WORK = 6_000_000
 # Limits that joblib sets for its worker processes, and that users set for numerical libraries.
