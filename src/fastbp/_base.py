@@ -181,7 +181,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
 
     def _train(self, X, y, sample_weight, validation, context):
         """Train a new state, or a copy of the present one; returns it with a ``FitResult``. Only called on a snapshot."""
-        config, given = FitConfig.of(self), (X, y)
+        config = FitConfig.of(self)
+        given = X, y
         check_validation_rows(*validation, config.solver)
         sizes = hidden_sizes(config)
         is_fitted = hasattr(self, "coefs_")
