@@ -1,8 +1,8 @@
 """The activations that are compiled into every fit: scikit-learn's four, and their slopes.
 
 ``activate`` turns the weighted sums of a layer into activations; ``multiply_by_slope`` multiplies a delta by the slope. Both test
-the code once per array. ReLU has no branch: the matrix products apply it while they write their results. A new activation is not
-added here, but in `lazy.activations`.
+the code once per array. They do nothing for ReLU, because the matrix products apply it while they store their results. New
+activations are added to `lazy.activations`, not to this module.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ def floor_of(code):
 
 @kernel()
 def activate(code, z):
-    """A = g(Z), in place, except ReLU, which `floor_of` covers; z flat."""
+    """Replace z by g(z), in place; z is flat. The forward product has already applied ReLU (see `floor_of`)."""
     if code == ActivationCode.tanh:
         for q in range(z.size):
             z[q] = tanh(z[q])
@@ -32,7 +32,10 @@ def activate(code, z):
 
 @kernel()
 def multiply_by_slope(code, a, delta):
-    """delta ⊙ g'(Z), in place, from A = g(Z), except ReLU, whose slope the backward product applies; a and delta flat."""
+    """Multiply delta by g'(z), computed from a = g(z), in place; a and delta are flat.
+
+    The backward product has already applied the slope of ReLU.
+    """
     one = a.dtype.type(1)
     if code == ActivationCode.tanh:
         for q in range(delta.size):
@@ -44,6 +47,6 @@ def multiply_by_slope(code, a, delta):
 
 @kernel()
 def multiply(delta, slopes):
-    """delta ⊙ slopes, in place; both flat."""
+    """Multiply delta by the slopes, in place; both are flat."""
     for q in range(delta.size):
         delta[q] *= slopes[q]

@@ -1,8 +1,9 @@
-"""One step of Adam and the sum of the squared weights after it, as vector code for the processor at hand.
+"""One step of Adam and the sum of the squared weights after the step, as vector code for the current processor.
 
-Most of the time of a step goes into a square root and a division. AVX-512 has instructions that estimate the reciprocals of both
-with 14 correct bits. Newton's method refines them to an error of at most one or two units in the last place, which takes two thirds
-of the time in float64. Other processors divide. Only whole vectors are processed; `solvers` has the formula and processes the rest.
+A square root and a division take most of the time of a step. AVX-512 has instructions that estimate the reciprocals of a square
+root and of a number with 14 correct bits. Newton's method reduces the error to at most one or two units in the last place; in
+float64, this takes two thirds of the time of the exact instructions. On other processors, the exact instructions are used. Only
+whole vectors are processed here; `solvers` contains the formula and processes the remaining elements.
 """
 
 import numpy as np
@@ -13,12 +14,15 @@ from .._compat import cgutils
 from .jit import intrinsic_kernel
 from .vector_code import FIRST_LANE, HAS_AVX512, I64, VectorCode, i64
 
-# The number of independent sums of squares: each addition waits for the one before it in the same sum.
+# The number of independent partial sums of squares. With one sum, each addition would have to wait for the previous one.
 _N_SUMS = 4
 
 
 class _SumOfSquares(VectorCode):
-    """Σ w² over whole vectors, always added in the same order; `build` returns the number of elements, and the sum."""
+    """Generates code for Σ w² over whole vectors, always added in the same order.
+
+    `build` returns the number of elements and the sum.
+    """
 
     def __init__(self, context, builder, signature, arguments):
         self.dtype, self.result_type = signature.args[0].dtype, signature.return_type
@@ -47,12 +51,15 @@ class _SumOfSquares(VectorCode):
         self.builder.store(self.multiply_add(w, w, self.builder.load(squares)), squares)
 
     def weights_at(self, at):
-        """Return the vector of weights that starts at an element."""
+        """Return the vector of weights that starts at element `at`."""
         return self.load(self.builder.gep(self.w, [at]))
 
 
 class _AdamStep(_SumOfSquares):
-    """s = (g + alpha·w)·scale, m ← β₁m + (1−β₁)s, v ← β₂v + (1−β₂)s², w ← w − η m / (√v + ε); and Σ w² after it."""
+    """Generates code for a step of Adam and Σ w² after the step.
+
+    s = (g + alpha·w)·scale, m ← β₁m + (1−β₁)s, v ← β₂v + (1−β₂)s², w ← w − η m / (√v + ε).
+    """
 
     def __init__(self, context, builder, signature, arguments):
         super().__init__(context, builder, signature, arguments)
@@ -60,7 +67,7 @@ class _AdamStep(_SumOfSquares):
         self.numbers = [self.broadcast(number) for number in arguments[4:-1]]
 
     def weights_at(self, at):
-        """Take the step for the vector that starts at an element, and return the new weights."""
+        """Take the step for the vector that starts at element `at`, and return the new weights."""
         b, fused = self.builder, self.multiply_add
         w_at, g_at, m_at, v_at = (b.gep(array, [at]) for array in (self.w, *self.arrays))
         rate, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon = self.numbers
@@ -80,9 +87,10 @@ class _AdamStep(_SumOfSquares):
         return self.builder.fdiv(m, self.builder.fadd(self.intrinsic("sqrt", v), epsilon))
 
     def quotient_by_estimates(self, m, v, epsilon):
-        """Return m / (√v + ε) with an error of one or two units in the last place, from estimates refined by Newton's method.
+        """Return m / (√v + ε), computed from estimates that are refined by Newton's method.
 
-        ε must be a normal number, and v a normal number or 0. This holds in training, where subnormal numbers are flushed to 0.
+        The error is one or two units in the last place. ε must be a normal number, and v must be a normal number or 0. This is true
+        in training, because subnormal numbers are flushed to 0.
         """
         b, half, one = self.builder, self.constant(0.5), self.constant(1.0)
         n_steps = 1 if self.itemsize == 4 else 2  # each step of Newton's method doubles the number of correct bits
@@ -98,7 +106,7 @@ class _AdamStep(_SumOfSquares):
             inverse = self.fma(inverse, self.negative_fma(one, divisor, inverse), inverse)
         quotient = b.fmul(m, inverse)
         refined = self.fma(self.negative_fma(m, divisor, quotient), inverse, quotient)
-        quotient = b.select(b.fcmp_unordered("uno", refined, refined), quotient, refined)  # the quotient may be infinite
+        quotient = b.select(b.fcmp_unordered("uno", refined, refined), quotient, refined)  # NaN if the quotient is infinite
         # if a squared gradient has overflowed, the step is 0; if the gradient itself is infinite, the step is NaN
         overflowed = b.fcmp_ordered("==", v, self.constant(float("inf")))
         return b.select(overflowed, b.fmul(m, self.constant(0.0)), quotient)
@@ -135,13 +143,13 @@ def _process_nothing(*arguments):
 
 @intrinsic_kernel(_process_nothing)
 def adam_step_of_vectors(typing_context, w, g, m, v, rate, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon, size):
-    """Take Adam's step for the whole vectors in the first `size` elements; return the number of elements, and Σ w² after it."""
+    """Take Adam's step for the whole vectors among the first `size` elements; return the number of elements, and Σ w² after it."""
     return _build_sum_of_squares(_AdamStep, w, g, m, v, *(w.dtype,) * 8, types.intp)
 
 
 @intrinsic_kernel(_process_nothing)
 def sum_of_squares_of_vectors(typing_context, w, size):
-    """Return the number of elements of the whole vectors in the first `size` elements, and Σ w² of them."""
+    """Return the number of elements in whole vectors among the first `size` elements, and their Σ w²."""
     return _build_sum_of_squares(_SumOfSquares, w, types.intp)
 
 

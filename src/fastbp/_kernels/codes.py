@@ -1,7 +1,7 @@
 """The integer codes by which kernels select a function, and the reasons why training stops.
 
-Each enumeration lists the names of scikit-learn that are compiled into every fit. `by_address` selects any other function: it is
-compiled on first use, and the kernels call it by its address. The functions themselves are defined in other modules.
+Each enumeration lists the functions of scikit-learn, which are compiled into every fit. The code `by_address` stands for any other
+function: it is compiled on first use, and the kernels call it by its address. The functions are defined in other modules.
 """
 
 from enum import IntEnum
@@ -31,7 +31,7 @@ class LinkCode(IntEnum):
 
     @property
     def is_compiled_in(self):
-        """Whether every fit contains the link."""
+        """Whether the link is compiled into every fit."""
         return self <= LinkCode.exp
 
 
@@ -67,7 +67,7 @@ class Status(IntEnum):
 
     running = 0
     converged = 1  # no improvement for more than `patience` epochs
-    exhausted = 2  # max_epochs are finished
+    exhausted = 2  # max_epochs epochs are finished
     zero_weights = 3  # the sample weights of a batch sum to zero
     aborted = 4  # another thread of the team failed
     diverged = 5  # the loss of a batch is NaN; `row` is still the start of that batch

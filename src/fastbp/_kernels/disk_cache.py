@@ -1,9 +1,9 @@
 """The disk cache of compiled functions.
 
-Numba's cache notices only a change of the file that holds the cached function. Here, every cached function carries one stamp over
-the text of all kernel files, the version of Numba and the compiler mode; machine code with another stamp is not loaded. A damaged
-file, or a folder that cannot be written, costs one warning and a compilation. This module does not know what the functions
-compute.
+Numba's cache checks only whether the file of the cached function has changed. Here, the stamp of every cached function is a hash of
+all kernel files, together with the version of Numba and the compiler mode; machine code with another stamp is not loaded. If a
+file is damaged or the folder is not writable, a warning is issued once and the function is compiled again. This module does not
+know what the functions compute.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from .warn_once import warn_once
 
 
 def source_stamp(package=Path(__file__).parents[1]):
-    """Hash the text of every file of a copy of fastbp that affects machine code: `_compat.py` and all kernel files."""
+    """Return a hash of all files of a copy of fastbp that affect machine code: `_compat.py` and all kernel files."""
     digest = hashlib.sha256()
     for path in [package / "_compat.py", *sorted((package / "_kernels").rglob("*.py"))]:
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
@@ -32,12 +32,12 @@ def _stamp_of_this_copy():
 
 
 def _environment(compiler_mode):
-    """Return the settings that affect machine code but are not in Numba's own key."""
+    """Return the settings that affect machine code but are not part of Numba's own key."""
     return numba.__version__, str(config.OPT), config.LOOP_VECTORIZE, config.SLP_VECTORIZE, compiler_mode
 
 
 class StampedCache(FunctionCache):
-    """Numba's disk cache of one function, with the stamp in its index; it survives damaged files."""
+    """Numba's disk cache of one function, with the stamp in its index; damaged files do not raise errors."""
 
     def __init__(self, function, compiler_mode):
         super().__init__(function)
@@ -75,9 +75,9 @@ class StampedCache(FunctionCache):
 class CacheFile(IndexDataCacheFile):
     """Numba's files of one function, safe against concurrent writes by several processes and against damage.
 
-    A data file is named by its key, so that processes that compile different types at the same time never write to one file. It
-    starts with a hash of its content, because damaged machine code would crash the process, and with a hash of its stamp, because
-    two versions of fastbp that write at the same time use the same name.
+    The name of a data file is derived from its key, so that processes that compile for different types at the same time never write
+    to the same file. The file starts with a hash of its content, because damaged machine code would crash the process. A hash of
+    the stamp follows, because two versions of fastbp that write at the same time use the same file name.
     """
 
     def save(self, key, data):

@@ -1,9 +1,10 @@
-"""Vector code for products with few columns, and for the softmax, along the rows of a matrix.
+"""Vector code along the rows of a matrix, for products with few columns and for the softmax.
 
-``row_dots`` is A·w, one dot product for each row; ``weighted_rows`` is Aᵀ·d, a weighted sum of rows. For a single column, the
-strips of `tiles` would use one lane of each vector; these use all lanes. ``subtract_row_max`` and ``divide_by_row_sum`` are the
-steps of a softmax before and after the exponential. The distance between rows must be a whole number of vectors, so that the last
-vector of a row can be read; its elements after the last column have no effect. This module does not know what a layer is.
+``row_dots`` computes A·w, one dot product for each row; ``weighted_rows`` computes Aᵀ·d, a weighted sum of rows. For a single
+column, the strips of `tiles` would use only one lane of each vector; these functions use all lanes. ``subtract_row_max`` and
+``divide_by_row_sum`` are the steps of a softmax before and after the exponential. The distance between rows must be a whole number
+of vectors, so that the last vector of a row can be read; its elements after the last column have no effect. This module does not
+know what a layer is.
 """
 
 from llvmlite import ir
@@ -13,12 +14,15 @@ from numba.extending import intrinsic
 from .._compat import cgutils
 from .vector_code import FIRST_LANE, I64, VectorCode, argument_types, i64
 
-# The numbers of vectors of columns that are summed at the same time, largest first; every processor has more registers.
+# The numbers of vectors of columns that are summed at the same time, largest first. Every processor has more registers than that.
 _VECTOR_GROUPS = 12, 4, 1
 
 
 class _RowDots(VectorCode):
-    """z[i·ldz] = max(A[i]·w + b, floor), for as many rows at once as a vector has lanes, then for each remaining row."""
+    """Generates code for z[i·ldz] = max(A[i]·w + b, floor).
+
+    As many rows as a vector has lanes are processed at once, and then the remaining rows one by one.
+    """
 
     def __init__(self, context, builder, kinds, arguments):
         super().__init__(context, builder, kinds[0].dtype)
@@ -43,7 +47,7 @@ class _RowDots(VectorCode):
             b.store(z, b.gep(self.z, [b.mul(row, self.ldz)]))
 
     def products(self, row, n_rows):
-        """Return a vector for each of n_rows rows from `row` on; the sum over its lanes is the dot product."""
+        """Return one vector for each of the n_rows rows that start at `row`; the sum over its lanes is the dot product."""
         b = self.builder
         rows = [b.gep(self.A, [b.mul(b.add(row, i64(i)), self.lda)]) for i in range(n_rows)]
         sums = [cgutils.alloca_once(b, self.vector) for _ in rows]
@@ -96,7 +100,7 @@ class _RowDots(VectorCode):
 
 
 class _WeightedRows(VectorCode):
-    """t = Σ_i d[i·ldd]·A[i], for n_vectors vectors of columns."""
+    """Generates code for t = Σ_i d[i·ldd]·A[i], for n_vectors vectors of columns."""
 
     def __init__(self, context, builder, kinds, arguments):
         super().__init__(context, builder, kinds[0].dtype)
@@ -131,7 +135,7 @@ class _WeightedRows(VectorCode):
 
 
 class _RowwiseUpdate(VectorCode):
-    """Changes each row of Z (n_rows, ≥ n_columns) in place, by a reduction of all of its columns."""
+    """Generates code that changes each row of Z (n_rows, ≥ n_columns) in place, by a reduction over its columns."""
 
     neutral = 0.0
 
@@ -139,7 +143,7 @@ class _RowwiseUpdate(VectorCode):
         super().__init__(context, builder, kinds[0].dtype)
         Z, self.stride, self.n_rows, n_columns = arguments
         self.Z = self.pointer_to(kinds[0], Z, i64(0))
-        self.n_whole = builder.sdiv(builder.sub(n_columns, i64(1)), i64(self.lanes))  # vectors before the last
+        self.n_whole = builder.sdiv(builder.sub(n_columns, i64(1)), i64(self.lanes))  # the number of vectors before the last one
         self.valid = self.mask_of_first(builder.sub(n_columns, builder.mul(self.n_whole, i64(self.lanes))))
 
     def build(self):
@@ -181,25 +185,25 @@ class _DivideByRowSum(_RowwiseUpdate):
 
 @intrinsic
 def subtract_row_max(typing_context, Z, stride, n_rows, n_columns):
-    """Z[i] ← Z[i] − max Z[i, :n_columns]; if a row contains NaN, the maximum may be NaN or a number."""
+    """Compute Z[i] ← Z[i] − max Z[i, :n_columns]; if a row contains NaN, the maximum may be NaN or a number."""
     return _build_rowwise(_SubtractRowMax, Z, stride, n_rows, n_columns)
 
 
 @intrinsic
 def divide_by_row_sum(typing_context, Z, stride, n_rows, n_columns):
-    """Z[i] ← Z[i] / Σ Z[i, :n_columns]."""
+    """Compute Z[i] ← Z[i] / Σ Z[i, :n_columns]."""
     return _build_rowwise(_DivideByRowSum, Z, stride, n_rows, n_columns)
 
 
 @intrinsic
 def row_dots(typing_context, A, a_at, lda, w, w_at, z, z_at, ldz, n_rows, depth, bias, floor):
-    """z[z_at + i·ldz] = max(A[i]·w + bias, floor) for n_rows rows A[i] = A[a_at + i·lda :] and w[w_at : w_at + depth]."""
+    """Compute z[z_at + i·ldz] = max(A[i]·w + bias, floor) for n_rows rows A[i] = A[a_at + i·lda :] and w[w_at : w_at + depth]."""
     return _build_rowwise(_RowDots, A, a_at, lda, w, w_at, z, z_at, ldz, n_rows, depth, bias, floor)
 
 
 @intrinsic
 def weighted_rows(typing_context, A, a_at, lda, d, d_at, ldd, t, t_at, n_rows, n_vectors):
-    """t[t_at:] = Σ_i d[d_at + i·ldd]·A[i] for n_rows rows A[i] = A[a_at + i·lda :] and n_vectors vectors of columns."""
+    """Compute t[t_at:] = Σ_i d[d_at + i·ldd]·A[i] for n_rows rows A[i] = A[a_at + i·lda :] and n_vectors vectors of columns."""
     return _build_rowwise(_WeightedRows, A, a_at, lda, d, d_at, ldd, t, t_at, n_rows, n_vectors)
 
 

@@ -1,21 +1,21 @@
 """exp, log, tanh and sigmoid that LLVM can inline into a loop and vectorize.
 
-The argument is a float32 or float64, and the result has the same type. The error is at most 1.6 units in the last place, except
-for sigmoid (2.6, because its formula rounds three times) and for tanh in float32 (4.5); it is a little larger without fused
-multiply-add. The functions have no branches, tables or library calls, so that a loop over an array can be vectorized. NaN,
-infinities, subnormal numbers and signed zeros give the results of IEEE 754. Outside compiled code the same formulas run as plain
-Python. The module does not know about arrays, and compilation fails for other types.
+The argument is a float32 or float64, and the result has the same type; other types are a compilation error. The error of the result
+is at most 1.6 units in the last place, except for sigmoid (2.6, because its formula rounds three times) and for tanh in float32
+(4.5). Without fused multiply-add, the error is a little larger. The functions have no branches, tables or library calls, so that a
+loop over an array can be vectorized. NaN, infinities, subnormal numbers and signed zeros are handled as in IEEE 754. Outside
+compiled code, the same formulas run as plain Python. This module does not know about arrays.
 """
 
 import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
-# Only "contract", whatever flags the caller has: "reassoc" would cancel the rounding errors that are carried along on purpose.
-# Always inlined, because a loop with a call in it is not vectorized.
+# Only "contract", regardless of the flags of the caller: with "reassoc", LLVM would remove the compensation of rounding errors.
+# The functions are always inlined, because LLVM does not vectorize a loop that contains a call.
 OPTIONS = {"fastmath": {"contract"}, "error_model": "numpy", "forceinline": True}
 
-# Typed constants keep float32 arithmetic in float32: in Numba, float32 times a Python float is float64.
+# The constants have types, because in Numba the product of a float32 and a Python float is a float64.
 F32 = np.float32
 ZERO32, QUARTER32, HALF32, ONE32, TWO32, INF32, NAN32 = F32(0), F32(0.25), F32(0.5), F32(1), F32(2), F32(np.inf), F32(np.nan)
 
@@ -23,7 +23,7 @@ ZERO32, QUARTER32, HALF32, ONE32, TWO32, INF32, NAN32 = F32(0), F32(0.25), F32(0
 LOG2E_32, LN2_HIGH_32, LN2_LOW_32 = F32(1.442695), F32(0.693145751953125), F32(1.428606765330187e-06)
 LOG2E_64, LN2_HIGH_64, LN2_LOW_64 = 1.4426950408889634, 0.6931471805601177, -1.7239444525614835e-13
 
-# Beyond these bounds, exp is 0 or infinite and tanh is 1. They limit the exponents, so that the scale factors stay finite.
+# Outside these bounds, exp is 0 or infinite, and tanh is ±1. The bounds limit the exponents, so that the scale factors are finite.
 EXP_MIN_32, K_MIN_32, EXP_MAX_32, TANH_FIT_32, TANH_MAX_32 = F32(-104.0), F32(-150.0), F32(89.0), F32(8.01773), F32(9.02)
 EXP_MIN_64, K_MIN_64, EXP_MAX_64, TANH_MAX_64 = -746.0, -1077.0, 710.0, 20.0
 
@@ -45,7 +45,8 @@ LOG1_32, LOG2_32, LOG3_32 = F32(0.66666776), F32(0.39977664), F32(0.29869077)
 LOG1, LOG2, LOG3, LOG4 = 0.6666666666666731, 0.39999999999436836, 0.28571428738224364, 0.2222219894696494
 LOG5, LOG6, LOG7 = 0.18183546957396649, 0.15314453717579116, 0.14792251614813878
 
-# tanh x = x (1 + x^2 P(x^2)) / Q(x^2) on |x| <= 8.01773, with the coefficients of Eigen's ptanh_float. Beyond, tanh x is nearly 1.
+# tanh x = x (1 + x^2 P(x^2)) / Q(x^2) on |x| <= 8.01773, with the coefficients of Eigen's ptanh_float. For larger |x|,
+# |tanh x| is nearly 1.
 P1_32, P2_32, P3_32, P4_32 = F32(1.340216100e-1), F32(3.520756727e-3), F32(2.102733560e-5), F32(1.394553628e-8)
 Q1_32, Q2_32, Q3_32, Q4_32 = F32(4.673548340e-1), F32(2.597254514e-2), F32(3.326951409e-4), F32(8.015776984e-7)
 
@@ -80,7 +81,7 @@ def _in_python(x, single, double):
 
 
 def _in_numba(function, single, double):
-    """Give compiled callers the formula for the type of x; other types are a typing error."""
+    """Use the formula for the type of x in compiled callers; other types raise a typing error."""
     overload(function, jit_options=OPTIONS)(lambda x: {types.float32: single, types.float64: double}.get(x))
 
 
@@ -113,10 +114,10 @@ def _reduced64(x, k):
     return r, r * r * q
 
 
-# Clamping x keeps NaN, because every comparison with NaN is false. Clamping k replaces NaN, which has no integer value.
-# k is rounded down by a quarter, so -ln(2)/4 <= r <= 3 ln(2)/4. exp is as accurate, and tanh has k = 0 up to |x| = 0.26.
-# k is converted to int32, because AVX2 cannot convert float64 to int64. A single factor 2^k could not represent infinity and
-# subnormal numbers, so there are two.
+# If x is NaN, limiting x keeps NaN, because every comparison with NaN is false. Limiting k replaces NaN by a number, because NaN
+# cannot be converted to an integer. A quarter is subtracted before k is rounded, so -ln(2)/4 <= r <= 3 ln(2)/4. This does not
+# change the accuracy of exp, and it gives k = 0 in tanh for |x| up to 0.26. k is converted to int32, because AVX2 cannot convert
+# float64 to int64. There are two factors, because a single factor 2^k cannot produce infinity and subnormal numbers.
 def _exp32(x):
     x = EXP_MAX_32 if x > EXP_MAX_32 else x
     x = EXP_MIN_32 if x < EXP_MIN_32 else x

@@ -1,8 +1,8 @@
 """Epochs: shuffling, batches, updates, and the stopping rule.
 
-A call of ``train`` processes a given number of blocks of rows: a part of one large batch, or hundreds of short epochs. Then Python
-can handle interruptions. The state between two calls is in `PROGRESS`, the scratch buffers, the order of the rows and
-the state of the random number generator. The stopping rule is exactly scikit-learn's.
+A call of ``train`` processes a given number of blocks of rows, which can be a part of one large batch or hundreds of short epochs.
+Between two calls, Python can handle interruptions. The state is then in `PROGRESS`, the scratch buffers, the order of the rows and
+the state of the random number generator. The stopping rule is exactly scikit-learn's. This module does not know about estimators.
 """
 
 from typing import NamedTuple
@@ -19,8 +19,8 @@ from .subnormals import flush_subnormals, restore_subnormals
 from .team import LOSS, PENALTY, SQUARES, WEIGHT, add_gradients, share, share_of_line, total, wait_at_barrier
 from .views import vector, without_refcounts
 
-# Parameters of at most this size are copied after every better epoch; larger ones only after this number of rows, so that copies
-# cost one or two percent.
+# Parameters of at most _CACHED_BYTES are copied after every epoch with a lower loss. Larger ones are copied at most once per
+# _MANY_ROWS rows, so that the copies take one or two percent of the time.
 _CACHED_BYTES = 1 << 17
 _MANY_ROWS = 4096
 
@@ -28,8 +28,8 @@ _MANY_ROWS = 4096
 class Trace(NamedTuple):
     """The results of epochs: their mean `losses` and the learning `rates` of their last steps, both (≥ n,), and `best`.
 
-    `best` (n_params,) holds the parameters after the epoch with the lowest loss among those that `_keep` compares; (0,): none are
-    kept.
+    `best` (n_params,) holds the parameters after the epoch with the lowest loss among the epochs that `_keep` compares. If its
+    shape is (0,), no parameters are kept.
     """
 
     losses: np.ndarray
@@ -71,7 +71,7 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
 
 @entry
 def update_early_stopping(settings, progress, value):
-    """Apply the stopping rule to a value from Python, where lower is better: it updates patience, learning rate and status."""
+    """Apply the stopping rule to a value that Python computed (lower is better); update PROGRESS."""
     _update_early_stopping(settings[0], progress[0], value)
 
 
@@ -86,7 +86,7 @@ def _rate(settings, state):
 def _keep(state, params, best, rank, n_threads, n_rows, loss):
     """Copy this thread's share of the parameters if the loss is the lowest so far.
 
-    Small parameters, which stay in the cache, are compared after every epoch; large ones only after many rows.
+    Buffers that fit into the cache are considered after every epoch, larger ones only after many rows.
     """
     due = params.nbytes <= _CACHED_BYTES or (state.rows_seen + n_rows) // _MANY_ROWS > state.rows_seen // _MANY_ROWS
     if due and (state.kept_epoch == 0 or loss < state.kept_loss):
@@ -135,7 +135,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
     if state.batch_weight == 0 and not settings.global_weights:
         state.status = Status.zero_weights
         return
-    # with early stopping a fit continues, as in scikit-learn: it returns to its best weights at the end
+    # a fit with early stopping continues, as in scikit-learn, because its best weights are restored at the end
     if np.isnan(state.batch_loss) and not settings.validated:
         state.status = Status.diverged
         return
@@ -175,7 +175,7 @@ def _penalty(settings, state, w, scratch):
 
 @kernel()
 def _follow_schedule(settings, state, schedule, n_rows_of_epoch):
-    """Update the factor of the learning rate by a schedule that is called by address."""
+    """Update the factor of the learning rate with a schedule that is called by address."""
     done = state.epochs_before + state.epoch + state.row / n_rows_of_epoch
     schedule[0].epoch, schedule[0].progress = done, done / settings.horizon
     call(settings.schedule_address, schedule)
@@ -184,7 +184,7 @@ def _follow_schedule(settings, state, schedule, n_rows_of_epoch):
 
 @kernel(optimize=False)
 def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scale, low, high):
-    """Add the penalties to this thread's share of the gradient; return the factor of the gradient, with the norm clipped."""
+    """Add the penalties to this thread's share of the gradient; return its scale, reduced if the norm exceeds clip_norm."""
     n_threads, n_weights = team.sums.shape[0], max(0, min(high, n_coefs) - low)
     call(settings.penalty_gradient_address, vector(params, low, n_weights), vector(team.gradients, low, n_weights), numbers)
     if settings.clip_norm > 0:
@@ -214,7 +214,7 @@ def _end_epoch(settings, state, n_rows, loss):
 
 @kernel()
 def _update_early_stopping(settings, state, value):
-    """Count the epochs without an improvement by tol, stop after more than `patience` of them, and adapt the learning rate."""
+    """Count the consecutive epochs without an improvement by tol; after more than `patience`, reduce the learning rate or stop."""
     state.bad_epochs = state.bad_epochs + 1 if value > state.best - settings.tol else 0
     if value < state.best:
         state.best = value

@@ -1,7 +1,8 @@
 """Formulas for one element that several array loops share.
 
-Numbers of one real type go in, and one number comes out. `one`, `half` and `zero` are constants of that type, since a Python
-constant would turn float32 into float64. Each formula is inlined into its loops.
+Numbers of one real type go in, and one number comes out. `one`, `half` and `zero` are constants of that type, because a Python
+constant would convert float32 to float64. Each formula is inlined into the loops that use it. This module does not know about
+arrays.
 """
 
 from .jit import kernel
@@ -27,6 +28,6 @@ def half_square(d, half):
 
 @kernel()
 def clip(p, low, high):
-    """p limited to [low, high]; NaN is passed on."""
+    """p limited to [low, high]; NaN stays NaN."""
     p = low if p < low else p
     return high if p > high else p

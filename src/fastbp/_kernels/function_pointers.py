@@ -1,8 +1,8 @@
 """Calls of compiled functions by their address.
 
-A function that few networks use, or that a user provides, is compiled separately when it is first used. The kernels that call it
-get its address as an int64 and are not compiled again. An address is valid in one process only. This module does not know what
-the functions compute.
+A function that few networks use, or that a user provides, is compiled separately when it is first used. The kernels that call the
+function receive its address as an int64, so they are not compiled again. An address is valid in one process only. This module does
+not know what the functions compute.
 """
 
 from llvmlite import ir

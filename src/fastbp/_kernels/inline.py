@@ -1,10 +1,10 @@
 """The fast compilation pipeline: kernels that exist only inside the functions that call them.
 
-Numba compiles every function separately: it optimizes it, generates machine code and wrappers for Python, and repeats this for
-the inlined copy in every caller. An `InlineKernel` stops at LLVM's intermediate code, which its callers link in. A kernel with
-loops is optimized first, because LLVM vectorizes a loop most reliably in a small function; a kernel that mostly calls others is
-not. Kernels do not count references to arrays. An `EntryDispatcher` is called from Python; it is optimized lightly, because its
-loops are optimized already. Together this more than halves the time of a first fit. If this pipeline fails, Numba's own is used.
+Numba optimizes every function separately, generates machine code and Python wrappers for it, and repeats this for the inlined copy
+in every caller. An `InlineKernel` is compiled only to LLVM's intermediate code, which its callers include. A kernel with loops is
+optimized before that, because LLVM vectorizes a loop most reliably in a small function; a kernel that mostly calls other kernels
+is not. Kernels do not count references to arrays. Python calls an `EntryDispatcher`; it is optimized lightly, because its loops are
+optimized already. These changes more than halve the time of a first fit. If this pipeline fails, Numba's own pipeline is used.
 """
 
 import gc
@@ -16,8 +16,8 @@ from numba import config, njit, types
 
 from .._compat import Compiler, CompilerBase, CPUDispatcher, DefaultPassBuilder, JITCodeLibrary, NativeLowering, register_pass
 
-# By default LLVM uses half of an AVX-512 register, for the sake of the clock rate of processors of 2017. That makes exp a third
-# slower.
+# By default, LLVM uses only 256-bit vectors on processors with AVX-512, because 512-bit vectors lowered the clock rate of
+# processors of 2017. With 256-bit vectors, exp takes a third longer.
 _VECTOR_WIDTH = '"prefer-vector-width"="512"'
 
 _one_entry_at_a_time = threading.RLock()
@@ -26,10 +26,10 @@ _one_entry_at_a_time = threading.RLock()
 class InlineKernel(CPUDispatcher):
     """A function that is compiled inside its callers; with `optimize=False` it is also optimized only there.
 
-    Called from Python, it runs a version that `njit` compiles.
+    If Python calls it, a version that is compiled by `njit` runs.
     """
 
-    pipeline_works = True  # of all kernels; only `EntryDispatcher` sets it
+    pipeline_works = True  # shared by all kernels; only `EntryDispatcher` changes it
 
     def __init__(self, function, options, *, optimize):
         compiler = _OptimizedKernelCompiler if optimize else _UnoptimizedKernelCompiler
@@ -59,8 +59,8 @@ class InlineKernel(CPUDispatcher):
 class EntryDispatcher(CPUDispatcher):
     """A function that Python calls.
 
-    If its compilation fails, but succeeds with Numba's own pipeline, then all later compilations use that one. `make_cache(fast)`
-    returns the disk cache for a pipeline, or None; `warn(error)` is called after the change of the pipeline.
+    If its compilation fails with the fast pipeline but succeeds with Numba's own pipeline, all later compilations use Numba's.
+    `make_cache(fast)` returns the disk cache for a pipeline, or None. `warn(error)` is called when the pipeline changes.
     """
 
     def __init__(self, function, options, *, compiler, make_cache, warn):
@@ -92,7 +92,7 @@ class EntryDispatcher(CPUDispatcher):
         except BaseException as other:
             InlineKernel.pipeline_works = True
             self._use(compiler, fast=True)
-            # if this is an error, too, then the function is wrong, not the pipeline; else it is, for example, KeyboardInterrupt
+            # if the second compilation fails, too, the function is wrong, not the pipeline; KeyboardInterrupt is passed on
             raise error if isinstance(other, Exception) else other from None
         self._warn(error)
 
@@ -102,7 +102,7 @@ class _KernelLibrary(JITCodeLibrary):
 
     def add_ir_module(self, ir_module):
         for function in ir_module.functions:
-            set.add(function.attributes, _VECTOR_WIDTH)  # the class's own `add` rejects attributes with a value
+            set.add(function.attributes, _VECTOR_WIDTH)  # the method `add` of the class rejects attributes with a value
         super().add_ir_module(ir_module)
 
     def _finalize_final_module(self):
@@ -118,7 +118,7 @@ class _UnoptimizedKernelLibrary(_KernelLibrary):
         ll_module.data_layout = self._codegen._data_layout
 
     def finalize(self):
-        """Link nothing: the entry links all kernels once, where each level of calls would link them again."""
+        """Link nothing: the entry links all kernels once; otherwise, each level of calls would link them again."""
         self._finalize_final_module()
 
 
@@ -126,7 +126,7 @@ class _EntryLibrary(JITCodeLibrary):
     """Machine code of a function that calls kernels."""
 
     def _optimize_final_module(self):
-        """Optimize at the first level: the loops of kernels are vectorized already, and it takes two thirds of the time."""
+        """Optimize at level 1, which takes two thirds of the time; the loops of kernels are vectorized already."""
         manager, builder = self._codegen._module_pass_manager(opt=min(1, int(config.OPT)))
         manager.run(self._final_module, builder)
 
@@ -146,13 +146,13 @@ class _LowerOptimizedKernel(NativeLowering):
     _name, library = "fastbp_lower_optimized_kernel", _KernelLibrary
 
     def run_pass(self, state):
-        # Kernels do not allocate and own no array. Code that counts references would be two fifths of their code.
+        # Kernels do not allocate and do not own arrays. Code that counts references would be two fifths of their code.
         state.targetctx = state.targetctx.subtarget(enable_nrt=False)
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.flags.no_compile = state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
         super().run_pass(state)
         lowered = state["cr"]
-        key = object()  # callers look up the intermediate code by this key; Numba uses the function that Python can call
+        key = object()  # callers look up the intermediate code by this key, instead of by the function that Python calls
         state.targetctx.insert_user_function(key, lowered.fndesc, [state.library, *self.libraries_for_callers(state.library)])
         state["cr"] = lowered._replace(cfunc=key)
         return True
@@ -173,9 +173,10 @@ class _LowerUnoptimizedKernel(_LowerOptimizedKernel):
 
 
 class _PausedGarbageCollection:
-    """A context in which the garbage collector is off; it is on again when the last thread leaves, if it was on before.
+    """A context in which the garbage collector is disabled.
 
-    Numba creates many objects while it compiles. To search them for reference cycles again and again takes a fifteenth of the time.
+    When the last thread leaves the context, the collector is enabled again if it was enabled before. Numba creates many objects
+    while it compiles; searching them for reference cycles would take a fifteenth of the compilation time.
     """
 
     def __init__(self):
@@ -195,7 +196,7 @@ class _PausedGarbageCollection:
                 gc.enable()
 
     def after_fork(self):
-        """Leave the context in a child process: the threads that were inside do not exist there."""
+        """Leave the context in a child process, because the threads that were inside the context do not exist there."""
         was_inside = self._n_inside > 0
         self._lock, self._n_inside = threading.RLock(), 0
         if was_inside and self._was_enabled:
@@ -208,7 +209,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class EntryCompiler(CompilerBase):
-    """Numba's pipeline with another pass for lowering."""
+    """Numba's pipeline with its lowering pass replaced by `lowering`."""
 
     lowering = _LowerEntry
 

@@ -1,9 +1,10 @@
-"""How every kernel is compiled: the decorators `kernel`, `intrinsic_kernel`, `entry` and `lazy_entry`.
+"""The decorators that compile every kernel: `kernel`, `intrinsic_kernel`, `entry` and `lazy_entry`.
 
-A kernel is called by other kernels only. An entry is called from Python, and its machine code is kept on disk. There are two
-compiler modes. With FASTBP_COMPILER=fast, the default, the pipeline in `inline` compiles. With FASTBP_COMPILER=plain, or if that
-pipeline does not work with the installed version of Numba, the public `numba.njit` compiles, which takes three times as long.
-LLVM may round differently in the two modes, but 1,700 fits had the same bits. This module does not know what kernels compute.
+A kernel is called only by other kernels. An entry is called from Python, and its machine code is stored on disk. There are two
+compiler modes. With FASTBP_COMPILER=fast, the default, the pipeline in `inline` is used. With FASTBP_COMPILER=plain, or if that
+pipeline does not work with the installed version of Numba, the public `numba.njit` is used, which takes three times as long. LLVM
+may round differently in the two modes, but in a comparison of 1,700 fits all bits were equal. This module does not know what the
+kernels compute.
 """
 
 import os
@@ -27,9 +28,10 @@ except Exception as error:  # an unknown version of Numba may raise any error
 else:
     PIPELINE_ERROR = None
 
-# No "nnan", "ninf" and "afn": divergence must stay visible, and exp, log and tanh are fastbp's own.
+# Without "nnan" and "ninf", because divergence must be detected, and without "afn", because exp, log and tanh are fastbp's own.
 FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp"})
-# For code that carries rounding errors along on purpose, which reassociation would cancel.
+# For code whose operations must not be reordered: "reassoc" could change overflows and cancel rounding errors that are kept on
+# purpose.
 EXACT = frozenset({"contract"})
 
 
@@ -58,9 +60,9 @@ COMPILER_MODE = _compiler_mode()
 def kernel(*, fastmath=FASTMATH, optimize=True, interpreted=None):
     """Compile a function that kernels call, without the GIL and without checks for division by zero.
 
-    It is always inlined, because a call with a dozen arrays takes longer than a small layer. With `optimize=False` it is optimized
-    only inside its callers, which shortens the compilation of functions without hot loops. With NUMBA_DISABLE_JIT=1, `interpreted`
-    replaces the function, if it is given.
+    The function is always inlined, because a call with a dozen arrays takes longer than the computation of a small layer. With
+    `optimize=False`, it is optimized only inside its callers, which shortens the compilation of functions without hot loops. With
+    NUMBA_DISABLE_JIT=1, `interpreted` replaces the function, if it is given.
     """
 
     def compiled(function):
@@ -73,7 +75,7 @@ def kernel(*, fastmath=FASTMATH, optimize=True, interpreted=None):
 
 
 def intrinsic_kernel(interpreted):
-    """Make a function that generates LLVM code callable by kernels; with NUMBA_DISABLE_JIT=1, `interpreted` replaces it."""
+    """Decorate a function that generates LLVM code for a kernel; with NUMBA_DISABLE_JIT=1, `interpreted` replaces it."""
 
     def compiled(generator):
         return interpreted if config.DISABLE_JIT else intrinsic(generator)
@@ -82,9 +84,9 @@ def intrinsic_kernel(interpreted):
 
 
 def entry(function, *, fastmath=FASTMATH, light=True):
-    """Compile a function that Python calls, and keep its machine code on disk if a folder can be written.
+    """Compile a function that Python calls, and store its machine code on disk if there is a writable folder.
 
-    With `light`, only the kernels that it calls are fully optimized; that suits an entry without hot loops of its own.
+    With `light`, only the kernels that it calls are fully optimized. This is meant for entries without hot loops of their own.
     """
     if config.DISABLE_JIT:
         return function
@@ -123,7 +125,7 @@ def _disk_cache(function, *, fast):
 
 
 def cache_folder(entry):
-    """Return the folder where the machine code of an entry is kept, or None."""
+    """Return the folder where the machine code of an entry is stored, or None."""
     return getattr(entry._cache, "cache_path", None)  # without a cache, Numba uses a NullCache, which has no path
 
 
@@ -143,5 +145,5 @@ class LazyEntry:
 
 
 def lazy_entry(function=None, *, fastmath=FASTMATH):
-    """Decorate a function that becomes an `entry` when it is first used: dozens of entries would double the time of the import."""
+    """Decorate a function that becomes an `entry` when it is first used, because dozens of entries would double the import time."""
     return partial(LazyEntry, fastmath=fastmath) if function is None else LazyEntry(function, fastmath)

@@ -1,8 +1,8 @@
 """The output layer of scikit-learn's networks: link, loss, and the delta that starts the backward pass.
 
-Predictions and targets go in; sums over rows come out, never means. The loss clips predictions as scikit-learn does, since the loss
-curves agree with scikit-learn's to nine digits. Only losses with their canonical link are here. A new loss or link is not added
-here, but in `lazy.losses` or `lazy.links`.
+Predictions and targets go in; sums over rows, not means, come out. The loss clips predictions as scikit-learn does, so that the
+loss curves agree with scikit-learn's to nine digits. This module contains only losses with their canonical links. New losses and
+links are added to `lazy.losses` and `lazy.links`.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from .views import flat
 
 @kernel(optimize=False)
 def link(code, Z, n_outputs):
-    """A = link(Z), in place; Z (n_rows, ≥ n_outputs)."""
+    """Replace Z by A = link(Z), in place; Z (n_rows, ≥ n_outputs)."""
     if code == LinkCode.softmax:
         _softmax(Z, n_outputs)
     elif code == LinkCode.logistic:
@@ -28,10 +28,10 @@ def link(code, Z, n_outputs):
 
 @kernel(optimize=False)
 def loss_and_delta(code, out_activation, A, y, weight, delta, n_outputs):
-    """Return Σ_rows weight · loss(y, A), and write ∂/∂Z of it to delta; A and delta of one shape (n_rows, ≥ n_outputs).
+    """Return Σ_rows weight · loss(y, A), and write its derivative ∂/∂Z to delta.
 
-    y has that shape, or (n_rows, 1) for the class codes of a softmax; weight is (n_rows,), or (0,) for ones. A and y are
-    overwritten.
+    A and delta have the same shape (n_rows, ≥ n_outputs). y has that shape, too, or (n_rows, 1) for the class codes of a softmax.
+    weight has shape (n_rows,), or (0,) if all weights are 1. A and y are overwritten.
     """
     losses, n_columns = A, n_outputs
     if code == LossCode.log_loss and out_activation == LinkCode.softmax:
@@ -47,8 +47,8 @@ def loss_and_delta(code, out_activation, A, y, weight, delta, n_outputs):
     return loss / n_outputs if code == LossCode.squared_error else loss
 
 
-# With few outputs a row is shorter than the vectors of a vectorized loop. Elementwise loops therefore process all rows at once,
-# unused columns included, and loops over rows process one column after another.
+# With few outputs, a row is shorter than the vectors of a vectorized loop. Elementwise loops therefore process all rows at once,
+# including unused columns, and reductions over rows process one column after another.
 
 
 def _softmax_in_python(Z, n_outputs):
@@ -59,7 +59,7 @@ def _softmax_in_python(Z, n_outputs):
 
 @kernel(interpreted=_softmax_in_python)
 def _softmax(Z, n_outputs):
-    """e^(Z − max) / Σ e^(Z − max) of each row, in place; Z (n_rows, ≥ n_outputs), its rows whole vectors."""
+    """Replace each row of Z by e^(Z − max) / Σ e^(Z − max); Z (n_rows, ≥ n_outputs), with rows of whole vectors."""
     n_rows, stride = Z.shape
     subtract_row_max(Z, stride, n_rows, n_outputs)
     _exp(flat(Z))
@@ -97,13 +97,13 @@ def _weigh(losses, weight, delta, n_columns, n_outputs):
 
 @kernel()
 def _machine_epsilon(array):
-    """Return the machine epsilon of an array's dtype; np.finfo takes long to compile."""
+    """Return the machine epsilon of an array's dtype; np.finfo would take long to compile."""
     return array.dtype.type(2.0**-23 if array.itemsize == 4 else 2.0**-52)
 
 
 @kernel()
 def _half_squared_errors(a, y, delta):
-    """a ← ½ (a − y)² and delta ← a − y."""
+    """Compute delta ← a − y and a ← ½ (a − y)²."""
     half = a.dtype.type(0.5)
     for q in range(a.size):
         delta[q] = a[q] - y[q]
@@ -112,7 +112,7 @@ def _half_squared_errors(a, y, delta):
 
 @kernel()
 def _binary_log_loss(a, y, delta):
-    """a ← −(y ln a + (1 − y) ln(1 − a)), for y of 0 and 1, and delta ← a − y; a = 1 / (1 + e^−z)."""
+    """Compute delta ← a − y and a ← −(y ln a + (1 − y) ln(1 − a)), for y of 0 and 1 and a = 1 / (1 + e^−z)."""
     one = a.dtype.type(1)
     low = _machine_epsilon(a)
     for q in range(a.size):
@@ -123,7 +123,7 @@ def _binary_log_loss(a, y, delta):
 
 @kernel()
 def _half_poisson_deviance(a, y, delta):
-    """a ← y ln(y / a) − y + a, with 0 ln 0 = 0, and delta ← a − y; a = e^z."""
+    """Compute delta ← a − y and a ← y ln(y / a) − y + a, with 0 ln 0 = 0, for a = e^z."""
     zero = a.dtype.type(0)
     for q in range(a.size):
         delta[q] = a[q] - y[q]
@@ -132,7 +132,7 @@ def _half_poisson_deviance(a, y, delta):
 
 @kernel()
 def _multinomial_log_loss(A, y, delta):
-    """y ← −ln A[code], for class codes y (n_rows, 1), and delta ← A, minus 1 at the code; A = softmax(Z)."""
+    """Compute delta ← A, minus 1 at the class code, and y ← −ln A[code], for class codes y (n_rows, 1) and A = softmax(Z)."""
     one = A.dtype.type(1)
     low = _machine_epsilon(A)
     a, d, losses = flat(A), flat(delta), flat(y)

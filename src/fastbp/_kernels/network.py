@@ -1,7 +1,8 @@
 """The forward and backward pass of a block of rows: from inputs to predictions, loss and gradient.
 
-Parameters are one flat buffer, and the layer table (`tables`) has the offsets of W and b in it. Predictions, sums of losses and a
-flat gradient come out. Products, activations and losses are defined in their own modules; updates and epochs are not known here.
+Rows, targets, a flat buffer of parameters and the layer table with the offsets of W and b go in. Predictions, sums of losses and a
+flat gradient come out. Products, activations and losses are defined in their own modules. This module does not know about updates
+and epochs.
 """
 
 import numpy as np
@@ -24,33 +25,33 @@ from .products import (
 )
 from .views import flat, matrix, vector, without_refcounts
 
-# The layer numbers from which random numbers for the inputs are derived; hidden layers count from 0.
+# The layer numbers from which the random numbers for the inputs are derived. The numbers of hidden layers start at 0.
 _INPUT_DROPOUT, _INPUT_NOISE = -1, -2
 
 
 @kernel()
 def layer_weights(table, layer, buffer):
-    """W (n_in, n_out) of a layer, as a view of a flat buffer."""
+    """Return W (n_in, n_out) of a layer as a view of a flat buffer."""
     row = table[layer]
     return matrix(buffer, row.weights_at, row.n_in, row.n_out)
 
 
 @kernel()
 def layer_biases(table, layer, buffer):
-    """b (n_out,) of a layer, as a view of a flat buffer."""
+    """Return b (n_out,) of a layer as a view of a flat buffer."""
     return vector(buffer, table[layer].biases_at, table[layer].n_out)
 
 
 @kernel()
 def layer_transposed(table, layer, buffer):
-    """Wᵀ (n_out, ≥ n_in) of a layer except the first, as a view of a flat buffer."""
+    """Return Wᵀ (n_out, ≥ n_in) of a layer other than the first as a view of a flat buffer."""
     row = table[layer]
     return matrix(buffer, row.transposed_at, row.n_out, row.input_stride)
 
 
 @kernel()
 def layer_inputs(table, layer, rows, order, start, n_rows, activations):
-    """A[l−1] (n_rows, ≥ n_in) of a layer; without an order, that of the first layer is a view of the data."""
+    """Return A[l−1] (n_rows, ≥ n_in) of a layer; for the first layer, without an order, this is a view of the data."""
     row = table[layer]
     if layer == 0 and order.size == 0:
         A = matrix(rows.dense, start * row.n_in, n_rows, row.n_in)
@@ -61,20 +62,23 @@ def layer_inputs(table, layer, rows, order, start, n_rows, activations):
 
 @kernel()
 def layer_outputs(table, layer, n_rows, buffer):
-    """A[l] or delta[l] (n_rows, ≥ n_out) of a layer, as a view of a flat buffer."""
+    """Return A[l] or delta[l] (n_rows, ≥ n_out) of a layer as a view of a flat buffer."""
     return matrix(buffer, table[layer].outputs_at, n_rows, table[layer].output_stride)
 
 
 @kernel()
 def transpose_weights(table, params, transposed):
-    """Wᵀ of every layer except the first, for the backward pass."""
+    """Compute Wᵀ of every layer except the first, for the backward pass."""
     for layer in range(1, table.shape[0]):
         transpose(layer_weights(table, layer, params), layer_transposed(table, layer, transposed))
 
 
 @kernel(optimize=False)
 def forward(settings, table, params, rows, order, start, n_rows, scratch):
-    """A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows], and the link; return A[L] (n_rows, ≥ n_outputs)."""
+    """Compute A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows] and apply the link.
+
+    Return A[L] (n_rows, ≥ n_outputs).
+    """
     last = table.shape[0] - 1
     sparse = is_sparse(rows)
     activations = scratch.activations
@@ -106,7 +110,7 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
 
 @kernel(optimize=False)
 def _activate(settings, table, layer, params, Z, scratch):
-    """Apply a hidden layer's norm, activation and dropout in place; the first and the last are optional."""
+    """Apply the norm, the activation and the dropout of a hidden layer in place; norm and dropout are optional."""
     row, z = table[layer], flat(Z)
     if row.norm_address:
         n_hidden = table[table.shape[0] - 1].unit_at
@@ -123,7 +127,10 @@ def _activate(settings, table, layer, params, Z, scratch):
 
 @kernel(optimize=False)
 def _norm(table, layer, address, params, beta, Z, scratch, exchange_at, add):
-    """Call a norm's forward function, with its shift β, or its backward function, with the gradient of its parameters for beta."""
+    """Call the forward or backward function of a norm.
+
+    `beta` is the shift β in the forward pass, and the gradient of the norm's parameters in the backward pass.
+    """
     row, per_unit = table[layer], scratch.moving_statistics.size > 0
     n_out, unit_at = row.n_out, row.unit_at
     n_rows = Z.shape[0] if scratch.normalized.size else 0
@@ -138,7 +145,10 @@ def _norm(table, layer, address, params, beta, Z, scratch, exchange_at, add):
 
 @kernel(optimize=False)
 def backward(table, params, rows, order, start, n_rows, scratch, add):
-    """∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'; set the gradient, or add to it."""
+    """Set the gradient, or add to it if `add`.
+
+    ∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'(Z[l−1]).
+    """
     n_hidden = table[table.shape[0] - 1].unit_at
     for layer in range(table.shape[0] - 1, -1, -1):
         row, per_unit = table[layer], scratch.moving_statistics.size > 0
@@ -148,7 +158,7 @@ def backward(table, params, rows, order, start, n_rows, scratch, add):
             g = vector(scratch.gradient, row.gamma_at, n_hidden + row.n_out)
             _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
         column_sums(delta, layer_biases(table, layer, scratch.gradient), add, scratch.strip)
-        if row.norm_back_address and per_unit:  # after the sums, since the shift of batch normalization is b
+        if row.norm_back_address and per_unit:  # after the column sums, because b is the shift of batch normalization
             g = vector(scratch.gradient, row.gamma_at, row.n_out)
             _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
         if layer == 0 and is_sparse(rows):
@@ -171,7 +181,7 @@ def backward(table, params, rows, order, start, n_rows, scratch, add):
 def gather_targets(y, weight, order, start, y_out, weight_out):
     """Copy rows order[start:start + n] of y to y_out (n, ≥ n_columns), and of weight to weight_out (n,) or (0,).
 
-    An empty order stands for start, start + 1, …
+    If the order is empty, these are the rows start, start + 1, …
     """
     n_rows, n_weights = y_out.shape[0], weight_out.size if weight.size else 0
     if order.size:
@@ -191,7 +201,7 @@ def gather_targets(y, weight, order, start, y_out, weight_out):
 
 @kernel()
 def _sum_of_weights(weights):
-    """Return Σ weights; NumPy's function takes long to compile."""
+    """Return Σ weights; NumPy's function would take long to compile."""
     total = 0.0
     for i in range(weights.size):
         total += weights[i]
@@ -200,7 +210,7 @@ def _sum_of_weights(weights):
 
 @kernel(optimize=False)
 def loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch):
-    """Return Σ weight · loss and Σ weight of rows order[start:start + n_rows]; the delta of the last layer becomes ∂/∂Z[L]."""
+    """Return Σ weight · loss and Σ weight of rows order[start:start + n_rows]; write ∂/∂Z[L] to the delta of the last layer."""
     last = table.shape[0] - 1
     numbers, n_outputs = scratch.loss_numbers, table[last].n_out
     codes = y.shape[1] < n_outputs or (settings.loss == LossCode.by_address and numbers[0].n_groups > 0)
@@ -234,7 +244,10 @@ def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_
 
 @entry
 def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scratch):
-    """`gradient_of_block` over rows start to stop, in their own order; start = 0 sets the gradient, any other adds to it."""
+    """Apply `gradient_of_block` to rows start to stop, in the order of the data.
+
+    The gradient is set if start is 0; otherwise, it is added to.
+    """
     table, params, rows, y, weight, scratch = without_refcounts(table, params, rows, y, weight, scratch)
     options = settings[0]
     order = np.empty(0, np.int64)
@@ -249,7 +262,7 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
 
 @entry
 def evaluate(settings, table, params, rows, y, weight, order, start, stop, scratch):
-    """Return Σ weight · loss and Σ weight of rows order[start:stop]; an empty order stands for start, start + 1, …"""
+    """Return Σ weight · loss and Σ weight of rows order[start:stop], or of rows start to stop if the order is empty."""
     table, params, rows, order = without_refcounts(table, params, rows, order)
     y, weight, scratch = without_refcounts(y, weight, scratch)
     options = settings[0]
@@ -264,7 +277,10 @@ def evaluate(settings, table, params, rows, y, weight, order, start, stop, scrat
 
 @entry
 def predict(settings, table, params, rows, order, start, stop, scratch, out):
-    """out[start:stop] = A[L] of rows order[start:stop]; out (n_rows, n_outputs); an empty order stands for start, start + 1, …"""
+    """Write A[L] of rows order[start:stop], or of rows start to stop if the order is empty, to out[start:stop].
+
+    out has shape (n_rows, n_outputs).
+    """
     table, params, rows, order = without_refcounts(table, params, rows, order)
     scratch, out = without_refcounts(scratch, out)
     options = settings[0]

@@ -1,10 +1,10 @@
 """The matrix products of a layer: A·W in the forward pass, Aᵀ·delta and delta·Wᵀ in the backward pass.
 
 Activations and deltas are C-contiguous matrices with one row per sample. They may have more columns than the layer has units; the
-additional columns have no effect on the results. Weights and gradients have no additional columns. Every buffer has room for one
+additional columns have no effect on the results. Weights and gradients have no additional columns. Every buffer has space for one
 more vector at its end. The inputs of the first layer may be rows of a CSR matrix, which are never converted to dense rows. A
-product consists of strips from `tiles` or, for few columns, of the functions in `dots`; products with one column and rows that
-are not whole vectors are plain loops. The only activation known here is the ReLU, which is applied when results are stored.
+product is computed by strips from `tiles` or, if it has few columns, by functions of `dots`; products with one column and rows that
+are not whole vectors are plain loops. The only activation in this module is ReLU, which is applied when results are stored.
 """
 
 from typing import NamedTuple
@@ -28,7 +28,7 @@ from .views import flat, vector
 
 
 class Rows(NamedTuple):
-    """The inputs of a network: `dense` (n_rows, n_features), or, if that has shape (0, 0), the three arrays of a CSR matrix."""
+    """The inputs of a network: `dense` (n_rows, n_features), or, if `dense` has shape (0, 0), the three arrays of a CSR matrix."""
 
     dense: np.ndarray
     data: np.ndarray
@@ -47,12 +47,12 @@ def _gather_in_numpy(rows, order, start, out):
 
 @kernel(interpreted=_gather_in_numpy)
 def gather(rows, order, start, out):
-    """out[i] = rows.dense[order[start + i]]; out (n, n_features), with room for one more vector at its end."""
+    """Compute out[i] = rows.dense[order[start + i]]; out (n, n_features), with space for one more vector at its end."""
     n_features, lanes = rows.dense.shape[1], lanes_of(out)
     n_vectors = (n_features + lanes - 1) // lanes
     for i in range(out.shape[0]):
         at = order[start + i] * n_features
-        if at + n_vectors * lanes <= rows.dense.size:  # elements after the last column are overwritten by the next row
+        if at + n_vectors * lanes <= rows.dense.size:  # the next row overwrites the elements after the last column
             pack_panel(n_vectors, rows.dense, at, 0, out, i * n_features, 0, 1)
         else:
             source, target = vector(rows.dense, at, n_features), vector(out, i * n_features, n_features)
@@ -62,7 +62,10 @@ def gather(rows, order, start, out):
 
 @kernel(optimize=False)
 def forward_product(A, W, b, Z, floor, strip):
-    """Z = max(A·W + b, floor); A (n_rows, ≥ n_in), W (n_in, n_out), b (n_out,), Z (n_rows, ≥ n_out); strip is scratch memory."""
+    """Compute Z = max(A·W + b, floor).
+
+    A (n_rows, ≥ n_in), W (n_in, n_out), b (n_out,), Z (n_rows, ≥ n_out); strip is scratch memory.
+    """
     if _has_few_columns(A, W.shape[1]):
         _forward_few(A, W, b, Z, Z.dtype.type(floor), strip)
     elif W.shape[1] == 1:
@@ -73,7 +76,10 @@ def forward_product(A, W, b, Z, floor, strip):
 
 @kernel(optimize=False)
 def weight_gradient(A, delta, G, add, strip):
-    """G = Aᵀ·delta, plus G if `add`; A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out); strip is scratch memory."""
+    """Compute G = Aᵀ·delta, plus G if `add`.
+
+    A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out); strip is scratch memory.
+    """
     if _has_few_columns(A, G.shape[1]):
         _gradient_few(A, delta, G, add, strip)
     elif G.shape[1] == 1:
@@ -84,7 +90,10 @@ def weight_gradient(A, delta, G, add, strip):
 
 @kernel(optimize=False)
 def backward_product(delta, W_T, A, out, relu, strip):
-    """out = delta·Wᵀ, with `relu` zero where A is; delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in)."""
+    """Compute out = delta·Wᵀ; with `relu`, out is zero where A is zero.
+
+    delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in); strip is scratch memory.
+    """
     if out.shape[1] == 1:
         _backward_one(delta, flat(W_T), flat(A), flat(out), relu)
     else:
@@ -93,7 +102,7 @@ def backward_product(delta, W_T, A, out, relu, strip):
 
 @kernel()
 def column_sums(D, g, add, strip):
-    """g = Σ_rows D, plus g if `add`; D (n_rows, ≥ n_out), with rows of whole vectors or one column, g (n_out,)."""
+    """Compute g = Σ_rows D, plus g if `add`; D (n_rows, ≥ n_out), with rows of whole vectors or with one column, g (n_out,)."""
     if D.shape[1] == 1:
         d, total = flat(D), g[0] if add else g.dtype.type(0)
         for i in range(d.size):
@@ -105,7 +114,7 @@ def column_sums(D, g, add, strip):
 
 @kernel()
 def _has_few_columns(A, n_columns):
-    """Return whether there are so few columns that `dots` is faster, and the rows of A are whole vectors, as `dots` requires."""
+    """Return whether `dots` can be used and is faster: there are few columns, and the rows of A are whole vectors."""
     whole = A.shape[1] * A.itemsize % VECTOR_BYTES == 0
     return whole and A.shape[0] >= 4 and n_columns <= 4 and 2 * n_columns * A.itemsize <= VECTOR_BYTES
 
@@ -116,7 +125,7 @@ def _transpose_in_numpy(W, W_T):
 
 @kernel(interpreted=_transpose_in_numpy)
 def transpose(W, W_T):
-    """W_T[:, :n_in] = Wᵀ; W (n_in, n_out), W_T (n_out, ≥ n_in)."""
+    """Compute W_T[:, :n_in] = Wᵀ; W (n_in, n_out), W_T (n_out, ≥ n_in)."""
     (n_in, n_out), stride, lanes = W.shape, W_T.shape[1], lanes_of(W)
     for i in range(0, n_in, lanes):
         whole = n_out // lanes * lanes if i + lanes <= n_in else 0
@@ -129,16 +138,17 @@ def transpose(W, W_T):
 
 @kernel()
 def should_pack(n_tiled, stride, strip):
-    """Return whether to copy the columns of a strip to scratch memory, before n_tiled rows are multiplied by them.
+    """Return whether to copy the columns of a strip to scratch memory before n_tiled rows are multiplied by them.
 
-    With a large stride, each row is on a page of its own, and all compete for few sets of the cache. The copy is contiguous.
+    With a large stride, each row is on a different page of memory, and the rows are mapped to few sets of the cache. The copy is
+    contiguous.
     """
     return n_tiled >= 48 and stride * strip.itemsize >= 1024
 
 
 @kernel()
 def _n_columns_of_widest(n_columns, lanes):
-    """Return the number of columns in strips of three vectors, if tiles have so many; the rest are in strips of two, or one."""
+    """Return the number of columns in strips of three vectors, or 0 if tiles have only two; the other strips have two or one."""
     n_vectors = (n_columns + lanes - 1) // lanes
     return 3 * lanes * max(0, (n_vectors - 2 * (-n_vectors % 3)) // 3) if TILE_VECTORS == 3 else 0
 
@@ -201,13 +211,13 @@ def _gradient_strips(A, delta, G, add, strip):
 
 @kernel()
 def _pack_panels(A, n_in, panels):
-    """Copy A[:, :n_in] to contiguous panels with as many columns as a tile has rows; the rows of a panel are contiguous."""
+    """Copy A[:, :n_in] to panels that have as many columns as a tile has rows; the rows of a panel follow each other in memory."""
     n_rows, stride = A.shape
     at = 0
     for width in TILE_ROWS:
         n_vectors = (width + lanes_of(A) - 1) // lanes_of(A)
         while at + width <= n_in:
-            # the last row is copied by elements, because there may be no memory after the user's data
+            # the last row is copied element by element, because the memory after the user's data must not be read
             pack_panel(n_vectors, A, at, stride, panels, at * n_rows, width, n_rows - 1)
             for j in range(width):
                 panels[at * n_rows + (n_rows - 1) * width + j] = A[n_rows - 1, at + j]
@@ -224,7 +234,8 @@ def _backward_in_numpy(delta, W_T, A, out, relu, strip):
 def _backward_strips(delta, W_T, A, out, relu, strip):
     (n_rows, ldd), (n_out, stride), lanes = delta.shape, W_T.shape, lanes_of(A)
     j = _n_columns_of_widest(stride, lanes)
-    packed = should_pack(n_rows, stride // 2, strip)  # these strides are never a power of two, so packing pays off later
+    # packing is useful only for larger strides than in other products, because these strides are never a power of two
+    packed = should_pack(n_rows, stride // 2, strip)
     for at in range(0, j, TILE_VECTORS * lanes):
         B, b_at, ldb = _columns(TILE_VECTORS * lanes, W_T, at, packed, strip)
         backward_strip(TILE_VECTORS, delta, ldd, B, b_at, ldb, out, at, stride, n_rows, n_out, A, at, relu)
@@ -271,7 +282,7 @@ def _column_sums_of_vectors(D, g, add, strip):
 
 @kernel()
 def _forward_one(A, w, b, z, floor):
-    """z = max(A·w + b, floor); A (n_rows, ≥ n_in), w (n_in,), z (n_rows,)."""
+    """Compute z = max(A·w + b, floor); A (n_rows, ≥ n_in), w (n_in,), z (n_rows,)."""
     for i in range(z.size):
         a = vector(A, i * A.shape[1], w.size)
         total = b
@@ -282,7 +293,7 @@ def _forward_one(A, w, b, z, floor):
 
 @kernel()
 def _gradient_one(A, d, g, add):
-    """g = Aᵀ·d, plus g if `add`; A (n_rows, ≥ n_in), d (n_rows,), g (n_in,)."""
+    """Compute g = Aᵀ·d, plus g if `add`; A (n_rows, ≥ n_in), d (n_rows,), g (n_in,)."""
     if not add:
         g[:] = 0
     stride, n_rows = A.shape[1], d.size
@@ -299,7 +310,7 @@ def _gradient_one(A, d, g, add):
 
 @kernel()
 def _backward_one(delta, w, a, out, relu):
-    """out = delta·w, with `relu` zero where a is zero; delta (n_rows, ≥ n_out), w (n_out,), a and out (n_rows,)."""
+    """Compute out = delta·w, with `relu` zero where a is zero; delta (n_rows, ≥ n_out), w (n_out,), a and out (n_rows,)."""
     zero = out.dtype.type(0)
     for i in range(out.size):
         d = vector(delta, i * delta.shape[1], w.size)
@@ -311,7 +322,7 @@ def _backward_one(delta, w, a, out, relu):
 
 @kernel()
 def sparse_forward_product(rows, order, start, W, b, Z, floor):
-    """Z = max(A·W + b, floor) for the CSR rows order[start:start + n_rows], or start to start + n_rows if order is empty."""
+    """Compute Z = max(A·W + b, floor) for CSR rows order[start:start + n_rows], or start to start + n_rows if order is empty."""
     n_out, low = W.shape[1], Z.dtype.type(floor)
     for i in range(Z.shape[0]):
         r = order[start + i] if order.size else start + i
@@ -326,7 +337,7 @@ def sparse_forward_product(rows, order, start, W, b, Z, floor):
 
 @kernel()
 def sparse_weight_gradient(rows, order, start, delta, G, add):
-    """G = Aᵀ·delta, plus G if `add`, for CSR rows as in `sparse_forward_product`; delta (n_rows, ≥ n_out), G (n_in, n_out)."""
+    """Compute G = Aᵀ·delta, plus G if `add`, for the same CSR rows; delta (n_rows, ≥ n_out), G (n_in, n_out)."""
     n_out = G.shape[1]
     if not add:
         flat(G)[:] = 0
@@ -339,6 +350,6 @@ def sparse_weight_gradient(rows, order, start, delta, G, add):
 
 @kernel()
 def add_scaled(a, x, y):
-    """y ← y + a·x; x and y (n,)."""
+    """Compute y ← y + a·x; x and y (n,)."""
     for j in range(y.size):
         y[j] += a * x[j]

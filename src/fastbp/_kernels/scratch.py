@@ -1,21 +1,21 @@
-"""The buffers of one thread, and the records through which kernels pass numbers to functions that they call by address.
+"""The buffers of one thread, and the records that kernels pass to functions that they call by address.
 
-`_network.workspace` makes a `Scratch` for each thread of a fit. Each record array has one element: the caller writes the input
-fields, the called function reads them and writes the output field, if there is one. Nothing is computed here.
+`_network.workspace` creates a `Scratch` for each thread of a fit. Each record array has one element: the caller writes the input
+fields, and the called function reads them and writes the output field, if there is one. This module contains only types.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-# For solvers, written at every step.
+# For solvers; written at every step.
 HYPERPARAMS = np.dtype(
     (
         np.record,
         [
             ("learning_rate", np.float64),
             ("scale", np.float64),  # 1 / the sum of the sample weights of the batch
-            ("alpha", np.float64),  # the L2 penalty; 0 for parameters without one
+            ("alpha", np.float64),  # the L2 penalty; 0 for biases and norm parameters
             ("rho", np.float64),
             ("beta_1", np.float64),
             ("beta_2", np.float64),
@@ -43,11 +43,11 @@ SCHEDULE_NUMBERS = np.dtype(
     (
         np.record,
         [
-            ("progress", np.float64),  # the finished share of the horizon
-            ("epoch", np.float64),  # finished epochs
+            ("progress", np.float64),  # the fraction of the horizon that is finished
+            ("epoch", np.float64),  # the number of finished epochs
             ("decay", np.float64),
-            ("decay_step", np.float64),  # epochs between two decays
-            ("warmup", np.float64),  # the share of the horizon
+            ("decay_step", np.float64),  # the number of epochs between two decays
+            ("warmup", np.float64),  # the fraction of the horizon in which the learning rate increases
             ("factor", np.float64),
         ],
     )
@@ -59,8 +59,8 @@ LOSS_NUMBERS = np.dtype(
         np.record,
         [
             ("link", np.int64),  # a `LinkCode`
-            ("canonical", np.int64),  # whether the loss returns the delta itself, not its slope by the output
-            ("n_groups", np.int64),  # the number of groups of classes, if targets are class codes; 0: their columns tell
+            ("canonical", np.int64),  # whether the loss returns the delta ∂loss/∂z instead of ∂loss/∂a
+            ("n_groups", np.int64),  # the number of groups of classes; 0 if the outputs form no groups
             ("smoothing", np.float64),
             ("delta", np.float64),  # Huber's δ
             ("power", np.float64),  # the Tweedie power
@@ -72,16 +72,17 @@ LOSS_NUMBERS = np.dtype(
 # For dropout and noise: the position of a block of rows in the sequence of random numbers.
 DRAW_STATE = np.dtype((np.record, [("seed", np.int64), ("step", np.int64), ("first_row", np.int64)]))
 
-# For batch normalization: the thread's rank, how often it has waited at `Scratch.barrier`, and the rows of the batch.
+# For batch normalization: the rank of the thread, how often it has waited at `Scratch.barrier`, and the number of rows in a batch.
 NORM_STATE = np.dtype((np.record, [("rank", np.int64), ("n_barriers", np.int64), ("n_rows", np.int64)]))
 
 
 class Scratch(NamedTuple):
     """The buffers of one thread; all are flat except `exchange`, and those that a network does not need are empty.
 
-    `activations`, `slopes`, `normalized`, `deltas`, `targets` and `weights` hold a block of rows; slopes and normalized sums have
-    the offsets of the outputs. `transposed` holds all Wᵀ, `strip` copies of columns for the products, `gradient` the gradient of a
-    batch, and `inv_std` the statistics of norms: three per unit for batch normalization, otherwise one per row. `hyperparams`,
+    `activations`, `slopes`, `normalized`, `deltas`, `targets` and `weights` contain values for a block of rows; `slopes` and
+    `normalized` have the same offsets as the outputs. `transposed` contains Wᵀ of all layers, `strip` copies of columns for the
+    products, `gradient` the gradient of a batch, and `inv_std` the statistics of norms: three for each unit with batch
+    normalization, one for each row with layer normalization. `hyperparams`,
     `penalties`, `schedule`, `loss_numbers`, `draw_state` and `norm_state` are the records above. `output_numbers` lists quantiles,
     or the sizes of groups of classes. The threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch
     normalization needs.

@@ -1,8 +1,8 @@
 """The two records that control a fit: its settings and its progress.
 
-Python writes `SETTINGS` once and reads `PROGRESS` after each kernel call; kernels read the first and write the second. Both are
-NumPy records: a kernel takes one argument instead of twenty and reads ``settings.alpha``. A field that ends in ``_address`` is the
-address of a function that the kernels call, or 0.
+Python writes `SETTINGS` once; kernels only read it. Kernels update `PROGRESS`, and Python reads it after each call. Both are NumPy
+records, so that a kernel has one argument instead of twenty and reads ``settings.alpha``. A field whose name ends in ``_address``
+is the address of a function that the kernels call, or 0. This module does not know how the values are used.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ SETTINGS = np.dtype(
     (
         np.record,
         [
-            # codes of `codes`, and addresses of functions that are not compiled into every fit
+            # the codes from `codes`, and the addresses of functions that are not compiled into every fit
             ("out_activation", np.int64),
             ("link_address", np.int64),
             ("loss", np.int64),
@@ -21,7 +21,7 @@ SETTINGS = np.dtype(
             ("solver_address", np.int64),
             ("schedule", np.int64),
             ("schedule_address", np.int64),
-            # the batches of an epoch; a batch passes through the layers in blocks of at most block_size rows
+            # the batches of an epoch; a batch is processed in blocks of at most block_size rows
             ("batch_size", np.int64),
             ("block_size", np.int64),
             ("shuffle", np.int64),
@@ -33,7 +33,7 @@ SETTINGS = np.dtype(
             ("input_noise", np.int64),
             # the update
             ("alpha", np.float64),
-            ("global_weights", np.int64),  # whether the sum over a batch is divided by its rows, not by their weights
+            ("global_weights", np.int64),  # whether sums over a batch are divided by its number of rows, not by its weights
             ("learning_rate_init", np.float64),
             ("power_t", np.float64),
             ("momentum", np.float64),
@@ -67,26 +67,26 @@ PROGRESS = np.dtype(
         np.record,
         [
             ("status", np.int64),  # a `Status`
-            ("n_barriers", np.int64),  # how often the threads have waited for each other in this call
-            ("shuffled", np.int64),  # whether the rows are already in the order of this epoch
-            ("row", np.int64),  # the start of this batch, in rows of this epoch
-            ("blocks_done", np.int64),  # finished blocks of this batch in each thread, with their sums of loss and weight
+            ("n_barriers", np.int64),  # how often the threads have waited at the barrier in this call
+            ("shuffled", np.int64),  # whether the rows have been shuffled for this epoch
+            ("row", np.int64),  # the number of rows of this epoch before this batch
+            ("blocks_done", np.int64),  # the number of finished blocks of this batch in each thread; below, their sums
             ("batch_loss", np.float64),
             ("batch_weight", np.float64),
-            ("epoch", np.int64),  # epochs finished in this fit
-            ("epochs_before", np.int64),  # epochs finished in earlier calls with the same optimizer
+            ("epoch", np.int64),  # the number of finished epochs of this fit
+            ("epochs_before", np.int64),  # the number of finished epochs of earlier fits with the same optimizer
             ("rows_seen", np.int64),  # scikit-learn's t_
-            ("step", np.int64),  # updates by this optimizer
+            ("step", np.int64),  # the number of updates by this optimizer
             ("learning_rate", np.float64),
             ("factor", np.float64),  # the factor of the learning rate from a schedule
             ("product", np.float64),  # the product of Nadam's momenta
-            ("squares", np.float64),  # Σ w² of this thread's share of the weights, known only within a call; otherwise 0
-            ("loss", np.float64),  # of this epoch so far: Σ over batches of mean loss × rows
-            ("best", np.float64),  # the lowest value that the stopping rule has seen
-            ("bad_epochs", np.int64),  # consecutive epochs that did not improve on it by tol
-            ("plateau", np.int64),  # such epochs since reduce_on_plateau last reduced the learning rate
-            ("kept_epoch", np.int64),  # the epoch whose parameters are in `Trace.best`, or 0, with its loss
-            ("kept_loss", np.float64),
+            ("squares", np.float64),  # Σ w² of this thread's share of the weights; 0 if unknown, as between calls
+            ("loss", np.float64),  # of this epoch so far: the sum over batches of the mean loss times the number of rows
+            ("best", np.float64),  # the lowest value of the stopping rule so far
+            ("bad_epochs", np.int64),  # the number of consecutive epochs that did not improve on `best` by tol
+            ("plateau", np.int64),  # the same, since reduce_on_plateau last reduced the learning rate
+            ("kept_epoch", np.int64),  # the epoch whose parameters are in `Trace.best`, or 0 if there is none
+            ("kept_loss", np.float64),  # the loss of that epoch
         ],
     )
 )

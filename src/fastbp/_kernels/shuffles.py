@@ -1,8 +1,9 @@
 """The shuffles of scikit-learn, drawn inside a kernel.
 
-The state of a NumPy ``RandomState`` enters as two arrays, and is advanced by exactly the 32-bit words that
-``RandomState.shuffle`` would draw. Epochs therefore need no Python in between, and the stream of random numbers continues where
-it stopped. The only generator is MT19937, which every ``RandomState`` in scikit-learn uses (Matsumoto and Nishimura, 1998).
+The state of a NumPy ``RandomState`` goes in as two arrays, and is advanced by exactly the 32-bit words that
+``RandomState.shuffle`` would draw. Therefore Python need not run between epochs, and later draws from the ``RandomState`` are the
+same as in scikit-learn. The only supported generator is MT19937, which is the default of ``RandomState`` (Matsumoto and Nishimura,
+1998). This module does not know what the shuffled numbers mean.
 """
 
 from typing import NamedTuple
@@ -13,14 +14,14 @@ from .jit import kernel
 from .views import prefetch, stack_array, vector
 
 _STATE_SIZE, _SHIFT = 624, 397
-# The number of indices that are drawn before their elements are exchanged, so that memory is prefetched meanwhile; and the number
-# of words that are drawn together.
+# The number of indices that are drawn before the elements are exchanged, so that the elements can be prefetched, and the number of
+# words that are drawn together.
 _N_AHEAD, _N_WORDS = 64, 96
 _LOWER, _UPPER, _TWIST = np.uint32(0x7FFFFFFF), np.uint32(0x80000000), np.uint32(0x9908B0DF)
 
 
 class MT19937State(NamedTuple):
-    """The state of MT19937: 624 words, and the position (1,) of the next one."""
+    """The state of MT19937: `key`, its 624 words, and the `position` (1,) of the next word."""
 
     key: np.ndarray
     position: np.ndarray
@@ -47,7 +48,10 @@ def shuffle(order, twister):
 
 @kernel()
 def _draw_indices(indices, words, top, n, twister):
-    """Draw indices[k] from 0 … top − k for k < n: the next word, masked to the bits of top − k, that is not larger."""
+    """Draw indices[k] from 0 … top − k for k < n.
+
+    Each word is masked to the bits of top − k; words that are then larger than top − k are rejected.
+    """
     mask = np.int64(1)
     while mask < top:
         mask = mask << 1 | 1
@@ -58,7 +62,7 @@ def _draw_indices(indices, words, top, n, twister):
         while used < n_words and k < n:
             while mask >> 1 >= top - k:
                 mask >>= 1
-            # a word that is too large is overwritten by the next: a branch would be mispredicted
+            # the next word overwrites a word that is too large; a branch would often be mispredicted
             indices[k] = words[used] & mask
             k += indices[k] <= top - k
             used += 1
@@ -67,7 +71,7 @@ def _draw_indices(indices, words, top, n, twister):
 
 @kernel()
 def _next_words(twister, words, n_wanted):
-    """Fill `words` with up to n_wanted words, as many as the state still has, and return their number.
+    """Fill `words` with up to n_wanted words, as far as the state has unused words, and return their number.
 
     The caller advances the position by the number of words that it uses.
     """
@@ -98,6 +102,6 @@ def _twist(key):
 
 @kernel()
 def _twisted_word(word, following):
-    """Return the part of the next state's word that comes from two consecutive words."""
+    """Return the contribution of two consecutive words to a word of the next state."""
     word = (word & _UPPER) | (following & _LOWER)
     return (word >> np.uint32(1)) ^ (_TWIST if word & np.uint32(1) else np.uint32(0))

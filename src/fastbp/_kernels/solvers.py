@@ -1,7 +1,7 @@
 """The update of the parameters, over flat buffers.
 
-Parameters, gradient and the solver's moments are arrays of one length and are updated in place. scikit-learn's two solvers are
-compiled into every fit; the others are called by address and defined in `lazy.solvers`. Layers are not known here.
+The parameters and the moments of the solver are updated in place from the gradient. scikit-learn's two solvers are compiled into
+every fit; the other solvers are called by their address and are defined in `lazy.solvers`. This module does not know about layers.
 """
 
 import numpy as np
@@ -15,11 +15,11 @@ from .views import vector
 
 @kernel(optimize=False)
 def update(settings, progress, params, gradient, moments, hyperparams, n_coefs, alpha, scale, low, high):
-    """Update parameters low to high by one step; params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,).
+    """Update parameters low to high by one step.
 
-    The L2 penalty and the weight decay apply to the first n_coefs parameters. gradient holds Σ_rows ∂loss; the direction of the
-    step is (gradient + alpha · W) · scale. `hyperparams` is written for solvers that are called by address; epsilon is a normal
-    number.
+    params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,). The L2 penalty and the weight decay apply to the
+    first n_coefs parameters. gradient contains Σ_rows ∂loss/∂params, and the solver receives (gradient + alpha · W) · scale.
+    `hyperparams` is written for solvers that are called by address. epsilon must be a normal number.
     """
     progress.step += 1
     base = progress.learning_rate * progress.factor
@@ -33,7 +33,7 @@ def update(settings, progress, params, gradient, moments, hyperparams, n_coefs, 
     if settings.weight_decay > 0:
         _decay(vector(params, low, middle - low), base * settings.weight_decay)
     start, stop = low, middle
-    for part in range(2):  # weights, then all other parameters; a loop, since each call of a kernel inlines its code once more
+    for part in range(2):  # first the weights, then the rest; a loop, because each call of a kernel inlines its code
         squares = _step(settings, rate, scale, alpha, params, gradient, moments, hyperparams, start, stop - start)
         if part == 0:
             progress.squares = squares
@@ -57,7 +57,7 @@ def _write_hyperparams(settings, progress, rate, scale, hyperparams):
 
 @kernel()
 def _decay(w, share):
-    """w ← (1 − share) w: weight decay, decoupled from the gradient (Loshchilov and Hutter 2019)."""
+    """Compute w ← (1 − share) w: weight decay, decoupled from the gradient (Loshchilov and Hutter 2019)."""
     kept = w.dtype.type(1 - share)
     for q in range(w.size):
         w[q] *= kept
@@ -65,7 +65,7 @@ def _decay(w, share):
 
 @kernel(optimize=False)
 def _step(settings, learning_rate, scale, alpha, params, gradient, moments, hyperparams, at, size):
-    """Update parameters at to at + size, which share a penalty; return Σ w² after Adam's step, and 0 for other solvers."""
+    """Update parameters `at` to `at + size` with one alpha; return Σ w² after a step of Adam, or 0 for other solvers."""
     w, g, m = vector(params, at, size), vector(gradient, at, size), vector(moments, at, size)
     second = vector(moments, params.size + at, size if moments.size > params.size else 0)
     if settings.solver == SolverCode.adam:
@@ -92,7 +92,7 @@ def _with_rest(total, w, n_done):
     return total
 
 
-@kernel(fastmath=EXACT)  # as in `adam`: a squared gradient that overflows must stay ∞, so that the step is 0
+@kernel(fastmath=EXACT)  # a squared gradient that overflows must be infinite, so that the step is 0, as in `adam`
 def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
     """m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η m / (√v + ε); Kingma and Ba 2014, with ε added to the uncorrected root."""
     real = w.dtype.type
@@ -110,7 +110,7 @@ def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
 
 @kernel()
 def _sgd(settings, learning_rate, scale, alpha, w, g, v):
-    """v ← μv − ηg, then w ← w + v, or with Nesterov's momentum w ← w + μv − ηg."""
+    """v ← μv − ηg, w ← w + v or, with Nesterov's momentum, w ← w + μv − ηg."""
     real = w.dtype.type
     lr, scale, alpha, momentum = real(learning_rate), real(scale), real(alpha), real(settings.momentum)
     if settings.nesterov:

@@ -1,8 +1,9 @@
 """The layer table: one record for each layer of a network.
 
-`Layout.layer_table` fills in sizes and offsets, `_network.kernel_settings` codes and addresses of functions; kernels read them as
-``table[layer].n_in``. Depth and layer sizes are therefore data, and one compiled version serves every network. A field that ends
-in ``_at`` is the index of the first element in a flat buffer; one that ends in ``_address`` is the address of a function, or 0.
+`Layout.layer_table` writes the sizes and offsets, and `_network.kernel_settings` the codes and addresses of functions. Kernels read
+them as ``table[layer].n_in``. Depth and layer sizes are therefore data, and one compiled version works for every network. A field
+whose name ends in ``_at`` is the index of the first element in a flat buffer; a field whose name ends in ``_address`` is the
+address of a function, or 0. This module does not know how networks are computed.
 """
 
 import numpy as np
@@ -16,13 +17,13 @@ LAYER = np.dtype(
             # in the parameters and in the gradient: W and b
             ("weights_at", np.int64),
             ("biases_at", np.int64),
-            # in the activations: the input and output of a block of rows, and the distance between two rows; deltas have the
-            # offsets and the stride of the outputs
+            # in the activations: the inputs and outputs of a block of rows, and the distances between two rows; deltas have the
+            # same offsets and the same stride as the outputs
             ("inputs_at", np.int64),
             ("input_stride", np.int64),
             ("outputs_at", np.int64),
             ("output_stride", np.int64),
-            # in the transposed weights: Wᵀ, whose rows have the stride of the inputs
+            # in the transposed weights: Wᵀ, with the stride of the inputs
             ("transposed_at", np.int64),
             # the activation: an `ActivationCode`, and the address for `by_address`
             ("activation", np.int64),
@@ -34,8 +35,8 @@ LAYER = np.dtype(
             ("gamma_at", np.int64),
             # the index of the first unit among all hidden units
             ("unit_at", np.int64),
-            # in each thread's row of `Scratch.exchange`: the count and the two sums per unit of batch normalization's forward pass,
-            # and the two sums per unit of its backward pass
+            # in each thread's row of `Scratch.exchange`, for batch normalization: the number of rows and two sums per unit in the
+            # forward pass, and two sums per unit in the backward pass
             ("exchange_at", np.int64),
             ("exchange_back_at", np.int64),
             # the dropout rate of the outputs, times 2³²

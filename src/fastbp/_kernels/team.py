@@ -1,8 +1,8 @@
 """Cooperation of the threads that train one network.
 
-Each thread runs the same kernel on its own rows of every batch. The threads wait for each other at a barrier, which spins briefly
-and then yields the processor. All sums over threads are taken in the order of the ranks, so that the same seed and the same
-number of threads give the same bits. This module does not know what is computed between two barriers.
+Each thread runs the same kernel on its own rows of every batch. The threads wait for each other at a barrier: a waiting thread
+polls a counter and, after some time, yields the processor. All sums over threads are computed in the order of the ranks, so that
+the same seed and the same number of threads give the same bits. This module does not know what is computed between two barriers.
 """
 
 import os
@@ -20,10 +20,10 @@ from .views import vector
 _N_SPINS = 2000
 # The operating system's function that yields the processor. It is called by name, because the machine code is kept on disk.
 _YIELD = "SwitchToThread" if os.name == "nt" else "sched_yield"
-# The columns of `Team.sums`, for one batch: the sums of loss and weight over the thread's rows, the penalty of its share of the
-# weights, and the sum of squares of its share of the gradient.
+# The columns of `Team.sums`, for one batch: the sums of loss and weight over the thread's rows, the penalty of the thread's share
+# of the weights, and the sum of squares of the thread's share of the gradient.
 LOSS, WEIGHT, PENALTY, SQUARES = range(4)
-# The elements of a barrier: the number of arrivals of all threads so far, and whether a thread has failed and will not arrive.
+# The elements of a barrier: the number of arrivals so far, summed over the threads, and whether a thread has failed.
 N_ARRIVED, ABORTED = range(2)
 
 
@@ -37,14 +37,14 @@ class Team(NamedTuple):
 
 @kernel()
 def wait_at_barrier(team, state):
-    """Wait until every thread has arrived; return False if a thread has failed and will not arrive."""
+    """Wait until every thread has arrived at the barrier; return False if a thread has failed, True otherwise."""
     state.n_barriers += 1
     return _wait(team.barrier, state.n_barriers * team.sums.shape[0])
 
 
 @kernel()
 def wait_at_layer_barrier(barrier, n_barriers, n_threads):
-    """Wait at a barrier other than the team's for the n_barriers-th time; return as `wait_at_barrier`."""
+    """Wait at another barrier than the team's, for the n_barriers-th time; the result is that of `wait_at_barrier`."""
     return n_threads == 1 or _wait(barrier, n_barriers * n_threads)
 
 
@@ -72,13 +72,13 @@ def total(team, column):
 
 @kernel()
 def share(n, rank, n_threads):
-    """Return the start of a thread's share of n items; it ends where the share of rank + 1 starts."""
+    """Return the start of a thread's share of n items; the share ends where that of rank + 1 starts."""
     return n * rank // n_threads
 
 
 @kernel()
 def share_of_line(n, rank, n_threads):
-    """Return the same as `share` for n numbers, rounded to whole cache lines, so that no two threads write to the same one."""
+    """Return the same as `share` in whole cache lines of n numbers, so that no two threads write to the same cache line."""
     return min(n, 16 * share((n + 15) // 16, rank, n_threads))
 
 
@@ -94,7 +94,7 @@ def add_gradients(team, low, high):
 
 @intrinsic
 def _atomic_add(typing_context, counters, index, change):
-    """counters[index] += change, atomically."""
+    """Add `change` to counters[index] atomically."""
 
     def build(context, builder, signature, arguments):
         counter = builder.gep(make_array(counters)(context, builder, arguments[0]).data, [arguments[1]])

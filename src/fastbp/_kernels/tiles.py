@@ -1,9 +1,9 @@
-"""Strips of matrix products, as vector code for the processor at hand.
+"""Strips of matrix products, as vector code for the current processor.
 
 A strip is C[:, j : j + width] = A·B[:, j : j + width] for one to three vectors of columns. It is computed in tiles of up to twelve
 rows, which stay in registers during the whole inner loop. The last vector of a strip may extend beyond the last column, so B, C
-and the values added at the start must have room for one more vector. If the rows of C are not a whole number of vectors, the
-elements after the last column are restored. This module does not know which strips form a product.
+and the values added at the start must have space for one more vector. If the rows of a gradient C are not a whole number of
+vectors, the elements after the last column are restored. This module does not know which strips form a product.
 """
 
 from llvmlite import ir
@@ -14,7 +14,7 @@ from .._compat import cgutils
 from .vector_code import HAS_AVX2, HAS_AVX512, HAS_NEON, I64, VECTOR_BYTES, VectorCode, argument_types, i64
 
 # TILE_VECTORS is the number of vectors of columns in the widest strip. TILE_ROWS are the numbers of rows of its tiles, largest
-# first; the largest is what the registers allow. NARROW_TILE_ROWS are those of tiles with fewer vectors.
+# first; the largest number is limited by the number of registers. NARROW_TILE_ROWS are the same for narrower strips.
 if HAS_AVX512:
     TILE_VECTORS, TILE_ROWS, NARROW_TILE_ROWS = 3, (9, 4, 2, 1), (12, 8, 4, 2, 1)
 elif HAS_AVX2:
@@ -26,7 +26,7 @@ else:
 
 
 class _ProductStrip(VectorCode):
-    """Generates the code of one strip; subclasses change how sums start and how they are stored."""
+    """Generates the code of one strip; subclasses define the start values of the sums and how sums are stored."""
 
     def __init__(self, context, builder, signature, arguments, n_vectors):
         A, self.lda, B, b_at, self.ldb, C, c_at, self.ldc, self.n_rows, self.depth = arguments[:10]
@@ -46,13 +46,13 @@ class _ProductStrip(VectorCode):
             row = self.tiles(row, n_tile, n_smaller)
 
     def tile_sizes(self):
-        """Return the numbers of rows of the tiles, largest first, without 2, because tiles of four rows may overlap."""
+        """Return the numbers of rows of the tiles, largest first; 2 is not needed, because tiles of four rows may overlap."""
         return [n for n in (TILE_ROWS if self.n_vectors == TILE_VECTORS else NARROW_TILE_ROWS) if n != 2]
 
     def tiles(self, start, n_tile, n_smaller):
         """Generate a loop over tiles of n_tile rows that runs while more than n_smaller rows are left; return the next row.
 
-        The last tile may overlap the one before: C is not read, so rows that are computed again have the same values.
+        The last tile may overlap the previous one. C is not read, so rows that are computed twice have the same values.
         """
         b = self.builder
         enough = b.icmp_signed(">=", self.n_rows, i64(n_tile))
@@ -101,19 +101,19 @@ class _ProductStrip(VectorCode):
         self.finish(row, C, sums)
 
     def rows_of_A(self, row, n_tile):
-        """Return pointers to the tile's rows in A, and the distance between their elements k and k + 1."""
+        """Return pointers to the rows of A for a tile, and the distance between elements k and k + 1 of a row."""
         b = self.builder
         rows = [b.gep(self.A, [b.mul(b.add(row, i64(i)), self.lda)]) for i in range(n_tile)]
-        # LLVM would compute each row's address from the one before, by additions that use the same ports of the processor as the
-        # products; more than nine addresses would not fit into registers
+        # LLVM would compute the address of each row from the previous one, with additions that use the same ports of the
+        # processor as the products; hiding more than nine addresses would need more registers than there are
         return [self.hidden_from_optimizer(pointer) for pointer in rows] if n_tile < 12 else rows, i64(1)
 
     def hidden_from_optimizer(self, pointer):
-        """Return the same pointer, through an empty assembler instruction, so that LLVM cannot simplify it."""
+        """Return the same pointer after an empty assembler instruction, so that LLVM does not know how it was computed."""
         return self.builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], False)
 
     def start(self, C):
-        """Return the vectors from which the sums of each row of a tile start."""
+        """Return the start values of the sums: a list of vectors for each row of a tile."""
         return [[ir.Constant(self.vector, None)] * self.n_vectors] * len(C)
 
     def finish(self, row, C, sums):
@@ -124,7 +124,7 @@ class _ProductStrip(VectorCode):
 
 
 class _ForwardStrip(_ProductStrip):
-    """C = max(A·B + bias, floor); a floor of 0 is the ReLU, −inf has no effect. NaN is kept."""
+    """C = max(A·B + bias, floor); a floor of 0 is ReLU, a floor of −inf has no effect. NaN stays NaN."""
 
     def __init__(self, *context):
         super().__init__(*context)
@@ -160,7 +160,7 @@ class _BackwardStrip(_ProductStrip):
 class _GradientStrip(_ProductStrip):
     """C = Aᵀ·B, or C + Aᵀ·B if `add` is set.
 
-    If `packed` is set, A is read from panels made by ``pack_panel``. Of the last vector, n_valid columns belong to C.
+    If `packed` is set, A is read from panels that ``pack_panel`` wrote. Only n_valid columns of the last vector belong to C.
     """
 
     def __init__(self, *context):
@@ -174,7 +174,7 @@ class _GradientStrip(_ProductStrip):
         return TILE_ROWS  # the widths of panels
 
     def tiles(self, start, n_tile, n_smaller):
-        """Generate a loop over tiles of n_tile rows that do not overlap, because no row may be added twice."""
+        """Generate a loop over tiles of n_tile rows that do not overlap, because a row must not be added twice."""
         return super().tiles(start, n_tile, n_tile - 1)
 
     def rows_of_A(self, row, n_tile):
@@ -198,7 +198,7 @@ class _GradientStrip(_ProductStrip):
         super().finish(row, C, [[*values[:last], *value] for values, value in zip(sums, lasts)])
 
     def branch(self, condition, if_true, if_false):
-        """Return rows of vectors from one of two functions. A branch, unlike a select, does not load memory in vain."""
+        """Return rows of vectors from one of two functions; unlike a select, a branch does not load memory unnecessarily."""
         b = self.builder
         yes, no, after = (b.append_basic_block(name) for name in ("yes", "no", "after"))
         b.cbranch(condition, yes, no)
@@ -219,19 +219,19 @@ class _GradientStrip(_ProductStrip):
 
 @intrinsic
 def forward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor):
-    """C[:n_rows, c_at:] = max(A[:n_rows, :depth]·B[:depth, b_at:] + bias[bias_at:], floor) for n_vectors vectors of columns."""
+    """Compute C[:n_rows, c_at:] = max(A[:n_rows, :depth]·B[:depth, b_at:] + bias[bias_at:], floor) for n_vectors vectors."""
     return _build_strip(_ForwardStrip, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor)
 
 
 @intrinsic
 def backward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu):
-    """C[:n_rows, c_at:] = A[:n_rows, :depth]·B[:depth, b_at:]; with `relu`, zero where the activations from `at` on are zero."""
+    """Compute C[:n_rows, c_at:] = A[:n_rows, :depth]·B[:depth, b_at:]; with `relu`, zero where activations[at:] are zero."""
     return _build_strip(_BackwardStrip, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu)
 
 
 @intrinsic
 def gradient_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid):
-    """C[:n_rows, c_at:] = A[:depth, :n_rows]ᵀ·B[:depth, b_at:], plus C if `add` is set; the last vector has n_valid columns."""
+    """Compute C[:n_rows, c_at:] = A[:depth, :n_rows]ᵀ·B[:depth, b_at:], plus C if `add`; the last vector has n_valid columns."""
     return _build_strip(_GradientStrip, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid)
 
 
@@ -257,7 +257,7 @@ def lanes_of(typing_context, array):
 
 @intrinsic
 def pack_panel(typing_context, n_vectors, A, a_at, lda, P, p_at, width, depth):
-    """P[p_at + k·width : … + width] = A[a_at + k·lda : … + width] for k < depth; copies whole vectors, in the order of k."""
+    """Copy A[a_at + k·lda : … + width] to P[p_at + k·width : … + width] for k < depth, in the order of k, as whole vectors."""
 
     def build(context, builder, signature, arguments):
         n_vectors, A, a_at, lda, P, p_at, width, depth = arguments
@@ -276,7 +276,7 @@ def pack_panel(typing_context, n_vectors, A, a_at, lda, P, p_at, width, depth):
 
 @intrinsic
 def transpose_tile(typing_context, W, w_at, n_out, W_T, t_at, stride):
-    """W_T[t_at:] = W[w_at:]ᵀ for a square with as many rows and columns as a vector has lanes."""
+    """Compute W_T[t_at:] = W[w_at:]ᵀ for a square with as many rows and columns as a vector has lanes."""
 
     def build(context, builder, signature, arguments):
         W, w_at, n_out, W_T, t_at, stride = arguments

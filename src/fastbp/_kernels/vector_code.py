@@ -1,7 +1,7 @@
-"""LLVM vector code for the processor at hand: the size of its vectors, and the operations on them.
+"""LLVM vector code for the current processor: the size of its vectors, and the operations on them.
 
 `VectorCode` generates the instructions that load, store, multiply, reduce and transpose vectors of one dtype. The intrinsics of
-`tiles`, `dots` and `adam` are made of them. This module does not know which formulas are computed.
+`tiles`, `dots` and `adam` use it. This module does not know which formulas are computed.
 """
 
 from llvmlite import ir
@@ -71,7 +71,7 @@ class VectorCode:
         return self.builder.icmp_signed("<", numbers, self.broadcast(n))
 
     def reduce_lanes(self, values, combine):
-        """Return a vector with the reduction of all lanes in each lane: halves are combined first, then quarters, and so on."""
+        """Return a vector with the reduction over all lanes in each lane; halves are combined first, then quarters, and so on."""
         distance = self.lanes // 2
         while distance:
             values = combine(values, self.shuffle((values, values), [i ^ distance for i in range(self.lanes)]))
@@ -79,13 +79,13 @@ class VectorCode:
         return values
 
     def transpose(self, rows):
-        """Transpose a square of vectors: blocks of half its size are exchanged first, then of a quarter, and so on."""
+        """Transpose a square of vectors: blocks of half its size are exchanged first, then blocks of a quarter, and so on."""
         rows, distance = list(rows), self.lanes // 2
         while distance:
             for i in range(self.lanes):
                 if not i & distance:
                     pair = rows[i], rows[i + distance]
-                    # lane j of the two vectors, written one after the other: half of the lanes come from the other vector
+                    # the lanes of the second vector are numbered after those of the first; each result has half its lanes from each
                     upper = [j if not j & distance else self.lanes + (j ^ distance) for j in range(self.lanes)]
                     lower = [j ^ distance if not j & distance else self.lanes + j for j in range(self.lanes)]
                     rows[i], rows[i + distance] = self.shuffle(pair, upper), self.shuffle(pair, lower)

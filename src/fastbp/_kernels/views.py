@@ -1,9 +1,9 @@
-"""Views of contiguous arrays that take no time to make.
+"""Views of contiguous arrays that are created without overhead.
 
-``matrix`` and ``vector`` are views of a part of a buffer, ``flat`` is a view of a whole array. Unlike slices and ``reshape``,
-they check nothing and count no references, which would take longer than the arithmetic of a small network. Therefore the caller
-must keep the buffer alive and pass valid offsets. ``without_refcounts`` does the same for the arguments of an entry.
-``stack_array`` is a small array on the stack, and ``prefetch`` loads a cache line ahead of time.
+``matrix`` and ``vector`` return views of a part of a buffer, ``flat`` returns a view of a whole array. Unlike slices and
+``reshape``, they do not check their arguments and do not count references, because this would take longer than the arithmetic of a
+small network. Therefore the caller must keep the buffer alive and pass valid offsets. ``without_refcounts`` returns such views of
+the arguments of an entry. ``stack_array`` returns a small array on the stack, and ``prefetch`` loads a cache line in advance.
 """
 
 import numpy as np
@@ -56,7 +56,7 @@ def _unchanged(*arrays):
 
 @intrinsic_kernel(_unchanged)
 def without_refcounts(typing_context, *arrays):
-    """Return the same arrays, or tuples of arrays, without their owners, so that passing them on counts no references."""
+    """Return the same arrays, or tuples of arrays, without their owners, so that no references are counted."""
 
     def without_owner(context, builder, kind, value):
         if isinstance(kind, types.BaseTuple):
@@ -116,7 +116,7 @@ def _prefetch(array, index):
 
 @intrinsic_kernel(_prefetch)
 def prefetch(typing_context, array, index):
-    """Start to load the cache line of an element of a contiguous array, without waiting for it."""
+    """Start loading the cache line of an element of a contiguous array, without waiting for it."""
 
     def build(context, builder, signature, arguments):
         place = builder.gep(make_array(array)(context, builder, arguments[0]).data, [arguments[1]])

@@ -1,4 +1,4 @@
-"""Warnings that a process gives at most once."""
+"""Warnings that a process issues at most once."""
 
 import warnings
 
@@ -6,7 +6,7 @@ _given = set()
 
 
 def warn_once(topic, message):
-    """Give a RuntimeWarning, unless this process has already given one about this topic."""
+    """Issue a RuntimeWarning, unless this process has already issued one with this topic."""
     if topic not in _given:
         _given.add(topic)
         warnings.warn(f"fastbp: {message}.", RuntimeWarning, stacklevel=3)

@@ -1,5 +1,6 @@
-"""Functions that few networks use: each is compiled on first use, stored on disk, and called by the other kernels by its address.
+"""Functions that few networks use.
 
-Each file defines one kind of function and its registry of names; a new function is added there and nowhere else. ``addresses``
-finds the address of a function by its kind and name. The callers are the modules one folder up.
+Each function is compiled on first use and stored on disk; the other kernels call it by its address. Each file defines one kind of
+function and a registry of their names, and a new function is added only there. ``addresses`` returns the address of a function for
+a kind and a name. The functions are called by the modules in the parent folder.
 """

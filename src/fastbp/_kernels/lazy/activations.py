@@ -1,8 +1,8 @@
 """Activations of hidden units.
 
-Each function replaces the weighted sums z of a layer by activations and, unless `slopes` is empty, writes the slopes there for the
-backward pass. scikit-learn's four are also here, for layers with a norm or dropout. A new activation is a function here and an
-entry in `ACTIVATIONS`.
+Each function replaces the weighted sums z of a layer by activations and, unless `slopes` is empty, writes g'(z) to `slopes` for the
+backward pass. scikit-learn's four activations are also included, for layers with a norm or dropout. A new activation is added as a
+function in this module and an entry in `ACTIVATIONS`. This module does not know about layers.
 """
 
 import numpy as np

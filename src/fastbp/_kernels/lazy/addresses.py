@@ -1,8 +1,8 @@
 """The addresses of lazily compiled functions, and the types of their arguments.
 
-A kind, a name and a dtype go in; an address comes out, which is valid in this process. The modules of the functions are imported on
-first use, since most networks need none of them. ``signature`` holds the only list of argument types: the calls in the kernels and
-the functions of a kind follow its order.
+A kind, a name and a dtype go in; an address that is valid in this process comes out. The modules that define the functions are
+imported on first use, because most networks need none of them. ``signature`` contains the only list of argument types; the calls in
+the kernels and the functions of a kind must have the same order. This module does not know what the functions compute.
 """
 
 from functools import cache
@@ -31,7 +31,7 @@ _REGISTRIES = {
 
 
 def lazy_functions(kind):
-    """Return the functions of a kind, a dict by name."""
+    """Return the functions of a kind, as a dict from name to function."""
     module, registry = _REGISTRIES[kind]
     return getattr(import_module(f".{module}", __package__), registry)
 
@@ -48,7 +48,7 @@ def lazy_address(kind, name, dtype):
 
 
 def signature(kind, dtype):
-    """Return the argument types of a kind of function, for parameters of a dtype."""
+    """Return the argument types of the functions of a kind, for parameters of a dtype."""
     real = types.float32 if np.dtype(dtype) == np.float32 else types.float64
     vector, matrix, integers, n = types.Array(real, 1, "C"), types.Array(real, 2, "C"), _array_of(np.int64), types.int64
     doubles, exchange = _array_of(np.float64), types.Array(types.float64, 2, "C")

@@ -1,8 +1,8 @@
 """Dropout, and noise on the inputs, with new random numbers at every step.
 
 A block of rows is changed in place. The random number generator is counter-based: each number is a hash of the seed, the step, the
-layer, the row within the batch and the unit. The numbers therefore do not depend on blocks or threads, and there is no state
-between steps. `draw_state` is `DRAW_STATE`.
+layer, the row within the batch and the unit. Therefore the numbers do not depend on blocks or threads, and no state is kept between
+steps. `draw_state` is a `DRAW_STATE` record. This module does not know about the other computations of a layer.
 """
 
 import numpy as np
@@ -16,13 +16,13 @@ _WORD = 0xFFFFFFFF
 
 @kernel()
 def _product(x, factor):
-    """Return x · factor modulo 2³², both uint32; Numba's own product has 64 bits, which halves the numbers in a vector."""
+    """Return x · factor modulo 2³² for two uint32; Numba's own product has 64 bits, so that half as many fit into a vector."""
     return np.uint32(np.uint64(x) * np.uint64(factor) & np.uint64(_WORD))
 
 
 @kernel()
 def mix_bits(x):
-    """Return a hash of a uint32; each bit of x changes about half of its bits (xor, shift and multiply, Wellons 2018)."""
+    """Return a hash of a uint32; each bit of x changes about half of the bits of the hash (xor, shift, multiply; Wellons 2018)."""
     x = _product(np.uint32(x ^ (x >> np.uint32(16))), np.uint32(0x7FEB352D))
     x = _product(np.uint32(x ^ (x >> np.uint32(15))), np.uint32(0x846CA68B))
     return np.uint32(x ^ (x >> np.uint32(16)))
@@ -30,7 +30,7 @@ def mix_bits(x):
 
 @kernel()
 def _key(seed, step, layer, row):
-    """Return the key of a row of a batch at a step."""
+    """Return the key of a row of the batch of a step."""
     key = mix_bits(np.uint32(mix_bits(np.uint32(seed & _WORD)) ^ np.uint32(step & _WORD)))
     key = mix_bits(np.uint32(key ^ np.uint32((seed >> 32) & _WORD)))
     key = mix_bits(np.uint32((int(key) + 0x9E3779B9 * (layer + 1)) & _WORD))
@@ -45,7 +45,7 @@ def _word(key, j):
 
 @lazy_entry
 def drop(A, slopes, n_units, draw_state, layer, rate):
-    """Set a to 0 with probability p = rate / 2³², otherwise to a / (1 − p); slopes, unless empty, in the same way."""
+    """Set a to 0 with probability p = rate / 2³², otherwise to a / (1 − p); change the slopes in the same way, unless empty."""
     zero, bound = A.dtype.type(0), np.uint32(rate)
     factor = A.dtype.type(1 / (1 - rate / 4294967296))
     seed, step, first = int(draw_state[0].seed), int(draw_state[0].step), int(draw_state[0].first_row)
@@ -64,7 +64,7 @@ def drop(A, slopes, n_units, draw_state, layer, rate):
 
 @lazy_entry
 def add_noise(A, slopes, n_units, draw_state, layer, deviation):
-    """a ← a + deviation / 2³² · r, for r of the standard normal distribution (Box and Muller 1958)."""
+    """Compute a ← a + deviation / 2³² · r, for r from the standard normal distribution (Box and Muller 1958)."""
     real, scale = A.dtype.type, A.dtype.type(deviation / 4294967296)
     unit, half, minus_two = real(1 / 4294967296), real(0.5), real(-2)
     seed, step, first = int(draw_state[0].seed), int(draw_state[0].step), int(draw_state[0].first_row)

@@ -1,8 +1,9 @@
-"""Links that are not compiled into every fit, and the step from outputs to a loss that is called by address.
+"""Links that are not compiled into every fit, and the calls of losses that are not compiled into every fit.
 
-A link turns weighted sums Z (n_rows, ≥ n_outputs) into outputs, in place. ``loss_and_output_delta`` turns a block's outputs and
-targets into the sum of its losses and ∂loss/∂Z: it expands class codes to one target per output, calls the loss, and multiplies the
-slopes by the link's Jacobian. scikit-learn's links are in `_kernels.losses`.
+A link replaces weighted sums Z (n_rows, ≥ n_outputs) by outputs, in place. ``loss_and_output_delta`` computes the sum of the losses
+of a block and ∂loss/∂Z from outputs and targets: it expands class codes to one target per output, calls the loss by its address,
+and multiplies its slopes by the Jacobian of the link. scikit-learn's links are in `_kernels.losses`. This module does not know
+about hidden layers.
 """
 
 from ..codes import LinkCode
@@ -31,7 +32,7 @@ def softplus_link(Z, n_outputs, output_numbers):
 
 @lazy_entry
 def grouped_softmax(Z, n_outputs, output_numbers):
-    """A softmax of each group of columns; output_numbers lists the sizes of the groups."""
+    """The softmax of each group of columns; output_numbers lists the sizes of the groups."""
     zero = Z.dtype.type(0)
     at = 0
     for k in range(output_numbers.size):
@@ -65,7 +66,7 @@ LINKS = {"relu": relu_link, "softplus": softplus_link, "grouped_softmax": groupe
 def _softplus(x, real):
     """ln(1 + e^x) = max(x, 0) + ln(1 + e^−|x|).
 
-    The activation softplus multiplies by 1 / u, which it needs for the slope; the quotient here is rounded once, not twice.
+    The activation softplus multiplies by 1 / u, because it also needs 1 / u for the slope; the quotient here is rounded only once.
     """
     one, zero = real(1), real(0)
     e = exp(-abs(x))
@@ -75,10 +76,11 @@ def _softplus(x, real):
 
 @lazy_entry
 def loss_and_output_delta(A, y, n_codes, weight, delta, n_outputs, numbers, output_numbers, loss_address):
-    """Write Σ weight · loss of a block to numbers, and ∂/∂Z of it to delta; A and delta (n_rows, ≥ n_outputs).
+    """Write Σ weight · loss of a block to `numbers`, and its derivative ∂/∂Z to delta; A and delta (n_rows, ≥ n_outputs).
 
-    y is flat, with space for one target per element of A. It holds these targets, or n_codes class codes per row if n_codes is less
-    than n_outputs. weight is (n_rows,), or (0,) for ones. y and A are overwritten.
+    y is flat, with space for one target per element of A. It contains these targets, or n_codes class codes per row if n_codes is
+    less than n_outputs or if there are groups of classes. weight has shape (n_rows,), or (0,) if all weights are 1. y and A are
+    overwritten.
     """
     n_rows, n = A.shape[0], numbers[0]
     Y = matrix(y, 0, n_rows, A.shape[1])
@@ -103,9 +105,9 @@ def loss_and_output_delta(A, y, n_codes, weight, delta, n_outputs, numbers, outp
 
 @kernel()
 def _expand_codes(codes, Y, n_outputs, smoothing, output_numbers):
-    """Y (n_rows, ≥ n_outputs): 1 for the class of a row, 0 for the others, smoothed.
+    """Set Y (n_rows, ≥ n_outputs) to 1 for the class of a row and to 0 for the other classes, with label smoothing.
 
-    The codes are in the same memory as Y, so the last rows come first.
+    The codes are in the same memory as Y, so the rows are processed from the last to the first.
     """
     n_groups = codes.shape[1]
     target = Y.dtype.type(0)
@@ -115,7 +117,7 @@ def _expand_codes(codes, Y, n_outputs, smoothing, output_numbers):
         for group in range(n_groups - 1, -1, -1):
             size = n_outputs if n_groups == 1 else int(output_numbers[group])
             code = min(max(int(codes[i, group]), 0), size - 1)
-            # the targets of one group may overwrite codes that are not read yet
+            # the code is read first, because the targets of a group may overwrite codes of the same row
             target = Y.dtype.type(1 - smoothing + smoothing / size)
             for j in range(end - size, end):
                 Y[i, j] = Y.dtype.type(smoothing / size)
@@ -125,7 +127,7 @@ def _expand_codes(codes, Y, n_outputs, smoothing, output_numbers):
 
 @kernel()
 def _smooth(y, smoothing):
-    """y ← (1 − s) y + s / 2, for targets of 0 and 1."""
+    """Compute y ← (1 − s) y + s / 2, for targets of 0 and 1."""
     kept, more = y.dtype.type(1 - smoothing), y.dtype.type(smoothing / 2)
     for q in range(y.size):
         y[q] = kept * y[q] + more
@@ -133,7 +135,7 @@ def _smooth(y, smoothing):
 
 @kernel()
 def _ordered_quantile_losses(A, Y, delta, n_outputs, quantiles):
-    """The losses of several quantiles, and ∂/∂z: each z changes its own output and all later ones in its group."""
+    """Compute the losses of several quantiles and ∂/∂z; each z changes its own output and all later outputs in its group."""
     size, one, zero = quantiles.size, A.dtype.type(1), A.dtype.type(0)
     for i in range(A.shape[0]):
         above = zero
@@ -151,7 +153,7 @@ def _ordered_quantile_losses(A, Y, delta, n_outputs, quantiles):
 
 @kernel()
 def _multiply_by_jacobian(code, A, delta, n_outputs, group_sizes):
-    """delta ← Jᵀ delta, for J = ∂A/∂Z."""
+    """Compute delta ← Jᵀ delta, for J = ∂A/∂Z."""
     a, d, one, zero = flat(A), flat(delta), A.dtype.type(1), A.dtype.type(0)
     if code == LinkCode.logistic:
         for q in range(d.size):
@@ -176,7 +178,7 @@ def _multiply_by_jacobian(code, A, delta, n_outputs, group_sizes):
 
 @kernel()
 def _softmax_back(A, delta, at, size):
-    """d ← a (d − Σ a d), over columns at to at + size."""
+    """Compute d ← a (d − Σ a d), over columns `at` to `at + size`."""
     for i in range(A.shape[0]):
         mean = A.dtype.type(0)
         for j in range(at, at + size):

@@ -1,8 +1,9 @@
-"""Losses: for each target y and output a, the loss and its slope by a.
+"""Losses: for each target y and output a, the loss and its derivative with respect to a.
 
-Flat arrays go in: a loss replaces its target in y, and the slope is written to g. `numbers` are `LOSS_NUMBERS`, and
-`output_numbers` lists quantiles. A loss that is canonical with its link writes the delta to g instead. Links are not known here. A
-new loss is a function here, an entry in `LOSSES`, and its links in `_network.losses`.
+Flat arrays go in. The function replaces each target in y by the loss and writes the derivative to g. `numbers` is a `LOSS_NUMBERS`
+record, and `output_numbers` lists the quantiles. A loss that is canonical with its link writes the delta to g instead. A new loss
+is added as a function in this module, an entry in `LOSSES`, and its links in `_network.losses`. Apart from this, the module does
+not know about links.
 """
 
 import numpy as np
@@ -60,7 +61,7 @@ def quantile(a, y, g, numbers, output_numbers):
 def poisson(a, y, g, numbers, output_numbers):
     """Half the Poisson deviance, y ln(y / a) − y + a, with 0 ln 0 = 0.
 
-    `_kernels.losses` has the same formula; sharing it would change how the compiler orders this sum, and so its rounding.
+    `_kernels.losses` has the same formula. With shared code, the compiler would order the sum differently and round differently.
     """
     zero, one = a.dtype.type(0), a.dtype.type(1)
     for q in range(a.size):
@@ -99,7 +100,7 @@ def tweedie(a, y, g, numbers, output_numbers):
 def log_loss(a, y, g, numbers, output_numbers):
     """−y ln a for a softmax, and −y ln a − (1 − y) ln(1 − a) for a logistic link; canonical with both.
 
-    The loss of `_kernels.losses` takes one logarithm instead of two, which is possible only if y is 0 or 1, not smoothed.
+    The loss in `_kernels.losses` computes one logarithm instead of two, which is possible only if y is exactly 0 or 1.
     """
     real, both = a.dtype.type, numbers[0].link == LinkCode.logistic
     one, low = real(1), real(np.finfo(a.dtype).eps)
@@ -114,7 +115,7 @@ def log_loss(a, y, g, numbers, output_numbers):
 
 @kernel()
 def _positive(a, real):
-    """Return a, limited from below where an output was rounded to 0; NaN is passed on."""
+    """Return a, or a tiny positive number if an output was rounded to 0; NaN stays NaN."""
     tiny = real(1e-37)
     return tiny if a < tiny else a
 

@@ -1,8 +1,9 @@
 """Batch normalization and layer normalization of the weighted sums of a hidden layer.
 
-The forward functions replace Z = A·W + b by y = γ x̂ + β, with x̂ = (Z − mean) / standard deviation; the backward functions replace
-∂/∂y by ∂/∂Z and compute the gradient of γ and β. In batch normalization, where b cancels, b takes the place of β; the threads of a
-team exchange sums at a barrier. Prediction folds its moving statistics into the weights, elsewhere.
+The forward functions replace Z = A·W + b by y = γ x̂ + β, with x̂ = (Z − mean) / standard deviation. The backward functions replace
+∂/∂y by ∂/∂Z and compute the gradients of γ and β. In batch normalization, b is used as β, because subtracting the mean cancels any
+bias; the threads of a team exchange sums at a barrier. For predictions, `_network.folding` includes the moving statistics in the
+weights. This module does not know about other layers.
 """
 
 import numpy as np
@@ -12,12 +13,12 @@ from ..team import wait_at_layer_barrier
 from ..views import vector
 
 VARIANCE_EPSILON = 1e-5  # added to variances, as in PyTorch
-_MOMENTUM = 0.1  # of the moving statistics, as in PyTorch
+_MOMENTUM = 0.1  # the weight of a new batch in the moving statistics, as in PyTorch
 
 
 @kernel()
 def _four_rows(M, i, n_columns):
-    """Return rows i to i + 4 of M, their first n_columns."""
+    """Return the first n_columns of rows i to i + 4 of M."""
     at, stride = i * M.shape[1], M.shape[1]
     return (
         vector(M, at, n_columns),
@@ -29,10 +30,11 @@ def _four_rows(M, i, n_columns):
 
 @lazy_entry
 def batch_norm(Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, add):
-    """y = γ x̂ + β over the rows of a batch, with x̂ = (z − μ) / √(σ² + ε) left in normalized (Ioffe and Szegedy 2015).
+    """Compute y = γ x̂ + β with x̂ = (z − μ) / √(σ² + ε), for μ and σ² over the rows of a batch (Ioffe and Szegedy 2015).
 
-    Z and normalized (n_rows, ≥ n_out); gamma and beta (n_out,). inv_std (3 n_out,) receives 1 / √(σ² + ε) and μ. moving (2 n_out,)
-    holds the moving means and variances of A·W. exchange (n_threads, ≥ exchange_at + 2 n_out + 1) is shared by the threads.
+    Z and normalized (n_rows, ≥ n_out); gamma and beta (n_out,). x̂ is written to normalized, and 1 / √(σ² + ε) and μ to inv_std
+    (3 n_out,). moving (2 n_out,) contains the moving means and variances of A·W. exchange (n_threads, ≥ exchange_at + 2 n_out + 1)
+    is shared by the threads.
     """
     n_rows, n_out, rank, n_threads = Z.shape[0], gamma.size, state[0].rank, exchange.shape[0]
     at = exchange_at
@@ -40,7 +42,7 @@ def batch_norm(Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, s
     exchange[rank, at] = n_rows
     means[:] = 0.0
     squares[:] = 0.0
-    whole = n_rows - n_rows % 4  # four rows at once, since a sum in memory takes longer than its terms
+    whole = n_rows - n_rows % 4  # four rows at once, because updating a sum in memory takes longer than adding its terms
     for i in range(0, whole, 4):
         z, z1, z2, z3 = _four_rows(Z, i, n_out)
         for j in range(n_out):
@@ -71,7 +73,7 @@ def batch_norm(Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, s
         for r in range(n_threads):
             mean += exchange[r, at] * exchange[r, at + 1 + j]
         mean /= n
-        for r in range(n_threads):  # (Chan, Golub and LeVeque 1979)
+        for r in range(n_threads):  # the combined sum of squares (Chan, Golub and LeVeque 1979)
             total += exchange[r, at + 1 + n_out + j] + exchange[r, at] * (exchange[r, at + 1 + j] - mean) ** 2
         inv_std[j], inv_std[n_out + j] = 1 / np.sqrt(total / n + VARIANCE_EPSILON), mean
         if rank == 0 and n > 1:
@@ -87,7 +89,7 @@ def batch_norm(Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, s
 
 @lazy_entry
 def batch_norm_back(D, normalized, gamma, g, inv_std, moving, exchange, barrier, state, exchange_at, add):
-    """g ← ∂/∂γ = Σ d x̂, and d ← γ (d − mean d − x̂ mean d x̂) / √(σ² + ε)."""
+    """Compute g ← ∂/∂γ = Σ d x̂ and d ← γ (d − mean(d) − x̂ mean(d x̂)) / √(σ² + ε)."""
     n_rows, n_out, rank, n_threads = D.shape[0], gamma.size, state[0].rank, exchange.shape[0]
     at = exchange_at
     totals, products = vector(exchange[rank], at, n_out), vector(exchange[rank], at + n_out, n_out)
@@ -125,9 +127,9 @@ def batch_norm_back(D, normalized, gamma, g, inv_std, moving, exchange, barrier,
 
 @lazy_entry
 def layer_norm(Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, add):
-    """y = γ x̂ + β over the units of each row, with x̂ = (z − μ) / √(σ² + ε) (Ba, Kiros and Hinton 2016).
+    """Compute y = γ x̂ + β with x̂ = (z − μ) / √(σ² + ε), for μ and σ² over the units of each row (Ba, Kiros and Hinton 2016).
 
-    Unless normalized is empty, it receives x̂, and inv_std (n_rows,) receives 1 / √(σ² + ε). The other arguments are not used.
+    Unless normalized is empty, x̂ is written to it, and 1 / √(σ² + ε) to inv_std (n_rows,). The other arguments are not used.
     """
     n_out, real = gamma.size, Z.dtype.type
     zero, one, epsilon, size = real(0), real(1), real(VARIANCE_EPSILON), real(gamma.size)
@@ -152,9 +154,10 @@ def layer_norm(Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, s
 
 @lazy_entry
 def layer_norm_back(D, normalized, gamma, g, inv_std, moving, exchange, barrier, state, exchange_at, add):
-    """d ← (γ d − mean γ d − x̂ mean γ d x̂) / √(σ² + ε), over the units, and the gradients of γ, Σ d x̂, and of β, Σ d.
+    """Compute d ← (γ d − mean(γ d) − x̂ mean(γ d x̂)) / √(σ² + ε), and the gradients Σ d x̂ of γ and Σ d of β.
 
-    The gradients are set at the start and at the end of g, or added if `add`.
+    The means are over units, the sums over rows. The gradient of γ is at the start of g and that of β at the end. They are set, or
+    added to if `add`.
     """
     n_out, real = gamma.size, D.dtype.type
     zero, size = real(0), real(gamma.size)

@@ -1,7 +1,7 @@
-"""Parts of an update other than the solver's step: penalties, the weight norm limit, and the average of the parameters.
+"""Parts of an update other than the step of the solver: penalties, the weight norm limit, and the average of the parameters.
 
-Flat arrays of the parameters that one thread updates go in and are changed in place. The numbers are `PENALTY_NUMBERS`; a sum is
-returned in their field `total`.
+Flat arrays of the parameters that one thread updates go in and are changed in place. `numbers` is a `PENALTY_NUMBERS` record; its
+field `total` receives the value of a sum. This module does not know about solvers.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..views import vector
 
 @lazy_entry
 def absolute_sum(w, g, numbers):
-    """Σ |w|."""
+    """Compute Σ |w|."""
     total = w.dtype.type(0)
     for q in range(w.size):
         total += abs(w[q])
@@ -21,7 +21,7 @@ def absolute_sum(w, g, numbers):
 
 @lazy_entry
 def add_penalty_gradient(w, g, numbers):
-    """g ← g + alpha w + l1 sign(w)."""
+    """Compute g ← g + alpha w + l1 sign(w)."""
     alpha, l1, zero = w.dtype.type(numbers[0].alpha), w.dtype.type(numbers[0].l1), w.dtype.type(0)
     for q in range(w.size):
         g[q] += alpha * w[q] + (l1 if w[q] > zero else (-l1 if w[q] < zero else zero))
@@ -29,7 +29,7 @@ def add_penalty_gradient(w, g, numbers):
 
 @lazy_entry
 def square_sum(w, g, numbers):
-    """Σ g²."""
+    """Compute Σ g²."""
     total = 0.0
     for q in range(g.size):
         total += float(g[q]) * float(g[q])
@@ -38,7 +38,7 @@ def square_sum(w, g, numbers):
 
 @lazy_entry(fastmath=EXACT)
 def update_average(average, w, numbers):
-    """average ← d average + (1 − d) w for ema_decay d (Polyak and Juditsky 1992, with exponential weights)."""
+    """Compute average ← d average + (1 − d) w for ema_decay d (Polyak and Juditsky 1992, with exponential weights)."""
     decay, rest = w.dtype.type(numbers[0].ema_decay), w.dtype.type(1 - numbers[0].ema_decay)
     for q in range(w.size):
         average[q] = decay * average[q] + rest * w[q]
@@ -46,9 +46,9 @@ def update_average(average, w, numbers):
 
 @lazy_entry
 def limit_weight_norms(table, params, sums, numbers, rank, n_threads):
-    """Scale the weights of each unit in this thread's share down to norm max_norm (Srivastava and others 2014).
+    """Reduce the norm of the weights of each unit in this thread's share to at most max_norm (Srivastava and others 2014).
 
-    The weights of a unit are a column of W (n_in, n_out); sums is scratch for one number per unit.
+    The weights of a unit are a column of W (n_in, n_out); `sums` is scratch memory for one number per unit.
     """
     real = params.dtype.type
     zero, one, most = real(0), real(1), real(numbers[0].max_norm)

@@ -1,7 +1,8 @@
 """Learning rate schedules.
 
-Each function reads `SCHEDULE_NUMBERS` and writes its `factor`, by which the learning rate is multiplied. They are called once per
-step. A new schedule is a function here and an entry in `SCHEDULES`.
+Each function reads a `SCHEDULE_NUMBERS` record and writes its field `factor`, by which the learning rate is multiplied. The
+functions are called once per step. A new schedule is added as a function in this module and an entry in `SCHEDULES`. This module
+does not know about solvers.
 """
 
 import numpy as np
@@ -18,7 +19,7 @@ def cosine(numbers):
 
 @lazy_entry
 def linear_warmup_cosine(numbers):
-    """p / w for p below the warm-up share w (Goyal and others 2017), then the cosine of the remaining progress."""
+    """p / w for p below the warm-up fraction w (Goyal and others 2017), then the schedule cosine over the remaining progress."""
     n = numbers[0]
     p, w = min(n.progress, 1.0), n.warmup
     n.factor = p / w if p < w else 0.5 * (1 + np.cos(np.pi * (p - w) / (1 - w)))
@@ -26,7 +27,7 @@ def linear_warmup_cosine(numbers):
 
 @lazy_entry
 def one_cycle(numbers):
-    """Cosines from 1/25 to 1 at the warm-up share w, then to 1/250,000 (Smith and Topin 2018, with PyTorch's end values)."""
+    """Cosines from 1/25 to 1 at the warm-up fraction w, then to 1/250,000 (Smith and Topin 2018, with PyTorch's end values)."""
     n = numbers[0]
     p, w = min(n.progress, 1.0), n.warmup
     low, end = 1 / 25, 1 / 250_000

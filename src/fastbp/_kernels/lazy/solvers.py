@@ -1,8 +1,9 @@
 """The stochastic solvers other than scikit-learn's "sgd" and "adam".
 
 Each function takes one step over flat arrays of equal length: the parameters w, the gradient g, and up to two moments.
-`hyperparams` is `HYPERPARAMS`. The slope of a parameter is (g + alpha w) · scale, as for scikit-learn's solvers. The formulas are
-PyTorch's. A new solver is a function here and an entry in `_SOLVERS`.
+`hyperparams` is a `HYPERPARAMS` record. In the formulas, g is (g + alpha w) · scale, as for scikit-learn's solvers. The formulas
+are those of PyTorch. A new solver is added as a function in this module and an entry in `_SOLVERS`. This module does not know about
+layers.
 """
 
 import numpy as np
@@ -103,7 +104,7 @@ def lion(w, g, m, unused, hyperparams):
         w[q] -= lr if direction > zero else (-lr if direction < zero else direction)  # 0 and NaN are kept
 
 
-# with the number of moments that each keeps
+# each solver, with the number of its moments
 _SOLVERS = ((adagrad, 1), (adadelta, 2), (rmsprop, 1), (adamw, 2), (nadam, 2), (adamax, 2), (lion, 1))
 SOLVERS = {function.__name__: function for function, _ in _SOLVERS}
 N_MOMENTS = {"sgd": 1, "adam": 2} | {function.__name__: n_moments for function, n_moments in _SOLVERS}
