@@ -1,7 +1,8 @@
 """The integer codes by which kernels select a function, and the reasons why training stops.
 
-Each enumeration lists the functions of scikit-learn, which are compiled into every fit. The code `by_address` stands for any other
-function: it is compiled on first use, and the kernels call it by its address. The functions are defined in other modules.
+Each enumeration lists the functions that are compiled into every fit, most of which are those of scikit-learn. The code
+`by_address` stands for any other function: it is compiled on first use, and the kernels call it by its address. The functions are
+defined in other modules.
 """
 
 from enum import IntEnum

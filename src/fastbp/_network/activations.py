@@ -1,7 +1,7 @@
 """The parameter `activation`: a name, a user-defined function, or a list with one of these for each hidden layer.
 
 `fastbp.Activation` checks and compiles user-defined functions. The named activations are defined in `_kernels.lazy.activations`.
-How kernels call an activation is not known here.
+This module does not know how kernels call an activation.
 """
 
 from collections.abc import Callable
@@ -26,8 +26,8 @@ class Activation(UserFunction):
         The activation g(z): a plain Python function of one number that returns a number. Numba must be able to compile it, which
         allows arithmetic, comparisons, `math` and scalar NumPy functions.
     slope : callable, default=None
-        The derivative g'(z), a function of the same kind. If None, the central difference of `value` is used, which is accurate to
-        about 1e-10 in float64 and takes two more calls of `value`.
+        The derivative g'(z), also a function of one number. If None, the central difference of `value` is used, which is accurate
+        to about 1e-10 in float64 and takes two more calls of `value`.
 
     Raises
     ------
@@ -36,9 +36,11 @@ class Activation(UserFunction):
     ValueError
         If `slope` is not the derivative of `value`. This is checked by finite differences between −3 and 3; kinks are allowed.
 
-    Notes ----- Two activations with the same functions are equal, so that ``clone`` and parameter searches work. Pickle stores
-    functions by name, so they must be defined in a module; functions defined in a session need cloudpickle, which joblib's
-    processes use. The machine code is kept in memory, not on disk.
+    Notes
+    -----
+    Two activations with the same functions are equal, so that ``clone`` and parameter searches work. Pickle stores functions by
+    name, so they must be defined in a module; functions that are defined in an interactive session need cloudpickle, which joblib
+    uses for its processes. The machine code is kept in memory, not on disk.
 
     Examples
     --------
@@ -78,7 +80,7 @@ class Activation(UserFunction):
         return _compile_activation(self.value, self.slope)
 
 
-@cache  # keeps the machine code alive, whose address the kernels use
+@cache  # the kernels use the address of the machine code, so it must not be freed
 def _compile_activation(value, slope):
     """Compile the two functions into a loop with the arguments of `_kernels.lazy.activations`."""
     g = njit(error_model="numpy")(value)

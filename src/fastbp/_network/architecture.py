@@ -1,7 +1,8 @@
 """The description of a network without its parameters: layout, activations, norm, dropout, output units and loss.
 
-Names and numbers go in; the descriptions are immutable and hashable. `losses` and `_parameters` check that they fit together,
-`layout` holds the sizes and offsets, and `kernel_settings` passes a description to the kernels.
+Names and numbers go in; immutable and hashable descriptions come out. `losses` and `fastbp._config` check that the names and
+numbers can be combined, `layout` computes the offsets, and `kernel_settings` passes a description to the kernels. This module does
+not know how a network is computed.
 """
 
 from dataclasses import dataclass, replace
@@ -18,8 +19,9 @@ from .layout import Layout
 class Architecture:
     """The functions of a network between its matrix products.
 
-    `activations` has an entry for each hidden layer, `dropout` one more, for the inputs, at the front. `link` is the function of
-    the output units, and `numbers` its list of numbers: quantiles, or the sizes of groups of classes.
+    `activations` has one entry for each hidden layer. `dropout` is empty or has the rate of the inputs, followed by one rate for
+    each hidden layer. `link` is the function of the output layer, and `numbers` are its quantiles or the sizes of its groups of
+    classes.
     """
 
     activations: tuple
@@ -31,7 +33,7 @@ class Architecture:
 
     @property
     def keeps_slopes(self):
-        """Whether the forward pass stores the slopes of some layer."""
+        """Whether the forward pass stores the slopes of at least one layer."""
         return any(self.calls_activation(layer) for layer in range(len(self.activations)))
 
     @property
@@ -50,7 +52,7 @@ class Architecture:
     def calls_activation(self, layer):
         """Return whether kernels call the activation of a hidden layer by its address.
 
-        Norms and dropout need stored slopes, which only these activations write.
+        Layers with a norm or dropout need stored slopes, and only activations that are called by their address store them.
         """
         activation = self.activations[layer]
         compiled_in = isinstance(activation, str) and activation in ActivationCode.__members__
@@ -65,24 +67,24 @@ class Objective:
     smoothing: float = 0.0
     delta: float = 1.0
     power: float = 1.5
-    of_classes: bool = False  # whether targets are class codes, or 0 and 1; squared errors are then summed over the outputs
+    of_classes: bool = False  # whether the targets encode classes; squared errors are then summed over the outputs
 
     def is_compiled_in(self, link):
-        """Return whether every fit contains this loss, as for scikit-learn's losses with scikit-learn's links."""
+        """Return whether this loss is compiled into every fit, like scikit-learn's losses with scikit-learn's links."""
         pairs = {("log_loss", "logistic"), ("log_loss", "softmax"), ("squared_error", "identity"), ("poisson", "exp")}
         return (self.loss, link) in pairs and self.smoothing == 0 and not (self.of_classes and self.loss == "squared_error")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A network: its layout, its architecture, and its objective, which may be None."""
+    """A description of a network: its layout, its architecture, and its objective, which may be None."""
 
     layout: Layout
     architecture: Architecture
     objective: Objective | None = None
 
     def loss_numbers(self):
-        """Return `LOSS_NUMBERS` and the list of numbers for the kernels' links and losses."""
+        """Return the `LOSS_NUMBERS` record and the array of quantiles or group sizes, for the links and losses in the kernels."""
         architecture, objective, numbers = self.architecture, self.objective, record(LOSS_NUMBERS)
         numbers["link"] = LinkCode[architecture.link]
         if objective is not None:

@@ -1,7 +1,8 @@
 """Fold batch normalization into weights and biases.
 
-Trained weights with their normalization parameters and moving statistics go in; the weights of a network without normalization,
-which makes the same predictions, come out. Scaling of data is folded in ``fastbp._data.scaling``.
+The trained weights, the normalization parameters and the moving statistics go in; the weights of a network without normalization
+that gives the same predictions come out. The scaling of data is folded by ``fastbp._data.scaling``. This module does not know how
+these values were trained.
 """
 
 import numpy as np
@@ -10,9 +11,10 @@ from .._kernels.lazy.norms import VARIANCE_EPSILON
 
 
 def fold_batch_norm(coefs, intercepts, gammas, statistics):
-    """The (coefs, intercepts) of the network without batch normalization.
+    """Return the (coefs, intercepts) of the network without batch normalization.
 
-    W γ / √(v + ε) and b − m γ / √(v + ε), for the moving means m and variances v of A·W (Ioffe and Szegedy 2015, algorithm 2).
+    They are W γ / √(v + ε) and b − m γ / √(v + ε), for the moving means m and variances v of A·W (Ioffe and Szegedy 2015,
+    algorithm 2).
     """
     coefs, intercepts = list(coefs), list(intercepts)
     for layer, (gamma, (means, variances)) in enumerate(zip(gammas, statistics, strict=True)):

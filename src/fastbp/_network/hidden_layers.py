@@ -1,4 +1,8 @@
-"""The activations of a hidden layer as the outputs of a smaller network."""
+"""Compute the activations of a hidden layer as the outputs of a smaller network.
+
+A plan and its flat parameters go in; the plan and the flat parameters of the smaller network come out. This module does not know
+how the forward pass is computed.
+"""
 
 import numpy as np
 
@@ -7,9 +11,9 @@ from .layout import Layout, padded_copy
 
 
 def first_layers(plan, params, n_layers, dtype):
-    """The plan and the parameters of a network whose outputs are the units of hidden layer ``n_layers``, counted from 1.
+    """Return the plan and the parameters of a network whose outputs are the activations of hidden layer ``n_layers`` (from 1).
 
-    An identity matrix follows that layer, so that the forward pass of predictions serves here, too.
+    The weights of its output layer are an identity matrix, so that the ordinary forward pass can be used.
     """
     layout, architecture = plan.layout, plan.architecture
     coefs, intercepts = layout.views(params)

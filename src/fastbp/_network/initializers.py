@@ -1,8 +1,8 @@
 """Initial weights and biases: layer sizes, parameters and a random state go in; W and b come out.
 
-All random numbers come from the estimator's ``random_state``. Each distribution is one function of (random_state, shape, n_in,
-n_out, activation) and one entry in ``INITIALIZERS``, for weights and for biases; n_in and n_out are always the sizes of the layer.
-How the network is used is not known here.
+All random numbers are drawn from the ``random_state`` of the estimator. Each distribution is a function of (random_state, shape,
+n_in, n_out, activation) and an entry in ``INITIALIZERS``. It is used for weights and for biases; in both cases, n_in and n_out are
+the sizes of the layer. This module does not know how the network is used.
 """
 
 import numpy as np
@@ -48,9 +48,9 @@ def lecun_normal(random_state, shape, n_in, n_out, activation):
 
 
 def orthogonal(random_state, shape, n_in, n_out, activation):
-    """A uniformly distributed matrix with orthonormal rows or columns, whichever are fewer; for biases, a unit vector.
+    """A random matrix with orthonormal columns, or orthonormal rows if it has fewer rows than columns; for biases, a unit vector.
 
-    Saxe and others 2014; the signs make the distribution uniform (Mezzadri 2007).
+    Saxe and others 2014. The choice of signs makes the distribution uniform (Mezzadri 2007).
     """
     normal = random_state.normal(size=(max(shape), min(shape)) if len(shape) == 2 else (*shape, 1))
     Q, R = np.linalg.qr(normal)
@@ -83,10 +83,11 @@ BIAS_INITIALIZERS = {**INITIALIZERS, "zeros": zeros}
 
 
 def draw_into(coefs, intercepts, activations, random_state, weight_init, bias_init, *, normalized=False):
-    """Draw the weights and biases of a network in scikit-learn's order: layer after layer, W before b.
+    """Draw the weights and biases of a network in the order of scikit-learn: layer by layer, W before b.
 
-    `activations` has an entry for each layer, including the last. With `normalized`, the biases of hidden units are the shifts of a
-    batch norm and "auto" sets them to 0; it draws them nevertheless, so that the weights are the same as without a norm.
+    `activations` has one entry for each layer, including the last. With `normalized`, the biases of hidden units are the shifts of
+    batch normalization, and "auto" sets them to 0. The biases are drawn in this case, too, so that the weights are the same as
+    without batch normalization.
     """
     for layer, (W, b, activation) in enumerate(zip(coefs, intercepts, activations, strict=True)):
         W[...] = _draw_array("weight_init", weight_init, random_state, W.shape, W.shape, activation)

@@ -1,7 +1,8 @@
-"""Pass a network to the kernels: the layer table, and the fields of `SETTINGS` that describe the network.
+"""Write the layer table and the fields of `SETTINGS` that describe a network for the kernels.
 
-A `Plan`, a block size and a dtype go in. Functions that are not compiled into every fit are compiled on their first use, and their
-addresses are entered. Training parameters are not known here.
+A `Plan`, a block size and a dtype go in; the layer table comes out, and fields of `SETTINGS` are changed. Functions that are not
+compiled into every fit are compiled on first use, and their addresses are written. This module does not know about training
+parameters.
 """
 
 from functools import cache
@@ -12,7 +13,7 @@ from .._kernels.codes import ActivationCode, LinkCode, LossCode
 from .._kernels.lazy.addresses import lazy_address
 from .._kernels.vector_code import VECTOR_BYTES
 
-_ONE = 1 << 32  # rates and deviations are multiples of 2⁻³²
+_ONE = 1 << 32  # rates and deviations are stored as multiples of 2⁻³²
 
 
 def configure_network(settings, plan, block_size, dtype):

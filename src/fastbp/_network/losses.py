@@ -1,7 +1,7 @@
 """The parameter `loss`: a name or a user-defined function, and the output activations that it can be combined with.
 
 `fastbp.Loss` checks and compiles user-defined functions. The named losses are defined in `_kernels.lazy.losses` and
-`_kernels.losses`. Targets are checked here against the domain of their loss. How kernels call a loss is not known here.
+`_kernels.losses`. This module also checks that targets are in the domain of the loss. It does not know how kernels call a loss.
 """
 
 from collections.abc import Callable
@@ -25,20 +25,30 @@ _LINKS = dict.fromkeys(("squared_error", "absolute_error", "huber", "quantile"),
 class Loss(UserFunction):
     """A user-defined loss function.
 
-    Parameters ---------- value : callable The loss of one output: a plain Python function of two numbers, the target y and the
-    output a, that returns a number. Numba must be able to compile it. Losses are summed over outputs and averaged over rows.
-    gradient : callable, default=None The derivative of `value` with respect to a, a function of the same kind. If None, the central
-    difference of `value` is used, which is accurate to about 1e-10 in float64 and takes two more calls of `value`.
+    Parameters
+    ----------
+    value : callable
+        The loss of one output: a plain Python function of two numbers, the target y and the output a, that returns a number. Numba
+        must be able to compile it, which allows arithmetic, comparisons, `math` and scalar NumPy functions. Losses are summed over
+        outputs and averaged over rows.
+    gradient : callable, default=None
+        The derivative of `value` with respect to a, a function with the same arguments. If None, the central difference of `value`
+        is used, which is accurate to about 1e-10 in float64 and takes two more calls of `value`.
 
-    Raises ------ TypeError If a function is not callable, contains raise or assert, or cannot be compiled. ValueError If `gradient`
-    is not the derivative of `value` with respect to a. This is checked by finite differences for y between 0 and 1 and a between
-    −1.9 and 1.9; kinks are allowed.
+    Raises
+    ------
+    TypeError
+        If a function is not callable, contains raise or assert, or cannot be compiled.
+    ValueError
+        If `gradient` is not the derivative of `value` with respect to a. This is checked by finite differences for y between 0 and
+        1 and a between −1.9 and 1.9; kinks are allowed.
 
     Notes
     -----
     In classification, y is 1 for the class of a row and 0 for the other classes. Two losses with the same functions are equal, so
-    that ``clone`` and parameter searches work. Pickle stores functions by name, so they must be defined in a module; functions
-    defined in a session need cloudpickle, which joblib's processes use. The machine code is kept in memory, not on disk.
+    that ``clone`` and parameter searches work. Pickle stores functions by name, so they must be defined in a module; functions that
+    are defined in an interactive session need cloudpickle, which joblib uses for its processes. The machine code is kept in memory,
+    not on disk.
 
     Examples
     --------
@@ -82,7 +92,7 @@ class Loss(UserFunction):
         return values, slopes
 
 
-@cache  # keeps the machine code alive, whose address the kernels use
+@cache  # the kernels use the address of the machine code, so it must not be freed
 def _compile_loss(value, gradient):
     """Compile the two functions into a loop with the arguments of `_kernels.lazy.losses`."""
     f = njit(error_model="numpy")(value)
@@ -145,7 +155,7 @@ def check_targets(loss, y, power):
 
 
 def check_quantiles(quantile):
-    """Raise a ValueError unless `quantile` is a number in (0, 1), or a list of increasing ones."""
+    """Raise a ValueError unless `quantile` is a number in (0, 1), or a list of such numbers in increasing order."""
     try:
         values = np.asarray(quantile, np.float64)
     except (TypeError, ValueError):
@@ -155,7 +165,7 @@ def check_quantiles(quantile):
 
 
 def canonical_loss_name(loss, power):
-    """Return the loss itself, or "poisson" and "gamma" for Tweedie deviances of power 1 and 2."""
+    """Return "poisson" or "gamma" for the Tweedie deviance of power 1 or 2, and any other loss unchanged."""
     if isinstance(loss, str) and loss == "tweedie":
         return {1: "poisson", 2: "gamma"}.get(power, loss)
     return loss

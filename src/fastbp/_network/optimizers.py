@@ -1,7 +1,7 @@
 """The optimizer: its hyperparameters, and its state between two calls of the training kernel.
 
-Parameters of an estimator go in; fields of `SETTINGS` and numbers for functions that are called by address come out. The formulas
-are defined in the kernels. The epochs of a fit are not known here.
+The parameters of an estimator go in; fields of `SETTINGS` and records for functions that are called by their address come out. The
+formulas are defined in the kernels. This module does not know about the epochs of a fit.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from .schedules import write_schedule
 
 _SOLVER_NUMBERS = ("learning_rate_init", "power_t", "momentum", "beta_1", "beta_2", "epsilon", "rho")
 _SCHEDULE_PARAMETERS = ("learning_rate", "learning_rate_decay", "learning_rate_step", "learning_rate_horizon", "warmup_fraction")
-# The estimators' parameters that an optimizer reads once, when it is created.
+# The parameters of the estimator that an optimizer reads only when it is created.
 _HYPERPARAMETERS = ("solver", "nesterovs_momentum", "n_iter_no_change", *_SOLVER_NUMBERS, *_SCHEDULE_PARAMETERS)
 # The fields that an optimizer and `PROGRESS` share.
 _PROGRESS_FIELDS = ("learning_rate", "factor", "step", "product")
@@ -27,9 +27,10 @@ _PROGRESS_FIELDS = ("learning_rate", "factor", "step", "product")
 class Optimizer:
     """The hyperparameters and the state of an optimizer.
 
-    The state is the learning rate, the factor of its schedule, the numbers of updates and epochs, the product of Nadam's momenta,
-    and the moments (n_moments · n_params,), followed by the average of the parameters if ema_decay is set. As in scikit-learn,
-    later changes of the estimator's parameters have no effect on the hyperparameters of an optimizer that continues.
+    The state consists of the learning rate, the factor of its schedule, the numbers of updates and epochs, the product of Nadam's
+    momenta, and the moments (n_moments · n_params,), followed by the average of the parameters if ema_decay is set. As in
+    scikit-learn, if training continues with an optimizer, its hyperparameters stay the same even if the parameters of the estimator
+    have changed.
     """
 
     hyperparams: dict
@@ -42,7 +43,7 @@ class Optimizer:
 
     @classmethod
     def fresh(cls, config, params):
-        """Return a new optimizer; config has the estimators' parameters as attributes."""
+        """Return a new optimizer; config has the parameters of the estimator as attributes."""
         hyperparams = {name: getattr(config, name) for name in _HYPERPARAMETERS}
         moments = np.zeros(N_MOMENTS[hyperparams["solver"]] * params.size, params.dtype)
         if config.ema_decay is not None:
@@ -50,14 +51,14 @@ class Optimizer:
         return cls(hyperparams, float(hyperparams["learning_rate_init"]), 1.0, 0, 0, 1.0, moments)
 
     def continued(self, params, averaged):
-        """Return a copy that continues with params; raise a ValueError if its state is of another network."""
+        """Return a copy that continues with params; raise a ValueError if params has another size than the moments."""
         n_moments = N_MOMENTS[self.hyperparams["solver"]] + averaged
         if self.moments.size == (n_moments - averaged) * params.size and averaged:
             return replace(self, moments=np.concatenate([self.moments, params]).astype(params.dtype, copy=False))
         if self.moments.size < n_moments * params.size or self.moments.size % params.size:
             raise ValueError(
-                "partial_fit continues with the state of the optimizer, which is of a network with another number of weights and "
-                f"biases than the present {params.size}. Call fit, or restore the shapes of coefs_ and intercepts_."
+                "partial_fit continues with the state of the optimizer, but this state belongs to a network with another number of "
+                f"weights and biases than {params.size}. Call fit, or restore the shapes of coefs_ and intercepts_."
             )
         return replace(self, moments=self.moments[: n_moments * params.size].astype(params.dtype, copy=False))
 
@@ -73,8 +74,8 @@ class Optimizer:
         return settings, write_schedule(settings, hyperparams, n_epochs, self.moments.dtype)
 
     def write_progress(self, progress):
-        """Write the state to `PROGRESS`, whose `epoch` is not 0 in a fit that resumes."""
-        # by field: an attribute of a record takes ten times as long, which matters in a small fit
+        """Write the state to `PROGRESS`; its field `epoch` is not 0 if the fit is resumed."""
+        # the fields are accessed by name, because attributes of a record take ten times as long, which matters in a small fit
         for name in _PROGRESS_FIELDS:
             progress[name] = getattr(self, name)
         progress["epochs_before"] = self.epochs - progress["epoch"]
@@ -100,7 +101,7 @@ def write_solver(settings, name, dtype):
 
 
 def write_penalties(settings, config, dtype):
-    """Write penalties and limits to `SETTINGS`; return `PENALTY_NUMBERS`; config has the estimators' parameters as attributes."""
+    """Write penalties and limits to `SETTINGS`, and return `PENALTY_NUMBERS`; config is the same as for `Optimizer.fresh`."""
     dtype, numbers = np.dtype(dtype), record(PENALTY_NUMBERS)
     for name in ("alpha", "l1", "max_norm", "ema_decay"):
         numbers[name] = getattr(config, name) or 0

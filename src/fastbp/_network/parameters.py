@@ -1,6 +1,7 @@
-"""The parameters of a network that an estimator publishes in ``coefs_`` and ``intercepts_``, and that users may replace.
+"""The published parameters of a network: ``coefs_``, ``intercepts_`` and the parameters of layer normalization.
 
-Lists of arrays go in; one flat buffer comes out. Whether the network predicts or is trained is not known here.
+Lists of arrays, which the user may have replaced, go in; one flat buffer comes out. This module does not know whether the network
+is trained or used for prediction.
 """
 
 from itertools import pairwise
@@ -12,17 +13,17 @@ from .layout import Layout, padded_copy
 
 
 def layer_sizes(coefs, n_inputs):
-    """The number of units of each layer, inputs first."""
+    """Return the number of units of each layer, starting with the inputs."""
     return (n_inputs, *(np.shape(W)[1] for W in coefs))
 
 
 def published_layout(coefs, n_inputs, norm):
-    """The layout of the published parameters of a network with these weights."""
+    """Return the layout of the published parameters of a network with these weights."""
     return Layout(layer_sizes(coefs, n_inputs), 2 if norm == "layer_norm" else 0)
 
 
 def gathered(lists):
-    """A flat, padded copy of lists of arrays; integers become float64."""
+    """Return a flat, padded copy of lists of arrays; integers become float64."""
     flat = np.concatenate([np.ravel(array) for arrays in lists for array in arrays])
     if flat.dtype.kind not in "fiub":
         raise ValueError(f"coefs_ and intercepts_ must hold real numbers, got {flat.dtype}.")
@@ -30,7 +31,7 @@ def gathered(lists):
 
 
 def check_shapes(lists, n_inputs, n_outputs, norm):
-    """Raise if arrays, by the names of the attributes, do not form a network from n_inputs to n_outputs."""
+    """Raise a ValueError if lists, a dict by attribute name, does not form a network from n_inputs to n_outputs."""
     weights, biases = ([np.shape(array) for array in lists[name]] for name in ("coefs_", "intercepts_"))
     for name in ("norm_scales_", "norm_shifts_"):
         shapes = [np.shape(vector) for vector in lists.get(name, [])]

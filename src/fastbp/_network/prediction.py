@@ -1,7 +1,7 @@
 """The forward pass over all rows: from inputs to outputs, or to the mean loss.
 
-A `Plan`, flat parameters and rows in the form of `_data.inputs` go in. Apart from the result, the memory does not grow with the
-number of rows. The meaning of the outputs is not known here.
+A `Plan`, flat parameters and `Rows` from `_data.inputs` go in; outputs or a loss come out. Apart from the result, the memory does
+not grow with the number of rows. This module does not know what the outputs mean.
 """
 
 from functools import lru_cache
@@ -19,7 +19,7 @@ from .workspace import ScratchTemplate
 
 
 def outputs(plan, params, rows, n_rows, order=IN_ORDER):
-    """Return the outputs (n_rows, n_outputs) for all rows, or for the rows that order lists."""
+    """Return the outputs (n_rows, n_outputs) for all rows, or for the rows whose numbers are in order."""
     forward = _forward_pass(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), False)
     out, scratch = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype), forward.template.scratch()
     for start, stop in forward.ranges(n_rows):
@@ -28,7 +28,7 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER):
 
 
 def mean_loss(plan, params, rows, y, weight, order=IN_ORDER):
-    """Return the mean loss, without penalties, for all rows, or for those that order lists; y and weight from `as_targets`."""
+    """Return the mean loss without penalties, for the same rows as `outputs`; y and weight are results of `as_targets`."""
     n_rows, loss, weight_sum = order.size or y.shape[0], 0.0, 0.0
     forward = _forward_pass(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), True)
     scratch = forward.template.scratch()
@@ -58,7 +58,7 @@ class _ForwardPass(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _forward_pass(plan, n_rows, dtype, gathered, with_loss):
-    """Return a `_ForwardPass`; cached, because it takes longer than the prediction of one row."""
+    """Return a `_ForwardPass`. The result is cached, because this function takes longer than the prediction of one row."""
     settings, block_size = record(SETTINGS), plan.layout.block_size(n_rows, dtype.itemsize)
     table = configure_network(settings, plan, block_size, dtype)
     template = ScratchTemplate.for_prediction(plan, block_size, dtype, gathered=gathered, with_loss=with_loss)

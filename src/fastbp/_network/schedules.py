@@ -1,8 +1,8 @@
 """Learning rate schedules: the parameter `learning_rate`.
 
-Hyperparameters go in; the fields of `SETTINGS` and the numbers by which kernels compute the factor of the learning rate come out.
-scikit-learn's schedules are part of `_kernels.epochs`, the others of `_kernels.lazy.schedules`. A user-defined function is called
-here, before each epoch.
+Hyperparameters go in; the fields of `SETTINGS` and the record from which kernels compute the factor of the learning rate come out.
+scikit-learn's schedules and 'reduce_on_plateau' are defined in `_kernels.epochs`, the others in `_kernels.lazy.schedules`. A
+user-defined function is called by `user_factor` before each epoch. This module does not know about solvers.
 """
 
 import numpy as np

@@ -1,14 +1,14 @@
 """Split a pass over rows into kernel calls of limited duration.
 
-The number of rows and the block size go in, ranges of rows come out. A compiled kernel cannot be interrupted: Python handles Ctrl-C
-and callbacks only between two calls. Nothing here knows which kernel is called.
+The number of rows and the block size go in; ranges of rows come out. A compiled kernel cannot be interrupted: Python handles Ctrl-C
+and callbacks only between two calls. This module does not know which kernel is called.
 """
 
 import time
 
-# The intended duration of one kernel call in seconds: half of the limit for a reaction to Ctrl-C.
+# The intended duration of one kernel call in seconds, which is half of the longest acceptable delay of Ctrl-C.
 _CALL_SECONDS = 0.05
-# The work of the first call, before any call was timed: multiply-adds, and the overhead of a block in the same unit.
+# The work of the first call, for which there is no measurement yet, and the overhead of a block, both in multiply-adds.
 _FIRST_CALL_WORK = 1e7
 _BLOCK_OVERHEAD = 1000
 
@@ -26,7 +26,7 @@ class BlockPacer:
 
 
 def timed_ranges(n_rows, pacer, block_size):
-    """Yield (start, stop) ranges that cover n_rows rows; the time until the next range is requested adjusts the pacer."""
+    """Yield (start, stop) ranges that cover n_rows rows; the pacer measures the time until the next range is requested."""
     start = 0
     while start < n_rows:
         stop = min(start + pacer.n_blocks * block_size, n_rows)

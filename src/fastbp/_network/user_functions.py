@@ -1,7 +1,8 @@
 """The common base of user-defined activations and losses.
 
-A function and its derivative go in: plain Python functions of numbers. They are checked, compared by identity and shown by name.
-The subclasses compile them into loops over arrays.
+A function and its derivative, both plain Python functions of numbers, go in; the address of a compiled loop comes out. This class
+checks the functions, compares instances and defines their repr. The subclasses compile the functions into loops over arrays. This
+module does not know what the functions compute.
 """
 
 import dis
@@ -40,7 +41,7 @@ class UserFunction:
     def _compare(self, position, slopes, differences):
         """Raise a ValueError if the slopes differ from the finite differences at more than 10 % of the points.
 
-        The tolerance is for kinks; `position` turns the index of a point into text.
+        The differences at kinks are wrong, so some are allowed. `position` returns a description of a point for its index.
         """
         known = np.isfinite(differences)
         wrong = known & ~(np.abs(differences - slopes) <= 1e-4 * (1 + np.abs(slopes)))  # also True for a slope of NaN

@@ -1,7 +1,7 @@
-"""The buffers in which kernels work, allocated once for a fit or a prediction.
+"""The buffers that kernels use, allocated once for a fit or a prediction.
 
 A `Plan` and a block size go in; a `Scratch` for each thread and a `Team` come out. Buffers that the network does not need are
-empty. Nothing is computed here.
+empty. This module does not know what the kernels compute.
 """
 
 from dataclasses import dataclass
@@ -26,14 +26,17 @@ from .layout import aligned_zeros
 
 
 class ScratchTemplate(NamedTuple):
-    """A template for the scratch buffers of predictions: the buffers that they share, and the `sizes` of those of their own."""
+    """A template for the `Scratch` of predictions.
+
+    `shared` contains the buffers that all predictions share, `sizes` the sizes of the buffers that each prediction allocates.
+    """
 
     shared: Scratch
     sizes: dict
 
     @classmethod
     def for_prediction(cls, plan, block_size, dtype, *, gathered, with_loss=False):
-        """Return the template for one thread that computes the forward pass, and the loss if `with_loss`."""
+        """Return the template for a forward pass in one thread, with buffers for the loss if `with_loss`."""
         layout = plan.layout
         own = {
             "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered),
@@ -74,13 +77,13 @@ def _empty_scratch(dtype):
 
 @dataclass
 class MovingStatistics:
-    """The moving means and variances of batch normalization: for each hidden layer its means, then its variances."""
+    """The moving means and variances of batch normalization: for each hidden layer, first the means, then the variances."""
 
     statistics: np.ndarray
 
     @classmethod
     def fresh(cls, layout):
-        """Return means of 0 and variances of 1."""
+        """Return statistics with means of 0 and variances of 1."""
         return cls(np.concatenate([np.repeat([0.0, 1.0], n) for n in layout.sizes[1:-1]] or [np.empty(0)]))
 
     def views(self, layout):
@@ -92,8 +95,8 @@ class MovingStatistics:
 def workspace(plan, block_size, dtype, n_threads, *, gathered, moving=None, penalties=None, schedule=None, seed=0):
     """Return the `Team` that the threads share in training, and a list with the `Scratch` of each thread.
 
-    `moving` are the `MovingStatistics` of batch normalization, `penalties` the `PENALTY_NUMBERS`, `schedule` the
-    `SCHEDULE_NUMBERS`, and `seed` is for dropout and noise.
+    `moving` are the `MovingStatistics` of batch normalization, `penalties` the `PENALTY_NUMBERS`, and `schedule` the
+    `SCHEDULE_NUMBERS`. `seed` is the seed of dropout and noise.
     """
     layout, per_unit = plan.layout, plan.architecture.norm == "batch_norm"
     gradients = aligned_zeros(n_threads * layout.gradient_stride(np.dtype(dtype).itemsize), dtype).reshape(n_threads, -1)
@@ -111,7 +114,7 @@ def workspace(plan, block_size, dtype, n_threads, *, gathered, moving=None, pena
 
 
 def _training_buffers(plan, block_size, dtype, gathered):
-    """Return the buffers of one thread for a block of rows, by the fields of `Scratch`."""
+    """Return the buffers of one thread for a block of rows, as a dict by the fields of `Scratch`."""
     layout, architecture, norm = plan.layout, plan.architecture, plan.architecture.norm
     n_statistics = 3 * layout.n_hidden if norm == "batch_norm" else len(layout.sizes) * block_size * (norm is not None)
 
@@ -132,7 +135,7 @@ def _training_buffers(plan, block_size, dtype, gathered):
 
 
 def _training_numbers(plan, penalties, schedule, seed, rank):
-    """Return the records of one thread, by the fields of `Scratch`."""
+    """Return the records of one thread, as a dict by the fields of `Scratch`."""
     loss_numbers, output_numbers = plan.loss_numbers()
     draw_state, norm_state = record(DRAW_STATE), record(NORM_STATE)
     draw_state["seed"], norm_state["rank"] = seed, rank
