@@ -1,8 +1,8 @@
-"""Arrays in the form that kernels take.
+"""Conversion of arrays to the form that kernels require.
 
 A validated X, dense or sparse, goes in; ``Rows`` come out: C-contiguous, aligned, native-endian and read-only arrays. Ordinary
 arrays, memory maps and joblib's shared arrays therefore use the same compiled version. Arrays are copied only if they do not have
-this form already, and sparse matrices are never converted to dense ones.
+this form already, and sparse matrices are never converted to dense arrays. This module does not know about networks.
 """
 
 from functools import cache
@@ -16,7 +16,7 @@ from .._kernels.products import Rows
 Matrix = ArrayLike | sparray | spmatrix  # the types of X that users may pass
 IN_ORDER = np.empty(0, np.int64)  # an empty order of rows means the order of the array
 FLOATS = (np.float64, np.float32)
-# Up to this size, scikit-learn's checks take longer than `is_plain`, and longer than the fit of many small networks.
+# Up to this size, scikit-learn's validation takes longer than `is_plain`, and for many small networks longer than the fit.
 _MAX_PLAIN_SIZE = 100_000
 
 
@@ -33,7 +33,7 @@ def is_plain(array, n_dimensions):
 
 
 def common_float(*arrays):
-    """The smallest of float32 and float64 that holds the values of all arrays."""
+    """The smaller of float32 and float64 that can represent the values of all arrays."""
     dtype = np.result_type(*(array.dtype for array in arrays))
     return dtype if dtype in FLOATS else np.dtype(np.float64)
 
@@ -42,7 +42,7 @@ def as_rows(X, dtype):
     """``Rows`` over X of shape (n_rows, n_features), an array or a CSR or CSC matrix, in the given dtype."""
     if issparse(X):
         X = X.tocsr()
-        # there are few row pointers: always int64, so that one compiled version serves all matrices
+        # row pointers are few and always int64, so that one compiled version can be used for all matrices
         dense = _kernel_array(np.empty((0, 0)), dtype)
         return Rows(dense, _kernel_array(X.data, dtype), _kernel_array(X.indices, np.int32), _kernel_array(X.indptr, np.int64))
     return Rows(_kernel_array(X, dtype), _empty(dtype), _empty(np.int32), _empty(np.int64))

@@ -1,17 +1,17 @@
-"""Missing values in X: the mean is filled in, and indicator columns say where values were missing.
+"""Missing values in X: they are replaced by the mean of the feature, and indicator columns show where values were missing.
 
-X with NaN goes in, dense or sparse; X without NaN comes out, followed by one column of 0 and 1 for each feature that had NaN in the
-rows the imputer was fitted on. A feature that has NaN only later is filled with its mean. The work is done by scikit-learn's
-``SimpleImputer``.
+X with NaN, dense or sparse, goes in; X without NaN comes out, followed by a column of 0 and 1 for each feature that had NaN in the
+rows on which the imputer was fitted. If a feature has NaN only in later rows, these are replaced by its mean, without an indicator.
+The imputer is scikit-learn's ``SimpleImputer``. This module does not know about scaling and networks.
 """
 
 
 def learned(X):
-    """A fitted imputer; a feature with no values at all is filled with 0."""
-    from sklearn.impute import SimpleImputer  # imported here because it loads half of scikit-learn and few users need it
+    """A fitted imputer; a feature without any values is filled with 0."""
+    from sklearn.impute import SimpleImputer  # imported here because it imports half of scikit-learn and few users need it
 
     imputer = SimpleImputer(strategy="mean", add_indicator=True, keep_empty_features=True)
-    # the output must be an array, whatever scikit-learn's global configuration says
+    # the output must be an array, regardless of scikit-learn's global configuration
     return imputer.set_output(transform="default").fit(X)
 
 

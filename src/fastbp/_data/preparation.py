@@ -1,8 +1,8 @@
-"""What is learned from the data of a first fit: missing values and the scaling of inputs and targets.
+"""The preparation of X and y: missing values are replaced, and inputs and targets are scaled.
 
-Validated X, and y as numbers, go in; the X and y that the network is trained on come out. The same preparation is applied to the
-rows of later fits, to validation rows and, as far as it is not folded into the weights, to the rows of a prediction. Networks and
-training are not known here.
+A validated X, and y as numbers, go in; the X and y on which the network is trained come out. The preparation is learned from the
+data of the first fit. It is also applied to the rows of later fits and to validation rows. For predictions, only missing values are
+replaced, because scaling is folded into the weights. This module does not know about networks and training.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Preparation:
 
     @classmethod
     def learned(cls, X, y, config, out_activation):
-        """Learn what ``config`` (the parameters of the estimator) asks for from all rows."""
+        """Fit, on all rows, the imputer and the scalings that ``config`` (the parameters of the estimator) selects."""
         imputer = missing.learned(X) if config.missing == "indicator" else None
         if config.scale is None and config.scale_y is None:
             return cls(imputer)
@@ -33,15 +33,15 @@ class Preparation:
         return cls(imputer, DataScaling.learned(X, y, config.scale, config.scale_y, out_activation, dtype))
 
     def n_inputs(self, n_features):
-        """The number of inputs of the network for rows of ``n_features`` features."""
+        """The number of inputs of the network for rows with ``n_features`` features."""
         return n_features if self.imputer is None else missing.n_outputs(self.imputer)
 
     def imputed(self, X):
-        """X with missing values filled in: the inputs of the published network, which takes unscaled rows."""
+        """X with missing values replaced: the inputs of the published network, which are not scaled."""
         return X if self.imputer is None else self.imputer.transform(X)
 
     def prepared(self, X, y, dtype):
-        """X and y as the network is trained on them, X cast to ``dtype`` unless that is 'auto'."""
+        """The X and y on which the network is trained; X is cast to ``dtype`` unless it is 'auto'."""
         X = self.imputed(X)
         if self.scaling is not None:
             X, y = self.scaling.scale_inputs(X), self.scaling.scale_targets(y)

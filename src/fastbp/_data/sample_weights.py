@@ -1,4 +1,8 @@
-"""Sample weights as training uses them."""
+"""The normalization of sample weights for training.
+
+Validated sample weights go in; the weights that the kernels use come out. The division by the sum of the weights of a batch is part
+of the kernels. This module does not know about classes and their weights.
+"""
 
 import numpy as np
 
@@ -6,7 +10,7 @@ import numpy as np
 def relative_weights(sample_weight, norm, rows=None):
     """Sample weights for ``sample_weight_norm``: unchanged for 'batch', divided by their mean over ``rows`` for 'global'.
 
-    The mean is computed in the order of the row numbers, so that a fit that resumes with shuffled rows finds the same mean.
+    The mean is computed in the order of the row numbers, so that it is the same if a fit is resumed with shuffled rows.
     """
     if sample_weight is None or norm == "batch":
         return sample_weight
@@ -20,6 +24,6 @@ def relative_weights(sample_weight, norm, rows=None):
 def zero_weights_error():
     """The error for sample weights that sum to zero."""
     return ZeroDivisionError(
-        "Weights sum to zero, can't be normalized: the sample_weight of the rows of a batch must not sum to 0. Remove the rows of "
+        "Weights sum to zero, can't be normalized: the sample weights of a batch must not sum to 0. Remove the rows of "
         "weight 0, or increase batch_size."
     )

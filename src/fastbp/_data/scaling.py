@@ -1,9 +1,9 @@
 """Scaling of inputs and targets inside the model.
 
-Raw inputs and targets go in; scaled ones come out, for training. After training, ``DataScaling.fold`` turns the weights of the
-network that was trained on scaled data into those of a network that takes raw inputs and returns raw predictions. Centers and
-scales are those of scikit-learn's scalers, computed from all rows regardless of their weights. Kernels and training are not known
-here.
+Raw inputs and targets go in; scaled inputs and targets come out, for training. After training, ``DataScaling.fold`` converts the
+weights of the network that was trained on scaled data to those of a network for raw inputs and raw predictions. Centers and scales
+are those of scikit-learn's scalers, computed from all rows regardless of their weights. This module does not know about kernels and
+training.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class AffineScaling:
         return cls(center if centered else np.zeros(values.shape[1]), scaler.scale_)
 
     def __call__(self, values):
-        """Return a scaled copy; floats keep their dtype, and a sparse matrix stays sparse and is only divided."""
+        """A scaled copy; floats keep their dtype, and a sparse matrix stays sparse and is only divided by the scale."""
         if issparse(values):
             values = values.copy()
             inplace_column_scale(values, 1 / self.scale)
@@ -48,8 +48,8 @@ class AffineScaling:
 class DataScaling:
     """The scalings of inputs and of targets, each of which may be None, and the dtype of the published parameters.
 
-    That dtype is the wider one of the training dtype and the dtype of X: if a center is many times its scale, folding it into the
-    biases loses as many digits.
+    This dtype is the wider of the training dtype and the dtype of X, because folding a center into the biases loses digits if the
+    center is much larger than the scale.
     """
 
     inputs: AffineScaling | None
@@ -58,7 +58,7 @@ class DataScaling:
 
     @classmethod
     def learned(cls, X, y, scale, scale_y, out_activation, dtype):
-        """Learn both scalings from all rows."""
+        """Both scalings, learned from all rows."""
         inputs = None if scale is None else AffineScaling.learned(X, scale, centered=not issparse(X))
         targets = None if scale_y is None else _target_scaling(y, scale_y, out_activation)
         return cls(inputs, targets, np.result_type(X.dtype, dtype))
@@ -70,7 +70,7 @@ class DataScaling:
         return y if self.targets is None or y is None else self.targets(y)
 
     def fold(self, coefs, intercepts, out_activation):
-        """The (coefs, intercepts) of the network that gives the same predictions for raw data.
+        """The (coefs, intercepts) of the network that gives the same predictions from raw data.
 
         With inputs of center c and scale s, the first layer becomes W / s and b − c (W / s). With targets of center c and scale s,
         the last layer becomes W s and b s + c, or b + ln s if the output activation is the exponential.
@@ -88,7 +88,7 @@ class DataScaling:
 
 
 def _target_scaling(y, name, out_activation):
-    """The scaling of targets that an output layer with this activation can undo."""
+    """The scaling of targets that can be folded into an output layer with this activation."""
     if out_activation == "exp":
         means = y.mean(axis=0, dtype=np.float64)
         if (means < 0).any():
@@ -99,8 +99,8 @@ def _target_scaling(y, name, out_activation):
         return AffineScaling(np.zeros_like(means), np.where(means > 0, means, 1.0))
     if out_activation not in ("identity", "relu"):
         raise ValueError(
-            f"scale_y={name!r} needs an output activation of 'identity', 'relu' or 'exp', got out_activation={out_activation!r}: "
-            "its values cannot be rescaled by weights. Scale y outside the model, for example with "
+            f"scale_y={name!r} needs an output activation of 'identity', 'relu' or 'exp', got out_activation={out_activation!r}, "
+            "whose values cannot be rescaled by weights. Scale y outside the model, for example with "
             "sklearn.compose.TransformedTargetRegressor, or set another out_activation."
         )
     return AffineScaling.learned(y, name, centered=out_activation == "identity")

@@ -1,7 +1,7 @@
 """Scores of the outputs of a network.
 
 Targets as numbers and network outputs, both of shape (n_rows, n_columns), go in; a float comes out. The scores are scikit-learn's
-accuracy and R² without the validation of their input, and the mean pinball loss. Estimators are not known here.
+accuracy and R², without the validation of the arguments, and the mean pinball loss. This module does not know about estimators.
 """
 
 import numpy as np
@@ -10,9 +10,9 @@ from .targets import split_groups
 
 
 def accuracy(codes, outputs, sample_weight, groups=()):
-    """The weighted share of rows whose codes (n_rows, n_columns) are those predicted by outputs (n_rows, n_outputs).
+    """The weighted fraction of rows whose codes (n_rows, n_columns) are predicted by outputs (n_rows, n_outputs).
 
-    If the outputs form groups, one for each column of codes, the result is the mean over the accuracies of the groups.
+    If the outputs form groups, one for each column of codes, the result is the mean of the accuracies of the groups.
     """
     if groups:
         hits = [part.argmax(axis=1) == column for part, column in zip(split_groups(outputs, groups), codes.T, strict=True)]
@@ -41,7 +41,7 @@ def r2(values, outputs, sample_weight):
 
 
 def negative_pinball(values, outputs, quantiles, sample_weight):
-    """Minus the mean of max(q d, (q − 1) d) with d = values − outputs, for a quantile q of each column."""
+    """The negative mean of max(q d, (q − 1) d) with d = values − outputs, where each column has its own quantile q."""
     errors = values - outputs
     rows = np.maximum(quantiles * errors, (quantiles - 1) * errors).mean(axis=1)
     return -float(np.average(rows, weights=sample_weight))

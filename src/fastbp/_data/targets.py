@@ -1,9 +1,9 @@
 """Class labels and regression targets as numbers.
 
-A validated y goes in and comes out as an array of shape (n_rows, n_columns). Regression targets keep their values. A binary y
-becomes one column of 0 and 1, a multilabel y one such column for each label, a multiclass y one column of class codes, and a
-multiclass y of several outputs one column of codes for each output. Predicted labels are decoded here, too. Networks are not known
-here.
+A validated y goes in; an array of shape (n_rows, n_columns) comes out. Regression targets keep their values. A binary y is encoded
+as one column of 0 and 1, a multilabel y as one such column for each label, a multiclass y as one column of class codes, and a
+multiclass y with several outputs as one column of codes for each output. This module also decodes predicted labels. It does not
+know about networks.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from .inputs import is_plain
 
 @dataclass
 class GroupedLabels:
-    """The labels of a y of several multiclass outputs: a sorted array of classes for each output."""
+    """The labels of a y with several multiclass outputs: a sorted array of classes for each output."""
 
     classes_: list
     y_type_ = "multiclass-multioutput"
@@ -39,19 +39,19 @@ class GroupedLabels:
 
 
 def split_groups(outputs, groups):
-    """The output units of each group, as a list of views of shape (n_rows, n_classes)."""
+    """The outputs of each group, as a list of views of shape (n_rows, n_classes)."""
     return np.split(outputs, np.cumsum(groups)[:-1], axis=1)
 
 
 def are_grouped(classes):
-    """Whether ``classes`` is a list with the classes of several outputs, an array-like for each."""
+    """Whether ``classes`` is a list of array-likes, which are the classes of several outputs."""
     return isinstance(classes, (list, tuple)) and len(classes) > 0 and all(np.ndim(some) == 1 for some in classes)
 
 
 def learn_labels(y):
     """A ``LabelBinarizer`` fitted to y, or ``GroupedLabels``.
 
-    For a plain y the attributes are set directly, because ``LabelBinarizer.fit`` takes longer than the fit of a small network.
+    For a plain y, the attributes are set directly, because ``LabelBinarizer.fit`` takes longer than the fit of a small network.
     """
     binarizer = LabelBinarizer()
     if is_plain(y, 1) and y.dtype.kind in "iub":
@@ -64,14 +64,14 @@ def learn_labels(y):
 
 
 def learn_first_classes(y, classes):
-    """The labels for the first call of ``partial_fit``, from ``classes`` or, without these, from a multilabel y."""
+    """The labels for the first call of ``partial_fit``, from y if it is multilabel, otherwise from ``classes``."""
     if are_grouped(classes):
         return GroupedLabels([np.unique(some) for some in classes])
     return LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
 
 
 def labels_in(y, known):
-    """Pairs of the sorted labels in y and the ``known`` ones: one pair, or one for each output that has classes of its own."""
+    """Pairs of the sorted labels in y and the ``known`` labels: one pair, or one for each output if classes are grouped."""
     if not are_grouped(known):
         return [(unique_labels(y), known)]
     if y.ndim != 2 or y.shape[1] != len(known):
@@ -80,7 +80,7 @@ def labels_in(y, known):
 
 
 def check_same_labels(y, known):
-    """Raise the error of scikit-learn if y does not have the classes of the previous ``fit``."""
+    """Raise scikit-learn's error if y does not have the same classes as in the previous call of ``fit``."""
     for classes, before in labels_in(y, known):
         if set(classes) != set(before):
             raise ValueError(
@@ -90,14 +90,14 @@ def check_same_labels(y, known):
 
 
 def check_known_labels(y, known):
-    """Raise the error of scikit-learn if y has classes that were not announced to ``partial_fit``."""
+    """Raise scikit-learn's error if y has classes that were not passed to the first call of ``partial_fit``."""
     for classes, before in labels_in(y, known):
         if len(np.setdiff1d(classes, before, assume_unique=True)):
             raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {before}. 'y' has {classes}.")
 
 
 def check_validation_labels(y, known):
-    """Raise if the validation targets have labels that the training targets do not have."""
+    """Raise a ValueError if the validation targets have labels that are not in the training targets."""
     for labels, before in labels_in(y, known):
         unknown = set(labels) - set(before)
         if unknown:
@@ -108,7 +108,7 @@ def check_validation_labels(y, known):
 
 
 def encode_labels(binarizer, y):
-    """Codes (n_rows, n_columns) of labels known to a fitted ``LabelBinarizer`` or to ``GroupedLabels``."""
+    """The codes (n_rows, n_columns) of labels that a fitted ``LabelBinarizer`` or ``GroupedLabels`` knows."""
     if isinstance(binarizer, GroupedLabels):
         return binarizer.encode(y)
     if y.ndim == 2 or binarizer.y_type_.startswith("multilabel"):
@@ -118,7 +118,7 @@ def encode_labels(binarizer, y):
 
 
 def decode_labels(binarizer, outputs):
-    """The labels predicted by outputs (n_rows, n_outputs); for a multilabel y, an array or a sparse matrix as y was."""
+    """The labels predicted by outputs (n_rows, n_outputs); for a multilabel y, a dense or sparse matrix, the same as y."""
     if isinstance(binarizer, GroupedLabels):
         return binarizer.decode(outputs)
     classes = binarizer.classes_
@@ -130,20 +130,20 @@ def decode_labels(binarizer, outputs):
 
 
 def count_outputs(binarizer, codes):
-    """The number of output units for these codes: one for each class above two classes or in groups, one for each label, else 1."""
+    """The number of output units: one for each class of a multiclass y or of a group, one for each label, or 1 for a binary y."""
     if isinstance(binarizer, GroupedLabels):
         return sum(binarizer.groups)
     return len(binarizer.classes_) if binarizer.y_type_ == "multiclass" else codes.shape[1]
 
 
 def check_values(y):
-    """Real targets (n_rows, n_columns) from a validated y; other dtypes raise a TypeError."""
+    """The real targets (n_rows, n_columns) of a validated y; dtypes that are not real raise a TypeError."""
     if y.dtype.kind not in "biuf":
         raise TypeError(f"y must hold real numbers for regression, got an array of dtype {y.dtype}. Convert it to float first.")
     return y.reshape(len(y), -1)
 
 
 def class_weights(class_weight, codes, classes, sample_weight):
-    """The weight of each row by its class (n_rows,), for codes of a binary or multiclass y, computed by scikit-learn."""
+    """The class weight of each row (n_rows,), for codes of a binary or multiclass y; scikit-learn computes it."""
     labels = classes.take(codes[:, 0])
     return compute_class_weight(class_weight, classes=classes, y=labels, sample_weight=sample_weight).take(codes[:, 0])
