@@ -1,16 +1,17 @@
-"""Calls the callbacks of a fit: functions of the user, and callbacks of scikit-learn by its protocol of version 1.9.
+"""Call the callbacks of a fit: user-defined functions, and scikit-learn's callbacks by the protocol of version 1.9.
 
-An estimator that shows the model in training goes in after each epoch; whether to stop comes out. How the estimator shows the model
-is not known here.
+After each epoch, an estimator with a copy of the current model goes in; the decision whether training stops comes out. This module
+does not know how the estimator is created.
 """
 
 import numpy as np
 
 
 class CallbackRunner:
-    """All callbacks of one fit: call ``begin``, for each epoch ``begin_epoch`` and ``end_epoch``, and ``end``.
+    """All callbacks of one fit.
 
-    ``context`` is scikit-learn's callback context, or None without its callbacks; ``arguments`` are the estimator, X and y.
+    Call ``begin`` first, ``begin_epoch`` and ``end_epoch`` for each epoch, and ``end`` at the end. ``context`` is scikit-learn's
+    callback context, or None if there are no scikit-learn callbacks; ``arguments`` are the estimator, X and y.
     """
 
     def __init__(self, callbacks, context, arguments, sample_weight):
@@ -24,26 +25,26 @@ class CallbackRunner:
             self.context.call_on_fit_task_begin(**self.arguments)
 
     def begin_epoch(self):
-        """Report the begin of an epoch, unless it was reported already."""
+        """Report the start of an epoch, unless it was reported already."""
         if self.context is not None and self.epoch is None:
             self.epoch = self.context.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(**self.arguments)
 
     def end_epoch(self, estimator, epoch, logs):
-        """Report the end of an epoch; returns whether a callback stops training."""
+        """Report the end of an epoch; return whether a callback stops training."""
         stop = False
         for function in self.functions:
             answer = function(estimator, epoch, logs)
             stop |= isinstance(answer, (bool, np.bool_)) and bool(answer)
         if self.epoch is not None:
-            # scikit-learn copies the estimator, and the copy has weights of its own: nothing has to be reconstructed
+            # scikit-learn copies the estimator with its weights, so there is nothing to reconstruct
             stop |= bool(self.epoch.call_on_fit_task_end(**self.arguments, reconstruction_attributes=dict))
             self.epoch = None
         return stop
 
     def end(self):
         if self.context is not None:
-            if self.epoch is not None:  # this epoch did not end: training was interrupted or out of time
+            if self.epoch is not None:  # this epoch did not end, because training was interrupted or the time was over
                 self.epoch.call_on_fit_task_end(estimator=self.arguments["estimator"])
             self.context.call_on_fit_task_end(**self.arguments, reconstruction_attributes=dict)
 

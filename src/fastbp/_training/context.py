@@ -1,4 +1,8 @@
-"""How one call of ``fit`` or ``partial_fit`` runs, apart from its data and the parameters of the estimator."""
+"""Settings of one call of ``fit`` or ``partial_fit`` other than its data and the parameters of the estimator.
+
+The estimator creates a ``FitContext`` and passes it to training. This module contains only types; it does not know how a network is
+trained.
+"""
 
 import time
 from collections.abc import Callable
@@ -10,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class EarlyStoppingStart:
-    """Where the rule for stopping starts: best value so far (lower is better), epochs without improvement, rows seen."""
+    """The start of the stopping rule: the best value so far (lower is better), epochs without improvement, and rows seen."""
 
     best: float = float("inf")
     bad_epochs: int = 0
@@ -19,7 +23,7 @@ class EarlyStoppingStart:
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """The row numbers that a fit trains on, in their first order, and those that it holds out, or None."""
+    """The numbers of the rows for training, in their initial order, and of the held-out rows, or None."""
 
     n_rows: int
     order: np.ndarray
@@ -34,9 +38,9 @@ def _do_nothing():
 class FitContext:
     """One call of ``fit`` or ``partial_fit``.
 
-    ``is_first`` says that the estimator had no weights before, ``is_fresh`` that this call draws new ones. ``end_epoch`` is None
-    without callbacks; else it is called after each epoch with (state, result, run) and returns whether training should stop; run is
-    None for L-BFGS.
+    ``is_first`` is True if the estimator had no weights before, ``is_fresh`` if this call draws new weights. ``end_epoch`` is None
+    if there are no callbacks. Otherwise, it is called after each epoch with (state, result, run) and returns whether training
+    should stop; run is None for L-BFGS.
     """
 
     incremental: bool
@@ -44,9 +48,9 @@ class FitContext:
     is_first: bool = True
     is_fresh: bool = True
     start: EarlyStoppingStart = field(default_factory=EarlyStoppingStart)
-    resumable: bool = False  # whether a later fit may resume from this one
-    resume: Any = None  # the `ResumePoint` to continue from, if any
-    n_published: int = 0  # the epochs of this fit that the attributes of the estimator show
+    resumable: bool = False  # whether a later fit can resume this one
+    resume: Any = None  # the `ResumePoint` of the fit to resume, if any
+    n_published: int = 0  # epochs of this fit that are in the estimator's attributes
     begin_epoch: Callable[[], None] = _do_nothing
     end_epoch: Callable[[Any, Any, Any], bool] | None = None
 
@@ -56,5 +60,5 @@ class FitContext:
 
 
 def deadline_after(seconds):
-    """The time of ``time.monotonic`` after which a fit stops; infinite for None."""
+    """The value of ``time.monotonic`` after which a fit stops; infinite for None."""
     return float("inf") if seconds is None else time.monotonic() + seconds

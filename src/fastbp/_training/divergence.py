@@ -1,7 +1,7 @@
 """The error message of a fit that diverged.
 
-The network, and the rows of the batch whose loss was NaN, go in; an error that names the first layer with weighted sums that are
-not finite comes out. None of this runs in a fit that converges.
+The network and the rows of the batch whose loss was NaN go in; an error comes out that names the first layer whose weighted sums
+are not finite. This module is used only after a fit has diverged; it does not know how training runs.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from .._network.prediction import outputs
 
 
 def divergence_error(divergence, learning_rate_init):
-    """The error of a fit for its ``Divergence``."""
+    """The error for a ``Divergence``."""
     kept_epoch, failure = divergence.kept_epoch, _first_failure(divergence.problem, divergence.params, divergence.batch)
     return ValueError(
         "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed. "
@@ -32,15 +32,15 @@ def _first_failure(problem, params, batch):
 
 
 def first_layer(plan, params, rows, order):
-    """The first layer, counted from 1, whose weighted sums A·W + b are not finite for the rows ``order``; None if all are.
+    """The first layer, counted from 1, whose weighted sums A·W + b are not finite for the rows ``order``, or None.
 
-    Batch normalization is left out: its statistics may be unusable, and it does not turn finite sums into infinite ones.
+    Batch normalization is not applied, because its statistics may be unusable. It cannot make finite sums infinite.
     """
     layout, architecture = plan.layout, plan.architecture.for_prediction()
     n_norms = layout.n_norms if architecture.norm is not None else 0
     coefs, intercepts = layout.views(params)
     for n in range(1, len(layout.sizes)):
-        # the layers up to this one as a network whose outputs are the weighted sums
+        # a network of the layers up to this one, whose outputs are the weighted sums
         norms = [vector for vectors in layout.norms(params)[:n_norms] for vector in vectors[: n - 1]]
         part = np.concatenate([array.ravel() for array in (*coefs[:n], *intercepts[:n], *norms)])
         part = padded_copy(part, part.dtype)

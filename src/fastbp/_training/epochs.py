@@ -1,8 +1,8 @@
 """Run epochs of stochastic gradient descent in compiled kernels.
 
 A problem (a network with its data), the training state, settings and the order of the rows go in; the parameters are trained in
-place, and the losses and learning rates of the epochs come out. Kernels run whole epochs; this module decides how long one call of
-a kernel takes and provides its random numbers. Estimators, labels and scores are not known here.
+place, and the losses and learning rates of the epochs come out. Kernels run whole epochs; this module determines how long one call
+of a kernel takes and provides the random numbers. It does not know about estimators, labels and scores.
 """
 
 import threading
@@ -23,15 +23,15 @@ from .._network.workspace import workspace
 from .threads import ThreadCrew
 
 _MAX_EPOCHS_PER_CALL = 1000
-# The sums of a batch that lasts longer than one kernel call; each thread has its own.
+# The fields of PROGRESS that differ between threads: the sums over a batch, which may take more than one kernel call.
 _PER_THREAD = ["batch_loss", "batch_weight"]
 
 
 @dataclass
 class Problem:
-    """A network with the data to train it on, as kernels take them.
+    """A network and its training data, in the form that kernels require.
 
-    ``penalties`` are the numbers of penalties and limits, ``seed`` is the seed of the random numbers drawn in each step.
+    ``penalties`` are the ``PENALTY_NUMBERS``, ``seed`` is the seed of the random numbers that are drawn in each step.
     """
 
     plan: Plan
@@ -46,7 +46,7 @@ class Problem:
         return self.y.shape[0]
 
     def workspace(self, state, settings, batch_size, n_threads, schedule=None):
-        """Set the block size for a batch size; returns the layer table, what the threads share, and the scratch of each."""
+        """Set the block size for a batch size; return the layer table, the ``Team``, and the ``Scratch`` of each thread."""
         plan, dtype, rows_each = self.plan, state.params.dtype, -(-batch_size // n_threads)
         # batch normalization needs the statistics of all rows of a batch before it can compute the next layer
         whole = plan.architecture.norm == "batch_norm"
@@ -69,8 +69,8 @@ class Problem:
 class Shuffles:
     """The random order of the rows of each epoch, drawn from a ``RandomState``.
 
-    The kernel draws from a copy of the generator's state, which ``close`` writes back. Each epoch is shuffled in Python instead if
-    the generator is not MT19937, or if another thread may draw from the same generator in the meantime (``shared``).
+    The kernel draws from a copy of the state of the generator, and ``close`` writes the copy back. Python shuffles the rows instead
+    if the generator is not MT19937, or if another thread may draw from the same generator at the same time (``shared``).
     """
 
     def __init__(self, random_state, *, wanted, shared):
@@ -91,8 +91,8 @@ class Shuffles:
 class EpochRunner:
     """Trains a state by stochastic gradient descent: call ``run_kernel`` while ``running``, then ``close``.
 
-    ``losses`` and ``rates`` hold the mean loss and the last learning rate of every finished epoch. ``kept`` holds the parameters
-    after the epoch of the lowest loss if ``keep_best`` is true; else it is empty.
+    ``losses`` and ``rates`` contain the mean loss and the last learning rate of every finished epoch. If ``keep_best`` is True,
+    ``kept`` contains the parameters after the epoch with the lowest loss; otherwise it is empty.
     """
 
     def __init__(self, problem, state, settings, schedule, progress, order, shuffles, n_threads, *, keep_best=False):
@@ -132,14 +132,14 @@ class EpochRunner:
         return self._rates
 
     def _read_epochs(self):
-        # read from `progress` and not from the result of `train`, so that an interruption in between loses nothing
+        # read from `progress`, not from the result of `train`, so that no epoch is lost if Python is interrupted after the call
         n_new = int(self.progress["epoch"][0]) - self._first_epoch - len(self._losses)
         if n_new:
             for entries, new in zip((self._losses, self._rates), self._buffers[:, :n_new].tolist(), strict=True):
                 entries.extend(new)
 
     def run_kernel(self, n_epochs=_MAX_EPOCHS_PER_CALL):
-        """Train for one kernel call, or until n_epochs ended; returns whether an epoch ended."""
+        """Train for one kernel call, at most n_epochs epochs; return whether an epoch ended."""
         n_before = len(self.losses)
         if self.shuffles.by_python:
             n_epochs = 1
@@ -156,7 +156,7 @@ class EpochRunner:
             self.progress["shuffled"][0] = True
 
     def _synchronize(self):
-        """Give all threads the progress of the first one, which Python may have changed, and reset their barrier."""
+        """Copy the progress of the first thread, which Python may have changed, to all threads, and reset the barrier."""
         if self.crew.n_threads > 1:
             own = self.progress[_PER_THREAD].copy()
             self.progress[1:] = self.progress[0]
@@ -193,20 +193,20 @@ class EpochRunner:
         return (epoch * self.order.size + row) / (self.settings["block_size"][0] * self.crew.n_threads) + blocks_done
 
     def end_validated_epoch(self, value):
-        """Apply the rule for stopping to the value of a validated epoch; lower is better."""
+        """Apply the stopping rule to the validation result of an epoch; lower values are better."""
         update_early_stopping(self.settings, self.progress, float(value))
 
     def write_optimizer(self):
-        """Write what the kernels changed back into the optimizer; training may continue."""
+        """Copy the state that the kernels changed to the optimizer. Training can continue afterwards."""
         self.state.optimizer.read_progress(self.progress)
 
     def write_back(self):
-        """Write back the random numbers and the optimizer; training may continue."""
+        """Copy the state that the kernels changed to the random number generator and the optimizer. Training can continue."""
         self.shuffles.close()
         self.write_optimizer()
 
     def close(self):
-        """End the threads and write back."""
+        """End the threads, then call ``write_back``."""
         self.crew.close()
         self.write_back()
 

@@ -1,17 +1,18 @@
 """The history of a fit: one entry per epoch for each quantity.
 
-New entries go in by name; the dict of lists ``history_`` comes out. All lists have one entry for each epoch, NaN if a quantity was
-not measured in it, because validation rows may be passed to one fit and not to the next.
+New entries go in by name; the dict of lists ``history_`` comes out. All lists have one entry for each epoch. The entry is NaN if
+the quantity was not measured, for example if validation rows were passed to one fit and not to the next. This module does not know
+what the quantities mean.
 """
 
 
 def start_history(losses=()):
-    """A history of earlier epochs of which only the losses are known."""
+    """A history of earlier epochs for which only the losses are known."""
     return {"loss": list(losses), "learning_rate": [float("nan")] * len(losses)}
 
 
 def extend_history(history, new):
-    """Append the entries of new epochs; "loss" has one for each of them, the other lists may be shorter.
+    """Append the entries of new epochs; "loss" has one entry for each new epoch, the other lists may be shorter.
 
     Examples
     --------

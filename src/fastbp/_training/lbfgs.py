@@ -1,7 +1,7 @@
 """A fit by SciPy's L-BFGS-B on all rows at once.
 
-The training state, the parameters of the estimator (``config``) and the data go in; the state gets the parameters that SciPy
-returns, and a ``FitResult`` comes out. Estimators are not known here.
+The training state, the parameters of the estimator (``config``) and the data go in; a ``FitResult`` comes out, and the state
+contains the parameters that SciPy returned. This module does not know about estimators.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ from .user_warnings import time_message, warn_user
 
 
 def fit_lbfgs(state, config, plan, data, context):
-    """Train ``state`` on ``data`` (X, y, sample_weight); returns a ``FitResult``."""
+    """Train ``state`` on ``data`` (X, y, sample_weight); return a ``FitResult``."""
     X, y, sample_weight = data
     state.params = padded_copy(state.params, X.dtype)
     settings, dtype = record(SETTINGS), X.dtype
@@ -34,7 +34,7 @@ def fit_lbfgs(state, config, plan, data, context):
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
             " A smaller learning_rate_init may help too."
         )
-    # SciPy iterates in float64, and scikit-learn returns its weights for data of any dtype
+    # SciPy computes in float64, and scikit-learn keeps these weights for data of any dtype
     state.params = padded_copy(result.x, np.float64)
     state.publish()
     n_iter = min(result.nit, config.max_iter)
@@ -43,7 +43,7 @@ def fit_lbfgs(state, config, plan, data, context):
 
 
 class _Stop(Exception):
-    """Ends SciPy's iterations; the argument is the reason."""
+    """Raised to end SciPy's iterations; the argument is the reason."""
 
 
 class _Objective:
@@ -57,14 +57,14 @@ class _Objective:
 
     def __call__(self, x):
         settings, n_coefs = self.settings[0], self.problem.plan.layout.n_coefs
-        self.params[...] = x  # which is float64 and has no padding
+        self.params[...] = x  # x is float64 and has no padding
         loss, weight_sum = self._sums()
         W, gradient, l1 = x[:n_coefs], self.scratch.gradient.astype(np.float64), settings.l1
         gradient[:n_coefs] += settings.alpha * W + l1 * np.sign(W)
         return (loss + 0.5 * settings.alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum, gradient / weight_sum
 
     def _sums(self):
-        """Σ loss and Σ weight of all rows; the gradient is left in scratch."""
+        """Return Σ loss and Σ weight of all rows; the gradient is in ``scratch.gradient`` afterwards."""
         problem, settings = self.problem, self.settings
         loss, weight_sum = 0.0, 0.0
         for start, stop in timed_ranges(problem.n_rows, self.pacer, settings[0].block_size):
@@ -80,7 +80,7 @@ class _Objective:
 
 
 def _minimize(objective, config, context):
-    """SciPy's result, and None or the reason why it was stopped; then its x is the last iterate."""
+    """Return the result of SciPy and None, or the result of the last iteration and the reason why training was stopped."""
     start = objective.params.astype(np.float64)
     latest = OptimizeResult(x=start, fun=np.inf, nit=0, status=0)
 
@@ -99,7 +99,7 @@ def _minimize(objective, config, context):
 
 
 def _report(state, latest, config, context):
-    """Print an iteration and call the callbacks."""
+    """Print the loss of an iteration and call the callbacks."""
     if config.verbose:
         print(f"Iteration {latest.nit}, loss = {latest.fun:.8f}")
     if context.end_epoch is None:

@@ -1,4 +1,8 @@
-"""The result of a fit, during training and at its end."""
+"""The result of a fit, during training and at its end.
+
+Training creates the records, and the estimator reads them. This module contains only types; it does not know how a network is
+trained.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +12,7 @@ import numpy as np
 
 @dataclass
 class EpochRecord:
-    """What was measured in the epochs of one fit; each list has one entry per finished epoch.
+    """The measurements of the epochs of one fit; each list has one entry per finished epoch.
 
     ``val_losses`` and ``scores`` are empty without validation rows. ``best`` is the lowest loss or the highest score so far,
     ``bad_epochs`` the number of epochs in a row without improvement, ``rows_seen`` the value of ``t_``.
@@ -33,7 +37,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class Divergence:
-    """Where training diverged: at the rows ``batch`` of ``epoch``, with the parameters ``params``.
+    """The point at which training diverged: the rows ``batch`` of ``epoch``, with the parameters ``params``.
 
     ``kept_epoch`` is the epoch whose weights the model keeps, or 0 if there are none.
     """

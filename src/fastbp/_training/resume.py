@@ -1,7 +1,8 @@
-"""What a fit needs to continue exactly where another fit stopped.
+"""The data that a fit needs to continue exactly where another fit stopped.
 
-A running or finished SGD fit goes in; a ``ResumePoint`` comes out, which is a part of the training state of the estimator and goes
-through copies and files. Parameters, optimizer and history are kept by the training state and the estimator.
+A running or finished SGD fit goes in; a ``ResumePoint`` comes out. It is a part of the training state of the estimator and is
+copied and pickled with it. The training state and the estimator contain the parameters, the optimizer and the history. This module
+does not know how a network is trained.
 """
 
 import copy
@@ -11,19 +12,19 @@ import numpy as np
 
 from .._kernels.settings import PROGRESS, record
 
-# Fields of `PROGRESS` that belong to one call of a kernel, or that the optimizer keeps.
+# Fields of `PROGRESS` that belong to one call of a kernel, or that are stored in the optimizer.
 _NOT_KEPT = {"status", "n_barriers", "blocks_done", "batch_loss", "batch_weight", "squares"}
 _NOT_KEPT |= {"learning_rate", "factor", "step", "product", "epochs_before"}
 
 
 @dataclass
 class ResumePoint:
-    """Where a fit stopped.
+    """The point at which a fit stopped.
 
-    ``progress`` has the fields of ``PROGRESS`` by name; an unfinished batch is started again. With early stopping, ``trained`` are
-    copies of the arrays that training writes into and ``best`` those after the best epoch; else both are None. ``seed`` is the seed
-    of the random numbers drawn in each step, ``published_hash`` the hash of the published parameters if they differ from the
-    trained ones.
+    ``progress`` is a dict of fields of ``PROGRESS``; an unfinished batch is started again. With early stopping, ``trained`` are
+    copies of the arrays that training changes, and ``best`` are copies of the same arrays after the best epoch; otherwise both are
+    None. ``seed`` is the seed of the random numbers that are drawn in each step. ``published_hash`` is the hash of the published
+    parameters if they differ from the trained ones.
     """
 
     n_rows: int
@@ -39,7 +40,7 @@ class ResumePoint:
 
     @classmethod
     def of(cls, state, rows, progress, seed):
-        """A copy of where the training of ``state`` stands; ``rows`` are the rows that it trains on."""
+        """A ``ResumePoint`` with copies of the current values; ``rows`` are the rows on which ``state`` is trained."""
         validated = state.best is not None
         return cls(
             n_rows=rows.n_rows,
@@ -54,7 +55,7 @@ class ResumePoint:
         )
 
     def check(self, n_rows, early_stopping, validated):
-        """Raise if a fit of n_rows rows, with validation rows given (``validated``) or not, cannot continue from here."""
+        """Raise a ValueError if a fit on n_rows rows cannot continue; ``validated`` says whether X_val and y_val were passed."""
         if n_rows != self.n_rows:
             raise ValueError(
                 f"warm_start='resume' continues with the rows of the previous fit, which had {self.n_rows} rows; got {n_rows}. "
@@ -76,12 +77,12 @@ class ResumePoint:
         return progress
 
     def stream(self, random_state):
-        """The random numbers to continue with: those of a user's own ``RandomState``, else a copy of the stored ones."""
+        """The generator to continue with: the ``RandomState`` of the user, or else a copy of the stored generator."""
         return random_state if isinstance(random_state, np.random.RandomState) else copy.deepcopy(self.rng)
 
 
 def check_resumable(resume):
-    """Raise if a model has no ``ResumePoint``."""
+    """Raise a ValueError if a model has no ``ResumePoint``."""
     if resume is None:
         raise ValueError(
             "warm_start='resume' needs a model that was fitted with warm_start='resume' or loaded from a checkpoint; this model "

@@ -1,8 +1,8 @@
-"""A fit by stochastic gradient descent: its start, the work after each epoch, its end.
+"""A fit by stochastic gradient descent: its start, the work after each epoch, and its end.
 
-The training state, the parameters of the estimator (``config``), the problem and optional validation rows go in; the state is
-trained in place and a ``FitResult`` comes out. Without callbacks, validation or ``verbose``, one kernel call runs many epochs; with
-them, Python runs after each epoch. The rule for stopping is part of the kernels. Estimators are not known here.
+The training state, the parameters of the estimator (``config``), the data and optional validation rows go in; the state is trained
+in place, and a ``FitResult`` comes out. Without callbacks, validation and ``verbose``, one kernel call runs many epochs. Otherwise,
+Python runs after each epoch. The stopping rule is part of the kernels. This module does not know about estimators.
 """
 
 from numbers import Integral
@@ -23,13 +23,13 @@ from .state import params_hash
 from .threads import choose_threads
 from .user_warnings import time_message, warn_user
 
-_MAX_EPOCHS = 2**62  # that a kernel can count
+_MAX_EPOCHS = 2**62  # the largest number of epochs of a fit, because kernels count in int64
 
 
 def fit_sgd(state, config, plan, data, rows, validation, context):
-    """Train ``state`` in place on ``data`` (X, y, sample_weight); returns a ``FitResult``.
+    """Train ``state`` in place on ``data`` (X, y, sample_weight); return a ``FitResult``.
 
-    ``rows`` are the ``TrainingRows``, ``validation`` is a ``Validation`` or None, ``context`` the ``FitContext``.
+    ``rows`` are the ``TrainingRows``, ``validation`` is a ``Validation`` or None, and ``context`` is the ``FitContext``.
     """
     run = SGDRun(state, config, plan, data, rows, validation, context)
     try:
@@ -40,7 +40,7 @@ def fit_sgd(state, config, plan, data, rows, validation, context):
 
 
 class SGDRun:
-    """A running fit. Whoever makes one closes its ``runner``."""
+    """A running fit. The caller of the constructor must close the ``runner``."""
 
     def __init__(self, state, config, plan, data, rows, validation, context):
         self.state, self.config, self.rows, self.validation, self.context = state, config, rows, validation, context
@@ -51,7 +51,7 @@ class SGDRun:
         problem = self._problem(plan, *data, settings)
         shuffles = Shuffles(state.rng, wanted=config.shuffle, shared=not isinstance(config.random_state, Integral))
         n_threads = choose_threads(config.n_threads, 3 * batch_size * state.params.nbytes, batch_size)
-        # so that a new model keeps some weights if training diverges
+        # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
         self.runner = EpochRunner(
             problem, state, settings, rates, progress, rows.order.copy(), shuffles, n_threads, keep_best=keep_best
@@ -60,9 +60,10 @@ class SGDRun:
     # ------------------------------------------------------------------ start
 
     def _start_state(self):
-        """Prepare optimizer and best weights.
+        """Prepare the optimizer and the best weights.
 
-        As in scikit-learn, a fit with early stopping that continues from best weights overwrites these, unless it resumes.
+        As in scikit-learn, a fit with early stopping that continues from the best weights of another fit overwrites them, unless it
+        resumes.
         """
         state, config, resume = self.state, self.config, self.context.resume
         if (self.context.incremental or resume is not None) and state.optimizer is not None:
@@ -80,7 +81,7 @@ class SGDRun:
     def _settings(self, n_epochs_before):
         config = self.config
         settings, rates = self.state.optimizer.settings(config.max_iter)
-        # fields and not attributes of the record: five times as fast, which counts in small fits
+        # fields are accessed by name, because this is five times as fast as attributes, which matters in small fits
         settings["tol"], settings["patience"], settings["validated"] = config.tol, config.n_iter_no_change, config.early_stopping
         settings["global_weights"] = config.sample_weight_norm == "global"
         settings["batch_size"] = batch_size = _batch_size(config.batch_size, self.rows.order.size)
@@ -94,14 +95,14 @@ class SGDRun:
         rows, y, weight = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
         if self.context.resume is not None:
             seed = self.context.resume.seed
-        else:  # take a number only if one is needed, because scikit-learn takes none
+        else:  # draw a number only if it is needed, because scikit-learn does not draw one
             seed = int(self.state.rng.randint(np.iinfo(np.int32).max)) if plan.architecture.draws else 0
         return Problem(plan, rows, y, weight, penalties, seed)
 
     # ------------------------------------------------------------------ epochs
 
     def run(self):
-        """Train; returns None if the kernel ended training, or 'interrupted', 'max_time', 'callback' or 'converged before'."""
+        """Train; return 'interrupted', 'max_time', 'callback' or 'converged before', or None if a kernel ended training."""
         runner, config, context = self.runner, self.config, self.context
         if context.resume is not None and runner.progress[0].bad_epochs > config.n_iter_no_change:
             return "converged before"
@@ -121,7 +122,7 @@ class SGDRun:
         return None
 
     def _run_epoch(self):
-        """One kernel call of at most one epoch, and the work at the end of an epoch; returns whether a callback stops training."""
+        """Run one kernel call of at most one epoch and the work after an epoch; return whether a callback stops training."""
         runner = self.runner
         self.context.begin_epoch()
         learning_rate = float(runner.progress[0].learning_rate)
@@ -138,7 +139,7 @@ class SGDRun:
         return self.context.end_epoch(self.state, self.result(), self)
 
     def _apply_schedule(self):
-        """Set the factor of the learning rate if the schedule is a function of the user."""
+        """Set the factor of the learning rate if the schedule is a user-defined function."""
         if callable(self.schedule):
             progress = self.runner.progress
             epoch = int(progress["epochs_before"][0] + progress["epoch"][0])
@@ -175,7 +176,7 @@ class SGDRun:
     # ------------------------------------------------------------------ end
 
     def result(self, divergence=None):
-        """The result so far."""
+        """Return the result of the epochs so far."""
         runner, progress = self.runner, self.runner.progress
         rows_seen, bad_epochs, best = (progress[name][0].item() for name in ("rows_seen", "bad_epochs", "best"))
         validation = self.val_losses, self.scores, self.validation is not None
@@ -184,7 +185,7 @@ class SGDRun:
         return FitResult(len(runner.losses), runner.losses[-1] if runner.losses else None, epochs, divergence)
 
     def finish(self, ended_by):
-        """Leave the trained state and return the result."""
+        """Publish the trained state and return the result."""
         state, runner = self.state, self.runner
         if runner.status == Status.zero_weights:
             raise zero_weights_error()
@@ -200,7 +201,7 @@ class SGDRun:
         return self.result()
 
     def state_if_stopped(self):
-        """A copy of the state as a fit that ended after the last epoch would leave it, with a ``ResumePoint``."""
+        """Return the state that the fit would have if it ended after the last epoch, as a copy with a ``ResumePoint``."""
         resume = self._resume_point()
         state = self.state.copy()
         if self.state.best is not None:
@@ -215,7 +216,7 @@ class SGDRun:
         return ResumePoint.of(self.state, rows, self.runner.progress[0], self.runner.problem.seed)
 
     def _keep_resume_point(self, state, resume):
-        """Store where to resume; if other weights than the trained ones are published, with a hash that detects changes."""
+        """Store the ``ResumePoint``; if the published weights differ from the trained ones, add a hash that detects changes."""
         state.resume = resume
         if resume is not None and resume.trained is not None and not state.is_folded:
             resume.published_hash = params_hash(state.published.params)
@@ -226,7 +227,7 @@ class SGDRun:
             self.state.best = None
 
     def _keep_best_epoch(self):
-        """The ``Divergence`` of a fit that diverged, after the weights of its best epoch, if there are any, are restored."""
+        """Restore the weights of the best epoch, if there are any; return the ``Divergence``."""
         state, runner = self.state, self.runner
         progress, epoch = runner.progress[0], len(runner.losses) + (runner.status == Status.diverged)
         kept_epoch = int(progress.kept_epoch) if np.isfinite(runner.kept).all() else 0
@@ -234,7 +235,7 @@ class SGDRun:
         divergence = Divergence(runner.problem, state.params.copy(), batch, epoch, kept_epoch)
         if kept_epoch:
             state.params[...] = runner.kept
-            state.optimizer = None  # its moments led to the divergence: `partial_fit` starts with a new one
+            state.optimizer = None  # its moments led to the divergence, so `partial_fit` starts with a new optimizer
         return divergence
 
     def _warn(self, ended_by):

@@ -1,8 +1,8 @@
-"""Everything that training changes: parameters, optimizer, moving statistics, random numbers, best weights.
+"""All values that training changes: parameters, optimizer, moving statistics, random numbers, best weights.
 
-A fit starts from a new ``TrainingState`` or from a copy of the state of the fit before, trains it in place, and leaves it to the
-estimator. Nothing trains in a state once an estimator has it, so that predictions in other threads always see a finished model.
-Estimators are not known here.
+A fit starts from a new ``TrainingState`` or from a copy of the state of the previous fit, trains it in place, and passes it to the
+estimator. After that, the state is not trained any more, so that predictions in other threads always use a finished model. This
+module does not know about estimators.
 """
 
 from dataclasses import dataclass, replace
@@ -19,12 +19,12 @@ from .._network.optimizers import Optimizer
 from .._network.workspace import MovingStatistics
 from .resume import ResumePoint
 
-# The parameters of the estimator that must not change while training continues.
+# The parameters of the estimator that must not change between fits if training continues.
 _FIXED = ("missing", "scale", "scale_y", "batch_norm", "layer_norm", "ema_decay")
 
 
 class PublishedParams:
-    """The flat parameters of the network that predicts, with the views that ``coefs_`` and ``intercepts_`` hold."""
+    """The flat parameters of the network that predicts, with the views in ``coefs_`` and ``intercepts_``."""
 
     def __init__(self, layout, params):
         self.params = params
@@ -33,11 +33,11 @@ class PublishedParams:
         self.views |= dict(zip(("norm_scales_", "norm_shifts_"), layout.norms(params), strict=False))
 
     def attributes(self):
-        """New lists of the views, by the names of the attributes."""
+        """New lists of the views, as a dict by the names of the attributes."""
         return {name: list(views) for name, views in self.views.items()}
 
     def are_in(self, lists):
-        """Whether ``lists``, by the names of the attributes, still hold these views and no other arrays."""
+        """Whether ``lists``, a dict by the names of the attributes, still contains these views and no other arrays."""
         return lists.keys() == self.views.keys() and all(
             len(lists[name]) == len(views) and all(a is b for a, b in zip(lists[name], views, strict=True))
             for name, views in self.views.items()
@@ -48,10 +48,10 @@ class PublishedParams:
 class TrainingState:
     """The state of training.
 
-    ``params`` (n_params,) are the parameters that are trained, ``published`` those of the network that predicts: the same buffer,
-    unless scaling, batch normalization or averaging is folded into them. ``link`` identifies the function of the output units and
-    ``fixed`` the values of the parameters of the estimator that must stay the same while training continues. ``best`` holds copies
-    of ``trained`` after the best epoch of the running fit, if that stops early.
+    ``params`` (n_params,) are the parameters that are trained. ``published`` are the parameters of the network that predicts; they
+    are in the same buffer, unless scaling, batch normalization or averaging is folded into them. ``link`` identifies the function
+    of the output layer. ``fixed`` are the values of the parameters in ``_FIXED``. During a fit with early stopping, ``best``
+    contains copies of the arrays in ``trained`` after the best epoch.
     """
 
     layout: Layout
@@ -95,7 +95,7 @@ class TrainingState:
         for vectors, start in zip(self.layout.norms(self.params), (1, 0), strict=False):
             for vector in vectors:
                 vector[...] = start
-        # scikit-learn draws the last layer by the activation of the hidden units
+        # scikit-learn uses the activation of the hidden units for the weights of the last layer, too
         activations = per_layer(config.activation, len(coefs) - 1)
         activations += activations[-1:] or ("" if isinstance(config.activation, (list, tuple)) else config.activation,)
         normalized = self.norm == "batch_norm"
@@ -108,13 +108,13 @@ class TrainingState:
     # ------------------------------------------------------------------ continuing
 
     def continued(self, config, shown, rng):
-        """A copy of this state to continue training from; ``shown`` are the published parameters as the user left them."""
+        """A copy of this state, to continue training; ``shown`` are the published parameters, including changes by the user."""
         self._check_fixed(config)
         if self.is_folded and params_hash(shown) != self.published_hash:
             raise ValueError(
                 "coefs_ and intercepts_ must not be changed between fits of a model with scale, scale_y, batch_norm or ema_decay, "
-                "because these are folded into them and training continues from other weights. Call fit with warm_start=False, or "
-                "leave these parameters out."
+                "because training continues from the weights before scaling, normalization and averages were folded into them. "
+                "Call fit with warm_start=False, or do not set these parameters."
             )
         params = self.params if self.is_folded else shown
         state = self.copy(params if config.dtype == "auto" else params.astype(config.dtype, copy=False))
@@ -130,7 +130,7 @@ class TrainingState:
                 )
 
     def copy(self, params=None):
-        """A copy with buffers of its own, or with a copy of other ``params``; without ``resume``."""
+        """A copy of the state and its buffers without ``resume``; if ``params`` are given, they are copied instead of its own."""
         params = self.params if params is None else params
         optimizer, moving = self.optimizer, self.moving
         return replace(
@@ -147,12 +147,12 @@ class TrainingState:
 
     @property
     def averaged_params(self):
-        """The moving average of the parameters (n_params,), which is stored behind the moments of the optimizer."""
+        """The moving average of the parameters (n_params,), which follows the moments of the optimizer in the same buffer."""
         return self.optimizer.moments[-self.layout.n_params :]
 
     @property
     def trained(self):
-        """All arrays that together are the model, and that training writes into."""
+        """All arrays of the model that training changes."""
         arrays = [self.params]
         if self.moving is not None:
             arrays.append(self.moving.statistics)
@@ -161,11 +161,11 @@ class TrainingState:
         return arrays
 
     def keep_best(self):
-        """Copy the model into ``best``."""
+        """Copy the arrays of the model to ``best``."""
         self.best = [array.copy() for array in self.trained]
 
     def restore(self, arrays):
-        """Write arrays like those of ``trained`` into the model."""
+        """Copy arrays, in the order of ``trained``, to the arrays of the model."""
         for array, value in zip(self.trained, arrays, strict=True):
             array[...] = value
 
@@ -173,7 +173,7 @@ class TrainingState:
 
     @property
     def is_folded(self):
-        """Whether the network that predicts has other parameters than the one that is trained."""
+        """Whether the network that predicts has other parameters than the network that is trained."""
         return self.preparation.scaling is not None or self.norm == "batch_norm" or self.is_averaged
 
     @property
@@ -186,7 +186,7 @@ class TrainingState:
         return Layout(self.layout.sizes, 0 if self.norm == "batch_norm" else self.layout.n_norms)
 
     def predicting_params(self):
-        """The parameters of a network for prepared rows, without batch normalization; averages, if averages are kept."""
+        """The parameters of a network for prepared rows: averages if ``is_averaged``, with batch normalization folded in."""
         if not self.is_folded:
             return self.params
         params = padded_copy(self.averaged_params, self.params.dtype) if self.is_averaged else self.params
@@ -199,7 +199,7 @@ class TrainingState:
         return folded
 
     def publish(self):
-        """Compute ``published``, the parameters of a network for rows as users pass them."""
+        """Compute ``published``, the parameters of a network for rows that are not prepared."""
         params, layout = self.predicting_params(), self.published_layout
         if self.is_folded:
             scaling, predicting = self.preparation.scaling, params
@@ -215,7 +215,7 @@ class TrainingState:
     # ------------------------------------------------------------------ pickling
 
     def without_published(self):
-        """A shallow copy without the parameters that ``coefs_`` and ``intercepts_`` hold already."""
+        """A shallow copy without the parameters that are also in ``coefs_`` and ``intercepts_``."""
         return replace(self, published=None, params=self.params if self.is_folded else None)
 
     def with_published(self, params):

@@ -1,8 +1,8 @@
 """The number of threads of a fit, and the threads themselves.
 
-The parameter ``n_threads`` and the work of a step go in; a number comes out. By default it is the number of CPUs allowed by
-affinity, cgroup, joblib and environment variables, but one inside a thread other than the main one, and one if a step is too small
-to gain from a second thread. What the threads compute is not known here.
+The parameter ``n_threads`` and the work of a step go in; a number of threads comes out. The default is the number of CPUs that
+affinity, cgroup, joblib and environment variables allow. It is one outside the main thread, and one if a step is too small to be
+faster with two threads. This module does not know what the threads compute.
 """
 
 import os
@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import joblib
 
-# Multiply-adds per thread and step, times the size of a number in bytes, that make another thread worthwhile. The gain of two
-# threads over one (Xeon with AVX-512, medians of seven paired rounds), by millions of multiply-adds per step: float32 at 1.3 −19 %,
-# 2.4 +7 %, 4.4 +21 %; float64 at 0.6 +5 %, 1.3 −7 %, 2.2 +26 %, 4.4 +33 %.
+# The minimum work per thread and step, in multiply-adds times the size of a number in bytes. It was chosen from the gain of two
+# threads over one (Xeon with AVX-512, medians of seven paired runs), by millions of multiply-adds per step. float32: −19 % at 1.3,
+# +7 % at 2.4, +21 % at 4.4. float64: +5 % at 0.6, −7 % at 1.3, +26 % at 2.2, +33 % at 4.4.
 _MIN_WORK = 6_000_000
 # Limits that joblib sets for its worker processes, and that users set for numerical libraries.
 _LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -30,7 +30,7 @@ def allowed_threads():
     """The number of threads that this process may use by affinity, cgroup and environment; 1 outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         return 1
-    limits = [os.environ.get(name, "").partition(",")[0] for name in _LIMITS]  # "2,1" is for nested regions
+    limits = [os.environ.get(name, "").partition(",")[0] for name in _LIMITS]  # "2,1" has limits for nested parallel regions
     return max(1, min([joblib.cpu_count(), *(int(limit) for limit in limits if limit.isdecimal())]))
 
 
@@ -51,7 +51,7 @@ class ThreadCrew:
                 self.close()
                 if not isinstance(error, RuntimeError):
                     raise
-                self.n_threads = 1  # the system starts no further thread
+                self.n_threads = 1  # the system cannot start another thread
 
     def run(self, work, abort):
         """Call work(rank) in every thread, with rank 0 in this one, and wait for all; if one fails, abort() ends the others."""

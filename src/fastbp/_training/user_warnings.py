@@ -1,7 +1,7 @@
 """Warnings that point to the user's line of code.
 
-A message goes in; a warning is issued for the first calling frame outside fastbp. The number of functions between the user's call
-and the warning therefore does not matter.
+A message goes in; a warning is issued for the first calling frame outside fastbp. Therefore, the number of functions between the
+call by the user and the warning does not matter. This module does not know when a warning is needed.
 """
 
 import inspect
@@ -23,7 +23,7 @@ def warn_user(message, category=UserWarning):
 
 
 def time_message(max_time, done):
-    """The message of a fit that ``max_time`` ended."""
+    """The message for a fit that ended because of ``max_time``."""
     return (
         f"Training ended after max_time={max_time:g} seconds and {done}, and hasn't converged yet. Increase max_time, or continue "
         "with warm_start."

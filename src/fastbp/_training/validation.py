@@ -1,7 +1,7 @@
-"""Validation rows: which rows are held out, and the loss and the score of a network on them.
+"""Validation rows: the selection of the held-out rows, and the loss and the score of a network on them.
 
-Prepared rows and targets go in; after each epoch their loss and score come out. Estimators are not known here: scores that need one
-are passed as functions.
+Prepared rows and targets go in; after each epoch, their loss and score come out. This module does not know about estimators: a
+score that needs an estimator is passed as a function.
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ from .context import TrainingRows
 class Validation:
     """Validation rows with the functions that score them.
 
-    ``score_outputs`` is called with (y, outputs, sample_weight), ``score_model``, if given, with the parameters of the network;
-    with ``scoring='loss'`` the score is the negative loss.
+    ``score_model`` is called without arguments if it is not None. Otherwise, the score is the negative loss with
+    ``scoring='loss'``, or the result of ``score_outputs``, which is called with (y, outputs, sample_weight).
     """
 
     def __init__(self, plan, X, y, sample_weight, dtype, *, scoring, score_outputs, score_model):
@@ -26,8 +26,8 @@ class Validation:
         self.score_outputs, self.score_model = score_outputs, score_model
 
     def measure(self, params):
-        """The loss of the rows without penalties, and their score (higher is better)."""
-        # checked here and not earlier, because scikit-learn reports a batch without weight first
+        """Return the loss of the rows without penalties, and their score (higher is better)."""
+        # checked here and not earlier, because scikit-learn first reports a training batch whose weights sum to 0
         if self.weight is not None and not self.weight.any():
             raise ValueError(
                 "Sample weights must contain at least one non-zero number, but those of the validation rows are all 0. Remove the "
@@ -35,7 +35,7 @@ class Validation:
             )
         loss = mean_loss(self.plan, params, self.rows, *self.targets)
         if self.score_model is not None:
-            # scorers refuse NaN with errors of their own; training reports the divergence
+            # scorers raise their own errors for NaN; training reports the divergence
             return loss, self.score_model() if np.isfinite(params).all() else float("nan")
         if self.scoring == "loss":
             return loss, -loss
@@ -43,7 +43,7 @@ class Validation:
 
 
 def number_from_scorer(scorer, scoring, given, sample_weight):
-    """A function that scores a model on ``given`` (X, y) with a scorer, and checks that the score is a number."""
+    """Return a function that scores a model on ``given`` (X, y) with a scorer and checks that the score is a number."""
     is_weighted = sample_weight is not None and accepts_sample_weight(scorer)
     options = {"sample_weight": sample_weight} if is_weighted else {}
 
@@ -57,7 +57,7 @@ def number_from_scorer(scorer, scoring, given, sample_weight):
 
 
 def check_validation_rows(X_val, y_val, sample_weight_val, solver):
-    """Whether validation rows were passed; raises if only a part of them was, or if the solver does not use them."""
+    """Return whether validation rows were passed; raise a ValueError if they are incomplete or the solver does not use them."""
     if X_val is None and y_val is None:
         if sample_weight_val is not None:
             raise ValueError("sample_weight_val needs X_val and y_val, which are None. Pass all three.")
@@ -74,14 +74,14 @@ def check_validation_rows(X_val, y_val, sample_weight_val, solver):
 
 
 def held_out_rows(X, y, sample_weight, given, held_out):
-    """X, y and sample_weight of the held-out rows, and the same rows of ``given``, the X and y as the user passed them."""
+    """Return (X, y, sample_weight) of the held-out rows, and the same rows of ``given``, the X and y that the user passed."""
     X, *given = (part.tocsr() if hasattr(part, "tocsr") else part for part in (X, *given))
     rows = X[held_out], y[held_out], None if sample_weight is None else sample_weight[held_out]
     return rows, tuple(_safe_indexing(part, held_out) for part in given)
 
 
 def split_rows(config, rng, n_rows, given, stratify):
-    """Split n_rows rows into ``TrainingRows``; ``given`` are X and the y that a splitter is called with."""
+    """Split n_rows rows into ``TrainingRows``; ``given`` are the X and y that are passed to a splitter."""
     if config.validation_splitter is not None:
         return TrainingRows(n_rows, *_split_by(config.validation_splitter, *given))
     train, held_out = train_test_split(np.arange(n_rows), random_state=rng, test_size=config.validation_fraction, stratify=stratify)
