@@ -1109,7 +1109,7 @@ def test_the_state_of_a_solver_belongs_to_its_network(kind):
     model = fitted(kind, hidden_layer_sizes=(5,))
     model.set_params(solver="lbfgs", hidden_layer_sizes=(300,), max_iter=2).fit(X, y_for(kind))
     model.set_params(solver="adam")
-    with pytest.raises(ValueError, match="state of its solver"):
+    with pytest.raises(ValueError, match="state of the optimizer"):
         model.partial_fit(X, y_for(kind))
 
 

@@ -36,9 +36,11 @@ class Activation(UserFunction):
     ValueError
         If `slope` is not the derivative of `value`. This is checked by finite differences between −3 and 3; kinks are allowed.
 
-    Notes ----- Two activations with the same functions are equal, so that ``clone`` and parameter searches work. Pickle stores
-    functions by name, so they must be defined in a module; functions defined in a session need cloudpickle, which joblib's
-    processes use. The machine code is kept in memory, not on disk.
+    Notes
+    -----
+    Two activations with the same functions are equal, so that ``clone`` and parameter searches work. Pickle stores functions by
+    name, so they must be defined in a module; functions defined in a session need cloudpickle, which joblib's processes use. The
+    machine code is kept in memory, not on disk.
 
     Examples
     --------

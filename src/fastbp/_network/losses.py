@@ -25,14 +25,22 @@ _LINKS = dict.fromkeys(("squared_error", "absolute_error", "huber", "quantile"),
 class Loss(UserFunction):
     """A user-defined loss function.
 
-    Parameters ---------- value : callable The loss of one output: a plain Python function of two numbers, the target y and the
-    output a, that returns a number. Numba must be able to compile it. Losses are summed over outputs and averaged over rows.
-    gradient : callable, default=None The derivative of `value` with respect to a, a function of the same kind. If None, the central
-    difference of `value` is used, which is accurate to about 1e-10 in float64 and takes two more calls of `value`.
+    Parameters
+    ----------
+    value : callable
+        The loss of one output: a plain Python function of two numbers, the target y and the output a, that returns a number. Numba
+        must be able to compile it. Losses are summed over outputs and averaged over rows.
+    gradient : callable, default=None
+        The derivative of `value` with respect to a, a function of the same kind. If None, the central difference of `value` is
+        used, which is accurate to about 1e-10 in float64 and takes two more calls of `value`.
 
-    Raises ------ TypeError If a function is not callable, contains raise or assert, or cannot be compiled. ValueError If `gradient`
-    is not the derivative of `value` with respect to a. This is checked by finite differences for y between 0 and 1 and a between
-    −1.9 and 1.9; kinks are allowed.
+    Raises
+    ------
+    TypeError
+        If a function is not callable, contains raise or assert, or cannot be compiled.
+    ValueError
+        If `gradient` is not the derivative of `value` with respect to a. This is checked by finite differences for y between 0 and
+        1 and a between −1.9 and 1.9; kinks are allowed.
 
     Notes
     -----
