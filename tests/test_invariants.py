@@ -41,6 +41,8 @@ from fastbp._network.layout import Layout
 from fastbp._network.losses import REGRESSION
 from fastbp._network.schedules import SCHEDULE_NAMES
 from fastbp._training import epochs as training
+from fastbp._training.context import EarlyStoppingStart
+from fastbp._training.state import TrainingState
 
 PACKAGE = Path(fastbp.__file__).parent
 ENTRIES = {entry.__name__: entry for entry in (train, update_early_stopping, loss_and_gradient, predict)}
@@ -267,14 +269,16 @@ def test_kernels_return_to_python_in_time(n_rows, batch_size, sizes, n_epochs, s
     monkeypatch.setattr(training, "time", machine)
     params = np.zeros(layout.n_params)
     plan = Plan(layout, Architecture(("relu",) * (len(sizes) - 2)), Objective("squared_error"))
-    problem = training.Problem(plan, params, as_rows(np.zeros((1, sizes[0])), float), y, as_targets(None, float))
+    problem = training.Problem(plan, as_rows(np.zeros((1, sizes[0])), float), y, as_targets(None, float))
     settings, shuffles = record(SETTINGS), training.Shuffles(np.random.RandomState(0), wanted=True, shared=False)
     settings[0].batch_size = batch_size
     optimizer = updates.Optimizer.fresh(MLPRegressor(solver="sgd"), params)
-    progress = training.start_progress(np.inf, 0, 0)
-    descent = training.EpochRunner(problem, settings, None, progress, optimizer, y[:, 0], shuffles, n_threads)
+    state = TrainingState.untrained(layout, params, ("identity", 0), "identity")
+    state.optimizer = optimizer
+    progress = training.start_progress(EarlyStoppingStart())
+    descent = training.EpochRunner(problem, state, settings, None, progress, y[:, 0], shuffles, n_threads)
     while descent.progress[0].epoch < n_epochs:
-        descent.turn()
+        descent.run_kernel()
     descent.close()
     assert max(machine.turns) <= 0.1
     assert len(machine.turns) <= 40 + machine.now / 0.02 + n_epochs / 500
@@ -700,6 +704,7 @@ def run_fits(prelude="", **environment):
 
 @pytest.mark.slow
 @compiled
+@pytest.mark.skipif(os.environ.get("FASTBP_COMPILER") != "plain", reason="compiles for a minute; make test-plain runs it")
 def test_compiler_modes_give_the_same_fits():
     """The results may differ by rounding errors; on the processors that were tried they have the same bits."""
     fast, plain, without_name = run_fits(FASTBP_COMPILER="fast"), run_fits(FASTBP_COMPILER="plain"), run_fits(WITHOUT_PRIVATE_NAME)

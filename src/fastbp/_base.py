@@ -195,7 +195,9 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         n_outputs, out_activation = self._output_layer(y)
         if continues:
             self._check_output_layer(n_outputs, out_activation)
-            state = self._state.continued(config, self._flat_params(), rng)
+            params = self._flat_params()
+            before = self._state or TrainingState.untrained(self._layout(), params, self._link_kind, out_activation)
+            state = before.continued(config, params, rng)
             X, y = state.preparation.prepared(X, y, config.dtype)
         else:
             preparation = Preparation.learned(X, y, config, out_activation)

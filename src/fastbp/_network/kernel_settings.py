@@ -12,6 +12,7 @@ import numpy as np
 from .._kernels.codes import ActivationCode, LinkCode, LossCode
 from .._kernels.lazy.addresses import lazy_address
 from .._kernels.vector_code import VECTOR_BYTES
+from .user_functions import user_function_address
 
 _ONE = 1 << 32  # rates and deviations are stored as multiples of 2⁻³²
 
@@ -69,4 +70,4 @@ def _write_loss(settings, objective, link, dtype):
 @cache
 def _address(kind, function, dtype):
     """Return the address of a function given by its name, or by a `UserFunction`."""
-    return lazy_address(kind, function, dtype) if isinstance(function, str) else function.address(dtype)
+    return lazy_address(kind, function, dtype) if isinstance(function, str) else user_function_address(function, dtype)

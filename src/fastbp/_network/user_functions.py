@@ -34,10 +34,6 @@ class UserFunction:
     def functions(self):
         return tuple(getattr(self, name) for name in self.names)
 
-    def address(self, dtype):
-        """Return the address of the compiled loop for parameters of a dtype."""
-        return address_of(self.compiled, signature(self.kind, dtype))
-
     def _compare(self, position, slopes, differences):
         """Raise a ValueError if the slopes differ from the finite differences at more than 10 % of the points.
 
@@ -62,6 +58,11 @@ class UserFunction:
     def __repr__(self):
         shown = [getattr(function, "__name__", repr(function)) for function in self.functions if function is not None]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def user_function_address(function, dtype):
+    """Return the address of the compiled loop of a ``UserFunction`` for parameters of a dtype."""
+    return address_of(function.compiled, signature(function.kind, dtype))
 
 
 def _raises(function):
