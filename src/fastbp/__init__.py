@@ -1,4 +1,4 @@
-"""Multilayer perceptrons with the interface of scikit-learn, trained by compiled kernels.
+"""Multilayer perceptrons with the interface of scikit-learn that are trained by compiled kernels.
 
 >>> from fastbp import MLPClassifier  # instead of: from sklearn.neural_network import MLPClassifier
 """

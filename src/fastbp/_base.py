@@ -1,8 +1,8 @@
 """The base class of the classifier and the regressor: ``fit``, ``partial_fit`` and the attributes that they set.
 
 Data and the parameters of the estimator go in; attributes with scikit-learn's names come out. A fit trains a snapshot of the
-estimator and commits its attributes at the end, so that a fit that fails changes nothing. The subclasses encode targets;
-``fastbp._training`` trains.
+estimator and commits its attributes at the end, so that a fit that fails does not change the estimator. The subclasses encode
+targets, and ``fastbp._training`` runs the training. This module does not know how a network is computed.
 """
 
 import threading
@@ -41,7 +41,7 @@ _NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a fit trains on: encoded and prepared rows, X and y as the user passed them, and validation rows or ``_NO_ROWS``."""
+    """The data of a fit: prepared rows, the ``given`` X and y that the user passed, and validation rows or ``_NO_ROWS``."""
 
     X: Any
     y: np.ndarray
@@ -56,7 +56,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class PausedRun:
-    """An SGD fit while its callbacks run in ``thread``."""
+    """A fit by stochastic gradient descent that is paused while its callbacks run in ``thread``."""
 
     run: Any
     thread: int
@@ -66,7 +66,7 @@ class PausedRun:
         return threading.get_ident() == self.thread
 
     def state(self):
-        """The state that the fit would leave if it ended now."""
+        """The state that the fit would have if it ended now."""
         return self.run.state_if_stopped()
 
 
@@ -77,10 +77,10 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
 
     @abstractmethod
     def _validate_input(self, X, y, incremental, reset):
-        """The validated X, and y as numbers (n_rows, n_columns)."""
+        """The validated X, and y encoded as numbers (n_rows, n_columns)."""
 
     def _validate_validation_rows(self, X, y):
-        """The same for rows that are not trained on."""
+        """The result of ``_validate_input`` for validation rows."""
         return self._validate_input(X, y, incremental=True, reset=False)
 
     def _learn_classes(self, y, classes):
@@ -92,7 +92,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
 
     @abstractmethod
     def _output_layer(self, y):
-        """The number of output units for encoded targets y, and the name of their activation."""
+        """The number of output units for encoded targets y, and the name of their activation function."""
 
     @abstractmethod
     def _objective(self):
@@ -100,7 +100,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
 
     @abstractmethod
     def _stratify(self, y):
-        """The array by which held-out rows are stratified, or None."""
+        """The array by which the held-out rows are stratified, or None."""
 
     @abstractmethod
     def _score_outputs(self, y, outputs, sample_weight):
@@ -152,7 +152,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         return self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
 
     def _fit(self, X, y, sample_weight, *, incremental=False, classes=None, validation=_NO_ROWS):
-        """Train a snapshot and commit its attributes; after an error, undo what callbacks were shown."""
+        """Train a snapshot and commit its attributes; after an error, restore the attributes that were changed for callbacks."""
         fitting, before = self._snapshot(), self._snapshot()
         fitting._validate_params()  # another thread may have set parameters since scikit-learn's validation
         context = FitContext(incremental, float("inf") if incremental else deadline_after(fitting.max_time))
@@ -180,7 +180,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         return self
 
     def _train(self, X, y, sample_weight, validation, context):
-        """Train a new state, or a copy of the present one; returns it with a ``FitResult``. Only called on a snapshot."""
+        """Train a new state, or a copy of the current state; return it with a ``FitResult``. Called on a snapshot only."""
         config = FitConfig.of(self)
         given = X, y
         check_validation_rows(*validation, config.solver)
@@ -205,7 +205,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
             self.n_outputs_, self.n_layers_, self.out_activation_ = n_outputs, len(sizes) + 2, out_activation
             options = {"link": self._link_kind, "out_activation": out_activation, "rng": rng}
             state = TrainingState.drawn(config, preparation, (X.shape[1], *sizes, n_outputs), X.dtype, **options)
-            if config.solver == "lbfgs" and self._state is not None:  # as in scikit-learn, `partial_fit` may continue with it
+            if config.solver == "lbfgs" and self._state is not None:  # as in scikit-learn, for a later `partial_fit`
                 state.optimizer = self._state.optimizer
         self._start_epochs(config, context)
         data = TrainingData(X, y, sample_weight, given, validation)
@@ -223,7 +223,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         if config.early_stopping and context.incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         if config.scoring not in (None, "loss"):
-            check_scoring(self, config.scoring)  # unknown names raise even without validation rows
+            check_scoring(self, config.scoring)  # unknown names are an error even without validation rows
         context.resumable = isinstance(config.warm_start, str) and not context.incremental
         if context.resumable and not context.is_fresh:
             context.resume = self._resume_point(config, data)
@@ -237,7 +237,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
     # ------------------------------------------------------------------ start of a fit
 
     def _validate_params(self):
-        """scikit-learn's validation of the parameters that differ from their defaults; to validate all of them is slow."""
+        """Validate the parameters that differ from their defaults, as scikit-learn does; validating all parameters is slow."""
         defaults, values = _defaults(type(self)), vars(self)
         names = (name for name in self._parameter_constraints if values.get(name) is not defaults.get(name, values))
         given = {name: values.get(name) for name in names}
@@ -249,27 +249,27 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
 
     @property
     def _link_kind(self):
-        """The name of the function of the output units, and how many numbers it needs."""
+        """The name of the link, and how many quantiles or groups it has."""
         name, numbers = self._link
         return name, len(numbers)
 
     def _check_output_layer(self, n_outputs, out_activation):
-        """Raise if training cannot continue with these outputs."""
+        """Raise a ValueError if training cannot continue with this output layer."""
         if n_outputs != self.n_outputs_:
             raise ValueError(
-                f"y needs {n_outputs} output units, but the network to continue training has {self.n_outputs_}. Pass y with as "
+                f"y needs {n_outputs} output units, but the network that continues training has {self.n_outputs_}. Pass y with as "
                 "many columns or classes as before, or call fit with warm_start=False."
             )
         if self._link_kind != (self._state.link if self._state is not None else self._link_kind):
             raise ValueError(
-                "loss and quantile must not change between one quantile or none and several quantiles while training continues, "
-                "because the outputs have another meaning. Set them back, or call fit with warm_start=False."
+                "loss and quantile must not change from several quantiles to another objective, or back, while training continues, "
+                "because the outputs would have another meaning. Restore both parameters, or call fit with warm_start=False."
             )
         if out_activation != self.out_activation_:
             raise ValueError(
                 f"out_activation must not change while training continues; it was {self.out_activation_!r} in the first fit, but "
-                f"out_activation={self.out_activation!r} with loss={self.loss!r} is {out_activation!r} now. Set both back, or call "
-                "fit with warm_start=False."
+                f"out_activation={self.out_activation!r} with loss={self.loss!r} is {out_activation!r} now. Restore both "
+                "parameters, or call fit with warm_start=False."
             )
 
     def _training_plan(self, state, config):
@@ -285,8 +285,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         resume.check(len(data.y), config.early_stopping, data.is_validated)
         if resume.published_hash not in (None, params_hash(self._flat_params())):
             raise ValueError(
-                "coefs_ and intercepts_ must not be changed before a fit with warm_start='resume', which continues from other "
-                "weights than the best ones. Set warm_start=True to continue from the changed weights."
+                "coefs_ and intercepts_ must not be changed before a fit with warm_start='resume', because they are the best "
+                "weights, and this fit continues from the last weights. Set warm_start=True to continue from the changed weights."
             )
         return resume
 
@@ -315,10 +315,10 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         return Validation(plan, *held_out, state.params.dtype, **scores)
 
     def _prepared_validation_rows(self, state, config, X, y, sample_weight):
-        """The validation rows that the user passed to ``fit``, as the network takes them."""
+        """The validation rows that the user passed to ``fit``, prepared for the network."""
         try:
             X, y = self._validate_validation_rows(X, y)
-        except ValueError as error:  # its message is about X and y
+        except ValueError as error:  # its message names X and y
             raise ValueError(f"X_val and y_val cannot be used: {error}") from error
         n_outputs, _ = self._output_layer(y)
         if n_outputs != self.n_outputs_:
@@ -330,7 +330,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         return *state.preparation.prepared(X, y, config.dtype), sample_weight
 
     def _model_score(self, state, scoring, given, sample_weight):
-        """A function that scores the model in training with a scikit-learn scorer or a function of the user."""
+        """A function that scores the model in training with a scikit-learn scorer or a user-defined function."""
         model, score = self._snapshot(), number_from_scorer(check_scoring(self, scoring), scoring, given, sample_weight)
 
         def score_model():
@@ -343,7 +343,10 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
     # ------------------------------------------------------------------ attributes that describe the epochs
 
     def _start_epochs(self, config, context):
-        """Start or continue the attributes that describe epochs; a fit that may fail must not append to the lists of another."""
+        """Create the attributes that describe epochs, or continue those of the previous fit.
+
+        Lists of the previous fit are copied if this fit can append to them and then fail.
+        """
         if context.is_fresh:
             self.n_iter_, self.t_ = 0, 0
         if config.solver == "lbfgs":
@@ -367,7 +370,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         return getattr(self, "best_validation_score_" if config.early_stopping else "best_loss_", None)
 
     def _set_result(self, state, result, context):
-        """Set the attributes that show a published state and the result of its training so far."""
+        """Set the attributes for a published state and for the result of its training so far."""
         epochs = result.epochs
         self._set_state(state)
         self.n_iter_ = result.n_iter
@@ -387,7 +390,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
             self.best_loss_ = epochs.best
 
     def _end_epoch(self, fitting, state, result, run, callbacks, context):
-        """Show a copy of the model in training to the callbacks; returns whether one of them stops training."""
+        """Commit a copy of the model in training and call the callbacks; return whether one of them stops training."""
         shown = state.copy()
         shown.publish()
         with attributes_lock:
@@ -405,14 +408,14 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
 
 
 def supports_partial_fit(estimator):
-    """Whether the solver of an estimator supports ``partial_fit``; raises if not, as ``available_if`` expects."""
+    """Return True if the solver of an estimator supports ``partial_fit``; raise an AttributeError otherwise."""
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
     return True
 
 
 def is_resumable(estimator):
-    """Whether an unpickled object is an estimator whose training can be resumed."""
+    """Return whether an unpickled object is an estimator whose training can be resumed."""
     return isinstance(estimator, BaseMLP) and estimator._state is not None and estimator._state.resume is not None
 
 

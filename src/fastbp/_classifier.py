@@ -1,7 +1,8 @@
 """The classifier: the encoding of class labels, and predictions of labels and probabilities.
 
-Everything that it shares with the regressor is in ``fastbp._base``. Parameters, defaults, attributes and behavior are those of
-scikit-learn 1.9.
+X and class labels go in; predicted labels or probabilities come out. Parameters, defaults, attributes and behavior are those of
+scikit-learn 1.9. The code that the classifier shares with the regressor is in ``fastbp._base``. This module does not know how a
+network is trained.
 """
 
 from collections.abc import Callable
@@ -41,16 +42,16 @@ from ._parameters import CONSTRAINTS, documented
 
 @documented(
     own="""loss : {'log_loss', 'squared_error'} or Loss, default='log_loss'
-    The loss function: the log-loss; half the squared error summed over one output per class, with target 1 for the class of the row
-    and 0 for the others; or a `fastbp.Loss` of these targets.
+    The loss function. 'log_loss' is the log-loss. 'squared_error' is half the squared error, summed over one output per class, with
+    a target of 1 for the class of the row and 0 for the other classes. A `fastbp.Loss` has the same targets.
 label_smoothing : float, default=0.0
     The fraction of each target that is spread evenly over the classes [17]_.
 class_weight : dict or 'balanced', default=None
-    Weights of the classes as a dict from label to weight; they multiply the weights of the rows, and classes that are not in the
-    dict have weight 1. 'balanced' uses n_samples / (n_classes * count of the class) [18]_, where rows count by their weights; it is
-    not available for ``partial_fit``. Must be None for a y of several columns.""",
-    out_activation="""'auto' is 'softmax' for a multiclass y, else 'logistic', and always 'logistic' with the squared error;
-    or 'identity', 'logistic', 'softmax', 'relu', 'softplus' or 'exp', if the loss supports it.""",
+    Weights of the classes, as a dict from label to weight, by which the sample weights are multiplied. Classes that are not in the
+    dict have weight 1. 'balanced' uses n_samples / (n_classes * count of the class) [18]_, where a row with sample weight w counts
+    as w rows; it is not available for ``partial_fit``. Must be None if y has several columns.""",
+    out_activation="""'auto' is 'softmax' for the log-loss of a multiclass y, and 'logistic' otherwise. The other values are
+    'identity', 'logistic', 'softmax', 'relu', 'softplus' and 'exp'; not every loss supports all of them.""",
     out_activation_="'logistic' for a binary or multilabel y, 'softmax' for a multiclass y, or the value of `out_activation`.",
     held_out="stratified for a binary y",
     score="accuracy",
@@ -59,8 +60,9 @@ class_weight : dict or 'balanced', default=None
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multi-layer Perceptron classifier.
 
-    A network of fully connected layers that minimizes the log-loss by backpropagation. The log-loss is binary or multinomial; a
-    multilabel y has one binary loss per label, and a y of several outputs one multinomial loss per output. The parameters and
+    A network of fully connected layers that minimizes the log-loss by backpropagation. The log-loss is binary or multinomial. It is
+    the sum of a binary loss for each label of a multilabel y, or of a multinomial loss for each output of a multiclass y with
+    several outputs. The parameters and
     results are those of scikit-learn's ``MLPClassifier``; compiled kernels do the training.
 
     Parameters
@@ -70,7 +72,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Attributes
     ----------
     classes_ : ndarray or list of ndarray of shape (n_classes,)
-        Class labels; a list with one array per output for a y of several outputs.
+        The class labels; a list with one array per output if y has several multiclass outputs.
     {attributes}
 
     See Also
@@ -101,7 +103,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
-    _groups = ()  # the number of output units of each output, for a y of several multiclass outputs
+    _groups = ()  # the number of output units of each output, if y has several multiclass outputs
 
     _parameter_constraints = {
         **CONSTRAINTS,
@@ -235,12 +237,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The input data.
         y : array-like of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_outputs)
-            The class labels. Not every class must be present.
+            The class labels. Classes may be missing.
         sample_weight : array-like of shape (n_samples,), default=None
             Sample weights.
         classes : array-like of shape (n_classes,) or list of these, default=None
-            All classes of all calls; for a y of several outputs, a list with the classes of each output. Required in the first
-            call, except for a multilabel y.
+            The classes of all calls. If y has several multiclass outputs, this is a list with the classes of each output. Required
+            in the first call, unless y is multilabel.
 
         Returns
         -------
@@ -285,8 +287,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes), or list of these
-            The probabilities of the classes in the order of `classes_`, or of each label of a multilabel y; for a y of several
-            outputs, a list with the probabilities of each output.
+            The probabilities of the classes in the order of `classes_`, or the probability of each label if y is multilabel. If y
+            has several multiclass outputs, this is a list with the probabilities of each output.
         """
         outputs = self._outputs(X)
         if self._groups:
@@ -295,7 +297,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
 
     def _as_probabilities(self, outputs, exclusive):
-        """Outputs clipped to [0, 1] if they may be outside, and divided by their sum for exclusive classes."""
+        """The outputs, clipped to [0, 1] if they can be outside it, and divided by their sum if the classes are exclusive."""
         if self.out_activation_ == "softmax" or (self.out_activation_ == "logistic" and not exclusive):
             return outputs
         outputs = outputs.clip(0, 1)
@@ -338,8 +340,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         score : float
-            The accuracy; for a multilabel y, the fraction of rows with all labels right; for a y of several outputs, the mean of
-            their accuracies.
+            The accuracy. For a multilabel y, this is the fraction of rows whose labels are all correct; for several multiclass
+            outputs, the mean accuracy of the outputs.
         """
         if not self._groups:
             return super().score(X, y, sample_weight)
@@ -351,7 +353,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     # ------------------------------------------------------------------ implementation of the base class
 
     def _learn_classes(self, y, classes):
-        """Learn the classes in the first call of ``partial_fit``; in later calls, check that they are the same."""
+        """Learn the classes in the first call of ``partial_fit``, and check in later calls that they are the same."""
         known = getattr(self, "classes_", None)
         if known is None and are_grouped(classes):
             self._set_labels(learn_first_classes(y, classes))
@@ -421,7 +423,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _score_outputs(self, y, outputs, sample_weight):
         if len(self.classes_) == 1:
-            return 1.0  # every prediction is right
+            return 1.0  # every prediction is correct
         return accuracy(y, outputs, sample_weight, self._groups)
 
     def __sklearn_tags__(self):

@@ -1,8 +1,8 @@
 """The private names of scikit-learn and Numba that fastbp uses.
 
-No other module imports a private name of these packages or of llvmlite, or a name from `numba.core` or `numba.np`; a test checks
-it. Each name has a comment that states its purpose and the public replacement, if there is one. When a new version of
-scikit-learn or Numba fails to import here, this file shows what has to be replaced. `llvmlite.ir`, `llvmlite.binding`,
+Only this module imports private names of scikit-learn, Numba and llvmlite, and names from `numba.core` and `numba.np`; a test
+checks this. A comment states the purpose of each name and its public replacement, if there is one. If the import of this module
+fails with a new version of scikit-learn or Numba, the name in the error must be replaced. `llvmlite.ir`, `llvmlite.binding`,
 `numba.config`, `numba.types` and `numba.extending` are public and are imported where they are used.
 """
 
@@ -10,63 +10,65 @@ from collections.abc import Callable
 from inspect import signature
 from typing import Any, TypeVar
 
-# ---------------------------------------------------------------------- Numba: functions that write LLVM code
+# ---------------------------------------------------------------------- Numba: functions that generate LLVM code
 #
 # `numba.extending.intrinsic` is public, but the code inside an intrinsic needs these helpers. Both compiler modes need them.
-# Numba's documentation uses `cgutils` in its examples.
-# Loops, branches, stack variables and external functions in LLVM code. Public replacement: `llvmlite.ir.IRBuilder`, with more code.
+#
+# Generates loops, branches, stack variables and external functions in LLVM code. Numba's documentation uses `cgutils` in its
+# examples. Public replacement: `llvmlite.ir.IRBuilder`, with more code.
 from numba.core import cgutils
 
 # The features of this processor, as a string of flags. Public replacement: `llvmlite.binding.get_host_cpu_features()`, which
 # ignores Numba's environment variables, such as NUMBA_ENABLE_AVX.
 from numba.core.codegen import get_host_cpu_features
 
-# Read and write the fields of an array: data pointer, shape, strides, owner. No public replacement. `_kernels/views.py` also calls
-# `_getvalue` of the result.
+# These functions read and write the fields of an array: data pointer, shape, strides, owner. No public replacement.
+# `_kernels/views.py` also calls `_getvalue` of the result.
 from numba.np.arrayobj import make_array, populate_array
 
 # ---------------------------------------------------------------------- scikit-learn
-# Validates the parameters before `fit`, honors `skip_parameter_validation` and ends callbacks. No public replacement.
+# Decorates `fit`: it validates the parameters before the call, unless `skip_parameter_validation` is set, and ends callbacks after
+# it. No public replacement.
 from sklearn.base import _fit_context
 
-# The base class of all scorers; it tells a scorer from any other callable. No public replacement.
+# The base class of all scorers, which distinguishes them from other callables. No public replacement.
 from sklearn.metrics._scorer import _BaseScorer
 
 # Selects rows of lists, arrays, sparse matrices and data frames. No public replacement.
 from sklearn.utils import _safe_indexing
 
-# The types of parameter constraints, and the check that raises `InvalidParameterError`, so that error messages have the same text
-# as scikit-learn's. No public replacement.
+# The types of parameter constraints, and the function that raises `InvalidParameterError`. They are used so that error messages are
+# the same as scikit-learn's. No public replacement.
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
 
-# The container types that `set_output` supports, and the type that the user chose. No public replacement: scikit-learn wraps the
-# output of `transform` by itself, but not that of methods with other names.
+# The container types that `set_output` supports, and the type that the user chose. No public replacement: the wrapper that
+# scikit-learn adds to `transform` can name only the columns of the default layer.
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 
-# Makes a method depend on a parameter. It is public, but has no types.
+# Makes a method available only under a condition. The function is public, but has no type annotations.
 from sklearn.utils.metaestimators import available_if
 
-# Checks `classes` in the first call of `partial_fit` and later ones. No public replacement.
+# Checks `classes` in the first and later calls of `partial_fit`. No public replacement.
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-# Checks `sample_weight`; the text of its errors is scikit-learn's. No public replacement.
+# Checks `sample_weight`, with the error messages of scikit-learn. No public replacement.
 from sklearn.utils.validation import _check_sample_weight
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def fit_method(method: Method) -> Method:
-    """Decorate `fit` or `partial_fit` with scikit-learn's validation of parameters; type checkers see the method itself."""
+    """Decorate `fit` or `partial_fit` with scikit-learn's validation of parameters, without changing the type of the method."""
     return _fit_context(prefer_skip_nested_validation=True)(method)
 
 
 def available_with(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
-    """Decorate a method that an estimator has only if `check` returns True; type checkers see the method itself."""
+    """Decorate a method that is available only if `check` returns True, without changing the type of the method."""
     return available_if(check)
 
 
 def accepts_sample_weight(scorer):
-    """Whether a scorer takes sample_weight. `_accept_sample_weight` has no public replacement."""
+    """Return whether a scorer accepts sample_weight. `_accept_sample_weight` has no public replacement."""
     return scorer._accept_sample_weight() if isinstance(scorer, _BaseScorer) else "sample_weight" in signature(scorer).parameters
 
 
@@ -94,8 +96,8 @@ __all__ = [
 
 # ---------------------------------------------------------------------- Numba: the disk cache
 #
-# Without these names fastbp works, but compiled kernels are not kept on disk: every process compiles them again. The public
-# replacement is `njit(cache=True)`, but it does not notice when the source of a kernel in another file has changed.
+# Without these names, fastbp works, but compiled kernels are not stored on disk, and every process compiles them again. The public
+# replacement is `njit(cache=True)`, but it does not detect changes of a kernel in another file.
 #
 # Private members that `_kernels/disk_cache.py` uses:
 # - FunctionCache: _cache_file, _cache_path, _impl.filename_base
@@ -103,7 +105,7 @@ __all__ = [
 #   _source_stamp
 # `_kernels/jit.py` and `_kernels/inline.py` replace `Dispatcher._cache` by this cache.
 try:
-    # The cache of one compiled function, and the files in which it is kept.
+    # The cache of one compiled function, and the files in which it is stored.
     from numba.core.caching import FunctionCache, IndexDataCacheFile
 except ImportError:
     pass
@@ -121,8 +123,8 @@ else:
 #   _optimize_final_module, _optimize_functions
 # - JITCPUCodegen: _data_layout, _module_pass_manager
 # - CPUContext: codegen, insert_user_function, subtarget
-# - llvmlite.ir.Function.attributes: the set behind it, whose own `add` rejects attributes with a value
-# `_kernels/function_pointers.py` uses two more of a compilation's result: fndesc.llvm_cfunc_wrapper_name and
+# - llvmlite.ir.Function.attributes: `set.add` is called for this set, because its own `add` rejects attributes with a value
+# `_kernels/function_pointers.py` uses two other members of the result of a compilation: fndesc.llvm_cfunc_wrapper_name and
 # library.get_pointer_to_function. Public replacement: `numba.cfunc(...).address`, which needs explicit signatures.
 PIPELINE_IMPORT_ERROR = None
 try:

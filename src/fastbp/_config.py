@@ -1,7 +1,8 @@
 """The parameters of an estimator as one frozen record, and the rules for their combinations.
 
-Parameters go in; a ``FitConfig`` comes out, which a whole fit reads, so that ``set_params`` in another thread cannot change a
-running fit. Single parameters are checked by the constraints in ``fastbp._parameters``.
+The parameters of an estimator go in; a ``FitConfig`` comes out. A fit reads only this record, so that ``set_params`` in another
+thread cannot change a running fit. The constraints on single parameters are in ``fastbp._parameters``. This module does not know
+how a fit uses the parameters.
 """
 
 from collections import namedtuple
@@ -51,7 +52,7 @@ def dropout_rates(config, n_hidden):
 
 
 def _as_rates(rates):
-    """A flat list of numbers as a tuple of floats; (nan,) for anything else."""
+    """The numbers in a flat list as a tuple of floats, or (nan,) for anything else."""
     try:
         rates = np.asarray(rates, np.float64)
     except (TypeError, ValueError):
@@ -60,7 +61,7 @@ def _as_rates(rates):
 
 
 def check_config(config, X):
-    """Raise for parameters that cannot be combined with each other or with this X."""
+    """Raise a ValueError if parameters cannot be combined with each other or with this X."""
     if config.batch_norm and config.layer_norm:
         raise ValueError("batch_norm and layer_norm must not both be True. Set one of them to False.")
     if not issparse(X):
@@ -70,13 +71,13 @@ def check_config(config, X):
     for name, is_set in (("input_noise", config.input_noise), ("dropout", of_inputs)):
         if is_set:
             raise ValueError(
-                f"{name}={getattr(config, name)!r} changes the inputs, which is not supported for sparse X. Pass a dense X, or "
-                f"leave the inputs unchanged."
+                f"{name}={getattr(config, name)!r} changes the inputs, which is not supported for sparse X. Pass a dense X, or set "
+                f"{name} to 0 for the inputs."
             )
 
 
 def check_lbfgs(config, dropout):
-    """Raise for parameters that L-BFGS does not support; ``dropout`` are the rates of all layers."""
+    """Raise a ValueError if L-BFGS does not support a parameter; ``dropout`` are the rates of all layers."""
     if isinstance(config.warm_start, str):
         raise ValueError(
             "warm_start='resume' is not supported for solver='lbfgs', because SciPy does not return the past gradients of L-BFGS. "
@@ -92,5 +93,5 @@ def check_lbfgs(config, dropout):
         if value:
             raise ValueError(
                 f"{name}={getattr(config, name)!r} is not supported for solver='lbfgs', which minimizes one function of all rows. "
-                f"Use another solver such as 'adam', or leave out {name}."
+                f"Use another solver such as 'adam', or do not set {name}."
             )

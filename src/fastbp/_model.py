@@ -1,7 +1,8 @@
-"""A network that predicts: snapshots of an estimator, forward passes, transformation, pickling.
+"""The base class of the estimators for everything except training: snapshots, predictions, transformation and pickling.
 
-A fitted estimator and X go in; network outputs come out. Each call works on a snapshot, a shallow copy whose attributes no other
-thread changes, so that it sees one model even if another thread fits the estimator at the same time. Training is not known here.
+A fitted estimator and X go in; network outputs come out. Each call works on a snapshot, which is a shallow copy of the estimator
+that other threads do not change. Therefore, all attributes that a call reads belong to one model, even if another thread fits the
+estimator at the same time. This module does not know how a network is trained.
 """
 
 import os
@@ -28,17 +29,17 @@ from ._network.parameters import check_shapes, gathered, published_layout
 from ._network.prediction import outputs
 from ._training.state import TrainingState
 
-# The attributes that a fit sets; all others belong to the user or to scikit-learn.
+# The attributes that a fit sets. Only the user and scikit-learn set other attributes.
 _FITTED = (
     *("coefs_", "intercepts_", "norm_scales_", "norm_shifts_", "loss_", "best_loss_", "loss_curve_", "history_", "t_", "n_iter_"),
     *("validation_scores_", "best_validation_score_", "n_features_in_", "feature_names_in_", "n_layers_", "n_outputs_"),
     *("out_activation_", "classes_", "_state", "_no_improvement_count", "_label_binarizer", "_groups", "_quantiles"),
 )
 _WEIGHTS = ("coefs_", "intercepts_", "norm_scales_", "norm_shifts_")
-# Attributes of a running fit, which no copy has.
+# Attributes of a running fit, which are not copied and not pickled.
 _NOT_COPIED = {"_paused_run", "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx"}
 
-# Held for the few microseconds in which attributes are read or set together, never during training or prediction.
+# The lock is held only for the few microseconds in which several attributes are read or set, not during training or prediction.
 attributes_lock = threading.RLock()
 if hasattr(os, "register_at_fork"):  # another thread may hold the lock when a process forks
     os.register_at_fork(
@@ -47,7 +48,7 @@ if hasattr(os, "register_at_fork"):  # another thread may hold the lock when a p
 
 
 def on_snapshot(method: Method) -> Method:
-    """Make a method run on a snapshot of its estimator, so that it sees one model."""
+    """Decorate a method that runs on a snapshot of its estimator, so that all attributes that it reads belong to one model."""
 
     @wraps(method)
     def run(self, *arguments, **options):
@@ -59,21 +60,21 @@ def on_snapshot(method: Method) -> Method:
 class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """The part of the estimators that does not depend on training."""
 
-    # `layer` is not a value per row, and nothing that scikit-learn should route
+    # `layer` is not metadata that scikit-learn should route
     __metadata_request__transform = {"layer": UNUSED}
     _state: TrainingState | None = None
 
     # ------------------------------------------------------------------ snapshots
 
     def _snapshot(self):
-        """A shallow copy with the present attributes, all read at once."""
+        """A shallow copy with the current attributes, all read under the lock."""
         snapshot = object.__new__(type(self))
         with attributes_lock:
             vars(snapshot).update(vars(self))
         return snapshot
 
     def _commit(self, fitted):
-        """Take over the fitted attributes of another estimator, all at once."""
+        """Copy the fitted attributes of another estimator, all under the lock."""
         attributes, own = vars(fitted), vars(self)
         with attributes_lock:
             for name in _FITTED:
@@ -83,14 +84,14 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                     own.pop(name, None)
 
     def _set_state(self, state):
-        """Set the attributes that show a published state."""
+        """Set the attributes for a published state."""
         for name in _WEIGHTS:
             vars(self).pop(name, None)
         vars(self).update(state.published.attributes(), _state=state)
 
     @property
     def _optimizer(self):
-        """The optimizer of the last fit, as scikit-learn's estimators have it."""
+        """The optimizer of the last fit; scikit-learn's estimators have the same attribute."""
         if self._state is None or self._state.optimizer is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute '_optimizer'")
         return self._state.optimizer
@@ -107,7 +108,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     @property
     def _link(self):
-        """The function of the output units as kernels know it, and the numbers that it needs."""
+        """The name of the link in `LinkCode`, and its list of quantiles or group sizes."""
         return self.out_activation_, ()
 
     def _layout(self):
@@ -122,7 +123,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return gathered(lists.values())
 
     def _prediction_plan(self, layout, norm):
-        """The plan of a network that predicts."""
+        """The ``Plan`` of a network for predictions."""
         link, numbers = self._link
         activations = per_layer(self.activation, len(layout.sizes) - 2)
         return Plan(layout, Architecture(activations, link, norm, numbers=numbers), self._objective())
@@ -130,7 +131,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     # ------------------------------------------------------------------ prediction, on a snapshot
 
     def _outputs(self, X):
-        """The network outputs (n_rows, n_outputs) for X as users pass it."""
+        """The network outputs (n_rows, n_outputs) for the X that the user passed."""
         X = self._inputs(X)
         params = self._flat_params()
         dtype = common_float(X, params)
@@ -138,7 +139,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return outputs(self._prediction_plan(self._layout(), self._norm), params, as_rows(X, dtype), X.shape[0])
 
     def _inputs(self, X):
-        """The inputs of the published network for X as users pass it."""
+        """The inputs of the published network for the X that the user passed."""
         preparation = None if self._state is None else self._state.preparation
         if not self._is_plain_input(X):
             check_is_fitted(self)
@@ -147,7 +148,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return X if preparation is None else preparation.imputed(X)
 
     def _is_plain_input(self, X):
-        """Whether validation would return X unchanged: a plain array with the right number of features, which have no names."""
+        """Whether validation would return X unchanged: a plain array with the right number of features, without feature names."""
         return (
             is_plain(X, 2)
             and hasattr(self, "coefs_")
@@ -156,7 +157,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         )
 
     def _validated(self, X, y, reset, **options):
-        """X and y validated by scikit-learn; plain arrays skip this, because it takes longer than the fit of a small network."""
+        """X and y, validated by scikit-learn unless they are plain arrays; the validation can take longer than a small fit."""
         if (is_plain(X, 2) if reset else self._is_plain_input(X)) and is_plain(y, 1) and len(X) == len(y):
             self.n_features_in_ = X.shape[1]
             vars(self).pop("feature_names_in_", None)
@@ -179,18 +180,18 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The input data.
         layer : int, default=-2
-            The index of the layer among the `n_layers_` layers, as for a list: 0 is the input layer (with missing values filled
-            in), -1 the output layer, -2 the last hidden layer.
+            The index of the layer in the list of all `n_layers_` layers: 0 is the input layer (with missing values replaced), -1
+            is the output layer, and -2 is the last hidden layer.
 
         Returns
         -------
         activations : ndarray of shape (n_samples, n_units)
-            The activations, or a data frame if ``set_output`` was called with one.
+            The activations; a data frame if ``set_output`` selects a data frame library.
 
         Raises
         ------
         ValueError
-            If there is no such layer.
+            If the network has no layer with this index.
 
         Examples
         --------
@@ -205,13 +206,13 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         container = _get_output_config("transform", self)["dense"]
         if container == "default":
             return activations
-        # scikit-learn's own wrapper would name the columns of the default layer only
+        # scikit-learn's own wrapper can name only the columns of the default layer
         names = np.array([f"{type(self).__name__.lower()}{unit}" for unit in range(activations.shape[1])], object)
         return ADAPTERS_MANAGER.adapters[container].create_container(activations, X, columns=names)
 
     @property
     def _n_features_out(self):
-        """The number of units of the default layer of ``transform``, by which scikit-learn names its features."""
+        """The number of units of the default layer of ``transform``, from which scikit-learn generates feature names."""
         return self._layout().sizes[-2]
 
     def _layer_outputs(self, X, layer):
@@ -244,7 +245,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                 elif isinstance(entries, dict):
                     attributes[name] = {key: list(values) for key, values in entries.items()}
         run = attributes.get("_paused_run")
-        if run is not None and run.is_in_this_thread:  # a copy made by a callback continues from the present epoch
+        if run is not None and run.is_in_this_thread:  # a copy that a callback makes continues from the current epoch
             state = run.state()
             attributes |= state.published.attributes() | {"_state": state}
         if attributes.get("_state") is not None:
@@ -254,7 +255,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def __setstate__(self, attributes):
         super().__setstate__(attributes)
         if self._state is not None and hasattr(self, "coefs_"):
-            with suppress(ValueError):  # weights that form no network can still be replaced after loading
+            with suppress(ValueError):  # weights of wrong shapes can be replaced after loading
                 self._set_state(self._state.with_published(self._flat_params()))
 
     def __sklearn_tags__(self):

@@ -1,8 +1,8 @@
 """The constraints and the documentation of the parameters that both estimators share.
 
-scikit-learn's validation reads ``CONSTRAINTS``. The decorator ``documented`` fills ``PARAMETERS``, ``ATTRIBUTES`` and
-``REFERENCES`` into the docstrings of the two classes. A new parameter needs an entry in ``CONSTRAINTS`` and in ``PARAMETERS``, and
-its place in both signatures. How a fit uses the parameters is not known here.
+scikit-learn's validation reads ``CONSTRAINTS``. The decorator ``documented`` inserts ``PARAMETERS``, ``ATTRIBUTES`` and
+``REFERENCES`` into the docstrings of the two classes. A new parameter needs an entry in ``CONSTRAINTS``, an entry in
+``PARAMETERS``, and an argument in both signatures. This module does not know how a fit uses the parameters.
 """
 
 from inspect import cleandoc
@@ -76,7 +76,7 @@ CONSTRAINTS = {
     "n_threads": [_COUNT, None],
 }
 
-# The parameters' documentation, in the order of the signatures. Each class fills in the {…}.
+# The documentation of the parameters, in the order of the signatures. Each class replaces the names in braces.
 PARAMETERS = """\
 hidden_layer_sizes : array-like of int or int, default=(100,)
     The number of units in each hidden layer, from the first to the last. An empty sequence gives a linear model.
@@ -139,20 +139,20 @@ warm_start : bool or 'resume', default=False
     Whether the next call of ``fit`` continues from the weights of the previous one.
 
     - True: as in scikit-learn, training continues from the previous weights with a new optimizer state.
-    - 'resume': the optimizer state, the random state and all else continue, too. Training for n epochs and then for m epochs on the
-      same rows gives the same bits as training for n + m epochs, even if the estimator is pickled in between. A ``partial_fit`` in
-      between ends this. Training continues from the last weights, not from the best weights of early stopping. As with
-      ``partial_fit``, the solver keeps its initial settings, for example the learning rate; all other parameters may be changed
-      between the calls. Not available for 'lbfgs'.
+    - 'resume': the optimizer state, the random state and everything else continue, too. Training for n epochs and then for m epochs
+      on the same rows gives the same bits as training for n + m epochs, even if the estimator is pickled in between. After a call
+      of ``partial_fit``, this is not possible. Training continues from the last weights, not from the best weights of early
+      stopping. As with ``partial_fit``, the solver keeps its initial settings, for example the learning rate; all other parameters
+      may be changed between the calls. Not available for 'lbfgs'.
 momentum : float, default=0.9
     Momentum of the solver 'sgd'. Should be between 0 and 1.
 nesterovs_momentum : bool, default=True
     Whether the solver 'sgd' uses Nesterov's momentum.
 early_stopping : bool, default=False
     Whether to terminate training when {score} on validation rows does not improve, and to keep the weights with the best score. The
-    validation rows are a fraction `validation_fraction` of the rows ({held_out}). If ``fit`` gets X_val and y_val, these are used
-    instead. Without early stopping, X_val and y_val are scored after each epoch but do not change training. Not available for
-    'lbfgs'.
+    validation rows are a fraction `validation_fraction` of the rows ({held_out}). If X_val and y_val are passed to ``fit``,
+    they are used instead. Without early stopping, X_val and y_val are scored after each epoch but do not change training. Not
+    available for 'lbfgs'.
 validation_fraction : float, default=0.1
     The proportion of the rows to set aside as validation rows for early stopping.
 beta_1 : float, default=0.9
@@ -162,7 +162,7 @@ beta_2 : float, default=0.999
 epsilon : float, default=1e-8
     Value for numerical stability in the denominators of the solvers.
 n_iter_no_change : int or inf, default=10
-    Maximum number of epochs in a row without an improvement. Training ends at the next epoch without one.
+    Maximum number of epochs in a row without an improvement. Training ends when this number is exceeded.
 max_fun : int, default=15000
     Maximum number of evaluations of loss and gradient by 'lbfgs'.
 {own}
@@ -188,9 +188,9 @@ warmup_fraction : float, default=None
     The fraction of `learning_rate_horizon` in which the learning rate of 'linear_warmup_cosine' and 'one_cycle' increases. None
     means 0.1 for 'linear_warmup_cosine' and 0.3 for 'one_cycle'.
 dropout : float or list of float, default=0.0
-    The fraction of activations that is set to 0 in each step [7]_. The other activations are divided by 1 - dropout. A number is
-    for all hidden layers. A list has one number for each hidden layer, or one for the inputs and then one for each hidden layer.
-    Not available for 'lbfgs'.
+    The fraction of activations that is set to 0 in each step [7]_. The other activations are divided by 1 - dropout. A number
+    applies to all hidden layers. A list has one number for each hidden layer, or one for the inputs and then one for each hidden
+    layer. Not available for 'lbfgs'.
 input_noise : float, default=0.0
     Standard deviation of the normal noise that is added to the inputs in each step. It acts as a penalty on the slope of the
     network [8]_. Not available for 'lbfgs' or for sparse X.
@@ -243,7 +243,7 @@ dtype : {{'auto', 'float32', 'float64'}}, default='auto'
     The floating-point type of training. 'auto' is float32 for float32 X and float64 otherwise. `coefs_` have this type, except in
     two cases: they are float64 after 'lbfgs', and float64 if the scaling of float64 X is folded into them.
 scoring : str or callable, default=None
-    The score of the validation rows; higher is better. It is the name of a scorer of scikit-learn, a callable with the arguments
+    The score of the validation rows; higher is better. The name of a scorer of scikit-learn, a callable with the arguments
     (estimator, X, y), or 'loss' for the negative loss without penalties. None means {score}.
 validation_splitter : CV splitter, default=None
     If given, its first split of X and y defines the validation rows, in place of `validation_fraction`. Splitters that need groups
@@ -259,8 +259,8 @@ callbacks : callable or list of callables, default=None
     ``set_callbacks`` instead.
 n_threads : int, default=None
     The number of threads that train together. Each thread processes a part of the rows of each batch. None means all CPUs that this
-    process may use, or one thread if the steps are too small to gain from more. 'lbfgs' always uses one thread. The same seed and
-    the same number of threads give the same bits.
+    process may use, or one thread if the steps are too small to be faster with more, or if ``fit`` is called outside the main
+    thread. 'lbfgs' always uses one thread. The same seed and the same number of threads give the same bits.
 """
 
 ATTRIBUTES = """\
@@ -326,11 +326,14 @@ REFERENCES = """\
 
 
 def documented(**words):
-    """A class decorator that replaces {parameters}, {attributes} and {references} in a docstring; ``words`` fill their braces."""
+    """Return a class decorator that replaces {parameters}, {attributes} and {references} in a docstring.
+
+    In these texts, names in braces are replaced by ``words``.
+    """
 
     def fill(cls):
         if cls.__doc__ is not None:  # python -OO removes docstrings
-            cls.__doc__ = cleandoc(cls.__doc__)  # Python 3.13 removes the indentation itself, older versions keep it
+            cls.__doc__ = cleandoc(cls.__doc__)  # Python 3.13 removes the indentation, older versions do not
             for name, text in (("parameters", PARAMETERS), ("attributes", ATTRIBUTES), ("references", REFERENCES)):
                 filled = text.format(**words) if name != "references" else text
                 cls.__doc__ = cls.__doc__.replace("{" + name + "}", filled.strip())

@@ -1,7 +1,8 @@
-"""The regressor: the encoding of targets, and predictions of values and quantiles.
+"""The regressor: the validation of targets, and predictions of values and quantiles.
 
-Everything that it shares with the classifier is in ``fastbp._base``. Parameters, defaults, attributes and behavior are those of
-scikit-learn 1.9.
+X and real targets go in; predicted values or quantiles come out. Parameters, defaults, attributes and behavior are those of
+scikit-learn 1.9. The code that the regressor shares with the classifier is in ``fastbp._base``. This module does not know how a
+network is trained.
 """
 
 from collections.abc import Callable
@@ -31,13 +32,13 @@ quantile : float or list of float, default=0.5
     The quantile of y that the loss 'quantile' estimates, or several quantiles in increasing order. Several quantiles never cross:
     each output is the previous one plus a softplus.
 tweedie_power : float, default=1.5
-    The power of the mean to which the variance of the Tweedie distribution is proportional, from 1 (Poisson) to 2 (gamma).
+    The power p of the Tweedie distribution, whose variance is proportional to mean ** p, from 1 (Poisson) to 2 (gamma).
 scale_y : {'standard', 'robust'}, default=None
-    The scaling of the targets inside the model, as `scale` for the inputs. With an output activation of 'exp' the targets are only
-    divided by their mean, with 'relu' they are not centered; other output activations than these and 'identity' are not supported.
-    The reported losses are those of the scaled targets; predictions are not scaled.""",
-    out_activation="""'auto' is 'exp' for the deviances, else 'identity'; or 'identity', 'logistic', 'relu', 'softplus' or 'exp',
-    if the loss supports it.""",
+    The scaling of the targets inside the model, as `scale` for the inputs. If the output activation is 'relu', the targets are not
+    centered. If it is 'exp', the targets are only divided by their mean. Apart from these and 'identity', no output activation is
+    supported. The reported losses are those of the scaled targets; predictions are not scaled.""",
+    out_activation="""'auto' is 'exp' for the deviances and 'identity' for all other losses. The other values are 'identity',
+    'logistic', 'relu', 'softplus' and 'exp'; not every loss supports all of them.""",
     out_activation_="'identity', 'exp' for the deviances, or the value of `out_activation`.",
     held_out="at random",
     score="R²",
@@ -55,7 +56,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The loss function of a target y and an output a, with d = y - a: 'squared_error', d² / 2; 'absolute_error', \|d\|; 'huber',
         d² / 2 up to `huber_delta` and linear above [17]_; 'quantile', max(q d, (q - 1) d) for each `quantile` q [18]_; half the
         deviance of 'poisson' (y >= 0), 'gamma' (y > 0) or 'tweedie' with the power `tweedie_power` [19]_; or a `fastbp.Loss`. As in
-        scikit-learn, 'squared_error' is averaged over the outputs, but its gradient is not; all other losses are summed.
+        scikit-learn, 'squared_error' is averaged over the outputs, but its gradient is not. All other losses are summed over the
+        outputs.
     {parameters}
 
     Attributes

@@ -1,7 +1,7 @@
-"""Checkpoints: files from which training resumes.
+"""Checkpoints: files from which training can be resumed.
 
-A ``Checkpoint`` is a callback of a fit that writes the estimator to a file; ``load_checkpoint`` reads it. How training resumes is
-not known here.
+A ``Checkpoint`` is a callback that writes the estimator to a file during a fit; ``load_checkpoint`` reads the file. This module
+does not know how training is resumed.
 """
 
 import os
@@ -18,15 +18,15 @@ __all__ = ["Checkpoint", "load_checkpoint"]
 class Checkpoint:
     """A callback that writes the estimator to a file, from which training can be resumed exactly.
 
-    The file is replaced at once, so that an interruption while it is written leaves the previous file. It is a pickle: all other
-    `callbacks` must be picklable, for example functions defined in a module.
+    The file is replaced atomically: if writing is interrupted, the previous file is kept. The file is a pickle, so all other
+    `callbacks` must be picklable, for example functions that are defined in a module.
 
     Parameters
     ----------
     path : str or path-like
         The file. Fits that run at the same time need different files.
     every : int, default=1
-        The number of epochs from one checkpoint to the next. The end of a fit is not written in addition.
+        The number of epochs from one checkpoint to the next. There is no additional checkpoint at the end of a fit.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def load_checkpoint(path: str | os.PathLike) -> BaseMLP:
 
     Its ``warm_start`` is set to "resume": the next ``fit`` on the same data continues for max_iter more epochs.
 
-    .. warning:: Loading a pickle can run arbitrary code. Only load files from people whom you trust.
+    .. warning:: Loading a pickle can run arbitrary code. Load only files from sources that you trust.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def load_checkpoint(path: str | os.PathLike) -> BaseMLP:
     Returns
     -------
     estimator : MLPClassifier or MLPRegressor
-        The estimator, as a fit that ended after the epoch of the checkpoint would have left it.
+        The estimator, in the same state as if the fit had ended after the epoch of the checkpoint.
 
     Raises
     ------
@@ -93,8 +93,8 @@ def load_checkpoint(path: str | os.PathLike) -> BaseMLP:
         estimator = pickle.load(file)
     if not is_resumable(estimator):
         raise ValueError(
-            f"{str(path)!r} must be a file written by a fastbp.Checkpoint during a fit with a solver other than 'lbfgs'; it holds "
-            f"a {type(estimator).__name__} whose training cannot be resumed."
+            f"{str(path)!r} must be a file written by a fastbp.Checkpoint during a fit with a solver other than 'lbfgs'; it "
+            f"contains a {type(estimator).__name__} whose training cannot be resumed."
         )
     return estimator.set_params(warm_start="resume")
 
@@ -107,8 +107,8 @@ def _write_pickle(path, estimator):
         os.replace(temporary, path)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TypeError(
-            f"{str(path)!r} cannot be written, because pickle does not support an object that the estimator holds ({error}). Use "
-            "functions that are defined in a module for callbacks, scoring and other parameters."
+            f"{str(path)!r} cannot be written, because the estimator contains an object that pickle does not support ({error}). "
+            "Use functions that are defined in a module for callbacks, scoring and other parameters."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

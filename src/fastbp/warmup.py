@@ -42,7 +42,7 @@ def warmup(dtypes: Sequence[str] = DTYPES, *, everything: bool = False) -> dict[
     Raises
     ------
     ValueError
-        If `dtypes` has any other value.
+        If `dtypes` contains any other value.
 
     Examples
     --------

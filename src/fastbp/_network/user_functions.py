@@ -1,8 +1,8 @@
 """The common base of user-defined activations and losses.
 
-A function and its derivative, both plain Python functions of numbers, go in; the address of a compiled loop comes out. This class
-checks the functions, compares instances and defines their repr. The subclasses compile the functions into loops over arrays. This
-module does not know what the functions compute.
+A function and its derivative, both plain Python functions of numbers, go in; the address of a compiled loop comes out. The base
+class checks the functions, compares instances and defines their repr. The subclasses compile the functions into loops over arrays.
+This module does not know what the functions compute.
 """
 
 import dis

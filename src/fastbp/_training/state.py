@@ -21,7 +21,7 @@ from .resume import ResumePoint
 
 # The parameters of the estimator that must not change between fits if training continues.
 _FIXED = ("missing", "scale", "scale_y", "batch_norm", "layer_norm", "ema_decay")
-_UNSET = ("error", None, None, False, False, False)  # their values if they are not used
+_UNSET = ("error", None, None, False, False, False)  # the values of these parameters if they are not used
 
 
 class PublishedParams:
@@ -93,7 +93,7 @@ class TrainingState:
 
     @classmethod
     def untrained(cls, layout, params, link, out_activation):
-        """The state of an estimator whose weights a user has set, before any fit."""
+        """The state of an estimator that was never fitted and whose weights were set by the user."""
         return cls(layout, params, Preparation(), None, False, _UNSET, link, out_activation)
 
     def _draw(self, config):
