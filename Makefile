@@ -1,5 +1,5 @@
-# Each target creates a virtual environment in .venv with the packages that it needs, using venv and pip. An empty file
-# .venv/.has-<extra> records that an extra is installed; it is installed again when pyproject.toml changes.
+# Each target installs the packages that it needs in the virtual environment .venv, with venv and pip. An empty file
+# .venv/.has-<extra> records that an extra is installed. The extra is installed again when pyproject.toml changes.
 # On Windows, run make in a POSIX shell such as Git Bash.
 ifeq ($(OS),Windows_NT)
 PYTHON ?= python
@@ -12,11 +12,11 @@ FLOOR_PYTHON ?= $(PYTHON)
 VENV := .venv
 FLOOR := .venv-floor
 PEERS := .venv-peers
-# the number of processes that run the tests
+# The number of processes that run the tests.
 WORKERS ?= 2
-# The benchmarks that bench-compare runs. asv reports a larger result as a regression, so ratios and scores are left out.
+# The benchmarks that bench-compare runs. asv reports a larger result as a regression, so ratios and scores are excluded.
 BENCHMARKS ?= ^(?!.*(ratio|score))
-# Coverage counts the functions that generate LLVM code only while they run, so test-coverage compiles all kernels again.
+# Functions that generate LLVM code run only during compilation, so test-coverage uses an empty cache and compiles all kernels.
 COVERAGE_CACHE := $(CURDIR)/.pytest_cache/coverage
 
 .PHONY: help demo test test-nojit test-plain test-stress test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
@@ -38,25 +38,25 @@ test: $(VENV)/.has-test ## run all tests and the examples in the docstrings
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)
 
-test-plain: $(VENV)/.has-test ## run a part of the tests with kernels compiled by the public numba.njit only
+test-plain: $(VENV)/.has-test ## run a part of the tests with kernels that numba.njit compiles
 	FASTBP_COMPILER=plain $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_divergence.py tests/test_history.py tests/test_resume.py tests/test_invariants.py::test_compiler_modes_give_the_same_fits $(ARGS)
 
-test-stress: $(VENV)/.has-test ## use estimators from several threads for longer than in make test
+test-stress: $(VENV)/.has-test ## run the concurrency tests for a longer time than in make test
 	FASTBP_STRESS_SECONDS=20 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_concurrency.py $(ARGS)
 
-test-torch: $(VENV)/.has-oracle ## compare training with PyTorch (a large download)
+test-torch: $(VENV)/.has-oracle ## compare training with PyTorch (downloads PyTorch, which is large)
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py $(ARGS)
 
 test-floor: $(FLOOR)/.has-test ## run all tests with the oldest supported dependencies (FLOOR_PYTHON: Python 3.11 or 3.12)
 	$(FLOOR)/$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-test-coverage: $(VENV)/.has-test ## measure the branch coverage of src/fastbp; fails below the floor in pyproject.toml
+test-coverage: $(VENV)/.has-test ## measure the branch coverage of src/fastbp; fails below fail_under in pyproject.toml
 	rm -rf .coverage $(COVERAGE_CACHE)
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" --cov=src/fastbp --cov-report= --cov-fail-under=0 tests/test_kernels.py
 	NUMBA_CACHE_DIR="$(COVERAGE_CACHE)" $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) --cov=src/fastbp --cov-append --cov-report= --cov-fail-under=0 $(ARGS)
 	$(VENV)/$(BIN)/python -m coverage report
 
-lint: $(VENV)/.has-lint ## check style, formatting, spelling and types; change no file
+lint: $(VENV)/.has-lint ## check style, formatting, spelling and types without changing files
 	$(VENV)/$(BIN)/ruff check
 	$(VENV)/$(BIN)/ruff format --check
 	$(VENV)/$(BIN)/codespell
@@ -67,10 +67,10 @@ format: $(VENV)/.has-lint ## fix what ruff can fix, and format the code
 	$(VENV)/$(BIN)/ruff format
 
 bench: $(VENV)/.has-bench ## measure speed, memory and scores with asv in .venv
-	@test -f ~/.asv-machine.json || $(VENV)/$(BIN)/asv machine --yes --config bench/asv.conf.json >/dev/null  # asv would ask for it otherwise
+	@test -f ~/.asv-machine.json || $(VENV)/$(BIN)/asv machine --yes --config bench/asv.conf.json >/dev/null  # otherwise, asv would ask for the machine
 	$(VENV)/$(BIN)/asv run --config bench/asv.conf.json --python=same $(ARGS)
 
-bench-peers: $(PEERS)/.has-peers ## compare the speed with scikit-learn, JAX and PyTorch, in .venv-peers
+bench-peers: $(PEERS)/.has-peers ## compare the speed with scikit-learn, JAX and PyTorch (installed in .venv-peers)
 	$(PEERS)/$(BIN)/python bench/peers.py $(ARGS)
 
 bench-compare: $(VENV)/.has-bench ## compare the speed of BASE=<commit> and HEAD, in alternating runs
