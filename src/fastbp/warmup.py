@@ -32,12 +32,12 @@ def warmup(dtypes: Sequence[str] = DTYPES, *, everything: bool = False) -> dict[
         The dtypes of the inputs of later fits.
     everything : bool, default=False
         Whether to compile all options as well: activations, solvers, losses, schedules, norms and so on. Otherwise, each option is
-        compiled when it is first used. Each takes 0.1 to 1 second.
+        compiled when it is first used, which takes 0.1 to 1 second.
 
     Returns
     -------
     seconds : dict of str to float
-        The time in seconds that each dtype took.
+        The time in seconds for each dtype.
 
     Raises
     ------

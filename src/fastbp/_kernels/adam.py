@@ -1,9 +1,9 @@
 """One step of Adam and the sum of the squared weights after the step, as vector code for the current processor.
 
-A square root and a division take most of the time of a step. AVX-512 has instructions that estimate the reciprocals of a square
-root and of a number with 14 correct bits. Newton's method reduces the error to at most one or two units in the last place; in
-float64, this takes two thirds of the time of the exact instructions. On other processors, the exact instructions are used. Only
-whole vectors are processed here; `solvers` contains the formula and processes the remaining elements.
+A square root and a division take most of the time of a step. AVX-512 has instructions that compute the reciprocal of a number, and
+the reciprocal of its square root, with 14 correct bits. Newton's method reduces the error to at most one or two units in the last
+place; with it, a step in float64 takes two thirds of the time. On other processors, the exact instructions are used. Only whole
+vectors are processed here; `solvers` contains the formula and processes the remaining elements.
 """
 
 import numpy as np
@@ -106,7 +106,7 @@ class _AdamStep(_SumOfSquares):
             inverse = self.fma(inverse, self.negative_fma(one, divisor, inverse), inverse)
         quotient = b.fmul(m, inverse)
         refined = self.fma(self.negative_fma(m, divisor, quotient), inverse, quotient)
-        quotient = b.select(b.fcmp_unordered("uno", refined, refined), quotient, refined)  # NaN if the quotient is infinite
+        quotient = b.select(b.fcmp_unordered("uno", refined, refined), quotient, refined)  # an infinite quotient is refined to NaN
         # if a squared gradient has overflowed, the step is 0; if the gradient itself is infinite, the step is NaN
         overflowed = b.fcmp_ordered("==", v, self.constant(float("inf")))
         return b.select(overflowed, b.fmul(m, self.constant(0.0)), quotient)

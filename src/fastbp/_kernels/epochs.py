@@ -71,7 +71,7 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
 
 @entry
 def update_early_stopping(settings, progress, value):
-    """Apply the stopping rule to a value that Python computed (lower is better); update PROGRESS."""
+    """Apply the stopping rule to a value that Python computed (lower is better); update `PROGRESS`."""
     _update_early_stopping(settings[0], progress[0], value)
 
 

@@ -1,8 +1,8 @@
 """All values that training changes: parameters, optimizer, moving statistics, random numbers, best weights.
 
-A fit starts from a new ``TrainingState`` or from a copy of the state of the previous fit, trains it in place, and passes it to the
-estimator. After that, the state is not trained any more, so that predictions in other threads always use a finished model. This
-module does not know about estimators.
+A fit creates a new ``TrainingState`` or copies the state of the previous fit, trains it in place, and passes it to the estimator.
+After that, the state is not trained any more, so that predictions in other threads always use a finished model. This module does
+not know about estimators.
 """
 
 from dataclasses import dataclass, replace

@@ -27,7 +27,7 @@ def choose_threads(n_threads, work, n_rows):
 
 
 def allowed_threads():
-    """The number of threads that this process may use by affinity, cgroup and environment; 1 outside the main thread."""
+    """The number of threads that affinity, cgroup and environment variables allow; 1 outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         return 1
     limits = [os.environ.get(name, "").partition(",")[0] for name in _LIMITS]  # "2,1" has limits for nested parallel regions
@@ -35,7 +35,7 @@ def allowed_threads():
 
 
 class ThreadCrew:
-    """Threads in addition to the calling one, all started by the constructor; ``close`` ends them."""
+    """Threads in addition to the calling thread. The constructor starts all of them, and ``close`` ends them."""
 
     def __init__(self, n_threads):
         self.n_threads, self.pool = n_threads, None
@@ -54,7 +54,7 @@ class ThreadCrew:
                 self.n_threads = 1  # the system cannot start another thread
 
     def run(self, work, abort):
-        """Call work(rank) in every thread, with rank 0 in this one, and wait for all; if one fails, abort() ends the others."""
+        """Call work(rank) in every thread, with rank 0 in this thread, and wait for all; if one fails, abort() stops the others."""
 
         def guarded(rank):
             try:
