@@ -36,6 +36,8 @@ from ._training.sgd import fit_sgd
 from ._training.state import TrainingState, params_hash
 from ._training.validation import Validation, check_validation_rows, held_out_rows, number_from_scorer, split_rows
 
+# The parameters of this thread's fit that were validated and differ from their defaults.
+_validated = threading.local()
 _NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
 
 
@@ -153,11 +155,12 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
 
     def _fit(self, X, y, sample_weight, *, incremental=False, classes=None, validation=_NO_ROWS):
         """Train a snapshot and commit its attributes; after an error, restore the attributes that were changed for callbacks."""
-        fitting, before = self._snapshot(), self._snapshot()
-        fitting._validate_params()  # another thread may have set parameters since scikit-learn's validation
+        fitting = self._snapshot()
+        fitting._validate_changed_params()
         context = FitContext(incremental, float("inf") if incremental else deadline_after(fitting.max_time))
         callbacks = self._callback_runner(X, y, sample_weight, 1 if incremental else fitting.max_iter)
         if callbacks.is_needed:
+            before = self._snapshot()
             context.begin_epoch = callbacks.begin_epoch
             context.end_epoch = lambda state, result, run: self._end_epoch(fitting, state, result, run, callbacks, context)
         try:
@@ -195,8 +198,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         n_outputs, out_activation = self._output_layer(y)
         if continues:
             self._check_output_layer(n_outputs, out_activation)
-            params = self._flat_params()
-            before = self._state or TrainingState.untrained(self._layout(), params, self._link_kind, out_activation)
+            params, layout = self._flat_params()
+            before = self._state or TrainingState.untrained(layout, params, self._link_kind, out_activation)
             state = before.continued(config, params, rng)
             X, y = state.preparation.prepared(X, y, config.dtype)
         else:
@@ -242,6 +245,18 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         names = (name for name in self._parameter_constraints if values.get(name) is not defaults.get(name, values))
         given = {name: values.get(name) for name in names}
         validate_parameter_constraints(self._parameter_constraints, given, caller_name=type(self).__name__)
+        _validated.params = given
+
+    def _validate_changed_params(self):
+        """Validate the parameters again if another thread has changed them since scikit-learn's wrapper of ``fit`` validated them."""
+        defaults, values, validated = _defaults(type(self)), vars(self), getattr(_validated, "params", None)
+        if validated is None:  # scikit-learn's validation is switched off
+            return
+        for name in self._parameter_constraints:
+            if values.get(name) is not validated.get(name, defaults.get(name)):
+                self._validate_params()
+                break
+        _validated.params = None
 
     def _callback_runner(self, X, y, sample_weight, n_epochs):
         context = self._init_callback_context(max_subtasks=n_epochs) if vars(self).get("_skl_callbacks") else None
@@ -283,7 +298,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         resume = self._state.resume
         check_resumable(resume)
         resume.check(len(data.y), config.early_stopping, data.is_validated)
-        if resume.published_hash not in (None, params_hash(self._flat_params())):
+        if resume.published_hash not in (None, params_hash(self._flat_params()[0])):
             raise ValueError(
                 "coefs_ and intercepts_ must not be changed before a fit with warm_start='resume', because they are the best "
                 "weights, and this fit continues from the last weights. Set warm_start=True to continue from the changed weights."

@@ -115,12 +115,14 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return published_layout(self.coefs_, self._n_inputs, self._norm)
 
     def _flat_params(self):
-        """The published parameters as one buffer; a copy if the user replaced arrays in ``coefs_`` or ``intercepts_``."""
-        lists = {name: getattr(self, name) for name in _WEIGHTS if hasattr(self, name)}
+        """The published parameters in one buffer, and their layout; the buffer is a copy if the user replaced an array."""
+        attributes = vars(self)
+        published = None if self._state is None else self._state.published
+        if published is not None and published.are_in(attributes):
+            return published.params, published.layout
+        lists = {name: attributes[name] for name in _WEIGHTS if name in attributes}
         check_shapes(lists, self._n_inputs, self.n_outputs_, self._norm)
-        if self._state is not None and self._state.published is not None and self._state.published.are_in(lists):
-            return self._state.published.params
-        return gathered(lists.values())
+        return gathered(lists.values()), self._layout()
 
     def _prediction_plan(self, layout, norm):
         """The ``Plan`` of a network for predictions."""
@@ -133,10 +135,10 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _outputs(self, X):
         """The network outputs (n_rows, n_outputs) for the X that the user passed."""
         X = self._inputs(X)
-        params = self._flat_params()
+        params, layout = self._flat_params()
         dtype = common_float(X, params)
         params = params if params.dtype == dtype else padded_copy(params, dtype)
-        return outputs(self._prediction_plan(self._layout(), self._norm), params, as_rows(X, dtype), X.shape[0])
+        return outputs(self._prediction_plan(layout, self._norm), params, as_rows(X, dtype), X.shape[0])
 
     def _inputs(self, X):
         """The inputs of the published network for the X that the user passed."""
@@ -226,11 +228,12 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         layer = int(layer) % n_layers
         if layer == n_layers - 1:
             return self._outputs(X)
-        X, params = self._inputs(X), self._flat_params()
+        X = self._inputs(X)
+        params, layout = self._flat_params()
         dtype = common_float(X, params)
         if layer == 0:
             return np.array(X.toarray() if issparse(X) else X, dtype)
-        plan, params = first_layers(self._prediction_plan(self._layout(), self._norm), params, layer, dtype)
+        plan, params = first_layers(self._prediction_plan(layout, self._norm), params, layer, dtype)
         return outputs(plan, params, as_rows(X, dtype), X.shape[0])
 
     # ------------------------------------------------------------------ copies
@@ -256,7 +259,8 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         super().__setstate__(attributes)
         if self._state is not None and hasattr(self, "coefs_"):
             with suppress(ValueError):  # weights of wrong shapes can be replaced after loading
-                self._set_state(self._state.with_published(self._flat_params()))
+                params, _ = self._flat_params()
+                self._set_state(self._state.with_published(params))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -8,7 +8,7 @@ does not know what the kernels compute.
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -75,23 +75,25 @@ class Layout:
     def n_params(self):
         return self.n_coefs + sum(self.sizes[1:]) + self.n_norms * self.n_hidden
 
+    # The methods below use Python integers, because with few layers NumPy's functions take longer.
+
     def norms(self, flat):
         """Return the norm parameters in a flat buffer, as a list with n_norms lists.
 
         The first list is for γ, the second for β. Each list has a view (n_out,) for each hidden layer.
         """
         start = self.n_params - self.n_norms * self.n_hidden
-        ends = np.cumsum((0, *self.sizes[1:-1]))
-        starts = start + self.n_hidden * np.arange(self.n_norms)
-        return [[flat[at + low : at + high] for low, high in pairwise(ends)] for at in starts]
+        bounds = list(pairwise(accumulate(self.sizes[1:-1], initial=0)))
+        starts = [start + n * self.n_hidden for n in range(self.n_norms)]
+        return [[flat[at + low : at + high] for low, high in bounds] for at in starts]
 
     def views(self, flat):
         """Return the lists of all W (n_in, n_out) and all b (n_out,) as views of a flat buffer (n_params,)."""
         shapes = list(pairwise(self.sizes))
-        ends = np.cumsum([n_in * n_out for n_in, n_out in shapes] + [n_out for _, n_out in shapes])
-        parts = np.split(flat[: ends[-1]], ends[:-1])
-        n_layers = len(shapes)
-        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=False)], parts[n_layers:]
+        weights = pairwise(accumulate((n_in * n_out for n_in, n_out in shapes), initial=0))
+        biases = pairwise(accumulate(self.sizes[1:], initial=self.n_coefs))
+        coefs = [flat[start:stop].reshape(shape) for (start, stop), shape in zip(weights, shapes, strict=True)]
+        return coefs, [flat[start:stop] for start, stop in biases]
 
     def block_size(self, batch_size, itemsize):
         """Return the number of rows that are processed at once, for batches of batch_size rows."""
@@ -105,31 +107,36 @@ class Layout:
     def strides(self, itemsize, vector_bytes):
         """Return the distance between two rows for each layer: whole vectors, except for the inputs and for layers of one unit."""
         lanes = vector_bytes // itemsize
-        return np.array([self.sizes[0], *(1 if n == 1 else _stride(n, lanes, itemsize) for n in self.sizes[1:])])
+        return [self.sizes[0], *(1 if n == 1 else _stride(n, lanes, itemsize) for n in self.sizes[1:])]
 
     def layer_table(self, block_size, itemsize, vector_bytes):
         """Return the layer table, an array (n_layers,) of `LAYER` records, without codes and addresses of functions."""
         table = np.zeros(len(self.sizes) - 1, LAYER)
-        self._write_parameter_offsets(table)
-        self._write_row_offsets(table, block_size, self.strides(itemsize, vector_bytes))
-        table["unit_at"] = _starts(table["n_out"])
-        table["exchange_at"] = 4 * table["unit_at"] + np.arange(len(table))
-        table["exchange_back_at"] = table["exchange_at"] + 2 * table["n_out"] + 1
+        for name, values in self._offsets(block_size, self.strides(itemsize, vector_bytes)).items():
+            table[name] = values
         return table
 
-    def _write_parameter_offsets(self, table):
-        n_in, n_out = np.array(self.sizes[:-1]), np.array(self.sizes[1:])
-        table["n_in"], table["n_out"] = n_in, n_out
-        table["weights_at"] = _starts(n_in * n_out)
-        table["biases_at"] = self.n_coefs + _starts(n_out)
-        table["gamma_at"] = self.n_coefs + n_out.sum() + _starts(n_out)
-
-    def _write_row_offsets(self, table, block_size, strides):
-        table["input_stride"], table["output_stride"] = strides[:-1], strides[1:]
-        table["outputs_at"] = _starts(strides[1:] * block_size)
-        # gathered inputs follow all outputs, so that deltas, for which there are no inputs, have the same offsets as outputs
-        table["inputs_at"] = np.concatenate([[strides[1:].sum() * block_size], table["outputs_at"][:-1]])
-        table["transposed_at"] = _starts(np.concatenate([[0], table["n_out"][1:] * strides[1:-1]]))
+    def _offsets(self, block_size, strides):
+        """Return the sizes and offsets in the layer table, as a dict from field to a list with one entry per layer."""
+        n_in, n_out = self.sizes[:-1], self.sizes[1:]
+        unit_at, outputs_at = _starts(n_out), _starts([stride * block_size for stride in strides[1:]])
+        exchange_at = [4 * at + layer for layer, at in enumerate(unit_at)]
+        return {
+            "n_in": n_in,
+            "n_out": n_out,
+            "weights_at": _starts([rows * columns for rows, columns in zip(n_in, n_out, strict=True)]),
+            "biases_at": [self.n_coefs + at for at in unit_at],
+            "gamma_at": [self.n_coefs + sum(n_out) + at for at in unit_at],
+            "input_stride": strides[:-1],
+            "output_stride": strides[1:],
+            "outputs_at": outputs_at,
+            # gathered inputs follow all outputs, so that deltas, for which there are no inputs, have the same offsets as outputs
+            "inputs_at": [sum(strides[1:]) * block_size, *outputs_at[:-1]],
+            "transposed_at": _starts([0, *(n * stride for n, stride in zip(n_out[1:], strides[1:-1], strict=True))]),
+            "unit_at": unit_at,
+            "exchange_at": exchange_at,
+            "exchange_back_at": [at + 2 * n + 1 for at, n in zip(exchange_at, n_out, strict=True)],
+        }
 
     @property
     def exchange_size(self):
@@ -143,7 +150,7 @@ class Layout:
     def activations(self, block_size, dtype, vector_bytes, gathered):
         """Return the buffer for the activations of a block and, if inputs are `gathered`, for its inputs."""
         strides = self.strides(np.dtype(dtype).itemsize, vector_bytes)
-        return aligned_zeros(block_size * (strides[1:].sum() + (strides[0] if gathered else 0)), dtype)
+        return aligned_zeros(block_size * (sum(strides[1:]) + (strides[0] if gathered else 0)), dtype)
 
     def gradient_stride(self, itemsize):
         """Return the distance between the gradients of two threads: whole cache lines, with unused space after each gradient."""
@@ -158,7 +165,7 @@ class Layout:
     def transposed(self, dtype, vector_bytes):
         """Return the buffer for the transposed weights of all layers except the first."""
         strides = self.strides(np.dtype(dtype).itemsize, vector_bytes)
-        return aligned_zeros(int(np.dot(self.sizes[2:], strides[1:-1])), dtype)
+        return aligned_zeros(sum(n * stride for n, stride in zip(self.sizes[2:], strides[1:-1], strict=True)), dtype)
 
 
 def _stride(n_columns, lanes, itemsize):
@@ -168,4 +175,5 @@ def _stride(n_columns, lanes, itemsize):
 
 
 def _starts(lengths):
-    return np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    """Return the index at which each of several consecutive parts of these lengths starts."""
+    return list(accumulate(lengths, initial=0))[:-1]

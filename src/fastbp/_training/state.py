@@ -28,21 +28,26 @@ class PublishedParams:
     """The flat parameters of the network that predicts, with the views in ``coefs_`` and ``intercepts_``."""
 
     def __init__(self, layout, params):
-        self.params = params
+        self.layout, self.params = layout, params
         coefs, intercepts = layout.views(params)
         self.views = {"coefs_": coefs, "intercepts_": intercepts}
         self.views |= dict(zip(("norm_scales_", "norm_shifts_"), layout.norms(params), strict=False))
+        self._arrays = [(name, [(view, view.shape) for view in views]) for name, views in self.views.items()]
 
     def attributes(self):
         """New lists of the views, as a dict by the names of the attributes."""
         return {name: list(views) for name, views in self.views.items()}
 
-    def are_in(self, lists):
-        """Whether ``lists``, a dict by the names of the attributes, still contains these views and no other arrays."""
-        return lists.keys() == self.views.keys() and all(
-            len(lists[name]) == len(views) and all(a is b for a, b in zip(lists[name], views, strict=True))
-            for name, views in self.views.items()
-        )
+    def are_in(self, attributes):
+        """Whether the attributes of an estimator still contain these views, with unchanged shapes, and no other arrays."""
+        for name, views in self._arrays:
+            arrays = attributes.get(name, ())
+            if len(arrays) != len(views):
+                return False
+            for array, (view, shape) in zip(arrays, views, strict=True):
+                if array is not view or view.shape != shape:
+                    return False
+        return "norm_scales_" in self.views or "norm_scales_" not in attributes
 
 
 @dataclass
