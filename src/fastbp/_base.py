@@ -248,7 +248,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         _validated.params = given
 
     def _validate_changed_params(self):
-        """Validate the parameters again if another thread has changed them since scikit-learn's wrapper of ``fit`` did it."""
+        """Validate the parameters again if another thread has changed them since scikit-learn validated them."""
         defaults, values, validated = _defaults(type(self)), vars(self), getattr(_validated, "params", None)
         if validated is None:  # scikit-learn's validation is switched off
             return
