@@ -93,7 +93,7 @@ def difference_from_one_hot(y, a):
 
 
 # (loss, link) or (loss, link, smoothing): the loss of one row and its delta. As in scikit-learn, the squared error is a mean over
-# the outputs, but its delta is not: the gradient is n_outputs times that of the loss.
+# the outputs, but its delta is not: the gradient is n_outputs times the gradient of the loss.
 LOSSES = {
     ("squared_error", "identity"): (half_squared_error, difference),
     ("log_loss", "logistic"): (binary_log_loss, difference),

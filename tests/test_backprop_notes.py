@@ -48,7 +48,7 @@ def sigmoid(z):
 
 def test_example_1_a_product_and_a_sum(given):
     """J = 3(a + bc) at a=5, b=3, c=2. The target is J - 1, so that ∂loss/∂J = 1."""
-    for weight, x, by_weight in ((3, 2, 6), (2, 3, 9)):  # first b is the weight and c the input, then the reverse
+    for weight, x, by_weight in ((3, 2, 6), (2, 3, 9)):  # b is the weight and c the input; then vice versa
         net = given([[x]], [[32]], [[[weight]], [[3]]], [[5], [0]])
         assert net.predict() == 33
         coefs, intercepts = gradients(net)
@@ -231,7 +231,7 @@ def test_variance_of_activations_is_stable_through_tanh_layers(network):
     assert 0.1 < spreads[1] < 1
 
 
-# ---------------------------------------------------------------------- famous networks
+# ---------------------------------------------------------------------- networks from the literature
 
 
 # |∂C/∂b| of the hidden layers, from chapter 5 of Nielsen's book. Its program (fig/generate_gradient.py) uses the default cost of

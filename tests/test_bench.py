@@ -40,7 +40,7 @@ def find(module, name):
 
 @cache
 def cached(cls):
-    """The result of `setup_cache` in a tuple, or an empty tuple. Like asv, this calls it once per class."""
+    """The result of `setup_cache` in a tuple, or an empty tuple. As in asv, `setup_cache` is called once per class."""
     value = cls().setup_cache() if hasattr(cls, "setup_cache") else None
     return () if value is None else (value,)
 

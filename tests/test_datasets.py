@@ -26,7 +26,7 @@ numeric_loader = pytest.mark.parametrize("load", [datasets.load_mnist, datasets.
 
 
 def assert_same(a, b):
-    """Check that values are equal. NaN equals NaN, which NumPy does not support for object arrays."""
+    """Check that values are equal. NaN counts as equal to NaN; NumPy does not support this for object arrays."""
     a, b = np.asarray(a), np.asarray(b)
     assert a.shape == b.shape
     assert ((a == b) | ((a != a) & (b != b))).all()

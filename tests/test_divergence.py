@@ -224,7 +224,7 @@ def test_divergence_agrees_with_scikit_learn():
 
 @few_epochs
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_early_stopping_restores_the_best_weights():
+def test_early_stopping_restores_the_best_weights_after_divergence():
     """As in scikit-learn, training continues to the end with NaN scores, and no error is raised."""
     theirs, ours = (
         kind(**GROWING | {"early_stopping": True, "max_iter": 40}).fit(X, Y[MLPRegressor])

@@ -51,7 +51,7 @@ def entries(lines):
 
 
 def default_in(kind):
-    """The default value that a type such as "int, default=3" names, or `inspect.Parameter.empty`."""
+    """The default value in a type such as "int, default=3", or `inspect.Parameter.empty` if there is none."""
     text = re.search(r"default=(.+)$", kind)
     return ast.literal_eval(text[1]) if text else inspect.Parameter.empty
 
@@ -111,7 +111,7 @@ def attribute_errors(docstring, fitted):
     actual = {name for model in fitted for name in vars(model) if name.endswith("_") and not name.startswith("_")}
     documented = [name for names, _, _ in entries(sections(docstring).get("Attributes", [])) for name in names]
     yield from (f"Attributes: {name} is missing" for name in sorted(actual - set(documented)))
-    yield from (f"Attributes: {name} is on no fitted estimator" for name in documented if name not in actual)
+    yield from (f"Attributes: {name} is not set by any fit" for name in documented if name not in actual)
     yield from (f"Attributes: {name} is documented twice" for name in sorted(set(documented)) if documented.count(name) > 1)
 
 
@@ -237,6 +237,6 @@ def test_wrong_attributes_are_found():
     docstring = "A.\n\nAttributes\n----------\na_ : int\n    A.\na_ : int\n    A.\nb_ : int\n    B.\n"
     assert list(attribute_errors(docstring, [Fitted(a_=1), Fitted(c_=1, d=2, _e_=3)])) == [
         "Attributes: c_ is missing",
-        "Attributes: b_ is on no fitted estimator",
+        "Attributes: b_ is not set by any fit",
         "Attributes: a_ is documented twice",
     ]

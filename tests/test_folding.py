@@ -176,7 +176,7 @@ def test_training_continues_from_the_unfolded_parameters(kind):
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
-def test_copies_continue_training_like_the_original(copied, solver):
+def test_copies_of_scaled_models_continue_training_like_the_original(copied, solver):
     model = MLPRegressor(**SMALL, solver=solver, scale="standard", scale_y="robust", warm_start=True).fit(X, Y)
     other = copied(model)
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
@@ -332,7 +332,7 @@ BY_WEIGHT = {f"check_sample_weight_equivalence_on_{form}_data": UNWEIGHTED for f
 
 @pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(PREPARED, expected_failed_checks=lambda model: BY_WEIGHT)
-def test_checks(estimator, check):
+def test_checks_with_scaling_and_missing_values(estimator, check):
     check(estimator)
 
 

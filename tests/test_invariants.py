@@ -131,7 +131,7 @@ def test_all_fits_of_a_dtype_use_the_same_compiled_code(tmp_path):
 
 @compiled
 def test_kernel_is_compiled_once_per_type_and_counts_no_references():
-    @jit.kernel(optimize=False)  # prevents that its code is simplified
+    @jit.kernel(optimize=False)  # otherwise its code would be simplified
     def element(array, index):
         view = array
         return view[index]
@@ -443,7 +443,7 @@ def test_missing_cache_files_are_written_again(new_entry, tmp_path):
 def test_deleted_cache_folder_causes_one_warning(new_entry, tmp_path):
     update_early_stopping = new_entry()
     shutil.rmtree(tmp_path / "cache")
-    (tmp_path / "cache").touch()  # a file with this name prevents that the folder is created again
+    (tmp_path / "cache").touch()  # a file with this name prevents the folder from being created again
     assert len(warnings_of(update_early_stopping, n_calls=2)) == 1
 
 

@@ -354,7 +354,7 @@ def test_updates_of_each_solver(solver, nesterov, sizes, cuts, dtype, network):
     moments, hyperparams, product = [(0.0,) * reference.SOLVERS[solver][1]] * len(w), net.scratch.hyperparams, 1.0
     for step in range(1, 5):
         gradient = drawn(len(w) + 3, dtype, step)  # the gradient may be longer than the parameters
-        # the parameters are divided as among threads; each thread counts the step
+        # the parameters are divided in the same way as among threads; each thread counts the step
         for low, high in itertools.pairwise(cuts):
             solvers.update(
                 *(net.settings[0], net.progress[0], net.params, gradient, net.moments, hyperparams),
@@ -630,7 +630,7 @@ def by_differences(net, h=1e-5):
 def test_gradient_through_norms(norm, activation, sparse, network):
     net = network((3, 4, 5, 2), n_rows=9, norm=norm, activation=activation, sparse=sparse, seed=3)
     gradient = net.loss_and_gradient()[2]
-    np.testing.assert_allclose(gradient, by_differences(net) * 2, rtol=2e-6, atol=2e-8)  # 2: see above for the squared error
+    np.testing.assert_allclose(gradient, by_differences(net) * 2, rtol=2e-6, atol=2e-8)  # 2: the squared error, as above
     if norm == "layer_norm":
         blocks = network((3, 4, 5, 2), n_rows=9, norm=norm, activation=activation, sparse=sparse, seed=3, block_size=4)
         close(blocks.loss_and_gradient()[2], gradient, slack=10)

@@ -258,7 +258,7 @@ def test_parameters_changed_between_fits(kind):
 
 @few_epochs
 @each_kind
-def test_weights_replaced_by_the_user_are_used(kind):
+def test_resumed_fit_uses_weights_replaced_by_the_user(kind):
     model = kind(**RESUME, random_state=0, max_iter=1).fit(X, Y[kind])
     model.coefs_ = [np.zeros_like(W) for W in model.coefs_]
     model.fit(X, Y[kind])

@@ -46,7 +46,7 @@ def imported_names(module, nodes):
 
 
 def attribute_names(nodes):
-    """Yield names with dots that start with a name, for example "numba.core.config"; longer names include their beginnings."""
+    """Yield all dotted names, for example "numba.core.config"; its prefix "numba.core" is yielded, too."""
     for node in nodes:
         if isinstance(node, ast.Attribute):
             parts, value = [node.attr], node.value

@@ -30,8 +30,7 @@ from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._network import turns
 from fastbp._network.layout import Layout
 from fastbp._training import epochs as training
-from fastbp._training import sgd as course
-from fastbp._training import threads
+from fastbp._training import sgd, threads
 from fastbp._training.threads import ThreadCrew, allowed_threads, choose_threads
 
 pytestmark = [pytest.mark.compiled, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
@@ -99,7 +98,7 @@ def test_two_threads_give_the_results_of_one(batch_size, sparse, solver):
         {"activation": "identity", "early_stopping": True, "n_iter_no_change": 2},
         {"hidden_layer_sizes": ()},
         {"hidden_layer_sizes": (1, 40)},
-        {"batch_size": 4},  # fewer rows than threads
+        {"batch_size": 4},  # fewer rows than five threads
         {"batch_size": 44},  # the last batch has two rows
         {"learning_rate": "adaptive", "tol": 1e-2, "n_iter_no_change": 1, "max_iter": 30},
         {"learning_rate": "invscaling", "nesterovs_momentum": False},
@@ -599,13 +598,13 @@ class Recorder:
 
     def __init__(self, monkeypatch):
         self.numbers = []
-        descent = course.EpochRunner
+        descent = sgd.EpochRunner
 
         def record(*arguments, **options):
             self.numbers.append(arguments[-1])
             return descent(*arguments, **options)
 
-        monkeypatch.setattr(course, "EpochRunner", record)
+        monkeypatch.setattr(sgd, "EpochRunner", record)
 
 
 @pytest.mark.usefixtures("many_processors")
@@ -644,7 +643,7 @@ def test_n_threads_is_a_keyword_only_parameter():
 
 
 def test_wide_layer_with_fewer_rows_in_the_last_batch_than_threads():
-    """A thread without rows must not pack inputs."""
+    """A thread that has no rows must not pack inputs."""
     random = np.random.default_rng(0)
     X = random.normal(size=(65, 300)).astype(np.float32)
     y = X[:, 0].copy()

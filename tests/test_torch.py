@@ -68,7 +68,7 @@ def build(coefs, intercepts, activation="tanh", norm=None):
 
 
 def train(net, loss, optimizer, scheduler=None, after_backward=None, after_step=None):
-    """Train, and return the loss of each step."""
+    """Train the PyTorch network, and return the loss of each step."""
     losses = []
     for _ in range(N_STEPS):
         optimizer.zero_grad()
@@ -243,7 +243,7 @@ def test_log_loss_of_two_classes(smoothing):
 
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_squared_error_of_classifiers(link, smoothing):
+def test_squared_error_of_classes_and_links(link, smoothing):
     model, net = fit(MLPClassifier, CLASSES, 3, loss="squared_error", out_activation=link, label_smoothing=smoothing)
     targets = np.eye(3)[CLASSES] * (1 - smoothing) + smoothing / 3
     losses = train(net, lambda z: half_squares(LINKS[link](z), targets), sgd(net))

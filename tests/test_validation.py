@@ -84,7 +84,7 @@ def test_given_rows_without_early_stopping_change_only_the_history(kind):
 @few_epochs
 @each_kind
 def test_history_has_the_metrics_of_a_fit_with_that_number_of_epochs(kind):
-    """Entry i is the loss or score of a model that was trained for i epochs."""
+    """Entry n - 1 is the loss or score of a model that was trained for n epochs."""
     whole = given_fit(kind, alpha=0.0)
     for n in (1, 5, 12):
         model = given_fit(kind, alpha=0.0, max_iter=n)
@@ -121,7 +121,7 @@ SCORERS = {
 @pytest.mark.parametrize(("kind", "scoring"), [(kind, scoring) for kind, scorings in SCORERS.items() for scoring in scorings])
 @each_form
 def test_scorers_get_the_model_after_each_epoch(kind, scoring, form):
-    """The scorer gets the feature names. Otherwise there would be a warning, which is an error in the tests."""
+    """The scorer gets X with its feature names. Without them, a warning would be issued, which is an error in the tests."""
     rows, y = form(X), Y[kind][HELD]
     whole = held_out_fit(kind, rows, scoring=scoring)
     for n in (1, 7):
@@ -238,7 +238,7 @@ def test_validation_rows_with_only_zero_weights_are_rejected(kind):
 
 
 @each_kind
-def test_lbfgs_does_not_support_validation_rows(kind):
+def test_validation_rows_with_lbfgs_are_rejected(kind):
     with pytest.raises(ValueError, match="solver='lbfgs'"):
         given_fit(kind, solver="lbfgs")
 

@@ -238,7 +238,7 @@ def cross_validation(effort, wanted=24.0):
     return _in_turns(replace(effort, rounds=rounds), {way: lambda way=way: measure(way, n_epochs) for way in WAYS})
 
 
-# ---------------------------------------------------------------------- growth of cost
+# ---------------------------------------------------------------------- time of an epoch for different sizes
 
 
 def curve_over_rows(effort):

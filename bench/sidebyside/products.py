@@ -21,7 +21,7 @@ from fastbp._kernels.vector_code import VECTOR_BYTES
 from fastbp._kernels.views import matrix, vector, without_refcounts
 from fastbp._network.layout import Layout, aligned_zeros
 
-_CHAINS = 12  # the latency times the number of units is 8 to 10; so many chains are needed, and 12 fit into 16 registers
+_CHAINS = 12  # at least as many as latency times number of units, which is 8 to 10; 12 chains fit into 16 registers
 
 
 class Products:

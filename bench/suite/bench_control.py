@@ -6,7 +6,7 @@ from . import common  # noqa: F401  limits BLAS to one thread, as in the other m
 
 
 class Control:
-    """A matrix product, and the sum of an array that is larger than most caches."""
+    """A matrix product, and the sum of an array of 16 MB."""
 
     def setup(self):
         random = np.random.RandomState(0)
