@@ -317,7 +317,7 @@ def assert_values(ours, theirs, **tolerance):
     compare(ours, theirs, **(tolerance if compare is assert_allclose else {}))
 
 
-def assert_same_results(case):
+def assert_same_course(case):
     """Compare both estimators in one case.
 
     If a change of the data in the last digits changes scikit-learn's results by more than the tolerances, the case is skipped.
@@ -351,17 +351,17 @@ def drawn(max_examples, strategy):
 
 @drawn(200, cases("sgd"))
 def test_drawn_sgd(case):
-    assert_same_results(case)
+    assert_same_course(case)
 
 
 @drawn(200, cases("adam"))
 def test_drawn_adam(case):
-    assert_same_results(case)
+    assert_same_course(case)
 
 
 @drawn(120, cases("lbfgs"))
 def test_drawn_lbfgs(case):
-    assert_same_results(case)
+    assert_same_course(case)
 
 
 AGAIN = [("fit", "fit"), ("fit", "fit", "fit")]
@@ -370,12 +370,12 @@ INCREMENTAL = [("partial_fit",) * 3, ("partial_fit",) * 8, ("fit", "partial_fit"
 
 @drawn(120, st.sampled_from(["sgd", "adam", "lbfgs"]).flatmap(lambda solver: cases(solver, AGAIN)))
 def test_drawn_warm_start(case):
-    assert_same_results(case)
+    assert_same_course(case)
 
 
 @drawn(120, st.sampled_from(["sgd", "adam"]).flatmap(lambda solver: cases(solver, INCREMENTAL)))
 def test_drawn_partial_fit(case):
-    assert_same_results(case)
+    assert_same_course(case)
 
 
 # ====================================================================== data for all other tests
