@@ -1,7 +1,7 @@
 """Train on real data with fastbp and with scikit-learn: `make demo`.
 
-The demo uses three data sets. Adult (48,842 persons of a census) is a typical table with numbers, categories and missing values; it
-is cross-validated with a Pipeline that creates sparse one-hot columns. MNIST (70,000 images of digits) is large, dense and float32.
+The demo uses three data sets. Adult (48,842 persons of a census) is a typical table with numbers, categories and missing values; a
+Pipeline that creates sparse one-hot columns is cross-validated on it. MNIST (70,000 images of digits) is large, dense and float32.
 California housing (20,640 districts) is a regression problem. Both libraries do the same work, with the same pipeline, folds, seed
 and number of epochs, on one thread each. In this file, `nn` is either the module `fastbp` or the module `sklearn.neural_network`;
 the code is the same for both.
@@ -42,7 +42,7 @@ PICTURE = Path(__file__).parent / "results" / "demo.png"
 
 @dataclass
 class Run:
-    """The result of one library for a job. `seconds` is the total training time, `losses` the loss curve of one network."""
+    """The result of one library for one job. `seconds` is the total training time, `losses` the loss curve of one network."""
 
     score: float
     seconds: float
@@ -52,7 +52,7 @@ class Run:
 
 @dataclass
 class Job:
-    """Something to train. `train(nn, advance)` returns a `Run` and calls `advance` after each step of the progress bar."""
+    """A data set and the training on it. `train(nn, advance)` returns a `Run` and calls `advance` after each fold or epoch."""
 
     name: str
     metric: str
@@ -93,13 +93,13 @@ def california_housing(quick):
 
 
 def mnist(quick):
-    """Classify digits in float32. The score is the accuracy on the standard test set. The progress bar advances each epoch."""
+    """Classify digits in float32. The score is the accuracy on the standard test set. `advance` is called after each epoch."""
     data = load_mnist()
     X, y = (data.data / 255).astype(np.float32), data.target
     n_train, n_epochs = (1000, 2) if quick else (data.n_train, 15)
 
     def train(nn, advance):
-        # With an integer seed, each call of partial_fit would shuffle the rows in the same way; a RandomState continues.
+        # With an integer seed, each call of partial_fit would shuffle the rows in the same way. A RandomState gives new shuffles.
         network = nn.MLPClassifier((128,), batch_size=128, random_state=np.random.RandomState(0))
         seconds = 0.0
         for _ in range(n_epochs):
@@ -142,10 +142,10 @@ def cross_validate(model, X, y, folds, network_of, advance):
 
 def main():
     parser = argparse.ArgumentParser(description="Train on real data with fastbp and with scikit-learn.")
-    parser.add_argument("--quick", action="store_true", help="check that the demo runs, with little data; the scores mean nothing")
+    parser.add_argument("--quick", action="store_true", help="check that the demo runs, with few rows; the scores are meaningless")
     parser.add_argument("--picture", type=Path, default=PICTURE, help="where to save the loss curves (default: %(default)s)")
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is fixed, so that both do the same work
+    warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is fixed, so that both libraries do the same work
     console = Console()
     console.print(first_use(console))
     os.environ["OMP_NUM_THREADS"] = "1"  # fastbp reads this variable at each fit
@@ -159,7 +159,7 @@ def main():
 
 
 def first_use(console):
-    """Compile or load the kernels before the timing starts; returns a line that says how long this took."""
+    """Compile or load the kernels before the timing starts; return a message with the duration."""
     X, y = np.random.RandomState(0).normal(size=(20, 2)), np.arange(20) % 2
     start = time.perf_counter()
     with console.status("first use: compiling the kernels"), install_recorder("numba:compile") as compilations:
@@ -172,7 +172,7 @@ def first_use(console):
 
 
 def run_all(jobs, console):
-    """Train all jobs with all libraries, with a progress bar for each; returns pairs (job, {library: run})."""
+    """Train all jobs with all libraries, with a progress bar for each; return pairs (job, {library: run})."""
     columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} of {task.total} {task.fields[step]}")]
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         return [(job, {name: run(job, name, progress) for name in LIBRARIES}) for job in jobs]
@@ -201,7 +201,7 @@ def table(results):
 
 
 def draw(results, path):
-    """Save the loss curves as functions of the epoch (top) and of time (bottom); returns the path."""
+    """Save the loss curves as functions of the epoch (top) and of time (bottom); return the path."""
     matplotlib.use("agg")
     from matplotlib import pyplot
 
@@ -222,7 +222,7 @@ def draw(results, path):
 
 def draw_job(runs, by_epoch, by_time):
     styles = {"scikit-learn": {"color": "#b9c0c9", "linewidth": 5}, "fastbp": {"color": "#d1495b", "linewidth": 1.8}}
-    for library, style in styles.items():  # the wide line is drawn first, so that both are visible where they agree
+    for library, style in styles.items():  # the wide line is drawn first, so that both lines are visible if they are equal
         run = runs[library]
         epochs = np.arange(1, len(run.losses) + 1)
         by_epoch.plot(epochs, run.losses, label=library, solid_capstyle="round", **style)

@@ -1,9 +1,9 @@
 """Compare the speed of fastbp with scikit-learn, JAX and torch: `make bench-peers`.
 
 Each library trains in its own process, with code written as an experienced user would write it. The processes take turns, and each
-figure is the median of the rounds. The page shows each ratio with its goal, and the losses after equal numbers of epochs. The page
-`peers.md` and its pictures go to `results/`. With `--quick` or `--only`, files are written only if `--output` is given. Libraries
-that are not installed are left out.
+figure is the median of the rounds. The page `peers.md` shows each ratio with its goal, and the losses after equal numbers of
+epochs. The page and its pictures are saved in `results/`. With `--quick` or `--only`, files are written only if `--output` is
+given. Libraries that are not installed are left out.
 """
 
 import argparse
@@ -19,14 +19,14 @@ MEMORY_ROWS = (100_000, 400_000)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="check that the script runs; the figures mean nothing")
+    parser.add_argument("--quick", action="store_true", help="check that the script runs; the figures are meaningless")
     parser.add_argument("--only", action="append", metavar="NAME", help="measure only rows whose name contains this; repeatable")
     parser.add_argument("--rounds", type=int, metavar="N", help="number of rounds (default: 7)")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder for peers.md and the pictures")
     parser.add_argument("--jax-shuffles", action="store_true", help="shuffle with jax.random.permutation in JAX")
     parser.add_argument("--list", action="store_true", help="print the names of all rows and exit")
     parser.add_argument(
-        "--redraw", action="store_true", help="measure nothing: print README's table and draw speed.png from peers.md"
+        "--redraw", action="store_true", help="print README's table and draw speed.png from peers.md, without new measurements"
     )
     arguments = parser.parse_args()
     if arguments.redraw:
@@ -90,10 +90,10 @@ class Page:
         rounds = f"{self.effort.rounds} rounds" if self.effort.rounds > 1 else "one round"
         self.say("# fastbp compared with scikit-learn, JAX and torch\n")
         if is_quick():
-            self.say("**This was a quick run, which only checks that the script works. The figures mean nothing.**\n")
+            self.say("**This was a quick run, which only checks that the script works. The figures are meaningless.**\n")
         self.say(
-            f"Medians of {rounds}, in which the libraries take turns. `a ≥ b` is a ratio that reaches its goal, `a < b` one that "
-            "misses it. Written by `make bench-peers`; `bench/README.md` explains the figures.\n"
+            f"Medians of {rounds}, in which the libraries take turns. `a ≥ b` means that the ratio a reaches the goal b; `a < b` "
+            "means that it does not. This page was written by `make bench-peers`; `bench/README.md` explains the figures.\n"
         )
         self.say(f"{self.where}.\n")
         for section in (self.training, self.calls, self.memory, self.cross_validation, self.growth):
@@ -120,15 +120,19 @@ class Page:
         self.table(report.training_head(), rows())
         shuffles = "`jax.random.permutation`" if TRAINERS["JAX"] == JAX_SHUFFLES else "NumPy, as for torch"
         self.say(
-            "The dtype is float32 unless stated. `× scikit-learn` is scikit-learn's time divided by fastbp's time. The time of"
+            "The dtype is float32 unless the name of the network includes float64. `× scikit-learn` is scikit-learn's time divided "
+            "by fastbp's time."
         )
-        self.say(f"shuffling is included; for JAX, the rows are shuffled by {shuffles}. JAX uses its default number of threads.\n")
+        self.say(
+            f"The time for shuffling is included; for JAX, the rows are shuffled by {shuffles}. JAX uses its default number of "
+            "threads.\n"
+        )
         if limits:
-            self.say("## The physical limit: only the matrix products of a step\n")
+            self.say("## The matrix products of a step alone\n")
             self.table(report.LIMIT_HEAD, map(report.limit_row, limits))
             peaks = {dtype: max(max(limit.peak) for limit in limits if limit.dtype == dtype) for dtype in _dtypes(limits)}
             shown = " and ".join(f"{2e-9 * peak:.0f} GFLOP/s in {dtype}" for dtype, peak in peaks.items())
-            self.say(f"Peak of one core, measured with a loop of fused multiply-adds on registers: {shown}.\n")
+            self.say(f"Peak speed of one core, measured with a loop of fused multiply-adds on registers: {shown}.\n")
 
     def calls(self):
         from sidebyside import report
@@ -175,7 +179,7 @@ class Page:
         names = [name for name in CURVES if self.wanted(name)]
         if not names:
             return
-        self.say("## How cost grows\n")
+        self.say("## Time of an epoch for different numbers of rows and layers\n")
 
         def rows():
             for name in names:

@@ -1,8 +1,8 @@
 """Print a Markdown table of how many times faster fastbp is than scikit-learn.
 
-Both libraries train in this process on one thread and take turns. Each figure is the median of the ratios of nine rounds. The work
-and the timing functions are those of the asv suite (`suite/common.py`). README's table comes from `peers.py` instead. With
-`--quick`, the script only checks that it runs.
+Both libraries train in this process on one thread and take turns. Each ratio is the median of the ratios of nine rounds. The
+networks and the timing functions are those of the asv suite (`suite/common.py`). README's table is made by `peers.py` instead. With
+`--quick`, the work is reduced to a check that the script runs.
 """
 
 import argparse
@@ -13,7 +13,7 @@ COLUMNS = ("work, float32, one thread", "fastbp", "scikit-learn", "times faster"
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="check that the script runs; the figures mean nothing")
+    parser.add_argument("--quick", action="store_true", help="check that the script runs; the figures are meaningless")
     parser.add_argument("--all", action="store_true", help="measure all networks of the suite, also in float64")
     arguments = parser.parse_args()
     if arguments.quick:

@@ -1,8 +1,8 @@
-"""The setup of all tests: the folder of compiled kernels, the number of threads, and a small network for calls of kernels.
+"""The set-up of all tests: the folder for compiled kernels, the number of threads, and a small network for tests of the kernels.
 
-The environment is set before NumPy and Numba are imported, and subprocesses inherit it. Compiled kernels are stored in the
-checkout's ``.pytest_cache``. The workers of a run share them and later runs use them; the stamp over the sources invalidates old
-ones.
+The environment variables are set before NumPy and Numba are imported, and subprocesses inherit them. Compiled kernels are stored in
+``.pytest_cache`` in the checkout. The workers of a test run share the compiled kernels, and later runs use them again. If a source
+file of the kernels has changed, they are compiled again.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 os.environ["NUMBA_CACHE_DIR"] = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).parents[1] / ".pytest_cache" / "numba")
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # a core per worker
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # one core per worker
 
 import hypothesis
 import numpy as np
@@ -39,11 +39,12 @@ hypothesis.settings.load_profile("fastbp")
 
 @pytest.fixture(scope="session")
 def network():
-    """The class `Network`, to make small networks from."""
+    """The class `Network`, with which tests create small networks."""
     return Network
 
 
-# options of the layout, the architecture and the objective, and of `write_penalties`; the others are fields of `SETTINGS`
+# PLAN_OPTIONS belong to the layout, the architecture and the objective, PENALTY_OPTIONS to `write_penalties`. All other options are
+# fields of `SETTINGS`.
 PLAN_OPTIONS = {"activation", "out_activation", "loss", "norm", "dropout", "input_noise", "numbers", "objective"}
 PENALTY_OPTIONS = ("alpha", "weight_decay", "l1", "clip_norm", "max_norm", "ema_decay")
 DEFAULTS = {
@@ -73,11 +74,12 @@ DEFAULTS = {
 
 
 class Network:
-    """A small random network with its data and buffers, and methods that call the entries.
+    """A small random network with its data and buffers, and methods that call the compiled entry functions.
 
-    The options are fields of `SETTINGS`, with names instead of codes, and those of the plan. The data `X`, `y` and `weight`, which
-    may be None, are float64 arrays whose values are exact in dtype. Scratch buffers, and the unused space after each buffer,
-    initially contain `fill`. Each of the n_threads threads has its own scratch; `scratch` is that of the first.
+    The options are those of the plan and of the penalties, and fields of `SETTINGS`, with names instead of codes. The data `X`, `y`
+    and `weight`, which may be None, are float64 arrays whose values are exact in dtype. Scratch buffers, and the unused space after
+    each buffer, initially contain `fill`. Each of the n_threads threads has its own scratch buffers; `scratch` has those of the
+    first thread.
     """
 
     def __init__(
@@ -206,12 +208,12 @@ class Network:
 
     @property
     def state(self):
-        """All results of training, as bytes, for exact comparisons."""
+        """Everything that training changes, as bytes, for exact comparisons."""
         arrays = self.params, self.moments, self.order, self.losses, self.progress, *self.twister
         return [array.tobytes() for array in arrays]
 
     def loss_and_gradient(self, start=0, stop=None):
-        """Return Σ loss and Σ weight of these rows, and a copy of scratch.gradient afterwards."""
+        """Return Σ loss and Σ weight of rows start to stop, and a copy of the gradient."""
         stop = len(self.X) if stop is None else stop
         loss, weight_sum = passes.loss_and_gradient(
             self.settings, self.table, self.params, self.rows, *self.targets, start, stop, self.scratch
@@ -219,14 +221,14 @@ class Network:
         return loss, weight_sum, self.scratch.gradient.copy()
 
     def predict(self, order=IN_ORDER, start=0, stop=None):
-        """Return the outputs (n_rows, n_outputs), and -1 for rows outside start to stop."""
+        """Return the outputs (n_rows, n_outputs). Rows outside the range from start to stop are -1."""
         out = np.full((order.size or len(self.X), self.layout.sizes[-1]), -1, self.dtype)
         stop = len(out) if stop is None else stop
         passes.predict(self.settings, self.table, self.params, self.rows, order, start, stop, self.scratch, out)
         return out
 
     def train(self, n_epochs=None, n_blocks=10**9):
-        """Call the kernel once in each thread and append its losses to those of earlier calls; return the number of epochs."""
+        """Call `epochs.train` once in each thread. Append its losses to those of earlier calls; return the number of epochs."""
         done = int(self.progress[0].epoch)
         stop = None if n_epochs is None else done + n_epochs
         trace = epochs.Trace(self.losses[done:stop], self.rates[done:stop], self.best)

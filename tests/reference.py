@@ -1,9 +1,9 @@
 """A slow reference implementation of backpropagation: loops over rows, units and weights with Python numbers.
 
-Rows, targets and lists of W (n_in, n_out) and b (n_out,) go in; predictions, losses, gradients and trained networks come out. The
-kernels are compared with it, so it imports nothing from fastbp, and the formulas are those of textbooks. A new activation, link,
-loss or solver is one line in the dictionary of its kind. Functions return sums over rows, not means, unless their docstring says
-so.
+The input is rows, targets and lists of W (n_in, n_out) and b (n_out,). The output is predictions, losses, gradients and trained
+networks. The tests compare the kernels with this module, so it imports nothing from fastbp, and its formulas are those of
+textbooks. To add an activation, link, loss or solver, add one line to `ACTIVATIONS`, to `SOLVERS` or to one of the other
+dictionaries. Functions return sums over rows, not means, unless their docstring says otherwise.
 """
 
 import math
@@ -25,7 +25,7 @@ def normal(z):
 
 SELU, ALPHA = 1.0507009873554805, 1.6732632423543772
 
-# g(z), g'(z)
+# name: (g(z), g'(z))
 ACTIVATIONS = {
     "identity": (lambda z: z, lambda z: 1.0),
     "logistic": (sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z))),
@@ -51,7 +51,7 @@ def softmax(z):
     return [value / sum(e) for value in e]
 
 
-# the outputs of one row from its weighted sums
+# the outputs of one row, computed from its weighted sums
 LINKS = {
     "identity": list,
     "logistic": lambda z: [sigmoid(value) for value in z],
@@ -59,7 +59,7 @@ LINKS = {
     "exp": lambda z: [math.exp(value) for value in z],
     "relu": lambda z: [max(value, 0.0) for value in z],
     "softplus": lambda z: [softplus(value) for value in z],
-    "grouped_softmax": lambda z: softmax(z[:2]) + softmax(z[2:]),  # two classes, and the others
+    "grouped_softmax": lambda z: softmax(z[:2]) + softmax(z[2:]),  # two outputs: one with two classes, one with the rest
     "ordered_quantiles": lambda z: [z[0] + sum(softplus(value) for value in z[1 : j + 1]) for j in range(len(z))],
 }
 
@@ -93,7 +93,7 @@ def difference_from_one_hot(y, a):
 
 
 # (loss, link) or (loss, link, smoothing): the loss of one row and its delta. As in scikit-learn, the squared error is a mean over
-# the outputs, but its delta is not: the gradient is n_outputs times that of the loss.
+# the outputs, but its delta is not: the gradient is n_outputs times the gradient of the loss.
 LOSSES = {
     ("squared_error", "identity"): (half_squared_error, difference),
     ("log_loss", "logistic"): (binary_log_loss, difference),
@@ -106,7 +106,7 @@ def tweedie(y, a, p=1.3):
     return (y ** (2 - p) / ((1 - p) * (2 - p)) if y else 0.0) - y * a ** (1 - p) / (1 - p) + a ** (2 - p) / (2 - p)
 
 
-# the loss of one output and its slope
+# the loss of one output, and its derivative by the output
 OF_OUTPUTS = {
     "squared_error": (lambda y, a: (a - y) ** 2 / 2, lambda y, a: a - y),
     "absolute_error": (lambda y, a: abs(a - y), lambda y, a: math.copysign(1, a - y)),
@@ -119,7 +119,7 @@ OF_OUTPUTS = {
     "gamma": (lambda y, a: math.log(a / y) + y / a - 1, lambda y, a: (a - y) / a**2),
     "tweedie": (tweedie, lambda y, a: (a - y) * a**-1.3),
 }
-# the slope of a link at an output a
+# the derivative of a link, as a function of the output a
 LINK_SLOPES = {
     "identity": lambda a: 1.0,
     "logistic": lambda a: a * (1 - a),
@@ -127,7 +127,7 @@ LINK_SLOPES = {
     "relu": lambda a: float(a > 0),
     "softplus": lambda a: -math.expm1(-a),
 }
-# the pairs (loss, link) that kernels call by address: of regressors, and of class codes
+# the pairs (loss, link) that kernels call by address: BY_ADDRESS for regressors, OF_CODES for class codes
 BY_ADDRESS = [(loss, link) for loss in OF_OUTPUTS for link in LINK_SLOPES if loss not in ("poisson", "gamma", "tweedie")]
 BY_ADDRESS += [(loss, link) for loss in ("poisson", "gamma", "tweedie") for link in ("exp", "softplus")]
 BY_ADDRESS = [pair for pair in BY_ADDRESS if pair not in LOSSES]
@@ -147,7 +147,7 @@ def of_outputs(loss, link):
 
 
 def one_hot(y, n, smoothing, link):
-    """Return the smoothed targets of a row of class codes: one group of n classes, or groups of 2 and n − 2."""
+    """Return the smoothed one-hot targets of a row of class codes: one group of n classes, or groups of 2 and n − 2 classes."""
     targets = []
     for code, size in zip(y, (2, n - 2) if link == "grouped_softmax" else (n,), strict=True):
         targets += [(1 - smoothing) * (j == int(code)) + smoothing / size for j in range(size)]
@@ -182,7 +182,7 @@ def product(a, W):
 
 
 def of_layer(activation, layer):
-    """Return the value and the slope of a hidden layer; `activation` is a name for all layers or a list."""
+    """Return the activation function of a hidden layer and its derivative; `activation` is a name, or a list of names."""
     return ACTIVATIONS[activation if isinstance(activation, str) else activation[layer]]
 
 
@@ -203,7 +203,7 @@ def predict(X, coefs, intercepts, activation, link):
 
 
 def gradient(X, y, weight, coefs, intercepts, activation, loss, link, eps=2.0**-52, smoothing=()):
-    """Return Σ weight · loss, Σ weight, and the gradients of Σ weight · loss by each W and b; weight=None means 1 for all rows."""
+    """Return Σ weight · loss, Σ weight, and the gradients of Σ weight · loss for each W and b. weight=None means 1 for all rows."""
     coefs, intercepts = [np.asarray(W, float).tolist() for W in coefs], [np.asarray(b, float).tolist() for b in intercepts]
     total, weight_sum = 0.0, 0.0
     by_coefs, by_intercepts = [np.zeros(np.shape(W)) for W in coefs], [np.zeros(np.shape(b)) for b in intercepts]
@@ -260,7 +260,7 @@ def rmsprop(trainer, w, g, moments):
 
 
 def corrected(trainer, g, moments):
-    """Return Adam's moments, and both with bias correction."""
+    """Return the two moments of Adam, without and with bias correction."""
     m, v = (b * moment + (1 - b) * value for b, moment, value in zip(betas(trainer), moments, (g, g * g), strict=True))
     return m, v, m / (1 - trainer.beta_1**trainer.step), v / (1 - trainer.beta_2**trainer.step)
 
@@ -293,7 +293,7 @@ def lion(trainer, w, g, moments):
     return w - trainer.learning_rate * float(np.sign(c)), (trainer.beta_2 * m + (1 - trainer.beta_2) * g,)
 
 
-# the step of one parameter, and its number of moments
+# name: (function that returns the updated parameter and its updated moments, number of moments)
 SOLVERS = {
     "sgd": (sgd, 1),
     "adam": (adam, 2),
@@ -308,7 +308,7 @@ SOLVERS = {
 
 
 def shuffle(order, random_state):
-    """Fisher–Yates shuffle from the end; a random index is masked to the necessary bits and drawn again while it is too large."""
+    """Fisher–Yates shuffle from the end. A random index is masked to the necessary bits, and drawn again if it is too large."""
     for i in range(len(order) - 1, 0, -1):
         mask = 2 ** i.bit_length() - 1
         j = i + 1
@@ -318,7 +318,7 @@ def shuffle(order, random_state):
 
 
 class Trainer:
-    """A fit: call ``epoch`` while ``status`` is "running". The hyperparameters have the names of `SETTINGS`."""
+    """Train a network: call ``epoch`` while ``status`` is "running". Hyperparameters have the same names as in `SETTINGS`."""
 
     def __init__(self, coefs, intercepts, **hyperparameters):
         vars(self).update(hyperparameters)

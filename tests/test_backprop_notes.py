@@ -1,9 +1,9 @@
-"""Worked examples from textbooks, compared with the kernels: numeric examples, identities, and two tables of famous networks.
+"""Worked examples from textbooks, compared with the kernels: numeric examples, identities, and published results of two networks.
 
-Each test names its section in the notes on backpropagation. If a graph in the notes is not a network of fastbp, the test uses an
-equal network: an input whose gradient is needed becomes a weight of a layer in front (with x = 1), and a sigmoid neuron with
-squared error is followed by an identity neuron with weight 1 and bias 0. The kernels return sums over rows; the update divides them
-by the row count.
+Most examples are from notes on backpropagation, which are not part of this repository; numbers in the names of tests are those of
+the examples in the notes. If fastbp cannot represent a graph in the notes, the test uses an equivalent network: an input whose
+gradient is needed becomes a weight of an additional first layer (with x = 1), and a sigmoid neuron with squared error is followed
+by an identity neuron with weight 1 and bias 0. The kernels return sums over rows; the update divides them by the number of rows.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from fastbp.datasets import load_mnist
 
 @pytest.fixture
 def given(network):
-    """A function that creates a network from X, y and lists of W and b, without penalty and momentum."""
+    """A function that creates a network from X, y and lists of W and b, without an L2 penalty and without momentum."""
 
     def make(X, y, coefs, intercepts, **asked):
         X, y = np.array(X, float), np.array(y, float)
@@ -48,7 +48,7 @@ def sigmoid(z):
 
 def test_example_1_a_product_and_a_sum(given):
     """J = 3(a + bc) at a=5, b=3, c=2. The target is J - 1, so that ∂loss/∂J = 1."""
-    for weight, x, by_weight in ((3, 2, 6), (2, 3, 9)):  # first b is the weight and c the input, then the reverse
+    for weight, x, by_weight in ((3, 2, 6), (2, 3, 9)):  # b is the weight and c the input; then vice versa
         net = given([[x]], [[32]], [[[weight]], [[3]]], [[5], [0]])
         assert net.predict() == 33
         coefs, intercepts = gradients(net)
@@ -115,7 +115,7 @@ def test_identity_5_a_two_layer_network(activation, network):
     assert_allclose(by_b1, delta1.sum(axis=0), **close)
 
 
-def test_softmax_and_cross_entropy_leave_a_plain_difference(given):
+def test_delta_of_softmax_and_cross_entropy_is_the_difference(given):
     z = np.array([0.3, -1.2, 2.0])
     net = given([[0.0]], [[2]], [np.zeros((1, 3))], [z], loss="log_loss", out_activation="softmax")
     p = np.exp(z) / np.exp(z).sum()
@@ -124,7 +124,7 @@ def test_softmax_and_cross_entropy_leave_a_plain_difference(given):
     assert net.loss_and_gradient()[0] == pytest.approx(-np.log(p[2]), rel=1e-14)
 
 
-def test_the_slope_of_the_sigmoid_is_a_quarter_at_most(given):
+def test_slope_of_the_sigmoid_is_at_most_a_quarter(given):
     slopes = {}
     for z in np.linspace(-8, 8, 65):
         # the delta at the output is 1, so the gradient of the first bias is the slope
@@ -146,7 +146,7 @@ def test_the_cost_is_a_mean_over_rows(given, network):
     assert_allclose(twice.params, once.params, rtol=1e-12)
 
 
-def test_reading_a_gradient(network):
+def test_step_against_the_sign_of_the_gradient_reduces_the_loss(network):
     """A step against the sign of the gradient reduces the loss, in proportion to the size of the gradient."""
     net = network((3, 4, 1))
     loss, _, gradient = net.loss_and_gradient()
@@ -162,7 +162,7 @@ def test_reading_a_gradient(network):
     assert_allclose(moved, 1e-6 * np.abs(gradient), rtol=1e-3, atol=1e-10)
 
 
-def test_a_dead_relu_learns_nothing(network):
+def test_gradient_of_a_dead_relu_is_zero(network):
     net = network((3, 4, 1), activation="relu")
     net.intercepts[0][2] = -100
     (by_W1, by_W2), (by_b1, _) = gradients(net)
@@ -186,7 +186,7 @@ def descend(given, learning_rate, n_steps=60):
     return np.array(way)
 
 
-def test_example_6_steps_shrink_toward_the_bottom(given):
+def test_example_6_steps_become_shorter_near_the_minimum(given):
     way = descend(given, 0.3)
     steps = np.abs(np.diff(way))
     assert (np.diff(steps) < 0).all()
@@ -218,8 +218,8 @@ def test_starting_weights_have_glorots_variance(activation, gain, n_in, n_out):
         assert np.abs(values).max() > 0.95 * np.sqrt(3 * variance)
 
 
-def test_activations_keep_their_spread_through_tanh_layers(network):
-    """With Glorot's initialization, the variance of the signal neither vanishes nor explodes through many layers."""
+def test_variance_of_activations_is_stable_through_tanh_layers(network):
+    """With Glorot's initialization, the variance of the activations neither vanishes nor explodes through many layers."""
     spreads = []
     for factor in (0.3, 1.0):
         net = network((100, *(100,) * 9, 100), n_rows=50)
@@ -231,7 +231,7 @@ def test_activations_keep_their_spread_through_tanh_layers(network):
     assert 0.1 < spreads[1] < 1
 
 
-# ---------------------------------------------------------------------- famous networks
+# ---------------------------------------------------------------------- networks from the literature
 
 
 # |∂C/∂b| of the hidden layers, from chapter 5 of Nielsen's book. Its program (fig/generate_gradient.py) uses the default cost of
@@ -241,7 +241,7 @@ NIELSEN = [[0.07, 0.31], [0.012, 0.060, 0.283], [0.003, 0.017, 0.070, 0.285]]
 
 @pytest.mark.compiled  # takes a minute in plain Python
 @pytest.mark.parametrize("printed", NIELSEN, ids=["2 hidden layers", "3 hidden layers", "4 hidden layers"])
-def test_vanishing_gradients_in_nielsens_numbers(printed, given):
+def test_vanishing_gradients_agree_with_nielsens_book(printed, given):
     X, digits = load_mnist(return_X_y=True)
     X, y = X[:1000] / 255, np.eye(10)[digits[:1000]]
     sizes = [784, *[30] * len(printed), 10]
@@ -261,14 +261,14 @@ MIRRORED = (PATTERNS[:, ::-1] == PATTERNS).all(axis=1, keepdims=True)
 
 
 def responds_only_to_asymmetry(net):
-    """Whether, in both hidden units, weights on the two sides of the middle are opposite, and the two units are opposite."""
+    """Whether the weights of each hidden unit are antisymmetric about the middle, and the two units have opposite weights."""
     W = net.coefs[0]
     unit = 0.05 * np.abs(W).max()
     return np.abs(W + W[::-1]).max() < 0.1 * unit and np.abs(W[:, 0] + W[:, 1]).max() < unit
 
 
 @pytest.mark.compiled  # takes minutes in plain Python
-def test_mirror_symmetry_as_rumelhart_hinton_and_williams_had_it(given):
+def test_mirror_symmetry_as_in_rumelhart_hinton_and_williams(given):
     """6-2-1 sigmoid network, ½Σ(y−ŷ)², 64 patterns per sweep, ε=.1, α=.9, initial U(±.3), then a fixed identity neuron."""
     learned, ratios = 0, []
     for seed in range(10):
@@ -285,7 +285,8 @@ def test_mirror_symmetry_as_rumelhart_hinton_and_williams_had_it(given):
             assert responds_only_to_asymmetry(net)
             small, middle, large = np.sort(np.abs(net.coefs[0][:3]), axis=0)
             ratios.append([(middle / small).mean(), (large / small).mean()])
-    # some seeds do not converge; most others find the ratios 1:2:4, which give each half pattern its own sum, and a few 2:3:4
+    # Training does not converge for some seeds. For most others, the weights have the ratios 1:2:4, with which each half of a
+    # pattern has a different sum; for a few, the ratios are 2:3:4.
     assert 3 <= learned < 10
     as_printed = np.isclose(ratios, [2, 4], rtol=0.03).all(axis=1)
     assert as_printed.sum() > learned / 2

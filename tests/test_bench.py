@@ -1,7 +1,7 @@
-"""Tests that the benchmarks, the demo and the examples of README run and print what they should. No speed is tested.
+"""Tests that the benchmarks, the demo and README's examples run and have the expected output. Speed is not tested.
 
-Benchmarks are found by their names, as asv finds them, and called as asv calls them, with the first and the last combination of
-their parameters.
+The tests find benchmarks by their names, as asv does, and call them as asv does, with the first and the last combination of their
+parameters.
 """
 
 import importlib
@@ -29,7 +29,7 @@ def quick(monkeypatch):
 
 
 def classes():
-    """(module, class) of every class with benchmarks. Read from the source text, so that collecting tests imports nothing."""
+    """(module, class) of every class with benchmarks. The source files are searched, not imported."""
     modules = sorted(SUITE.glob("bench_*.py"))
     return [(path.stem, name) for path in modules for name in re.findall(r"^class (\w+)", path.read_text(), re.MULTILINE)]
 
@@ -40,7 +40,7 @@ def find(module, name):
 
 @cache
 def cached(cls):
-    """The result of `setup_cache` in a tuple, or an empty tuple. Like asv, this calls it once per class."""
+    """The result of `setup_cache` in a tuple, or an empty tuple. As in asv, `setup_cache` is called once per class."""
     value = cls().setup_cache() if hasattr(cls, "setup_cache") else None
     return () if value is None else (value,)
 
@@ -83,7 +83,7 @@ def test_every_benchmark_runs(module, name):
             run("-c", result)
 
 
-def test_configuration_names_folders_that_are_there_or_ignored():
+def test_folders_of_the_asv_configuration_exist_or_are_ignored_by_git():
     lines = (BENCH / "asv.conf.json").read_text().splitlines()
     conf = json.loads("\n".join(line for line in lines if not line.lstrip().startswith("//")))
     assert (BENCH / conf["repo"]).resolve() == BENCH.parent
@@ -94,13 +94,13 @@ def test_configuration_names_folders_that_are_there_or_ignored():
 
 
 @pytest.mark.slow
-def test_asv_finds_nothing_wrong(tmp_path):
+def test_asv_check_passes(tmp_path):
     if not util.find_spec("asv") or not any(metadata.distributions(name="fastbp")):
         pytest.skip("needs asv, and an installed fastbp, because asv hides PYTHONPATH")
     run("-m", "asv", "check", "--python=same", "--config", BENCH / "asv.conf.json", HOME=str(tmp_path))
 
 
-def test_profile_must_be_known(monkeypatch):
+def test_unknown_profile_is_an_error(monkeypatch):
     from suite import common
 
     monkeypatch.setenv("FASTBP_BENCH", "fast")
@@ -127,7 +127,7 @@ def test_ratios_prints_its_table():
 
 
 @pytest.mark.slow
-def test_peers_agree_and_are_written_down(tmp_path):
+def test_peers_reach_equal_losses_and_write_the_page(tmp_path):
     pytest.importorskip("matplotlib")
     parts = ["10-16-1 b10 sgd", "20-100-1 b200 adam float64", "CSR", "wine", "growth over depth"]
     options = [word for part in parts for word in ("--only", part)]
@@ -150,8 +150,8 @@ def test_peers_agree_and_are_written_down(tmp_path):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_readme_has_the_table_of_the_last_results(tmp_path):
-    """README's table is that of `bench/results/peers.md`, with all rows that it describes."""
+def test_readme_has_the_table_of_the_latest_results(tmp_path):
+    """README has the table that `peers.py` makes from `bench/results/peers.md`, and no row is missing."""
     pytest.importorskip("matplotlib")
     page = BENCH / "results" / "peers.md"
     (tmp_path / "peers.md").write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
@@ -161,7 +161,7 @@ def test_readme_has_the_table_of_the_last_results(tmp_path):
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_peers_must_be_known():
+def test_unknown_row_is_an_error():
     result = subprocess.run(
         [sys.executable, str(BENCH / "peers.py"), "--only", "tensorflow"], capture_output=True, text=True, check=False
     )
@@ -169,7 +169,7 @@ def test_peers_must_be_known():
     assert "no row has 'tensorflow' in its name" in result.stderr
 
 
-def test_judge_of_peers_agrees_with_scikit_learn():
+def test_loss_of_peers_agrees_with_scikit_learn():
     from sidebyside import works
     from sklearn.metrics import log_loss
     from sklearn.neural_network import MLPClassifier
@@ -186,7 +186,7 @@ def test_judge_of_peers_agrees_with_scikit_learn():
 
 
 @pytest.mark.slow
-def test_demo_trains_and_draws(tmp_path):
+def test_demo_prints_its_table_and_saves_its_picture(tmp_path):
     for name in ("pandas", "matplotlib", "rich"):
         pytest.importorskip(name)
     picture = tmp_path / "new" / "curves.png"
@@ -200,5 +200,5 @@ def test_demo_trains_and_draws(tmp_path):
 
 
 @pytest.mark.slow
-def test_readme_prints_what_it_says():
+def test_examples_in_readme_have_the_printed_output():
     assert run("-m", "doctest", BENCH.parent / "README.md") == ""

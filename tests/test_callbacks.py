@@ -1,7 +1,7 @@
 """Callbacks, scikit-learn's callbacks and the time limit.
 
-A callback without effect must not change the fit. After each epoch, a callback must get the same model, to the bit, as a fit with
-that number of epochs gives.
+A callback without side effects must not change the fit. After epoch n, a callback must get a model that is bitwise identical to the
+result of a fit with n epochs.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def assert_same_weights(one, other):
 @few_epochs
 @each_kind
 @each_params
-def test_a_callback_sees_a_fit_of_so_many_epochs(kind, params):
+def test_callback_gets_the_model_of_a_fit_with_that_number_of_epochs(kind, params):
     seen = []
 
     def watch(estimator, epoch, logs):
@@ -81,7 +81,7 @@ def test_a_callback_sees_a_fit_of_so_many_epochs(kind, params):
 
 @each_kind
 @each_params
-def test_one_that_returns_true_ends_training(kind, params):
+def test_callback_that_returns_true_ends_training(kind, params):
     """There is no ConvergenceWarning, because the callback ended training."""
     called = []
     functions = [lambda estimator, epoch, logs: epoch == 3, lambda estimator, epoch, logs: called.append(epoch)]
@@ -95,7 +95,7 @@ def test_one_that_returns_true_ends_training(kind, params):
 
 @few_epochs
 @each_kind
-def test_partial_fit_calls_back_after_its_epoch(kind):
+def test_partial_fit_calls_callbacks_after_its_epoch(kind):
     called = []
     model = kind(**SMALL, callbacks=(lambda estimator, epoch, logs: called.append((epoch, logs["loss"])),))
     options = {"classes": ["no", "yes"]} if kind is MLPClassifier else {}
@@ -106,7 +106,7 @@ def test_partial_fit_calls_back_after_its_epoch(kind):
 
 @few_epochs
 @each_kind
-def test_lbfgs_calls_back_after_its_iterations(kind):
+def test_lbfgs_calls_callbacks_after_each_iteration(kind):
     seen = []
 
     def watch(estimator, iteration, logs):
@@ -126,7 +126,7 @@ def test_lbfgs_calls_back_after_its_iterations(kind):
 @each_kind
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("fitted", [False, True])
-def test_a_callback_that_fails_leaves_everything(kind, solver, fitted):
+def test_error_in_a_callback_leaves_the_estimator_unchanged(kind, solver, fitted):
     model = kind(**SMALL, solver=solver)
     if fitted:
         with warnings.catch_warnings():
@@ -158,12 +158,12 @@ def test_ctrl_c_in_a_callback_keeps_the_model(kind):
 
 
 @pytest.mark.parametrize("callbacks", [3, "f", [3], [print, None], {"a": 1}])
-def test_what_cannot_be_called_is_refused(callbacks):
+def test_invalid_callbacks_are_rejected(callbacks):
     with pytest.raises((TypeError, InvalidParameterError), match="callbacks"):
         MLPRegressor(callbacks=callbacks).fit(X, X[:, 0])
 
 
-def test_callbacks_of_scikit_learn_have_a_method_of_their_own():
+def test_error_for_scikit_learns_callbacks_names_set_callbacks():
     with pytest.raises(TypeError, match="set_callbacks"):
         MLPRegressor(callbacks=[ProgressBar()]).fit(X, X[:, 0])
 
@@ -172,7 +172,7 @@ def test_callbacks_of_scikit_learn_have_a_method_of_their_own():
 
 
 class Recorder:
-    """A callback of scikit-learn's protocol that records its calls. It ends training after the epoch `last`, if given."""
+    """A callback for scikit-learn's callback interface. It records its calls and ends training after the epoch `last`."""
 
     def __init__(self, last=None):
         self.last, self.events = last, []
@@ -198,7 +198,7 @@ class Recorder:
 @few_epochs
 @each_kind
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-def test_the_protocol(kind, solver):
+def test_calls_of_scikit_learns_callback_methods(kind, solver):
     recorder, weight = Recorder(), np.linspace(1, 2, 60)
     model = kind(**SMALL, solver=solver).set_callbacks(recorder)
     assert isinstance(model, CallbackSupportMixin)
@@ -218,7 +218,7 @@ def test_the_protocol(kind, solver):
 
 @each_kind
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_a_callback_may_end_training(kind, solver):
+def test_scikit_learns_callback_can_end_training(kind, solver):
     model = kind(**SMALL, solver=solver).set_callbacks(Recorder(last=2)).fit(X, Y[kind])
     assert model.n_iter_ == 3
 
@@ -237,8 +237,8 @@ def test_callbacks_are_torn_down_after_a_failure(kind):
 
 @few_epochs
 @each_kind
-def test_early_stopping_shows_the_best_so_far(kind):
-    """The callback gets the model that a fit that ended there would return."""
+def test_with_early_stopping_callbacks_get_the_best_model_so_far(kind):
+    """The callback gets the model that `fit` returns if training ends at that epoch."""
     recorder = Recorder(last=5)
     model = kind(**SMALL, early_stopping=True).set_callbacks(recorder).fit(X, Y[kind])
     assert_array_equal(recorder.predicted, model.predict(X))
@@ -246,7 +246,7 @@ def test_early_stopping_shows_the_best_so_far(kind):
 
 @few_epochs
 @each_kind
-def test_an_interruption_ends_its_tasks(kind, monkeypatch):
+def test_interruption_ends_all_begun_tasks(kind, monkeypatch):
     recorder, calls = Recorder(), iter(range(10))
     train = training.train
 
@@ -264,7 +264,7 @@ def test_an_interruption_ends_its_tasks(kind, monkeypatch):
 
 @few_epochs
 @each_kind
-def test_a_scoring_monitor_has_the_scores_of_each_epoch(kind):
+def test_scoring_monitor_has_the_scores_of_each_epoch(kind):
     scoring = "neg_log_loss" if kind is MLPClassifier else "r2"
     monitor = ScoringMonitor(scoring=scoring)
     kind(**SMALL).set_callbacks(monitor).fit(X, Y[kind])
@@ -280,7 +280,7 @@ def test_a_scoring_monitor_has_the_scores_of_each_epoch(kind):
 @few_epochs
 @each_kind
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_a_progress_bar(kind, solver):
+def test_progress_bar(kind, solver):
     with contextlib.redirect_stdout(io.StringIO()) as out:
         kind(**SMALL, solver=solver).set_callbacks(ProgressBar()).fit(X, Y[kind])
     assert f"{kind.__name__} - fit" in out.getvalue()
@@ -290,7 +290,7 @@ def test_a_progress_bar(kind, solver):
 @few_epochs
 @each_kind
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_callbacks_in_a_search(kind, n_jobs):
+def test_callbacks_of_a_parameter_search(kind, n_jobs):
     """The search passes its callbacks to the estimators. The scores of all epochs of all fits are recorded."""
     scoring = "accuracy" if kind is MLPClassifier else "r2"
     monitor, grid = ScoringMonitor(scoring=scoring), {"alpha": [0.0, 1.0]}
@@ -308,7 +308,7 @@ def test_callbacks_in_a_search(kind, n_jobs):
 @few_epochs
 @each_kind
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_monitors_of_our_own_in_a_search(kind, n_jobs):
+def test_callbacks_of_an_estimator_in_a_parameter_search(kind, n_jobs):
     scoring = "accuracy" if kind is MLPClassifier else "r2"
     monitor = ScoringMonitor(scoring=scoring)
     model = kind(**SMALL).set_callbacks(monitor)
@@ -320,7 +320,7 @@ def test_monitors_of_our_own_in_a_search(kind, n_jobs):
 
 @few_epochs
 @each_kind
-def test_a_progress_bar_on_a_pipeline(kind):
+def test_progress_bar_of_a_pipeline(kind):
     pipeline = make_pipeline(StandardScaler(), kind(**SMALL)).set_callbacks(ProgressBar())
     with contextlib.redirect_stdout(io.StringIO()) as out:
         pipeline.fit(X, Y[kind])
@@ -357,7 +357,7 @@ def clock(monkeypatch):
 @each_kind
 @each_params
 @pytest.mark.usefixtures("clock")
-def test_time_ends_training(kind, params):
+def test_max_time_ends_training(kind, params):
     params = SMALL | params | {"max_iter": 10**6, "n_iter_no_change": np.inf, "callbacks": lambda *_: None}
     with pytest.warns(ConvergenceWarning, match=r"max_time=4 seconds and 4 epochs.*Increase max_time") as caught:
         model = kind(**params, max_time=4).fit(X, Y[kind])
@@ -370,7 +370,7 @@ def test_time_ends_training(kind, params):
 
 @each_kind
 @pytest.mark.usefixtures("clock")
-def test_time_ends_lbfgs(kind):
+def test_max_time_ends_lbfgs(kind):
     params = SMALL | {"solver": "lbfgs", "max_iter": 10**6, "max_fun": 10**6, "tol": 0.0}
     with pytest.warns(ConvergenceWarning, match=r"max_time=5.5 seconds and \d iterations") as caught:
         model = kind(**params, max_time=5.5).fit(X, Y[kind])
@@ -383,7 +383,7 @@ def test_time_ends_lbfgs(kind):
 @few_epochs
 @each_kind
 @pytest.mark.usefixtures("clock")
-def test_partial_fit_does_its_epoch(kind):
+def test_partial_fit_trains_an_epoch_in_spite_of_max_time(kind):
     options = {"classes": ["no", "yes"]} if kind is MLPClassifier else {}
     model = kind(**SMALL, max_time=0.1).partial_fit(X, Y[kind], **options)
     assert model.n_iter_ == 1
@@ -391,11 +391,11 @@ def test_partial_fit_does_its_epoch(kind):
 
 @each_kind
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_no_warning_where_time_sufficed(kind, solver):
+def test_no_warning_if_training_ends_before_max_time(kind, solver):
     kind(**SMALL | {"solver": solver, "tol": 10.0, "n_iter_no_change": 1, "max_time": 1000}).fit(X, Y[kind])
 
 
-def test_an_endless_fit_ends(monkeypatch):
+def test_max_time_ends_a_fit_with_a_million_epochs(monkeypatch):
     """This test uses the real clock. Its own limit is large, because the machine may be busy."""
     rows = np.random.default_rng(0).normal(size=(20_000, 20))
     model = MLPRegressor(hidden_layer_sizes=(200, 200), max_iter=10**6, tol=0, n_iter_no_change=np.inf, max_time=0.3)

@@ -1,8 +1,9 @@
 """Draw many parameters at once, and check the properties that every combination must have.
 
-If the documentation excludes a combination, the error message must name one of the parameters. Every other combination must train,
-give the same bits again, resume exactly, and have coefs_ and intercepts_ that NumPy can evaluate. The rules and the forward pass
-are implemented here a second time, from the documentation.
+If the documentation excludes a combination, the error message must name one of the parameters. With every other combination, a fit
+must succeed, a second fit must be bitwise identical, resumed training must be exact, and the predictions must agree with a NumPy
+forward pass through coefs_ and intercepts_. The rules and the forward pass are implemented here a second time, from the
+documentation.
 """
 
 import pickle
@@ -92,7 +93,7 @@ LOSSES = {
 
 @dataclass(repr=False)
 class Case:
-    """The parameters of an estimator, its data, and the names of the parameters that must be refused."""
+    """The parameters of an estimator, its data, and the names of the parameters that must be rejected."""
 
     kind: type
     target: str
@@ -126,7 +127,7 @@ class Case:
 
 
 def sometimes(draw, values, default):
-    """The default in two of three draws, so that few draws are refused for several reasons at once."""
+    """Draw the default in two of three cases, so that few cases are rejected for several reasons at once."""
     return draw(st.sampled_from(values)) if draw(st.integers(0, 2)) == 0 else default
 
 
@@ -211,7 +212,7 @@ def cases(draw, solvers=SOLVERS, **fixed):
             validation["sample_weight_val"] = weight[N_ROWS:]
     X, y, weight = form(X[:N_ROWS]), y[:N_ROWS], None if weight is None else weight[:N_ROWS]
     case = Case(kind, target, params, X, y, weight, validation)
-    case.refused = what_cannot_be(case)
+    case.refused = rejected_parameters(case)
     return case
 
 
@@ -227,8 +228,8 @@ def possible_links(case):
     return set(LINKS) if exclusive else set(LINKS) - {"softmax"}
 
 
-def what_cannot_be(case):
-    """The names of the parameters that must be refused, according to the documentation."""
+def rejected_parameters(case):
+    """The names of the parameters that must be rejected according to the documentation."""
     params = case.params
     refused = []
     rates = params["dropout"] if isinstance(params["dropout"], list) else [params["dropout"]] * len(params["hidden_layer_sizes"])
@@ -279,7 +280,7 @@ def predicted(model, X):
 
 
 def forward(case, model):
-    """The outputs of the network in coefs_ and intercepts_ for raw X, computed with NumPy."""
+    """The outputs of the network in coefs_ and intercepts_ for unscaled X, computed with NumPy."""
     X = case.X
     if case.params["missing"] == "indicator":
         X = SimpleImputer(add_indicator=True, keep_empty_features=True).fit_transform(X)
@@ -302,7 +303,7 @@ def forward(case, model):
     return LINKS[model.out_activation_](A)
 
 
-def said_by_outputs(case, model, outputs):
+def expected_predictions(case, model, outputs):
     """The expected result of `predicted` for these outputs."""
     if case.kind is MLPRegressor:
         three = case.params["loss"] == "quantile" and np.size(case.params["quantile"]) == 3
@@ -330,18 +331,18 @@ def assert_sound(case, model):
     assert said[-1].shape[:2] == case.y.shape or (case.y.ndim == 1 and said[-1].shape[0] == N_ROWS)
     for part in (slice(0, 1), slice(1, 18), slice(18, None)):
         for whole, array in zip(said, predicted(model, case.X[part]), strict=True):
-            if array.dtype.kind == "f":  # the sums of the last rows of a block have a different order
+            if array.dtype.kind == "f":  # for the last rows of a block, the terms of a sum are added in another order
                 assert_allclose(
                     array, whole[part], rtol=1e-5 if wide == np.float32 else 1e-13, atol=1e-6 if wide == np.float32 else 1e-14
                 )
-    expected = said_by_outputs(case, model, forward(case, model))
+    expected = expected_predictions(case, model, forward(case, model))
     rtol = 3e-4 if wide == np.float32 else 1e-9
     for array, other in zip(said, expected, strict=False):
         assert_allclose(array, other, rtol=rtol, atol=rtol * np.abs(other).max())
 
 
 @given(cases())
-def test_refused_by_name_or_sound(case):
+def test_fit_succeeds_or_the_error_names_a_rejected_parameter(case):
     model = case.model()
     before = dict(vars(model))
     if case.refused:
@@ -355,7 +356,7 @@ def test_refused_by_name_or_sound(case):
 
 
 @given(valid_cases)
-def test_the_same_again(case):
+def test_second_fit_clone_and_pickle_are_bitwise_identical(case):
     model = case.fit()
     assert bits(case.fit()) == bits(model)
     assert bits(clone(model).fit(case.X, case.y, case.weight, **case.validation)) == bits(model)
@@ -366,9 +367,9 @@ def test_the_same_again(case):
 
 
 @given(going_on)
-def test_threads_agree(case):
+def test_one_and_two_threads_agree(case):
     if case.params["solver"] == "lion" and case.params["batch_norm"]:
-        return  # lion uses only signs, and the gradients that batch_norm makes 0 have random signs from rounding errors
+        return  # lion uses only signs; with batch_norm, some exact gradients are 0 and get random signs from rounding errors
     one, two = case.fit(n_threads=1), case.fit(n_threads=2)
     rtol = 1e-2 if case.is_single else 1e-6
     assert_allclose(one.loss_curve_, two.loss_curve_, rtol=rtol, atol=rtol)
@@ -377,21 +378,21 @@ def test_threads_agree(case):
 
 
 @given(going_on)
-def test_what_is_shown_scores_as_what_is_trained(case):
-    """Scores during a fit use scaled data and unfolded parameters. Scores after the fit use raw data and folded parameters."""
+def test_score_in_history_equals_the_score_of_the_fitted_model(case):
+    """Scores during a fit use scaled data and unfolded parameters. Scores after the fit use unscaled data and folded parameters."""
     params = {"early_stopping": False, "scoring": None}
     if case.kind is MLPRegressor:
         params["quantile"] = 0.3
     rows = {"X_val": case.X[:N_VAL], "y_val": case.y[:N_VAL]}
     weight = None if case.weight is None else case.weight[:N_VAL]
     model = case.model(**params).fit(case.X, case.y, case.weight, **rows, sample_weight_val=weight)
-    # float32 X is scaled in float32, whatever the dtype of training is
+    # float32 X is scaled in float32, independent of the dtype of training
     rtol = 1e-3 if case.is_single else 1e-5 if case.X.dtype == np.float32 else 1e-8
     assert_allclose(model.history_["val_score"][-1], model.score(*rows.values(), weight), rtol=rtol, atol=rtol)
 
 
 @given(going_on, st.integers(1, N_EPOCHS - 1), st.booleans())
-def test_n_and_m_epochs_are_n_plus_m(case, n, pickled):
+def test_resumed_training_is_bitwise_identical(case, n, pickled):
     whole, parts = case.fit(warm_start="resume"), case.fit(warm_start="resume", max_iter=n)
     if pickled:
         parts = pickle.loads(pickle.dumps(parts))
@@ -404,7 +405,7 @@ def test_n_and_m_epochs_are_n_plus_m(case, n, pickled):
 
 
 @given(going_on, st.integers(1, N_EPOCHS - 1))
-def test_partial_fits_go_on_through_a_pickle(case, n):
+def test_partial_fit_continues_exactly_after_a_pickle(case, n):
     params, more = {"early_stopping": False}, {}
     if case.kind is MLPClassifier:
         params["class_weight"] = None
@@ -423,8 +424,8 @@ def test_partial_fits_go_on_through_a_pickle(case, n):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_weights_of_mean_one_go_on_to_the_bit(early_stopping, n_threads):
-    """The mean weight is computed over rows that the previous fit has shuffled."""
+def test_resume_with_global_sample_weight_norm_is_bitwise_identical(early_stopping, n_threads):
+    """Rounding errors of the mean weight must not depend on the order of the rows, which the previous fit has shuffled."""
     random = np.random.default_rng(0)
     X, y, weight = random.normal(size=(61, 4)), random.normal(size=61), random.uniform(0, 3, 61)
     asked = {"sample_weight_norm": "global", "warm_start": "resume", "early_stopping": early_stopping, "n_threads": n_threads}

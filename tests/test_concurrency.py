@@ -20,7 +20,7 @@ from fastbp import MLPClassifier, MLPRegressor
 
 SECONDS = float(os.environ.get("FASTBP_STRESS_SECONDS", "1.5"))
 RANDOM = np.random.RandomState(0)
-# number of features → X; fits on each have another shape
+# number of features → X; each number gives weights of other shapes
 DATA = {n_features: RANDOM.normal(size=(60 + n_features, n_features)) for n_features in (3, 8, 30)}
 SIZES = [(4,), (30, 7), (11, 5, 3)]
 SMALL = {"max_iter": 4, "random_state": 0, "learning_rate_init": 0.01, "tol": 0.0, "batch_size": 16, "n_threads": 1}
@@ -43,7 +43,7 @@ def short_switch_interval():
 
 
 def run_threads(works, seconds=SECONDS):
-    """Call each function again and again in a thread of its own; raise the first unexpected error, and count the calls."""
+    """Call each function repeatedly in its own thread; raise the first unexpected error, and return the numbers of calls."""
     stop, errors, counts = time.monotonic() + seconds, [], [0] * len(works)
 
     def loop(n, work):
@@ -73,7 +73,7 @@ def outcome(model, X):
 
 
 def known_models(kind, **params):
-    """The outcome and the predictions of every fit that the threads of a test can make."""
+    """The outcomes and the predictions of all fits that the threads of a test can run."""
     outcomes, predictions = set(), {n_features: [] for n_features in DATA}
     with warnings.catch_warnings(action="ignore"):
         for n_features, X in DATA.items():
@@ -98,8 +98,8 @@ FEATURES = {
 
 @each_kind
 @pytest.mark.parametrize("params", FEATURES.values(), ids=FEATURES)
-def test_each_call_sees_one_model(kind, params):
-    """Predictions and pickles made during refits are those of one of the fits, bit for bit."""
+def test_each_call_uses_one_consistent_model(kind, params):
+    """Predictions and pickles that are made during refits are bitwise identical to those of one of the fits."""
     outcomes, predictions = known_models(kind, **params)
     model = kind(**SMALL | params, hidden_layer_sizes=SIZES[0]).fit(DATA[3], targets(kind, DATA[3]))
     random, has_callback = np.random.RandomState(1), "callbacks" in params
@@ -129,8 +129,8 @@ def test_each_call_sees_one_model(kind, params):
 
 
 @each_kind
-def test_partial_fit_beside_fit_and_copies(kind):
-    """Updates of one estimator by several threads leave a network whose attributes belong together."""
+def test_partial_fit_during_fits_and_copies(kind):
+    """While several threads update one estimator, its attributes are always those of one network."""
     X = DATA[8]
     y = targets(kind, X)
     options = {"classes": [0, 1, 2]} if kind is MLPClassifier else {}
@@ -155,8 +155,8 @@ def test_partial_fit_beside_fit_and_copies(kind):
 
 
 @each_kind
-def test_a_fit_reads_its_parameters_once(kind):
-    """Parameters that a callback sets, as another thread could, do not change the running fit."""
+def test_fit_reads_its_parameters_once(kind):
+    """Parameters that are set during a fit, here by a callback, do not change the running fit."""
     X = DATA[8]
 
     def change(estimator, epoch, logs):
@@ -172,8 +172,8 @@ def test_a_fit_reads_its_parameters_once(kind):
 
 
 @each_kind
-def test_arrays_of_an_earlier_model_do_not_change(kind):
-    """A fit puts new arrays into coefs_, so that predictions that are under way keep their model."""
+def test_fit_does_not_change_the_arrays_of_an_earlier_model(kind):
+    """A fit puts new arrays into coefs_, so that predictions that are running in other threads use their model to the end."""
     X = DATA[3]
     model = kind(**SMALL, hidden_layer_sizes=(5,), warm_start=True)
     with warnings.catch_warnings(action="ignore"):
@@ -187,7 +187,7 @@ def test_arrays_of_an_earlier_model_do_not_change(kind):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_process_can_predict():
+def test_forked_process_can_predict():
     """The lock around attributes may be held by another thread at the moment of the fork."""
     X = DATA[3]
     model = MLPRegressor(**SMALL, hidden_layer_sizes=(5,))

@@ -26,14 +26,14 @@ numeric_loader = pytest.mark.parametrize("load", [datasets.load_mnist, datasets.
 
 
 def assert_same(a, b):
-    """Check that values are equal. NaN equals NaN, which NumPy does not support for object arrays."""
+    """Check that values are equal. NaN counts as equal to NaN; NumPy does not support this for object arrays."""
     a, b = np.asarray(a), np.asarray(b)
     assert a.shape == b.shape
     assert ((a == b) | ((a != a) & (b != b))).all()
 
 
 @pytest.fixture(autouse=True)
-def no_folder_from_outside(monkeypatch):
+def without_data_folder_in_the_environment(monkeypatch):
     monkeypatch.delenv("FASTBP_DATA", raising=False)
 
 
@@ -42,7 +42,7 @@ def test_every_loader_is_tested():
 
 
 @every_loader
-def test_arrays(load):
+def test_types_and_shapes_of_arrays(load):
     facts = FACTS[load]
     bunch = load()
     assert isinstance(bunch, Bunch)
@@ -58,7 +58,7 @@ def test_arrays(load):
 
 
 @every_loader
-def test_frames_hold_the_same_as_arrays(load):
+def test_frames_have_the_same_values_as_arrays(load):
     bunch, frames = load(), load(as_frame=True)
     assert list(frames.data.columns) == bunch.feature_names
     assert [frames.target.name] == bunch.target_names
@@ -82,7 +82,7 @@ def test_return_X_y(load, as_frame):
     assert_same(y, bunch.target)
 
 
-def test_mnist_keeps_the_standard_order():
+def test_mnist_has_the_standard_order():
     mnist = datasets.load_mnist()
     with np.load(FOLDER / "mnist.npz") as parts:
         np.testing.assert_array_equal(mnist.data[0].reshape(28, 28), parts["X_train"][0])
@@ -98,7 +98,7 @@ def test_adult_training_rows_come_first():
     assert (set(split[:n_train]), set(split[n_train:])) == ({"train"}, {"test"})
 
 
-def test_adult_question_marks_are_missing():
+def test_adult_question_marks_are_missing_values():
     adult = datasets.load_adult(as_frame=True)
     missing = adult.data.isna().sum()
     assert missing[missing > 0].to_dict() == {"workclass": 2799, "occupation": 2809, "native_country": 857}
@@ -109,7 +109,7 @@ def test_adult_question_marks_are_missing():
     assert adult.target.value_counts().to_dict() == {"<=50K": 37155, ">50K": 11687}
 
 
-def test_california_missing_bedrooms_are_kept():
+def test_california_keeps_missing_bedrooms():
     housing = datasets.load_california_housing(as_frame=True)
     missing = housing.data.isna().sum()
     assert missing[missing > 0].to_dict() == {"total_bedrooms": 207}
@@ -130,13 +130,13 @@ def test_covtype_indicators_and_classes():
 
 
 @pytest.mark.parametrize("as_type", [str, Path])
-def test_data_home_goes_before_the_environment(tmp_path, monkeypatch, as_type):
+def test_data_home_takes_precedence_over_the_environment(tmp_path, monkeypatch, as_type):
     shutil.copy(FOLDER / "covtype_20k.csv.gz", tmp_path)
     monkeypatch.setenv("FASTBP_DATA", str(tmp_path / "elsewhere"))
     assert datasets.load_covtype(data_home=as_type(tmp_path)).filename == str(tmp_path / "covtype_20k.csv.gz")
 
 
-def test_the_environment_goes_before_the_checkout(tmp_path, monkeypatch):
+def test_environment_takes_precedence_over_the_checkout(tmp_path, monkeypatch):
     shutil.copy(FOLDER / "covtype_20k.csv.gz", tmp_path)
     monkeypatch.setenv("FASTBP_DATA", str(tmp_path))
     assert datasets.load_covtype().filename == str(tmp_path / "covtype_20k.csv.gz")
@@ -144,7 +144,7 @@ def test_the_environment_goes_before_the_checkout(tmp_path, monkeypatch):
 
 @every_loader
 @pytest.mark.parametrize("source", ["data_home", "FASTBP_DATA", "the default"])
-def test_missing_folder_names_the_three_ways(load, source, tmp_path, monkeypatch):
+def test_error_for_a_missing_folder_names_the_three_ways_to_set_it(load, source, tmp_path, monkeypatch):
     nowhere = tmp_path / "nowhere"
     if source == "FASTBP_DATA":
         monkeypatch.setenv("FASTBP_DATA", str(nowhere))
@@ -156,7 +156,7 @@ def test_missing_folder_names_the_three_ways(load, source, tmp_path, monkeypatch
 
 
 @every_loader
-def test_truncated_file(load, tmp_path):
+def test_truncated_file_is_an_error(load, tmp_path):
     file = FACTS[load].file
     content = (FOLDER / file).read_bytes()
     (tmp_path / file).write_bytes(content[: len(content) // 2])
@@ -165,14 +165,14 @@ def test_truncated_file(load, tmp_path):
 
 
 @every_loader
-def test_file_of_another_kind(load, tmp_path):
+def test_file_of_another_format_is_an_error(load, tmp_path):
     (tmp_path / FACTS[load].file).write_text("<html>not found</html>")
     with pytest.raises(OSError, match=r"must contain .*cannot be read .*sha256"):
         load(data_home=tmp_path)
 
 
 @every_loader
-def test_a_row_too_few(load, tmp_path):
+def test_missing_row_is_an_error(load, tmp_path):
     facts = FACTS[load]
     if load is datasets.load_mnist:
         with np.load(FOLDER / facts.file) as parts:
@@ -185,14 +185,14 @@ def test_a_row_too_few(load, tmp_path):
 
 
 @every_loader
-def test_without_pandas(load, monkeypatch):
+def test_frames_without_pandas_are_an_error(load, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r'needs pandas.*pip install "fastbp\[datasets\]"'):
         load(as_frame=True)
 
 
 @numeric_loader
-def test_numbers_need_no_pandas(load, monkeypatch):
+def test_numeric_data_sets_do_not_need_pandas(load, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     assert load().data.shape[0] == FACTS[load].n_rows
 

@@ -1,7 +1,7 @@
-"""Divergence: training stops at the batch whose loss is NaN, the error says where it began, and usable weights are kept.
+"""Divergence: training stops at the batch whose loss is NaN, the error names the epoch and the layer, and usable weights are kept.
 
-The tests of the kernel check the stop and the parameters of the best epoch. The tests of the estimators check the errors, which
-begin like those of scikit-learn.
+The tests of the kernel check when training stops, and the parameters of the best epoch. The tests of the estimators check the error
+messages, whose first words are those of scikit-learn.
 """
 
 import copy
@@ -44,7 +44,7 @@ few_epochs = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_loss_that_is_no_number_ends_training_before_its_update(network, n_threads, dtype):
+def test_nan_loss_ends_training_before_the_update(network, n_threads, dtype):
     asked = {"n_rows": 12, "batch_size": 4, "dtype": dtype, "n_threads": n_threads, "activation": "identity"}
     net, before = network(**asked), network(**asked)
     net.rows.dense.flags.writeable = True
@@ -58,7 +58,7 @@ def test_a_loss_that_is_no_number_ends_training_before_its_update(network, n_thr
     assert net.train() == 0
 
 
-def test_an_infinite_loss_does_not(network):
+def test_infinite_loss_does_not_end_training(network):
     """An infinite loss does not end training, because later losses may be finite."""
     net = network(n_rows=4, activation="identity", learning_rate_init=1e-3)
     net.y[0] = 1e200
@@ -70,7 +70,7 @@ def test_an_infinite_loss_does_not(network):
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 @pytest.mark.parametrize("n_blocks", [1, 10**9])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_parameters_of_the_best_epoch(network, n_threads, n_blocks, dtype):
+def test_parameters_of_the_best_epoch_are_kept(network, n_threads, n_blocks, dtype):
     """With a learning rate that is too high, the losses decrease and then increase."""
     asked = {"n_rows": 12, "batch_size": 4, "dtype": dtype, "n_threads": n_threads, "shuffle": True, "solver": "adam"}
     net = network((3, 40, 2), **asked, learning_rate_init=0.4, max_epochs=20)
@@ -85,14 +85,14 @@ def test_the_parameters_of_the_best_epoch(network, n_threads, n_blocks, dtype):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_large_networks_are_kept_after_enough_rows(network, n_threads):
+def test_parameters_of_large_networks_are_kept_only_after_enough_rows(network, n_threads):
     """The parameters are copied only after enough rows, because copying takes as long as training on some rows."""
     asked = {"n_rows": 1500, "batch_size": 500, "n_threads": n_threads, "learning_rate_init": 1e-3}
     net = network((3, 4000, 2), **asked)
     net.best = np.full_like(net.params, np.nan)
     net.train(5)
     assert np.argmin(net.losses[:5]) == 4
-    assert net.progress[0].kept_epoch == 3  # epoch 3 ends at 4500 rows, the first end after 4096 rows
+    assert net.progress[0].kept_epoch == 3  # epoch 3 ends after 4500 rows and is the first to end after more than 4096 rows
     part = network((3, 4000, 2), **asked)
     part.train(3)
     assert_array_equal(net.best, part.params)
@@ -125,14 +125,14 @@ def layers(*scales):
     ],
 )
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
-def test_the_first_layer_whose_sums_are_not_finite(scales, layer, form):
+def test_first_layer_with_sums_that_are_not_finite(scales, layer, form):
     plan, params = layers(*scales)
     rows = as_rows(form(np.array([[1.0, 1.0], [3.0, 4.0]])), np.float64)
     assert first_layer(plan, params, rows, np.array([1])) == layer
 
 
 @few_epochs
-def test_rows_that_are_not_in_the_batch_do_not_count():
+def test_first_layer_uses_only_the_rows_of_the_batch():
     plan, params = layers(1)
     rows = as_rows(np.array([[1.0, np.inf], [3.0, 4.0]]), np.float64)
     assert first_layer(plan, params, rows, np.array([1])) is None
@@ -153,7 +153,7 @@ def diverging(kind, **params):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_the_error_says_where_and_what_to_do(n_threads):
+def test_error_names_the_epoch_the_layer_and_remedies(n_threads):
     model, message = diverging(MLPRegressor, n_threads=n_threads)
     assert f"In epoch {model.n_iter_ + 1}, the weighted sums of layer " in message
     assert "of 3 (" in message
@@ -163,7 +163,7 @@ def test_the_error_says_where_and_what_to_do(n_threads):
 
 @few_epochs
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_new_model_keeps_its_best_epoch(n_threads):
+def test_new_model_keeps_its_best_epoch(n_threads):
     model, message = diverging(MLPRegressor, **SLOW, n_threads=n_threads)
     best = int(np.argmin(model.loss_curve_))
     assert best == 3
@@ -181,7 +181,7 @@ def test_a_new_model_keeps_its_best_epoch(n_threads):
 @each_kind
 @pytest.mark.parametrize("again", ["fit", "partial_fit"])
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_a_fitted_model_stays_as_it_was(kind, again, warm_start):
+def test_fitted_model_is_unchanged(kind, again, warm_start):
     model = kind(**GROWING | {"max_iter": 2, "learning_rate_init": 1e-3, "warm_start": warm_start}).fit(X, Y[kind])
     model.set_params(max_iter=300, learning_rate_init=0.3)
     before = joblib.hash(vars(model))
@@ -191,7 +191,7 @@ def test_a_fitted_model_stays_as_it_was(kind, again, warm_start):
 
 
 @each_kind
-def test_without_an_epoch_that_ended_there_is_nothing_to_keep(kind):
+def test_model_stays_unfitted_if_the_first_epoch_diverges(kind):
     model = kind(**GROWING)
     with pytest.raises(ValueError, match="non-finite") as caught:
         model.fit(HUGE, Y[kind])
@@ -200,7 +200,7 @@ def test_without_an_epoch_that_ended_there_is_nothing_to_keep(kind):
     assert not hasattr(model, "coefs_")
 
 
-def test_weights_that_overflow_at_the_very_end():
+def test_overflow_in_the_last_update_is_an_error():
     """No batch had a NaN loss, because the last update made the weights overflow. The fit still fails."""
     model = MLPRegressor(**GROWING | {"hidden_layer_sizes": (), "batch_size": 60, "max_iter": 1, "learning_rate_init": 1e308})
     with pytest.raises(ValueError, match="In epoch 1, the weighted sums of layer 1 of 1"):
@@ -210,7 +210,7 @@ def test_weights_that_overflow_at_the_very_end():
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @few_epochs
-def test_scikit_learn_diverges_where_we_do():
+def test_divergence_agrees_with_scikit_learn():
     for params in ({}, {"learning_rate_init": 0.1}, {"learning_rate_init": 1.0}, {"batch_size": 3}):
         outcomes = []
         for kind in (neural_network.MLPRegressor, MLPRegressor):
@@ -224,7 +224,7 @@ def test_scikit_learn_diverges_where_we_do():
 
 @few_epochs
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_early_stopping_goes_back_to_its_best_weights():
+def test_early_stopping_restores_the_best_weights_after_divergence():
     """As in scikit-learn, training continues to the end with NaN scores, and no error is raised."""
     theirs, ours = (
         kind(**GROWING | {"early_stopping": True, "max_iter": 40}).fit(X, Y[MLPRegressor])
@@ -236,7 +236,7 @@ def test_early_stopping_goes_back_to_its_best_weights():
 
 
 @few_epochs
-def test_validation_rows_beside_a_fit_that_diverges():
+def test_diverging_fit_with_validation_rows():
     model = MLPRegressor(**GROWING)
     with pytest.raises(ValueError, match="keeps the weights of epoch"):
         model.fit(X, Y[MLPRegressor], X_val=X, y_val=Y[MLPRegressor])
@@ -245,8 +245,8 @@ def test_validation_rows_beside_a_fit_that_diverges():
 
 @few_epochs
 @pytest.mark.parametrize("more", [{"ema_decay": 0.9}, {"batch_norm": True}], ids=str)
-def test_means_and_statistics_past_use_are_not_kept(more):
-    """With averaged weights or batch statistics, the best epoch is not kept, and a new model stays unfitted."""
+def test_best_epoch_is_not_kept_with_averages_or_batch_norm(more):
+    """With averaged weights or batch normalization, the best epoch is not kept, and a new model stays unfitted."""
     X = np.random.default_rng(0).normal(size=(200, 5))
     asked = {"hidden_layer_sizes": 8, "solver": "sgd", "learning_rate_init": 0.02, "batch_size": 20, "random_state": 0, **more}
     model = MLPRegressor(learning_rate=lambda epoch, progress: 1 if epoch < 3 else 1e200, **asked)

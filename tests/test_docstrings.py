@@ -1,7 +1,7 @@
 """Public docstrings follow numpydoc and agree with the code.
 
-Parameters and defaults are compared with signatures, attributes with fitted estimators. The docstrings are read by the
-small parser below. The last tests give it wrong docstrings and expect an error for each.
+Parameters and defaults are compared with signatures, attributes with fitted estimators. The parser for docstrings is in this file.
+The last tests check wrong docstrings and expect an error for each.
 """
 
 import ast
@@ -51,7 +51,7 @@ def entries(lines):
 
 
 def default_in(kind):
-    """The default value that a type such as "int, default=3" names, or `inspect.Parameter.empty`."""
+    """The default value in a type such as "int, default=3", or `inspect.Parameter.empty` if there is none."""
     text = re.search(r"default=(.+)$", kind)
     return ast.literal_eval(text[1]) if text else inspect.Parameter.empty
 
@@ -60,7 +60,7 @@ def default_in(kind):
 
 
 def structure_errors(docstring):
-    """What is wrong with a docstring on its own: unknown or misplaced sections, entries without a type or a description."""
+    """The errors in the structure of a docstring: unknown or misplaced sections, entries without a type or a description."""
     found = sections(docstring)
     if not any(line.strip() for line in found[""]):
         yield "there is no summary"
@@ -111,7 +111,7 @@ def attribute_errors(docstring, fitted):
     actual = {name for model in fitted for name in vars(model) if name.endswith("_") and not name.startswith("_")}
     documented = [name for names, _, _ in entries(sections(docstring).get("Attributes", [])) for name in names]
     yield from (f"Attributes: {name} is missing" for name in sorted(actual - set(documented)))
-    yield from (f"Attributes: {name} is on no fitted estimator" for name in documented if name not in actual)
+    yield from (f"Attributes: {name} is not set by any fit" for name in documented if name not in actual)
     yield from (f"Attributes: {name} is documented twice" for name in sorted(set(documented)) if documented.count(name) > 1)
 
 
@@ -132,7 +132,7 @@ FUNCTIONS = dict(public_functions())
 
 
 def fitted(kind):
-    """Estimators that have, together, every attribute that a fit can leave."""
+    """Fitted estimators that, together, have every attribute that a fit can set."""
     X = np.linspace(-1, 1, 80).reshape(40, 2)
     y = X[:, 0] > 0 if kind is fastbp.MLPClassifier else X[:, 0]
     params = {"hidden_layer_sizes": 3, "max_iter": 2, "random_state": 0}
@@ -155,11 +155,11 @@ def test_docstring_agrees_with_signature(name):
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
-def test_attributes_are_those_of_a_fitted_estimator(kind):
+def test_documented_attributes_are_those_of_fitted_estimators(kind):
     assert list(attribute_errors(kind.__doc__, fitted(kind))) == []
 
 
-def test_every_kind_of_name_is_checked():
+def test_functions_classes_and_methods_are_checked():
     assert {"MLPClassifier", "MLPRegressor.partial_fit", "Loss", "Checkpoint", "load_mnist", "warmup"} <= set(FUNCTIONS)
 
 
@@ -196,7 +196,7 @@ class Fitted:
         vars(self).update(attributes)
 
 
-def test_a_right_docstring_has_no_errors():
+def test_correct_docstring_has_no_errors():
     assert [*structure_errors(example.__doc__), *signature_errors(example.__doc__, example)] == []
     assert list(sections(example.__doc__)) == ["", "Parameters", "Returns", "Raises"]
 
@@ -219,7 +219,7 @@ def test_a_right_docstring_has_no_errors():
         ("Raises\n------", "Examples\n--------\nRaises\n------", "not in numpydoc's order"),
     ],
 )
-def test_a_wrong_docstring_is_found(right, wrong, error):
+def test_errors_in_a_docstring_are_found(right, wrong, error):
     docstring = inspect.getdoc(example)
     assert right in docstring
     docstring = docstring.replace(right, wrong)
@@ -227,7 +227,7 @@ def test_a_wrong_docstring_is_found(right, wrong, error):
     assert re.search(error, errors), errors
 
 
-def test_parameters_in_another_order_are_found():
+def test_wrong_order_of_parameters_is_found():
     def swapped(b: float = 0.5, a: int = 0, *, name: str = "x") -> float: ...
 
     assert "Parameters: not in the signature's order" in list(signature_errors(example.__doc__, swapped))
@@ -237,6 +237,6 @@ def test_wrong_attributes_are_found():
     docstring = "A.\n\nAttributes\n----------\na_ : int\n    A.\na_ : int\n    A.\nb_ : int\n    B.\n"
     assert list(attribute_errors(docstring, [Fitted(a_=1), Fitted(c_=1, d=2, _e_=3)])) == [
         "Attributes: c_ is missing",
-        "Attributes: b_ is on no fitted estimator",
+        "Attributes: b_ is not set by any fit",
         "Attributes: a_ is documented twice",
     ]

@@ -1,7 +1,7 @@
-"""Dropout and noise have the right distribution and are independent; blocks and threads do not change them.
+"""Dropout and noise have the right distribution, are independent, and do not depend on blocks and threads.
 
-The functions are called on arrays, as kernels call them, with the position of a block in the sequence of random numbers. Bounds are
-five standard deviations of the tested statistic; all seeds are fixed.
+The functions are called with arrays and with the position of a block in the sequence of random numbers, as in the kernels. Bounds
+are five standard deviations of the tested statistic; all seeds are fixed.
 """
 
 from math import sqrt
@@ -47,7 +47,7 @@ def assert_uncorrelated(one, other):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("share", SHARES)
-def test_the_share_dropped(share, dtype):
+def test_fraction_of_dropped_units(share, dtype):
     steps = np.array([ones_dropped(share, layer=layer, step=step, dtype=dtype) for layer in (-1, 0, 1, 7) for step in range(25)])
     dropped = steps == 0
     assert_allclose(steps[~dropped], 1 / (1 - share), rtol=1e-6)
@@ -63,7 +63,7 @@ def test_the_share_dropped(share, dtype):
 
 
 @pytest.mark.parametrize("share", SHARES)
-def test_drops_are_independent(share):
+def test_dropout_is_independent(share):
     base = ones_dropped(share, 300, 400, seed=5, step=3)
     others = {
         "step": ones_dropped(share, 300, 400, seed=5, step=4),
@@ -99,7 +99,7 @@ def test_rows_of_neighboring_layers_and_steps_are_independent():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("blocks", [[1] * 40, [7, 13, 20], [39, 1]])
-def test_blocks_change_nothing(blocks, dtype):
+def test_draws_do_not_depend_on_blocks(blocks, dtype):
     for draw in (lambda **where: ones_dropped(0.4, n_units=9, dtype=dtype, **where), lambda **where: noise(n_units=9, **where)):
         whole, at = draw(n_rows=40, seed=2, step=8), 0
         for n_rows in blocks:
@@ -119,7 +119,7 @@ def test_slopes_are_dropped_like_activations_and_padding_is_unchanged():
     assert_array_equal(s[:, 10:], slopes[:, 10:])
 
 
-def test_the_number_of_units_changes_nothing():
+def test_dropout_does_not_depend_on_the_number_of_units():
     assert_array_equal(ones_dropped(0.4, n_units=50)[:, :20], ones_dropped(0.4, n_units=20))
 
 
@@ -163,7 +163,7 @@ def test_noise_is_added_and_scaled():
 
 
 @pytest.mark.parametrize("deviation", [0.5, 3.0, 1e4])
-def test_large_deviations(deviation):
+def test_standard_deviation_of_noise(deviation):
     assert_allclose(noise(deviation=deviation).std(), deviation, rtol=0.02)
 
 
@@ -179,7 +179,7 @@ RANDOM = [{"dropout": 0.4}, {"dropout": [0.2, 0.0, 0.5]}, {"input_noise": 0.7}, 
 
 @each_kind
 @pytest.mark.parametrize("random", RANDOM, ids=str)
-def test_threads_draw_the_same(kind, random):
+def test_threads_do_not_change_the_draws(kind, random):
     one, two = (kind(**SMALL, **random, batch_size=20, n_threads=n).fit(X, Y[kind]) for n in (1, 2))
     assert_allclose(one.loss_curve_, two.loss_curve_, rtol=1e-9)
     for W, V in zip(one.coefs_, two.coefs_, strict=True):
@@ -188,7 +188,7 @@ def test_threads_draw_the_same(kind, random):
 
 @each_kind
 @pytest.mark.parametrize("random", RANDOM, ids=str)
-def test_seeds(kind, random):
+def test_draws_depend_only_on_the_seed(kind, random):
     start = kind(**SMALL | {"max_iter": 1, "learning_rate_init": 1e-12}).fit(X, Y[kind])
     starts = {"coefs_init": start.coefs_, "intercepts_init": start.intercepts_, "shuffle": False, "n_threads": 1}
     one, again, other = (kind(**SMALL | {"random_state": seed}, **random, **starts).fit(X, Y[kind]) for seed in (1, 1, 2))
@@ -198,15 +198,18 @@ def test_seeds(kind, random):
 
 @each_kind
 @pytest.mark.parametrize("off", [{"dropout": 0}, {"dropout": [0, 0.0]}, {"dropout": [0.0] * 3}, {"input_noise": 0}], ids=str)
-def test_rates_of_zero_change_no_bit(kind, off):
+def test_rates_of_zero_do_not_change_the_result(kind, off):
     plain, same = kind(**SMALL).fit(X, Y[kind]), kind(**SMALL, **off).fit(X, Y[kind])
     for W, V in zip(plain.coefs_, same.coefs_, strict=True):
         assert_array_equal(W, V)
 
 
 @pytest.mark.parametrize("options", [{"dropout": [0.3]}, {"input_noise": 0.6}], ids=str)
-def test_dropout_and_noise_are_penalties_on_linear_models(options):
-    """Dropout of inputs is a ridge penalty of p / (1 − p) x² (Wager and others 2013), noise one of its variance (Bishop 1995)."""
+def test_dropout_and_noise_are_penalties_of_linear_models(options):
+    """For linear models, dropout and noise are equivalent to ridge penalties.
+
+    The penalty of dropout of inputs is p / (1 − p) x² (Wager and others 2013), the penalty of noise its variance (Bishop 1995).
+    """
     random = np.random.default_rng(1)
     X = random.normal(size=(200, 3)) @ np.array([[1, 0.5, 0], [0, 1, -0.4], [0, 0, 1]])
     y = X @ [1.0, -2.0, 0.5] + random.normal(0, 0.1, 200)

@@ -1,8 +1,8 @@
 """Compare fastbp's estimators with scikit-learn's: with the same parameters and data, all public results must agree.
 
 The first part draws combinations of parameters, targets, containers and calls. Few rows, few epochs and moderate learning rates
-keep rounding errors small. The second part tests what the drawn fits do not cover: printed text, interruption, failures, replaced
-weights, copies, unusual inputs, metadata routing and searches. FASTBP_EXAMPLES=2000 draws 2000 new combinations.
+keep rounding errors small. The second part tests features that the drawn fits do not cover: printed text, interruption, failures,
+replaced weights, copies, unusual inputs, metadata routing and searches. FASTBP_EXAMPLES=2000 draws 2000 new combinations.
 """
 
 import copy
@@ -47,7 +47,7 @@ THEIR_ACTIVATIONS = next(iter(neural_network.MLPClassifier._parameter_constraint
 ACTIVATIONS = [member.name for member in ActivationCode if member.name in THEIR_ACTIVATIONS]
 
 
-def test_every_activation_of_theirs_is_ours():
+def test_all_activations_of_scikit_learn_exist():
     assert set(ACTIVATIONS) == THEIR_ACTIVATIONS
 
 
@@ -89,7 +89,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Case:
-    """The parameters, data and calls for both estimators. It has only names and numbers, so that a failing case can be copied."""
+    """The parameters, data and calls for both estimators. It has only names and numbers, so that failing cases can be copied."""
 
     kind: str
     target: str
@@ -98,7 +98,7 @@ class Case:
     container: str
     weights: str | None
     n_features: int
-    source: str  # of the random numbers
+    source: str  # how random_state is given: "int", "instance" or "global"
     seed: int
     calls: tuple
     params: dict = field(hash=False)
@@ -130,7 +130,7 @@ class Case:
         return LABELS[self.labels][: self.n_classes] if self.target == "classes" else np.arange(max(self.n_classes, 2))
 
     def random_state(self):
-        """The parameter random_state, and the random stream whose state is compared after the calls."""
+        """The parameter random_state, and the random number generator whose state is compared after the calls."""
         if self.source == "int":
             return self.seed, None
         if self.source == "global":
@@ -159,7 +159,7 @@ SOLVERS = {
         "beta_2": st.sampled_from([0.999, 0.9]),
         "epsilon": powers(-8, -4),
     },
-    # no tol of 0: then rounding errors would decide when training ends
+    # tol is never 0, because rounding errors would then decide when training ends
     "lbfgs": {"max_fun": st.sampled_from([15000, 7]), "tol": powers(-4, -2, -1)},
 }
 DESCENT = {
@@ -236,11 +236,11 @@ def attributes(estimator):
 
 
 def fingerprint(estimator, ignored=("random_state", "_random_state")):
-    """Hashes of all attributes of an estimator, including private ones, to detect changes."""
+    """Hashes of all attributes of an estimator, including private attributes, to detect changes."""
     return {name: joblib.hash(value) for name, value in vars(estimator).items() if name not in ignored}
 
 
-def watched(function, *args, **kwargs):
+def error_and_warnings(function, *args, **kwargs):
     """The exception of a call, or None, and the sorted categories of its warnings, without NumPy's RuntimeWarning."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -253,7 +253,7 @@ def watched(function, *args, **kwargs):
 
 
 def observe(kind, case, nudge=0.0):
-    """Run the calls of a case on a new estimator until the first error; returns the results and the state of the random stream."""
+    """Run the calls of a case on a new estimator until the first error; return the results and the state of the random numbers."""
     random_state, stream = case.random_state()
     estimator = kind(**case.params, random_state=random_state)
     seen = []
@@ -263,7 +263,7 @@ def observe(kind, case, nudge=0.0):
         if call.method == "partial_fit" and is_classifier(estimator) and not seen:
             options["classes"] = case.all_classes()
         before = fingerprint(estimator)
-        error, warned = watched(getattr(estimator, call.method), X, y, **options)
+        error, warned = error_and_warnings(getattr(estimator, call.method), X, y, **options)
         if error is not None:
             if kind.__module__.startswith("fastbp"):
                 assert fingerprint(estimator) == before
@@ -277,15 +277,15 @@ EPS = np.finfo(float).eps
 
 
 def assert_agree(ours, theirs):
-    """Check that two results agree: losses to 1e-9 over 20 epochs, weights to 1e-6, and all that is not a float exactly.
+    """Check that two results agree: losses to 1e-9 over 20 epochs, weights to 1e-6, and values that are not floats exactly.
 
     scikit-learn computes the log-loss from probabilities that are clipped to [eps, 1 - eps]. A probability near 1 has a rounding
-    error of eps, and so has the loss of each row. Therefore the losses have an absolute tolerance.
+    error of eps, and therefore the loss of each row has this error, too. For this reason, the losses have an absolute tolerance.
     """
     assert ours.error == theirs.error
-    # if both fail, scikit-learn may have issued warnings before; fastbp fails at once
+    # if both fail, scikit-learn may have issued warnings before the error; fastbp raises the error at once
     assert ours.warned == theirs.warned or theirs.error
-    # a small loss of L-BFGS depends on the rounding errors of all line searches before
+    # a small loss of L-BFGS depends on the rounding errors of all previous line searches
     by_lbfgs, n_epochs = "loss_curve_" not in theirs.attributes, len(theirs.attributes.get("loss_curve_", ()))
     near = {"rtol": 1e-9 if n_epochs <= 20 and not by_lbfgs else 1e-6, "atol": 1e-9 if by_lbfgs else 8 * EPS}
     for name, value in theirs.attributes.items():
@@ -312,7 +312,7 @@ def assert_agree(ours, theirs):
 
 
 def assert_values(ours, theirs, **tolerance):
-    """Compare floats with a tolerance and all else exactly."""
+    """Compare floats with a tolerance, and other values exactly."""
     compare = assert_allclose if np.asarray(theirs).dtype.kind == "f" else assert_array_equal
     compare(ours, theirs, **(tolerance if compare is assert_allclose else {}))
 
@@ -320,7 +320,7 @@ def assert_values(ours, theirs, **tolerance):
 def assert_same_course(case):
     """Compare both estimators in one case.
 
-    If scikit-learn's own results change by more than the tolerances when the data change in the last digits, the case is rejected.
+    If a change of the data in the last digits changes scikit-learn's results by more than the tolerances, the case is skipped.
     """
     theirs, their_stream = observe(PAIRS[case.kind][0], case)
     ours, our_stream = observe(PAIRS[case.kind][1], case)
@@ -343,7 +343,7 @@ def assert_all_agree(ours, theirs):
 
 
 def drawn(max_examples, strategy):
-    """Test with drawn cases. They are always the same, unless FASTBP_EXAMPLES sets a number of new ones."""
+    """Test with drawn cases. The cases are always the same, unless FASTBP_EXAMPLES sets a number of new cases."""
     asked = int(os.environ.get("FASTBP_EXAMPLES", "0"))
     rules = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
     return lambda test: settings(max_examples=asked or max_examples, derandomize=not asked, **rules)(given(case=strategy)(test))
@@ -403,7 +403,7 @@ def assert_same_weights(one, other, rtol=1e-6, atol=1e-6):
 
 
 def error_of(function, *args, **kwargs):
-    error, _ = watched(function, *args, **kwargs)
+    error, _ = error_and_warnings(function, *args, **kwargs)
     assert error is not None
     return error
 
@@ -412,7 +412,7 @@ def error_of(function, *args, **kwargs):
 
 
 @each_pair
-def test_signatures(theirs, ours):
+def test_signatures_extend_those_of_scikit_learn(theirs, ours):
     """scikit-learn's parameters come first and are unchanged. fastbp's own parameters follow and are keyword-only."""
     for method in ("__init__", "fit", "partial_fit", "predict", "score"):
         expected = [(p.name, p.kind, p.default) for p in inspect.signature(getattr(theirs, method)).parameters.values()]
@@ -425,15 +425,15 @@ def test_signatures(theirs, ours):
 
 @each_pair
 @pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
-def test_partial_fit_is_for_stochastic_solvers(theirs, ours, solver):
-    """scikit-learn's regressor should also hide it for L-BFGS, but it never calls the function that checks this."""
+def test_partial_fit_exists_only_for_stochastic_solvers(theirs, ours, solver):
+    """scikit-learn's regressor should also hide partial_fit for L-BFGS, but it never calls the function that checks the solver."""
     assert hasattr(ours(solver=solver), "partial_fit") == (solver != "lbfgs")
     if is_classifier(theirs()) or solver != "lbfgs":
         assert hasattr(theirs(solver=solver), "partial_fit") == hasattr(ours(solver=solver), "partial_fit")
 
 
 @each_pair
-def test_tags(theirs, ours):
+def test_tags_agree_with_scikit_learn(theirs, ours):
     """The tags are scikit-learn's, except that fastbp's estimators are transformers and support multioutput classification."""
     got, want = ours().__sklearn_tags__(), theirs().__sklearn_tags__()
     want.target_tags.multi_output = want.estimator_type == "classifier"
@@ -447,13 +447,13 @@ INVALID = {name: [object(), "not a valid value", -1, 1.5, None, np.nan] for name
 
 @each_pair
 @pytest.mark.parametrize("name", INVALID)
-def test_invalid_parameters(theirs, ours, name):
+def test_invalid_parameters_raise_the_errors_of_scikit_learn(theirs, ours, name):
     """fastbp rejects the same values as scikit-learn, with the same message."""
     if name not in theirs().get_params():
         pytest.skip("a parameter of the regressor")
     n_refused = 0
     for value in INVALID[name]:
-        expected, got = (watched(kind(**{"max_iter": 1, name: value}).fit, X, y_for(kind))[0] for kind in (theirs, ours))
+        expected, got = (error_and_warnings(kind(**{"max_iter": 1, name: value}).fit, X, y_for(kind))[0] for kind in (theirs, ours))
         assert type(got) is type(expected), value
         if isinstance(expected, InvalidParameterError):
             n_refused += 1
@@ -466,14 +466,14 @@ def test_invalid_parameters(theirs, ours, name):
 
 @pytest.mark.parametrize("sizes", [(0,), (3, -1), [2, 0, 2]])
 @each_pair
-def test_layers_without_units(theirs, ours, sizes):
+def test_error_for_layers_without_units_agrees_with_scikit_learn(theirs, ours, sizes):
     expected, got = (error_of(kind(hidden_layer_sizes=sizes).fit, X, y_for(kind)) for kind in (theirs, ours))
     assert (type(got), str(got)) == (type(expected), str(expected))
 
 
 @each_kind
-def test_html(kind):
-    # not with SMALL's integer batch_size: scikit-learn's own HTML fails on it with NumPy 2.0 and 2.1
+def test_html_representation(kind):
+    # batch_size is not the integer of SMALL, because with NumPy 2.0 and 2.1 scikit-learn's own HTML fails for integers
     for estimator in (kind(), fitted(kind, batch_size="auto")):
         with sklearn.config_context(display="diagram"):
             html = estimator._repr_html_()
@@ -504,7 +504,7 @@ LOUD = {
 @few_epochs
 @each_pair
 @pytest.mark.parametrize("params", LOUD.values(), ids=LOUD)
-def test_verbose(theirs, ours, params):
+def test_verbose_prints_the_text_of_scikit_learn(theirs, ours, params):
     printed = []
     for kind in (theirs, ours):
         with redirect_stdout(io.StringIO()) as out:
@@ -524,7 +524,7 @@ def test_verbose(theirs, ours, params):
     ],
     ids=["too few epochs", "batch too large", "column"],
 )
-def test_warnings(theirs, ours, params, shape, category):
+def test_warnings_agree_with_scikit_learn(theirs, ours, params, shape, category):
     said = []
     for kind in (theirs, ours):
         with warnings.catch_warnings(record=True) as caught:
@@ -539,7 +539,7 @@ def test_warnings(theirs, ours, params, shape, category):
 
 
 def interrupting(function, at):
-    """Wrap a function so that the process gets the signal of Ctrl-C after call number `at`."""
+    """Wrap a function so that the process receives SIGINT, the signal of Ctrl-C, after call number `at`."""
     calls = iter(range(1, at + 1))
 
     def wrapper(*args, **kwargs):
@@ -558,7 +558,7 @@ def interrupting(function, at):
     [({"solver": "sgd"}, "train", 1), ({"solver": "adam"}, "train", 1), ({"early_stopping": True}, "update_early_stopping", 3)],
     ids=["sgd", "adam", "validated"],
 )
-def test_interrupted_descent(monkeypatch, kind, params, name, at):
+def test_interruption_of_sgd_and_adam(monkeypatch, kind, params, name, at):
     """After Ctrl-C, the model is the same as after a fit with that number of epochs."""
     params |= {"tol": 0, "n_iter_no_change": np.inf}
     monkeypatch.setattr(training, name, interrupting(getattr(training, name), at))
@@ -576,8 +576,8 @@ def test_interrupted_descent(monkeypatch, kind, params, name, at):
 
 @few_epochs
 @each_kind
-def test_interrupted_within_an_epoch(monkeypatch, kind):
-    """After Ctrl-C in the third of five batches, the updates so far are kept, and only complete epochs are counted."""
+def test_interruption_within_an_epoch(monkeypatch, kind):
+    """After Ctrl-C in the third of five batches, the completed updates are kept, and only complete epochs are counted."""
     train = training.train
     monkeypatch.setattr(training, "train", interrupting(lambda *args: train(*args[:-1], 1), 8))
     with pytest.warns(UserWarning, match="interrupted by user"):
@@ -591,7 +591,7 @@ def test_interrupted_within_an_epoch(monkeypatch, kind):
 
 
 @each_kind
-def test_interrupted_lbfgs(monkeypatch, kind):
+def test_interruption_of_lbfgs(monkeypatch, kind):
     monkeypatch.setattr(lbfgs, "loss_and_gradient", interrupting(lbfgs.loss_and_gradient, 8))
     with pytest.warns(UserWarning, match="interrupted by user"):
         stopped = fitted(kind, solver="lbfgs", max_iter=100, tol=0)
@@ -631,7 +631,7 @@ BAD_Y = {
 
 @each_pair
 @pytest.mark.parametrize("bad", BAD_X.values(), ids=BAD_X)
-def test_bad_inputs(theirs, ours, bad):
+def test_errors_for_bad_inputs_agree_with_scikit_learn(theirs, ours, bad):
     for estimators in [(theirs(), ours()), (fitted(theirs), fitted(ours))]:
         for method in ("fit", "predict"):
             y = (y_for(ours),) if method == "fit" else ()
@@ -641,7 +641,7 @@ def test_bad_inputs(theirs, ours, bad):
 
 @each_pair
 @pytest.mark.parametrize("bad", BAD_Y.values(), ids=BAD_Y)
-def test_bad_targets(theirs, ours, bad):
+def test_errors_for_bad_targets_agree_with_scikit_learn(theirs, ours, bad):
     expected, got = (error_of(kind().fit, X, bad) for kind in (theirs, ours))
     assert type(got) is type(expected)
 
@@ -652,7 +652,7 @@ def test_bad_targets(theirs, ours, bad):
     [np.zeros(30), np.full(30, np.nan), np.ones(29), np.ones((30, 2)), ["w"] * 30],
     ids=["zero", "NaN", "short", "2-d", "words"],
 )
-def test_bad_weights(theirs, ours, weight):
+def test_errors_for_bad_weights_agree_with_scikit_learn(theirs, ours, weight):
     expected, got = (error_of(kind().fit, X, y_for(kind), weight) for kind in (theirs, ours))
     assert (type(got), str(got)) == (type(expected), str(expected))
 
@@ -660,7 +660,7 @@ def test_bad_weights(theirs, ours, weight):
 @each_pair
 @pytest.mark.parametrize("zero_weights_error", [[0, 1], [28, 29]], ids=["first batch", "last batch"])
 @pytest.mark.parametrize("params", [{}, {"max_iter": 1, "n_iter_no_change": 1, "tol": 10}], ids=["long", "short"])
-def test_a_batch_of_no_weight(theirs, ours, zero_weights_error, params):
+def test_batch_with_zero_weights_is_an_error(theirs, ours, zero_weights_error, params):
     weight = np.ones(30)
     weight[zero_weights_error] = 0
     for kind in (theirs, ours):
@@ -669,7 +669,7 @@ def test_a_batch_of_no_weight(theirs, ours, zero_weights_error, params):
 
 
 @each_pair
-def test_a_single_row_of_weight(theirs, ours):
+def test_single_row_with_nonzero_weight_is_an_error(theirs, ours):
     """Either the training rows or the validation rows have zero weight. The two cases raise different errors."""
     errors = []
     for row in range(30):
@@ -684,7 +684,7 @@ def test_a_single_row_of_weight(theirs, ours):
 @few_epochs
 @each_pair
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_one_class_or_one_value(theirs, ours, early_stopping):
+def test_targets_with_a_single_class_or_value(theirs, ours, early_stopping):
     y = np.full(30, "a") if ours is fastbp.MLPClassifier else np.full(30, 2.5)
     pair = [kind(**SMALL, early_stopping=early_stopping).fit(X, y) for kind in (theirs, ours)]
     assert_agree(*(Seen(None, [], attributes(model), predictions(model, X)) for model in reversed(pair)))
@@ -711,7 +711,7 @@ def failing_calls(kind):
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("name", failing_calls(fastbp.MLPRegressor))
 @pytest.mark.parametrize("before", ["fit", "partial_fit"])
-def test_failed_partial_fit_leaves_everything(kind, solver, name, before):
+def test_failed_partial_fit_leaves_the_estimator_unchanged(kind, solver, name, before):
     model = fitted(kind, before, solver=solver, batch_size=2, shuffle=False, activation="identity", n_iter_no_change=1, tol=10)
     witness = copy.deepcopy(model)
     state, predicted = fingerprint(model, ignored=()), model.predict(X)
@@ -732,7 +732,7 @@ def test_failed_partial_fit_leaves_everything(kind, solver, name, before):
 )
 @pytest.mark.parametrize("warm_start", [False, True])
 @pytest.mark.parametrize("bad", ["NaN", "one row", "hidden_layer_sizes", "alpha", "interrupted"])
-def test_failed_fit_leaves_everything(monkeypatch, kind, params, warm_start, bad):
+def test_failed_fit_leaves_the_estimator_unchanged(monkeypatch, kind, params, warm_start, bad):
     """A fitted model is unchanged, and a model that was not fitted stays unfitted."""
     new, old = kind(**SMALL | params, warm_start=warm_start), fitted(kind, **params, warm_start=warm_start)
     for model in (new, old):
@@ -753,7 +753,7 @@ def test_failed_fit_leaves_everything(monkeypatch, kind, params, warm_start, bad
 
 
 @each_kind
-def test_failed_first_partial_fit_leaves_no_classes(kind):
+def test_failed_first_partial_fit_sets_no_classes(kind):
     model = kind(**SMALL)
     options = {"classes": ["a", "b", "c"]} if is_classifier(model) else {}
     state = fingerprint(model)
@@ -780,7 +780,7 @@ REPLACED = {
 @each_pair
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 @pytest.mark.parametrize("replace", REPLACED.values(), ids=REPLACED)
-def test_weights_replaced_by_hand(theirs, ours, solver, replace):
+def test_weights_replaced_by_the_user_are_used(theirs, ours, solver, replace):
     """Prediction, warm starts and partial_fit use the replaced weights."""
     for then in ("fit", "partial_fit") if solver != "lbfgs" else ("fit",):
         pair = [fitted(kind, solver=solver, warm_start=True) for kind in (theirs, ours)]
@@ -819,7 +819,7 @@ COPIES = {
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("make", COPIES.values(), ids=COPIES)
-def test_copies_go_on_as_the_original(kind, method, solver, make, tmp_path):
+def test_copies_continue_training_like_the_original(kind, method, solver, make, tmp_path):
     model = fitted(kind, method, solver=solver)
     twin = make(model, tmp_path)
     assert_array_equal(twin.predict(X), model.predict(X))
@@ -838,7 +838,7 @@ def test_copies_go_on_as_the_original(kind, method, solver, make, tmp_path):
 
 
 @each_kind
-def test_clone_forgets(kind):
+def test_clone_is_not_fitted(kind):
     twin = clone(fitted(kind))
     assert twin.get_params() == fitted(kind).get_params()
     with pytest.raises(NotFittedError):
@@ -847,8 +847,8 @@ def test_clone_forgets(kind):
 
 @few_epochs
 @pytest.mark.parametrize(("solver", "n_arrays"), [("lbfgs", 1), ("sgd", 2), ("adam", 3)])
-def test_a_pickle_holds_the_parameters_once(solver, n_arrays):
-    """The pickle has one copy of the parameters and the moments of the solver, but no data and no buffers."""
+def test_pickle_contains_the_parameters_once(solver, n_arrays):
+    """The pickle contains the parameters once and the moments of the solver, but no data and no buffers."""
     model = fitted(fastbp.MLPRegressor, solver=solver, hidden_layer_sizes=(100, 100))
     n_bytes = sum(a.nbytes for a in [*model.coefs_, *model.intercepts_])
     assert len(pickle.dumps(model)) < (n_arrays + 0.5) * n_bytes
@@ -905,7 +905,7 @@ FORMS = {
 @few_epochs
 @each_pair
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_forms_of_inputs(theirs, ours, form):
+def test_containers_of_inputs(theirs, ours, form):
     rows = form(WHOLE)
     pair = [kind(**SMALL).fit(rows, y_for(kind)) for kind in (theirs, ours)]
     assert_same_weights(*pair)
@@ -916,7 +916,7 @@ def test_forms_of_inputs(theirs, ours, form):
 
 @few_epochs
 @each_pair
-def test_memory_maps(theirs, ours, tmp_path):
+def test_memory_mapped_data_give_the_same_result(theirs, ours, tmp_path):
     data = X, Y[ours.__name__], np.linspace(1, 2, 30)
     joblib.dump(data, tmp_path / "data")
     mapped = joblib.load(tmp_path / "data", mmap_mode="r")
@@ -945,11 +945,11 @@ TARGET_FORMS = {
 @few_epochs
 @each_pair
 @pytest.mark.parametrize("form", TARGET_FORMS.values(), ids=TARGET_FORMS)
-def test_forms_of_targets(theirs, ours, form):
+def test_containers_of_targets(theirs, ours, form):
     pair = []
     for kind in (theirs, ours):
         model = kind(**SMALL)
-        error, _ = watched(model.fit, X, form(y_for(kind)))
+        error, _ = error_and_warnings(model.fit, X, form(y_for(kind)))
         pair.append(model if error is None else type(error))
     if isinstance(pair[0], type):
         assert pair[1] is pair[0]
@@ -965,7 +965,7 @@ def test_forms_of_targets(theirs, ours, form):
     [2, 2.5, np.arange(1, 31), list(range(30)), np.linspace(1, 2, 30, dtype=np.float32), pd.Series(np.arange(30))],
     ids=repr,
 )
-def test_forms_of_weights(theirs, ours, weight):
+def test_containers_of_sample_weights(theirs, ours, weight):
     pair = [kind(**SMALL).fit(X, y_for(kind), sample_weight=weight) for kind in (theirs, ours)]
     assert_same_weights(*pair)
 
@@ -1042,7 +1042,7 @@ def test_metadata_routing(theirs, ours):
 
 @few_epochs
 @each_pair
-def test_cross_validation_as_theirs(theirs, ours):
+def test_cross_validation_agrees_with_scikit_learn(theirs, ours):
     scores = [cross_val_score(pipeline(kind), X, y_for(kind), cv=3) for kind in (theirs, ours)]
     assert_allclose(scores[1], scores[0], rtol=1e-6)
 
@@ -1093,7 +1093,7 @@ def test_squared_gradients_may_overflow(scale):
     ],
     ids=lambda change: ", ".join(change),
 )
-def test_a_solver_that_goes_on_heeds_only_what_theirs_does(theirs, ours, solver, change):
+def test_changed_parameters_in_partial_fit_agree_with_scikit_learn(theirs, ours, solver, change):
     models = [fitted(kind, "partial_fit", solver=solver) for kind in (theirs, ours)]
     for model in models:
         model.set_params(**change)
@@ -1105,7 +1105,7 @@ def test_a_solver_that_goes_on_heeds_only_what_theirs_does(theirs, ours, solver,
 
 @few_epochs
 @each_kind
-def test_the_state_of_a_solver_belongs_to_its_network(kind):
+def test_state_of_a_solver_for_another_network_is_an_error(kind):
     model = fitted(kind, hidden_layer_sizes=(5,))
     model.set_params(solver="lbfgs", hidden_layer_sizes=(300,), max_iter=2).fit(X, y_for(kind))
     model.set_params(solver="adam")
@@ -1130,7 +1130,7 @@ def replaced(model):
 @few_epochs
 @each_kind
 @pytest.mark.parametrize("name", replaced(fitted(fastbp.MLPRegressor)))
-def test_weights_that_make_up_no_network_are_refused(kind, name):
+def test_weights_that_do_not_form_a_network_are_rejected(kind, name):
     model = fitted(kind)
     model.coefs_, model.intercepts_ = replaced(model)[name]
     for call in (lambda: model.predict(X), lambda: model.partial_fit(X, y_for(kind))):
@@ -1140,14 +1140,14 @@ def test_weights_that_make_up_no_network_are_refused(kind, name):
 
 @few_epochs
 @each_kind
-def test_weights_reshaped_in_place_are_refused(kind):
+def test_weights_reshaped_in_place_are_rejected(kind):
     model = fitted(kind)
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of NumPy 2.5
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # issued by NumPy 2.5
         model.coefs_[0].shape = model.coefs_[0].shape[::-1]
     for call in (lambda: model.predict(X), lambda: model.partial_fit(X, y_for(kind))):
         with pytest.raises(ValueError, match="must form a network"):
             call()
-    again = pickle.loads(pickle.dumps(model))  # the copy can be corrected
+    again = pickle.loads(pickle.dumps(model))  # a copy of the model can be repaired
     again.coefs_[0] = again.coefs_[0].reshape(again.coefs_[0].shape[::-1])
     assert_array_equal(again.predict(X), fitted(kind).predict(X))
 
@@ -1174,7 +1174,7 @@ def test_predict_ignores_parameters_of_training(kind):
 
 
 @pytest.mark.parametrize("sizes", [("10",), [[3, 4]], (10.5,), (float("nan"),), (True,)])
-def test_hidden_layer_sizes_are_integers(sizes):
+def test_hidden_layer_sizes_must_be_integers(sizes):
     with pytest.raises((TypeError, ValueError), match="hidden_layer_sizes"):
         fastbp.MLPRegressor(hidden_layer_sizes=sizes).fit(X, X[:, 0])
 
@@ -1182,7 +1182,7 @@ def test_hidden_layer_sizes_are_integers(sizes):
 @few_epochs
 @each_kind
 @pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
-def test_warnings_point_at_the_caller(kind, solver):
+def test_warnings_name_the_file_of_the_caller(kind, solver):
     with pytest.warns(ConvergenceWarning) as caught:
         kind(**SMALL | {"solver": solver, "max_iter": 1}).fit(X, y_for(kind))
     assert {warning.filename for warning in caught} == {__file__}

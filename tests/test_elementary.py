@@ -1,4 +1,4 @@
-"""exp, log, tanh and sigmoid: accuracy, special values, and the same bits in every caller."""
+"""exp, log, tanh and sigmoid: accuracy, special values, and bitwise identical results in every calling function."""
 
 import functools
 import re
@@ -13,7 +13,8 @@ from fastbp._kernels.jit import EXACT, FASTMATH
 
 WIDE = {"float32": np.float64, "float64": np.longdouble}
 REFERENCES = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
-# Largest errors in units in the last place. Rounding 1 / (1 + exp(-x)) alone gives an error of 2.49 in scipy.special.expit.
+# Largest errors in units in the last place. In scipy.special.expit, the rounding of 1 / (1 + exp(-x)) alone causes an error of
+# 2.49.
 BOUNDS = {"exp": 1.6, "log": 0.9, "tanh": 1.6, "tanh float32": 4.5, "sigmoid": 2.6}
 PYTHON_BOUNDS = {"exp": 1.8, "log": 1.2, "tanh": 2.0, "tanh float32": 6.0, "sigmoid": 2.7}  # without fused multiply-add
 N_POINTS = 1_000 if config.DISABLE_JIT else 200_000
@@ -62,10 +63,10 @@ def in_python(name, x):
 
 
 def ulps(name, x, got):
-    """Return the errors of `got`, in units in the last place of the true values."""
+    """Return the errors of `got` in units in the last place of the exact values."""
     info, wide = np.finfo(x.dtype), WIDE[x.dtype.name]
     if np.finfo(wide).nmant < info.nmant + 10:
-        pytest.skip("this machine has no wider type for the true values")
+        pytest.skip("this machine has no wider type for the exact values")
     with np.errstate(all="ignore"):
         want = REFERENCES[name](x.astype(wide))
         unit = np.ldexp(wide(1), np.maximum(np.frexp(want)[1] - 1, info.minexp) - info.nmant)
@@ -74,7 +75,7 @@ def ulps(name, x, got):
 
 
 def grids(name, dtype, n_points=N_POINTS):
-    """Return dense grids over each region where an error is possible."""
+    """Return dense grids over all regions in which errors are possible."""
     info = np.finfo(dtype)
     tiny, smallest, largest = float(info.tiny), float(info.smallest_subnormal), float(info.max)
     powers = 2.0 ** np.arange(np.log2(smallest), info.maxexp)
@@ -87,28 +88,28 @@ def grids(name, dtype, n_points=N_POINTS):
         regions += [np.linspace(-a, a, n_points) for a in (1e-3, 0.6, 5, 40, 0.999 * np.log(largest))]
         # on both sides of every point where the rounded exponent changes
         regions.append(np.add.outer(np.arange(-100, 101) * np.log(2) / 8, np.linspace(-1e-5, 1e-5, n_points // 200)).ravel())
-        if name != "sigmoid":  # whose formula gives 0 if exp(-x) overflows
+        if name != "sigmoid":  # if exp(-x) overflows, the formula of the sigmoid gives 0
             regions.append(np.linspace(1.01 * np.log(smallest), 1.01 * np.log(largest), n_points))
     return [np.ascontiguousarray(region, dtype) for region in regions]
 
 
 @each_dtype
 @each_function
-def test_units_in_the_last_place(name, dtype):
+def test_errors_in_units_in_the_last_place(name, dtype):
     for x in grids(name, dtype):
         off = ulps(name, x, apply(name, x))
-        worst = np.argmax(off)  # argmax returns the index of NaN, if there is one
+        worst = np.argmax(off)  # if `off` contains NaN, argmax returns its index
         assert off[worst] <= bound(name, x.dtype, PYTHON_BOUNDS if config.DISABLE_JIT else BOUNDS), f"at {x[worst]!r}"
 
 
 @each_dtype
 @each_function
-def test_plain_python(name, dtype):
+def test_plain_python_agrees_with_compiled_code(name, dtype):
     x = np.concatenate(grids(name, dtype, 400))
     got = in_python(name, x)
     assert got.dtype == dtype
     assert ulps(name, x, got).max() <= bound(name, x.dtype, PYTHON_BOUNDS)
-    # one unit of exp(-x) may be two units of its inverse; each fused operation of a rational function may change one unit
+    # an error of one unit in exp(-x) may be two units in its reciprocal; each fused operation may change the result by one unit
     apart = bound(name, x.dtype, {"exp": 1, "log": 1, "tanh": 1, "tanh float32": 5, "sigmoid": 2})
     np.testing.assert_array_max_ulp(got, apply(name, x), maxulp=apart, dtype=dtype)
 
@@ -132,7 +133,7 @@ def test_special_values(name, dtype):
 
 
 @each_dtype
-def test_exp_reaches_both_ends_of_the_number_range(dtype):
+def test_exp_near_overflow_and_underflow(dtype):
     info = np.finfo(dtype)
     last = dtype(np.log(WIDE[np.dtype(dtype).name](info.max)))
     last = last if float(last) <= np.log(float(info.max)) else np.nextafter(last, dtype(0))
@@ -145,7 +146,7 @@ def test_exp_reaches_both_ends_of_the_number_range(dtype):
 
 
 @each_dtype
-def test_tanh_is_odd_and_never_beyond_one(dtype):
+def test_tanh_is_odd_and_at_most_one(dtype):
     x = np.concatenate(grids("tanh", dtype))
     got = apply("tanh", x)
     assert np.abs(got).max() == 1
@@ -153,7 +154,7 @@ def test_tanh_is_odd_and_never_beyond_one(dtype):
 
 
 @each_dtype
-def test_sigmoid_is_rounded_as_its_formula(dtype):
+def test_sigmoid_equals_its_formula(dtype):
     x = np.concatenate(grids("sigmoid", dtype))
     np.testing.assert_array_equal(apply("sigmoid", x), 1 / (1 + apply("exp", -x)))
 
@@ -161,7 +162,7 @@ def test_sigmoid_is_rounded_as_its_formula(dtype):
 @pytest.mark.compiled
 @each_dtype
 @each_function
-def test_same_bits_in_every_caller(name, dtype):
+def test_results_are_identical_in_every_caller(name, dtype):
     x = np.concatenate(grids(name, dtype, 4000))
     in_fast_loop = apply(name, x)
     np.testing.assert_array_equal(apply(name, x, EXACT), in_fast_loop)
@@ -172,7 +173,7 @@ def test_same_bits_in_every_caller(name, dtype):
 
 @each_dtype
 @each_function
-def test_every_remainder_of_the_vector_loop(name, dtype):
+def test_results_do_not_depend_on_the_length_of_the_array(name, dtype):
     x = np.linspace(0.01, 3, 67).astype(dtype)
     one_by_one = np.concatenate([apply(name, x[i : i + 1]) for i in range(67)])
     for length in range(1, 68):

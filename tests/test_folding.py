@@ -1,7 +1,7 @@
 """Scaling and missing values inside the model, compared with scikit-learn's pipelines around fastbp's estimators.
 
 The network in a pipeline and the network with `scale` train on the same numbers. Therefore their predictions are equal up to the
-rounding errors of folding. coefs_ and intercepts_ must be a network for raw data, and training must continue from the unfolded
+rounding errors of folding. coefs_ and intercepts_ must be a network for unscaled data, and training must continue from the unfolded
 parameters.
 """
 
@@ -42,7 +42,7 @@ def target(kind):
     return LABELS if kind is MLPClassifier else Y / 10
 
 
-def says(model, X):
+def outputs_of(model, X):
     return model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
 
 
@@ -58,17 +58,17 @@ def with_gaps(X):
 @each_scale
 @each_solver
 @each_kind
-def test_scaled_inputs_are_those_of_a_pipeline(kind, solver, scale):
+def test_scaled_inputs_agree_with_a_pipeline(kind, solver, scale):
     model = kind(**SMALL, solver=solver, scale=scale).fit(X, target(kind))
     pipeline = make_pipeline(SCALERS[scale](), kind(**SMALL, solver=solver)).fit(X, target(kind))
-    np.testing.assert_allclose(says(model, X), says(pipeline, X), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(outputs_of(model, X), outputs_of(pipeline, X), rtol=1e-9, atol=1e-9)
     assert model.loss_ == pytest.approx(pipeline[-1].loss_, rel=1e-9)
     assert model.score(X, target(kind)) == pytest.approx(pipeline.score(X, target(kind)))
 
 
 @each_scale
 @pytest.mark.parametrize("form", [csr_array, csc_matrix])
-def test_sparse_inputs_are_scaled_but_not_centred(scale, form):
+def test_sparse_inputs_are_scaled_but_not_centered(scale, form):
     sparse = form(np.where(X > 1, X, 0))
     scaler = SCALERS[scale](**{"with_mean" if scale == "standard" else "with_centering": False})
     model = MLPRegressor(**SMALL, scale=scale).fit(sparse, Y / 10)
@@ -78,7 +78,7 @@ def test_sparse_inputs_are_scaled_but_not_centred(scale, form):
 
 
 @pytest.mark.parametrize("hidden", [(), (6,), (7, 5)])
-def test_what_is_shown_is_a_plain_network_on_raw_data(hidden):
+def test_coefs_and_intercepts_are_a_network_for_unscaled_data(hidden):
     model = MLPClassifier(**(SMALL | {"hidden_layer_sizes": hidden}), scale="robust").fit(X, LABELS)
     values = X
     for W, b in zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True):
@@ -89,18 +89,18 @@ def test_what_is_shown_is_a_plain_network_on_raw_data(hidden):
 
 
 @each_kind
-def test_early_stopping_is_that_of_a_pipeline(kind):
+def test_early_stopping_agrees_with_a_pipeline(kind):
     stopping = {"early_stopping": True, "n_iter_no_change": 3, "validation_fraction": 0.3}
     model = kind(**SMALL, **stopping, scale="standard").fit(X, target(kind))
     pipeline = make_pipeline(StandardScaler(), kind(**SMALL, **stopping)).fit(X, target(kind))
     np.testing.assert_allclose(model.validation_scores_, pipeline[-1].validation_scores_, rtol=1e-9)
-    np.testing.assert_allclose(says(model, X), says(pipeline, X), rtol=1e-9)
+    np.testing.assert_allclose(outputs_of(model, X), outputs_of(pipeline, X), rtol=1e-9)
 
 
 @pytest.mark.parametrize("asked", ["auto", "float32", "float64"])
 @pytest.mark.parametrize("given", [np.float32, np.float64])
-def test_digits_survive_the_fold_where_the_data_have_them(given, asked):
-    """A float32 fit of float64 data has float64 coefs_, because a large mean would cost digits of the biases."""
+def test_folded_coefs_have_the_precision_of_the_data(given, asked):
+    """A float32 fit to float64 data has float64 coefs_, because with a large mean, float32 biases would lose digits."""
     far = (X[:, [0, 1]] + [0, 1e6]).astype(given)
     model = MLPRegressor(**SMALL, scale="standard", dtype=asked).fit(far, Y / 10)
     trained_in = np.dtype(given) if asked == "auto" else np.dtype(asked)
@@ -117,7 +117,7 @@ def test_digits_survive_the_fold_where_the_data_have_them(given, asked):
 @each_scale
 @each_solver
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_scaled_targets_are_those_of_a_transformed_regressor(n_outputs, solver, scale):
+def test_scaled_targets_agree_with_a_transformed_target_regressor(n_outputs, solver, scale):
     y = Y if n_outputs == 1 else np.column_stack([Y, 3 - 2 * X[:, 0]])
     model = MLPRegressor(**SMALL, solver=solver, scale="standard", scale_y=scale).fit(X, y)
     inner = make_pipeline(StandardScaler(), MLPRegressor(**SMALL, solver=solver))
@@ -129,7 +129,7 @@ def test_scaled_targets_are_those_of_a_transformed_regressor(n_outputs, solver, 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("scale", SCALERS)
-def test_below_an_exponential_targets_are_divided_by_their_mean(scale, solver):
+def test_with_out_activation_exp_targets_are_divided_by_their_mean(scale, solver):
     y = RANDOM.poisson(40, 60)
     options = {**SMALL, "solver": solver, "loss": "poisson", "scale": "standard"}
     model = MLPRegressor(**options, scale_y=scale).fit(X, y)
@@ -138,7 +138,7 @@ def test_below_an_exponential_targets_are_divided_by_their_mean(scale, solver):
     np.testing.assert_array_equal(nothing._state.preparation.scaling.targets.scale, [1])
 
 
-def test_other_outputs():
+def test_scale_y_with_other_output_activations():
     affine = AffineScaling.learned(Y.reshape(-1, 1), "standard", centered=False)
     np.testing.assert_array_equal(affine.center, [0])
     np.testing.assert_allclose(affine.scale, [Y.std()])
@@ -157,26 +157,26 @@ def test_other_outputs():
 
 
 @each_kind
-def test_training_goes_on_from_what_is_not_shown(kind):
+def test_training_continues_from_the_unfolded_parameters(kind):
     """Compare warm starts and partial_fit with a pipeline whose scaler keeps the statistics of the first fit."""
     scaler, y = StandardScaler().fit(X), target(kind)
     model, plain = (kind(**SMALL, warm_start=True, **options) for options in ({"scale": "standard"}, {}))
     for rows in (slice(None), slice(None, None, -1)):
         model.fit(X[rows], y[rows])
         plain.fit(scaler.transform(X[rows]), y[rows])
-        np.testing.assert_allclose(says(model, X), says(plain, scaler.transform(X)), rtol=1e-9)
+        np.testing.assert_allclose(outputs_of(model, X), outputs_of(plain, scaler.transform(X)), rtol=1e-9)
     model, plain = kind(**SMALL, scale="standard"), kind(**SMALL)
     first = {"classes": [0, 1, 2]} if kind is MLPClassifier else {}
     scaler.fit(X[:20])
     for rows in (slice(0, 20), slice(20, 40), slice(40, 41)):
         model.partial_fit(X[rows], y[rows], **first)
         plain.partial_fit(scaler.transform(X[rows]), y[rows], **first)
-    np.testing.assert_allclose(says(model, X), says(plain, scaler.transform(X)), rtol=1e-9)
+    np.testing.assert_allclose(outputs_of(model, X), outputs_of(plain, scaler.transform(X)), rtol=1e-9)
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
-def test_a_copy_goes_on_alike(copied, solver):
+def test_copies_of_scaled_models_continue_training_like_the_original(copied, solver):
     model = MLPRegressor(**SMALL, solver=solver, scale="standard", scale_y="robust", warm_start=True).fit(X, Y)
     other = copied(model)
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
@@ -184,14 +184,14 @@ def test_a_copy_goes_on_alike(copied, solver):
     assert np.shares_memory(other.coefs_[0], other._state.published.params)
 
 
-def test_a_pickle_carries_each_set_of_parameters_once():
+def test_pickle_contains_folded_and_unfolded_parameters_once():
     big = SMALL | {"hidden_layer_sizes": (500,), "max_iter": 1, "solver": "sgd", "momentum": 0}
     plain, scaled = (MLPRegressor(**big, scale=scale).fit(X, Y) for scale in (None, "standard"))
     assert len(pickle.dumps(scaled)) - len(pickle.dumps(plain)) < 8 * plain._state.params.size + 2000
 
 
 @pytest.mark.parametrize("go_on", [lambda model: model.fit(X, Y), lambda model: model.partial_fit(X, Y)])
-def test_changed_parameters_are_not_overlooked(go_on):
+def test_changed_coefs_between_fits_are_an_error(go_on):
     def fitted():
         return MLPRegressor(**SMALL, scale="standard", warm_start=True).fit(X, Y)
 
@@ -209,7 +209,7 @@ def test_changed_parameters_are_not_overlooked(go_on):
     np.testing.assert_array_equal(model.predict(X), go_on(fitted()).predict(X))
 
 
-def test_preparation_stays_what_it_was():
+def test_scale_must_not_change_between_fits():
     model = MLPRegressor(**SMALL, scale="standard", warm_start=True).fit(X, Y)
     with pytest.raises(ValueError, match=r"scale must not change .* was 'standard' in the first fit and is None now"):
         model.set_params(scale=None).fit(X, Y)
@@ -221,14 +221,14 @@ def test_preparation_stays_what_it_was():
         model.set_params(scale="robust").partial_fit(X, Y)
 
 
-def test_a_fresh_fit_leaves_old_arrays_alone():
+def test_new_fit_does_not_change_earlier_arrays():
     model = MLPRegressor(**SMALL, scale="standard").fit(X, Y)
     old, kept = model.coefs_[0], model.coefs_[0].copy()
     model.set_params(random_state=4).fit(X, Y)
     np.testing.assert_array_equal(old, kept)
 
 
-def test_a_failed_fit_leaves_everything():
+def test_failed_fit_leaves_all_parameters_unchanged():
     model = MLPRegressor(**SMALL, scale="standard", warm_start=True).fit(X, Y)
     trained, shown = model._state.params.copy(), model._state.published.params.copy()
     with (
@@ -241,7 +241,7 @@ def test_a_failed_fit_leaves_everything():
     model.set_params(solver="adam", learning_rate_init=0.01, activation="tanh").fit(X, Y)
 
 
-def test_clones_have_learned_nothing():
+def test_clones_are_not_fitted():
     model = MLPRegressor(**SMALL, scale="standard", missing="indicator").fit(with_gaps(X), Y)
     fresh = clone(model)
     assert fresh._state is None
@@ -254,7 +254,7 @@ def test_clones_have_learned_nothing():
 @each_kind
 @pytest.mark.parametrize("scale", [None, *SCALERS])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_missing_values_are_those_of_a_pipeline(kind, scale, solver):
+def test_missing_values_agree_with_a_pipeline(kind, scale, solver):
     gaps, y = with_gaps(X), target(kind)
     steps = [SimpleImputer(add_indicator=True, keep_empty_features=True), *([SCALERS[scale]()] if scale else [])]
     model = kind(**SMALL, solver=solver, missing="indicator", scale=scale).fit(gaps, y)
@@ -262,7 +262,7 @@ def test_missing_values_are_those_of_a_pipeline(kind, scale, solver):
     elsewhere = X.copy()
     elsewhere[4, 1] = np.nan  # a feature without missing values in training
     for other in (gaps, X, elsewhere, X[:1]):
-        np.testing.assert_allclose(says(model, other), says(pipeline, other), rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(outputs_of(model, other), outputs_of(pipeline, other), rtol=1e-7, atol=1e-9)
     assert model.n_features_in_ == 4
     assert model.coefs_[0].shape == (6, 7)
     assert model.transform(gaps, 0).shape == (60, 6)
@@ -282,7 +282,7 @@ def test_sparse_missing_values(form):
     np.testing.assert_allclose(model.predict(form(gaps)), pipeline.predict(form(gaps)), rtol=1e-9)
 
 
-def test_missing_values_go_on():
+def test_missing_values_in_continued_training():
     gaps = with_gaps(X)
     model = MLPRegressor(**SMALL, missing="indicator", warm_start=True).fit(gaps, Y)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(gaps), model.predict(gaps))
@@ -293,7 +293,7 @@ def test_missing_values_go_on():
         model.predict(X)
 
 
-def test_what_is_refused():
+def test_missing_and_infinite_values_that_are_rejected():
     gaps, infinite = with_gaps(X), np.where(X > 400, np.inf, X)
     for options in ({}, {"scale": "standard"}):
         with pytest.raises(ValueError, match="Input X contains NaN"):
@@ -311,7 +311,7 @@ def test_what_is_refused():
     assert model.fit(empty, Y).coefs_[0].shape == (5, 7)
 
 
-def test_frames_as_output_elsewhere_change_nothing():
+def test_transform_output_setting_does_not_change_the_fit():
     expected = MLPRegressor(**SMALL, missing="indicator", scale="standard").fit(with_gaps(X), Y).predict(X)
     with sklearn.config_context(transform_output="pandas"):
         model = MLPRegressor(**SMALL, missing="indicator", scale="standard").fit(with_gaps(X), Y)
@@ -326,13 +326,13 @@ PREPARED = [
     MLPClassifier(max_iter=100, solver="lbfgs", scale="robust", dtype="float64"),
     MLPRegressor(max_iter=100, scale_y="robust", dtype="float32"),
 ]
-UNWEIGHTED = "scaling is by all rows alike, as in a pipeline, whatever their weights"
+UNWEIGHTED = "scaling ignores sample weights, as the scalers in a pipeline do"
 BY_WEIGHT = {f"check_sample_weight_equivalence_on_{form}_data": UNWEIGHTED for form in ("dense", "sparse")}
 
 
 @pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(PREPARED, expected_failed_checks=lambda model: BY_WEIGHT)
-def test_checks(estimator, check):
+def test_checks_with_scaling_and_missing_values(estimator, check):
     check(estimator)
 
 
@@ -342,7 +342,7 @@ def test_checks(estimator, check):
 @each_solver
 @pytest.mark.parametrize("given", [np.float32, np.float64])
 @pytest.mark.parametrize("asked", ["float32", "float64"])
-def test_dtype_is_what_training_calculates_in(asked, given, solver):
+def test_training_computes_in_the_given_dtype(asked, given, solver):
     options = {**SMALL, "solver": solver}
     data = StandardScaler().fit_transform(X).astype(given)
     model = MLPRegressor(**options, dtype=asked).fit(data, Y / 10)
@@ -361,7 +361,7 @@ def test_dtype_may_change_between_fits():
 
 
 @pytest.mark.parametrize("form", [np.asarray, csr_array])
-def test_numbers_beyond_float32_are_refused_where_they_are_cast(form):
+def test_numbers_beyond_float32_are_rejected_if_they_are_cast(form):
     large = X.copy()
     large[0, 1] = 1e39
     with pytest.raises(ValueError, match=r"X must hold numbers that fit into dtype='float32'.*'float64'"):
@@ -369,7 +369,7 @@ def test_numbers_beyond_float32_are_refused_where_they_are_cast(form):
     MLPRegressor(**SMALL, dtype="float32", scale="standard").fit(large, Y)
 
 
-def test_a_binary_output_is_folded_alike():
+def test_folding_of_a_binary_classifier():
     y = LABELS > 0
     model = MLPClassifier(**SMALL, scale="standard").fit(X, y)
     hidden = model.transform(X)

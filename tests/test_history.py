@@ -1,4 +1,4 @@
-"""`history_`, the values of each epoch, for all ways in which training can continue.
+"""`history_`, the values of each epoch, after a fit and after continued training.
 
 Learning rates must equal those of scikit-learn after the same number of epochs. Losses must equal ``loss_curve_``.
 """
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @each_kind
 @pytest.mark.parametrize("params", [{}, {"solver": "sgd"}, {"early_stopping": True}, {"n_threads": 2}, {"verbose": True}], ids=str)
-def test_a_history_is_as_long_as_the_epochs(kind, params):
+def test_history_has_one_entry_per_epoch(kind, params):
     model = kind(**SMALL | params).fit(X, Y[kind])
     names = ["loss", "learning_rate"] + ["val_loss", "val_score"] * ("early_stopping" in params)
     assert list(model.history_) == names
@@ -43,8 +43,8 @@ def test_a_history_is_as_long_as_the_epochs(kind, params):
     ],
     ids=str,
 )
-def test_learning_rates_are_those_of_the_last_steps(kind, params):
-    """They are scikit-learn's learning rates before the schedule changes them at the end of the epoch."""
+def test_learning_rates_are_those_of_the_last_step_of_each_epoch(kind, params):
+    """The learning rate of an epoch is scikit-learn's learning rate before the schedule changes it at the end of the epoch."""
     params = SMALL | params | {"solver": "sgd", "max_iter": 9}
     theirs = getattr(neural_network, kind.__name__)(**params)
     rates = [0.01]
@@ -54,14 +54,14 @@ def test_learning_rates_are_those_of_the_last_steps(kind, params):
 
 
 @each_kind
-def test_rates_of_adam_are_without_its_corrections(kind):
+def test_learning_rates_of_adam_exclude_the_bias_correction(kind):
     assert set(kind(**SMALL).fit(X, Y[kind]).history_["learning_rate"]) == {0.01}
 
 
 @each_kind
 @pytest.mark.parametrize("again", ["fit", "partial_fit"])
-def test_a_history_grows_with_the_loss_curve(kind, again):
-    """Epochs without validation rows have NaN."""
+def test_history_is_extended_with_the_loss_curve(kind, again):
+    """For epochs without validation rows, val_loss is NaN."""
     model = kind(**SMALL, warm_start=True).fit(X, Y[kind])
     getattr(model, again)(X, Y[kind])
     n_epochs = len(model.loss_curve_)
@@ -78,12 +78,12 @@ def test_a_history_grows_with_the_loss_curve(kind, again):
 
 
 @each_kind
-def test_lbfgs_keeps_none(kind):
+def test_lbfgs_has_no_history(kind):
     assert not hasattr(kind(**SMALL | {"solver": "lbfgs"}).fit(X, Y[kind]), "history_")
 
 
 @each_kind
-def test_models_without_a_history_go_on(kind):
+def test_model_without_history_can_continue_training(kind):
     """A model without history_, as pickled by an earlier version, can be trained further."""
     model = kind(**SMALL, warm_start=True).fit(X, Y[kind])
     del model.history_
@@ -93,7 +93,7 @@ def test_models_without_a_history_go_on(kind):
 
 
 @each_kind
-def test_a_failure_takes_nothing_away_and_adds_nothing(kind):
+def test_failed_fit_does_not_change_the_history(kind):
     model = kind(**SMALL, warm_start=True).fit(X, Y[kind])
     before = copy.deepcopy(model.history_), copy.deepcopy(model.loss_curve_)
 

@@ -1,6 +1,6 @@
-"""Initial weights: their distributions, their order in the random stream, and arrays and functions given by users.
+"""Initial weights: their distributions, the order in which they are drawn, and arrays and functions given by users.
 
-The initial weights of a network are read after a fit whose steps are too small to change them.
+To read the initial weights of a network, the tests fit it with steps that are too small to change the weights.
 """
 
 from itertools import pairwise
@@ -62,8 +62,8 @@ def test_every_distribution_is_tested():
 
 
 @pytest.mark.parametrize("name", VARIANCES)
-def test_variances(name):
-    """Each layer's mean and variance within five standard errors; biases, which are fewer, have the same distribution."""
+def test_means_and_variances(name):
+    """The mean and variance of each layer are within five standard errors. Biases have the same distribution as weights."""
     coefs, intercepts = initialized(name, name)
     for W, b in zip(coefs, intercepts, strict=True):
         variance = VARIANCES[name](*W.shape)
@@ -83,22 +83,22 @@ def test_shapes_of_the_distributions(name):
     assert stats.kstest(W, law.cdf).pvalue > 1e-4
 
 
-def test_auto_with_the_logistic_function():
+def test_variance_of_auto_with_the_logistic_function():
     W = initialized(activation="logistic")[0][0]
     assert W.var() == pytest.approx(2 / 3 / sum(SIZES[:2]), rel=0.02)
     assert initialized("glorot_uniform", activation="logistic")[0][0].var() == pytest.approx(2 / sum(SIZES[:2]), rel=0.02)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (1, 6), (6, 1)])
-def test_orthogonality(shape):
+def test_orthogonal_matrices_are_orthogonal(shape):
     (W,), _ = initialized("orthogonal", sizes=shape)
     assert W.shape == shape
     product = W @ W.T if shape[0] <= shape[1] else W.T @ W
     np.testing.assert_allclose(product, np.eye(min(shape)), atol=1e-12)
 
 
-def test_orthogonal_matrices_are_uniform():
-    """For a uniform distribution the trace has mean 0 and variance 1; without the correction of the signs it does not."""
+def test_orthogonal_matrices_are_uniformly_distributed():
+    """If the distribution is uniform, the trace has mean 0 and variance 1. Without the correction of signs, this is not so."""
     traces = [np.trace(initialized("orthogonal", sizes=(3, 3), seed=seed)[0][0]) for seed in range(1500)]
     assert np.mean(traces) == pytest.approx(0, abs=0.13)
     assert np.var(traces) == pytest.approx(1, rel=0.2)
@@ -109,14 +109,14 @@ def test_orthogonal_matrices_are_uniform():
 
 @pytest.mark.parametrize("activation", ["relu", "logistic"])
 @pytest.mark.parametrize("hidden", [(), (4, 2)])
-def test_auto_is_scikit_learns(hidden, activation):
+def test_auto_agrees_with_scikit_learn(hidden, activation):
     options = {name: value for name, value in STILL.items() if name != "n_threads"}
     theirs = neural_network.MLPRegressor(hidden_layer_sizes=hidden, activation=activation, **options).fit(X, Y)
     got = start(hidden=hidden, activation=activation)
     assert_same(got, (theirs.coefs_, theirs.intercepts_))
 
 
-def test_names_and_functions_are_drawn_from_one_stream():
+def test_names_and_functions_use_the_same_random_numbers():
     assert_same(
         start(weight_init="he_normal"), start(weight_init=lambda state, shape: state.normal(0, np.sqrt(2 / shape[0]), shape))
     )
@@ -128,8 +128,8 @@ def test_names_and_functions_are_drawn_from_one_stream():
     assert_same([biased[1]], [[np.full(n, 0.5) for n in (4, 2, 1)]])
 
 
-def test_biases_that_are_shifts_start_at_zero():
-    """Only hidden biases, and only with "auto" and a batch norm; the weights are the same as in other fits."""
+def test_shifts_of_batch_norm_start_at_zero():
+    """This holds only for hidden biases, and only with "auto" and batch_norm. The weights are the same as without batch_norm."""
     coefs, intercepts = initialized()
     shifted, shifts = initialized(normalized=True)
     assert_same([shifted, shifts], [coefs, [np.zeros(200), np.zeros(400), intercepts[-1]]])
@@ -138,7 +138,7 @@ def test_biases_that_are_shifts_start_at_zero():
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("name", BIAS_INITIALIZERS)
-def test_every_name_trains(kind, name):
+def test_training_with_each_initializer(kind, name):
     y = (Y > 0).astype(int) if kind is MLPClassifier else Y
     for solver in ("adam", "lbfgs"):
         model = kind(
@@ -165,14 +165,14 @@ def test_training_starts_from_given_arrays(dtype):
     assert got[0][0] is not COEFS[0]
 
 
-def test_arrays_that_are_not_given_are_drawn_as_usual():
+def test_arrays_that_are_not_given_are_drawn():
     coefs, intercepts = start()
     assert_same(start(coefs_init=COEFS), (COEFS, intercepts))
     assert_same(start(intercepts_init=INTERCEPTS), (coefs, INTERCEPTS))
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_a_fit_from_its_own_initial_weights_is_the_same_fit(solver):
+def test_fit_from_the_drawn_initial_weights_gives_the_same_result(solver):
     options = {"hidden_layer_sizes": (4, 2), "random_state": 5, "max_iter": 30, "solver": solver}
     plain = MLPRegressor(**options).fit(X, Y)
     coefs, intercepts = start()
@@ -180,7 +180,7 @@ def test_a_fit_from_its_own_initial_weights_is_the_same_fit(solver):
     assert_same((again.coefs_, again.intercepts_), (plain.coefs_, plain.intercepts_))
 
 
-def test_with_scaling_given_arrays_belong_to_the_scaled_network():
+def test_given_arrays_with_scaling_apply_to_scaled_inputs():
     model = MLPRegressor(hidden_layer_sizes=(4, 2), **STILL, coefs_init=COEFS, intercepts_init=INTERCEPTS, scale="standard").fit(
         X, Y
     )

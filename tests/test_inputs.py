@@ -1,4 +1,4 @@
-"""Plain arrays skip some of scikit-learn's validation, to save time. The results must be the same as with it."""
+"""For plain arrays, some of scikit-learn's validation is skipped to save time. The results must be the same as with validation."""
 
 import warnings
 
@@ -32,7 +32,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize("y", LABELS.values(), ids=LABELS.keys())
-def test_labels_are_learned_as_by_scikit_learn(y):
+def test_learned_labels_agree_with_label_binarizer(y):
     y = np.asarray(y)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -47,7 +47,7 @@ def test_labels_are_learned_as_by_scikit_learn(y):
     np.testing.assert_array_equal(got.transform(y), want.transform(y))
 
 
-def test_what_is_plain():
+def test_plain_arrays_are_recognized():
     for dtype in (np.float32, np.float64):
         assert is_plain(X.astype(dtype), 2)
         assert is_plain(X[:, 0].astype(dtype), 1)
@@ -59,7 +59,7 @@ def test_what_is_plain():
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-def test_names_of_features_go_with_a_fit_on_a_plain_array(kind):
+def test_fit_to_a_plain_array_removes_the_feature_names(kind):
     model = kind(hidden_layer_sizes=(2,), max_iter=2, random_state=0)
     y = [0, 1] * 6
     model.fit(pd.DataFrame(X, columns=["a", "b", "c"]), y)
@@ -72,7 +72,7 @@ def test_names_of_features_go_with_a_fit_on_a_plain_array(kind):
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-def test_plain_arrays_of_other_lengths_or_features_are_refused(kind):
+def test_plain_arrays_with_wrong_lengths_or_features_are_rejected(kind):
     model = kind(hidden_layer_sizes=(2,), max_iter=2, random_state=0)
     y = np.array([0, 1] * 6)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):

@@ -1,7 +1,7 @@
-"""Properties of every fit: one compilation, a disk cache, no allocation, no GIL, timely returns to Python, reproducible bits.
+"""Properties of every fit: one compilation, a disk cache, no allocation, no GIL, timely returns to Python, reproducible results.
 
-Most tests are about machine code. Tests of the disk cache use `update_early_stopping`, which compiles quickly. The few tests that
-start processes with an empty cache are marked slow.
+Most tests need compiled code. Tests of the disk cache use `update_early_stopping`, which compiles quickly. The few tests that start
+processes with an empty cache are marked slow.
 """
 
 import gc
@@ -53,7 +53,7 @@ compiled = pytest.mark.compiled
 
 
 def data(dtype=np.float64, n_rows=60):
-    """Return inputs with many zeros, three classes, and two columns of counts."""
+    """Return inputs with many zeros, class codes of three classes, and two columns of counts."""
     random = np.random.default_rng(0)
     X = (random.normal(size=(n_rows, 4)) * (random.random((n_rows, 4)) < 0.7)).astype(dtype)
     return X, np.arange(n_rows) % 3, random.poisson(2.0, (n_rows, 2)).astype(float)
@@ -74,7 +74,7 @@ def bits(estimator):
 # ---------------------------------------------------------------------- compiled once
 
 
-def layouts_of(X, folder):
+def containers_of(X, folder):
     """Return the same inputs in every form that scikit-learn accepts, by name."""
     np.save(folder / "X.npy", X)
     locked = X.copy()
@@ -100,7 +100,7 @@ def layouts_of(X, folder):
 
 
 @compiled
-def test_one_compilation_serves_every_fit_of_a_dtype(tmp_path):
+def test_all_fits_of_a_dtype_use_the_same_compiled_code(tmp_path):
     for dtype in (np.float32, np.float64):
         X, codes, values = data(dtype)
         for solver in SOLVERS:
@@ -121,7 +121,7 @@ def test_one_compilation_serves_every_fit_of_a_dtype(tmp_path):
             classifier(solver="sgd", learning_rate=schedule, early_stopping=True).fit(X, codes)
         multilabel = classifier().fit(X, np.eye(3, dtype=int)[codes])
         multilabel.partial_fit(X, np.eye(3, dtype=int)[codes])
-        for form in layouts_of(X, tmp_path).values():
+        for form in containers_of(X, tmp_path).values():
             regressor(early_stopping=True).fit(form, values, sample_weight=weight).predict(form)
         classifier(random_state=None).fit(X, codes.astype(str))
         for n_threads in (2, 3):
@@ -132,8 +132,8 @@ def test_one_compilation_serves_every_fit_of_a_dtype(tmp_path):
 
 
 @compiled
-def test_a_kernel_is_compiled_once_for_all_numbers_of_a_type_and_counts_no_references():
-    @jit.kernel(optimize=False)  # so that its code is not simplified
+def test_kernel_is_compiled_once_per_type_and_counts_no_references():
+    @jit.kernel(optimize=False)  # otherwise its code would be simplified
     def element(array, index):
         view = array
         return view[index]
@@ -190,7 +190,7 @@ def test_training_allocates_nothing(network, count_allocations):
                     parameters = {"loss": loss, "out_activation": link, "activation": activation, "solver": solver}
                     net = network(dtype=dtype, shuffle=True, learning_rate_init=1e-3, **parameters, **changes)
                     net.train(1)
-                    # the arguments are wrapped once per call, for any number of epochs
+                    # Numba wraps the arguments once per call, for any number of epochs
                     assert count_allocations(lambda net=net: net.train(40)) == count_allocations(lambda net=net: net.train(1))
 
 
@@ -202,7 +202,7 @@ def test_entries_release_the_gil(name):
 
 @compiled
 def test_other_threads_run_while_one_call_trains(network):
-    """Another thread reads the number of epochs. If training held the GIL, it would see only the first and the last number."""
+    """Another thread reads the number of epochs. If training held the GIL, it would read only the first and the last number."""
     net = network((20, 50, 50, 1), n_rows=500, batch_size=20, max_epochs=300, learning_rate_init=1e-3)
     net.train(1)
     seen, done = set(), threading.Event()
@@ -221,7 +221,7 @@ def test_other_threads_run_while_one_call_trains(network):
 
 
 class Machine:
-    """A simulated computer. Its clock counts only the work of kernels: a microsecond per block, and the multiply-adds."""
+    """A simulated computer. Its clock counts only the time of kernels: a microsecond per block, and the time of multiply-adds."""
 
     def __init__(self, layout, speed):
         self.layout, self.speed, self.now, self.turns = layout, speed, 0.0, []
@@ -230,7 +230,7 @@ class Machine:
         return self.now
 
     def work(self, n_rows, block_size):
-        # the forward product, and the two of the backward pass
+        # three products: one in the forward pass, two in the backward pass
         seconds = 1e-6 * n_rows / block_size + 3 * self.layout.n_params * n_rows / self.speed
         self.now += seconds
         self.turns.append(seconds)
@@ -262,7 +262,7 @@ def test_kernels_return_to_python_in_time(n_rows, batch_size, sizes, n_epochs, s
         start = state.epoch * n_rows + state.row
         stop = min(start + n_rounds * block_size * n_threads, (state.epoch + n_epochs) * n_rows)
         state.epoch, state.row = divmod(stop, n_rows)
-        if rank == 0:  # the other threads work at the same time
+        if rank == 0:  # the other threads run at the same time, so only the first thread advances the clock
             machine.work((stop - start) / n_threads, block_size)
 
     monkeypatch.setattr(training, "train", train)
@@ -286,7 +286,7 @@ def test_kernels_return_to_python_in_time(n_rows, batch_size, sizes, n_epochs, s
 
 @each_speed
 @pytest.mark.parametrize("n_rows", [1, 10, 1000, 10**8])
-def test_turns_cover_the_rows_a_tenth_of_a_second_at_a_time(n_rows, speed, monkeypatch):
+def test_timed_ranges_cover_all_rows_and_last_at_most_a_tenth_of_a_second(n_rows, speed, monkeypatch):
     layout = Layout((20, 30, 1))
     machine, block_size, at = Machine(layout, speed), layout.block_size(n_rows, 8), 0
     monkeypatch.setattr(turns, "time", machine)
@@ -300,13 +300,13 @@ def test_turns_cover_the_rows_a_tenth_of_a_second_at_a_time(n_rows, speed, monke
     assert len(machine.turns) <= 40 + machine.now / 0.02
 
 
-# ---------------------------------------------------------------------- the same bits
+# ---------------------------------------------------------------------- reproducible results
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("form", [np.asarray, csr_array], ids=["dense", "sparse"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-def test_same_seed_same_bits(solver, form, dtype):
+def test_same_seed_gives_bitwise_identical_results(solver, form, dtype):
     X, codes, _ = data(dtype)
     once, again, other = (classifier(solver=solver, random_state=seed).fit(form(X), codes) for seed in (1, 1, 2))
     assert bits(once) == bits(again)
@@ -323,7 +323,7 @@ def estimators(random_states):
                 yield classifier(solver=solver, activation=activation, early_stopping=stop, random_state=random_state)
 
 
-def test_fits_at_once_equal_fits_in_turn():
+def test_concurrent_fits_equal_sequential_fits():
     X, codes, _ = data(n_rows=200)
     models = list(estimators([0, 1]))
     with ThreadPoolExecutor(4) as pool:
@@ -331,7 +331,7 @@ def test_fits_at_once_equal_fits_in_turn():
     assert [bits(model) for model in at_once] == [bits(model.fit(X, codes)) for model in models]
 
 
-def test_fits_at_once_may_share_a_source_of_random_numbers():
+def test_concurrent_fits_can_share_a_random_state():
     X, codes, _ = data(n_rows=200)
     for shared in (None, np.random.RandomState(0)):
         with ThreadPoolExecutor(4) as pool:
@@ -343,10 +343,10 @@ def test_fits_at_once_may_share_a_source_of_random_numbers():
 @compiled
 @pytest.mark.parametrize("method", sorted({"fork", "spawn"} & set(multiprocessing.get_all_start_methods())))
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_fits_go_on_in_another_process(method):
+def test_fit_in_another_process_gives_the_same_result(method):
     X, codes, _ = data()
     model = classifier().fit(X, codes)
-    # a thread trains in the parent when it forks
+    # another thread of the parent process trains at the moment of the fork
     with ThreadPoolExecutor(1) as threads, ProcessPoolExecutor(1, multiprocessing.get_context(method)) as processes:
         threads.submit(classifier(max_iter=200, tol=0).fit, X, codes)
         fitted = processes.submit(clone(model).fit, X, codes).result(timeout=300)
@@ -357,7 +357,7 @@ def test_fits_go_on_in_another_process(method):
 
 
 @compiled
-def test_kernels_are_kept_in_the_folder_of_the_environment():
+def test_compiled_kernels_are_stored_in_numba_cache_dir():
     assert os.environ["NUMBA_CACHE_DIR"] == numba.config.CACHE_DIR
     folder = Path(numba.config.CACHE_DIR).resolve()
     assert all(folder in Path(entry.stats.cache_path).resolve().parents for entry in ENTRIES.values())
@@ -365,7 +365,7 @@ def test_kernels_are_kept_in_the_folder_of_the_environment():
 
 @pytest.fixture
 def new_entry(tmp_path, monkeypatch):
-    """Return a function that makes the entry `update_early_stopping`, as in a new process, with a cache folder of this test."""
+    """Return a function that creates the entry `update_early_stopping` as a new process does, with a cache folder for this test."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
 
     def make():
@@ -416,7 +416,7 @@ def package(tmp_path):
 @compiled
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_cache_costs_one_warning_and_is_repaired(damage, suffix, new_entry, tmp_path):
+def test_damaged_cache_causes_one_warning_and_is_repaired(damage, suffix, new_entry, tmp_path):
     first = new_entry()
     assert warnings_of(first) == []
     assert hits_and_misses(first) == (0, 1)
@@ -424,7 +424,7 @@ def test_damaged_cache_costs_one_warning_and_is_repaired(damage, suffix, new_ent
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
     second = new_entry()
     messages = warnings_of(second, n_calls=2)
-    # Numba reads another pickle as the index of another version
+    # Numba assumes that an unexpected pickle is the index of another version, and does not warn
     assert len(messages) == 1 or (damage == "another pickle" and suffix == "nbi")
     assert all("NUMBA_CACHE_DIR" in message for message in messages)
     third = new_entry()
@@ -444,10 +444,10 @@ def test_missing_cache_files_are_written_again(new_entry, tmp_path):
 
 
 @compiled
-def test_cache_folder_that_vanishes_costs_one_warning(new_entry, tmp_path):
+def test_deleted_cache_folder_causes_one_warning(new_entry, tmp_path):
     update_early_stopping = new_entry()
     shutil.rmtree(tmp_path / "cache")
-    (tmp_path / "cache").touch()  # so that the folder cannot be created again
+    (tmp_path / "cache").touch()  # a file with this name prevents the folder from being created again
     assert len(warnings_of(update_early_stopping, n_calls=2)) == 1
 
 
@@ -461,8 +461,8 @@ def test_code_of_another_version_is_not_loaded(new_entry, monkeypatch):
 
 
 @compiled
-def test_processes_do_not_write_the_code_of_different_types_to_one_file(tmp_path, monkeypatch):
-    """Two processes that start with an empty cache at the same time do not know each other's files."""
+def test_code_of_different_types_is_stored_in_different_files(tmp_path, monkeypatch):
+    """Two processes that start with an empty cache at the same time choose file names independently of each other."""
     names = []
     for value in (3.0, np.float32(3), 3):
         folder = tmp_path / str(len(names))
@@ -473,7 +473,7 @@ def test_processes_do_not_write_the_code_of_different_types_to_one_file(tmp_path
 
 
 @compiled
-def test_two_versions_that_write_at_once_do_not_mix(tmp_path, monkeypatch):
+def test_concurrent_writes_of_two_versions_are_not_mixed(tmp_path, monkeypatch):
     """Between the two writes of one version, another version writes its files for the same types."""
     old, new = (disk_cache.CacheFile(str(tmp_path), "f", stamp) for stamp in ("old sources", "new sources"))
     save_index = new._save_index
@@ -513,7 +513,7 @@ def test_compiler_modes_do_not_share_machine_code(new_entry, tmp_path, monkeypat
     assert warnings_of(plain) == []
     assert hits_and_misses(plain) == (0, 1)
     assert len(files(tmp_path, "nbi")) == len(files(tmp_path, "nbc")) == 2
-    # the index of one mode is not valid for the other, even under the same name
+    # the index of one mode is not valid for the other mode, even if the file has the same name
     index_of_fast, index_of_plain = sorted(files(tmp_path, "nbi"), key=lambda path: "plain" in path.name)
     shutil.copy(index_of_fast, index_of_plain)
     again = new_entry()
@@ -586,8 +586,8 @@ def run(*arguments, **options):
 
 
 @compiled
-def test_code_with_a_hole_is_not_run(new_entry, tmp_path):
-    """A file of the right length with a block of zeros may remain after a crash of the computer."""
+def test_code_with_a_block_of_zeros_is_not_run(new_entry, tmp_path):
+    """After a crash of the computer, a file may have the right length but contain a block of zeros."""
     warnings_of(new_entry())
     (path,) = files(tmp_path, "nbc")
     code = path.read_bytes()
@@ -618,21 +618,21 @@ def test_second_process_compiles_nothing(tmp_path):
 
 @pytest.mark.slow
 @compiled
-def test_changed_callee_is_seen(package, outputs):
-    """The file of the entry does not change; a file with a function that it calls does."""
+def test_change_of_a_called_function_causes_a_new_compilation(package, outputs):
+    """The file of the entry is unchanged, but the file of a function that the entry calls has changed."""
     options = {"package": package, "NUMBA_CACHE_DIR": None}
     assert run("predict", "float64", **options).results["float64"] == outputs
     assert files(package / "_kernels" / "__pycache__", "nbi")
     with (package / "_kernels" / "activations.py").open("a") as file:
         file.write("\n\n@kernel()\ndef activate(code, z):\n    z[:] = 0\n")
     changed = run("predict", "float64", **options)
-    assert changed.results["float64"] == [1.0] * 40  # only the last bias
+    assert changed.results["float64"] == [1.0] * 40  # the outputs are the last bias
     assert changed.warnings == []
 
 
 @pytest.mark.slow
 @compiled
-def test_no_folder_to_write_costs_one_warning(package, outputs, tmp_path):
+def test_cache_without_a_writable_folder_causes_one_warning(package, outputs, tmp_path):
     (tmp_path / "file").touch()
     (package / "_kernels" / "__pycache__").touch()
     nowhere = tmp_path / "file" / "below"
@@ -645,13 +645,13 @@ def test_no_folder_to_write_costs_one_warning(package, outputs, tmp_path):
 
 @pytest.mark.slow
 @compiled
-def test_processes_that_compile_at_once_leave_a_good_cache(outputs, tmp_path):
+def test_concurrent_compilations_in_processes_leave_a_valid_cache(outputs, tmp_path):
     processes = [start("predict", dtype, NUMBA_CACHE_DIR=tmp_path) for dtype in ("float32", "float64")]
     for process, dtype in zip(processes, ("float32", "float64"), strict=True):
         got = report(process)
         assert got.results[dtype] == outputs
         assert got.warnings == []
-    # if both wrote the index at the same time, one entry may be lost and compiled again, but it is never wrong
+    # if both processes wrote the index at the same time, one entry may be missing; it is then compiled again
     run("predict", "float32", "float64", NUMBA_CACHE_DIR=tmp_path)
     third = run("predict", "float32", "float64", NUMBA_CACHE_DIR=tmp_path)
     assert third.results == {"float32": outputs, "float64": outputs}
@@ -691,12 +691,12 @@ print(json.dumps({
     "warnings": [str(warning.message) for warning in caught if warning.category is RuntimeWarning],
 }))
 """
-# The first lines of a process in which a private name of Numba is missing.
+# The first lines of the program of a process in which a private name of Numba is missing.
 WITHOUT_PRIVATE_NAME = "import numba.core.compiler_machinery\ndel numba.core.compiler_machinery.register_pass\n"
 
 
 def run_fits(prelude="", **environment):
-    """Run FITS in a process, with the disk cache of this run."""
+    """Run FITS in a process, with the disk cache of this test run."""
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), **environment}
     command = [sys.executable, "-c", prelude + FITS]
     return report(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
@@ -705,8 +705,8 @@ def run_fits(prelude="", **environment):
 @pytest.mark.slow
 @compiled
 @pytest.mark.skipif(os.environ.get("FASTBP_COMPILER") != "plain", reason="compiles for a minute; make test-plain runs it")
-def test_compiler_modes_give_the_same_fits():
-    """The results may differ by rounding errors; on the processors that were tried they have the same bits."""
+def test_compiler_modes_give_the_same_results():
+    """The results may differ by rounding errors. On all processors tested so far, they are bitwise identical."""
     fast, plain, without_name = run_fits(FASTBP_COMPILER="fast"), run_fits(FASTBP_COMPILER="plain"), run_fits(WITHOUT_PRIVATE_NAME)
     assert (fast.mode, plain.mode, without_name.mode) == ("fast", "plain", "plain")
     assert fast.warnings == plain.warnings == []
@@ -741,7 +741,7 @@ def fail(*arguments):
     ids=["entry", "kernel", "unoptimized kernel", "pipeline"],
 )
 @compiled
-def test_a_pipeline_that_fails_costs_one_warning(owner, name, new_entry, tmp_path, monkeypatch):
+def test_failing_pipeline_causes_one_warning(owner, name, new_entry, tmp_path, monkeypatch):
     def entry_with_kernels():
         @jit.kernel()
         def doubled(x):
@@ -764,13 +764,13 @@ def test_a_pipeline_that_fails_costs_one_warning(owner, name, new_entry, tmp_pat
         assert first(3.0) == 24
     assert len(caught) == 1
     assert second(2.0) == 16
-    assert first(5) == 40  # another type
+    assert first(5) == 40  # an argument of another type
     monkeypatch.undo()
     assert second(1) == 8
 
 
 @compiled
-def test_machine_code_of_a_failed_pipeline_is_kept_on_disk(new_entry, tmp_path, monkeypatch):
+def test_code_compiled_after_a_failure_of_the_pipeline_is_stored_on_disk(new_entry, tmp_path, monkeypatch):
     first, second = new_entry(), new_entry()
     monkeypatch.setattr(inline.InlineKernel, "pipeline_works", True)
     monkeypatch.setattr(inline._EntryLibrary, "_optimize_final_module", fail)
@@ -781,7 +781,7 @@ def test_machine_code_of_a_failed_pipeline_is_kept_on_disk(new_entry, tmp_path, 
 
 
 @compiled
-def test_an_error_in_a_function_is_not_an_error_of_the_pipeline(new_entry):
+def test_error_in_a_function_is_not_an_error_of_the_pipeline(new_entry):
     function = jit.entry(lambda x: x.no_such_attribute)
     with pytest.raises(numba.TypingError, match="no_such_attribute"):
         function(1.0)
@@ -807,7 +807,7 @@ def pause():
     gc.enable()
 
 
-def test_the_garbage_collector_is_on_again_after_the_last_thread(pause):
+def test_garbage_collector_is_enabled_after_the_last_thread(pause):
     inside, leave = threading.Barrier(2, timeout=20), threading.Event()
 
     def compile_longer():
@@ -822,26 +822,26 @@ def test_the_garbage_collector_is_on_again_after_the_last_thread(pause):
             with pause:
                 pass
             assert not gc.isenabled()
-        assert not gc.isenabled()  # the other thread still compiles
+        assert not gc.isenabled()  # the other thread is still compiling
         leave.set()
         other.result()
     assert gc.isenabled()
 
 
-def test_a_garbage_collector_that_was_off_stays_off(pause):
+def test_disabled_garbage_collector_stays_disabled(pause):
     gc.disable()
     with pause:
         assert not gc.isenabled()
     assert not gc.isenabled()
 
 
-def test_an_error_in_the_compilation_leaves_the_garbage_collector_on(pause):
+def test_garbage_collector_is_enabled_after_an_error_in_the_compilation(pause):
     with pytest.raises(ValueError, match="made up"), pause:
         raise ValueError("made up")
     assert gc.isenabled()
 
 
-def test_a_fork_during_a_compilation_leaves_the_garbage_collector_on(pause):
+def test_garbage_collector_is_enabled_after_a_fork_during_a_compilation(pause):
     pause.__enter__()
     pause.after_fork()
     assert gc.isenabled()
@@ -854,7 +854,7 @@ def test_a_fork_during_a_compilation_leaves_the_garbage_collector_on(pause):
 
 
 @compiled
-def test_threads_that_compile_leave_the_garbage_collector_on(new_entry):
+def test_garbage_collector_is_enabled_after_compilations_in_threads(new_entry):
     successor = jit.entry(lambda x: x + 1)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(successor, [1, 1.0, np.float32(1), 1j])) == [2, 2, 2, 1 + 1j]
@@ -866,8 +866,8 @@ def test_threads_that_compile_leave_the_garbage_collector_on(new_entry):
 
 
 @pytest.mark.compiled
-def test_subnormals_are_zero_only_in_training(network):
-    """A gradient of 1e-40 changes nothing in float32; after training, the thread computes with subnormal numbers again."""
+def test_subnormal_numbers_are_zero_only_in_training(network):
+    """In float32, a gradient of 1e-40 is treated as zero. After training, the thread computes with subnormal numbers again."""
     net = network(
         (1, 1), np.float32, n_rows=1, alpha=0.0, momentum=0.0, learning_rate_init=1.0, activation="identity", max_epochs=1
     )
@@ -882,7 +882,7 @@ def test_subnormals_are_zero_only_in_training(network):
 
 
 @pytest.mark.compiled
-def test_predictions_may_be_subnormal(network):
+def test_predictions_can_be_subnormal(network):
     net = network((1, 1), np.float32, n_rows=1, activation="identity")
     net.params[:] = [1e-20, 0.0]
     net.rows.dense.flags.writeable = True
@@ -891,9 +891,9 @@ def test_predictions_may_be_subnormal(network):
 
 
 @pytest.mark.parametrize(("dtype", "epsilon"), [(np.float32, 1e-40), (np.float64, 1e-310)])
-def test_an_epsilon_that_is_subnormal_keeps_weights_finite(dtype, epsilon):
+def test_subnormal_epsilon_keeps_weights_finite(dtype, epsilon):
     X = np.random.default_rng(0).normal(size=(30, 5)).astype(dtype)
-    X[:, 4] = 0  # so that its weights have no gradient
+    X[:, 4] = 0  # the gradient of the weights of this input is zero
     model = MLPRegressor(hidden_layer_sizes=(4,), epsilon=epsilon, alpha=0.0, max_iter=5, random_state=0)
     model.fit(X, X[:, 0])
     assert np.isfinite(model.loss_)

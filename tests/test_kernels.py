@@ -1,8 +1,8 @@
-"""Each kernel is compared with the loops of `reference`, in both dtypes, and gradients with finite differences.
+"""Each kernel is compared with the loops of `reference` in both dtypes, and gradients with finite differences.
 
-The cases come from the registries: a new activation, loss, link, solver or schedule is tested as soon as `reference` has an entry
-for it, and `test_reference_is_complete` fails without one. All networks are tiny, since this file also runs with
-NUMBA_DISABLE_JIT=1, where kernels are plain Python and coverage is measured.
+Most tests are parametrized over the registries of activations, losses, links and solvers, so that a new component is tested as soon
+as `reference` has an entry for it. Without an entry, `test_reference_is_complete` fails. All networks are tiny, because this file
+also runs with NUMBA_DISABLE_JIT=1, where kernels are plain Python functions whose coverage is measured.
 """
 
 import itertools
@@ -54,7 +54,7 @@ def drawn(shape, dtype, seed=0, scale=1.0):
 
 
 def padded(values, stride=None):
-    """Return a copy of an array in a buffer of NaN that is followed by NaN; stride is the distance of a matrix's rows."""
+    """Return a copy of an array in a buffer of NaN that is followed by NaN. The rows of a matrix are `stride` elements apart."""
     shape = values.shape if stride is None else (len(values), stride)
     buffer = aligned_zeros(int(np.prod(shape)), values.dtype)
     buffer.base[...] = np.nan
@@ -64,17 +64,17 @@ def padded(values, stride=None):
 
 
 def with_nan_columns(values, n_columns):
-    """Return a copy of a matrix with n_columns more columns, of NaN."""
+    """Return a copy of a matrix with n_columns additional columns of NaN."""
     return np.concatenate([values, np.full((len(values), n_columns), np.nan, values.dtype)], axis=1)
 
 
 def flat(*parts):
-    """Return the flat vector of lists of arrays, in the order of the parameters."""
+    """Return all arrays of some lists as one flat vector, in the order of the parameters."""
     return np.concatenate([np.ravel(array) for part in parts for array in part])
 
 
 def expected(network, rows=slice(None)):
-    """Return the reference's Σ loss, Σ weight and flat gradient over some rows."""
+    """Return Σ loss, Σ weight and the flat gradient over some rows, computed by `reference`."""
     weight = None if network.weight is None else network.weight[rows]
     names = network.options["activation"], network.options["loss"], network.options["out_activation"]
     loss, weight_sum, *gradients = reference.gradient(
@@ -114,7 +114,7 @@ def _write_views(buffer, at, n_rows, n_columns, square):
 
 @each_dtype
 @pytest.mark.parametrize(("at", "n_rows", "n_columns"), [(0, 3, 4), (2, 3, 4), (5, 1, 1), (3, 0, 4), (3, 4, 0), (0, 2, 7)])
-def test_views_are_slices(dtype, at, n_rows, n_columns):
+def test_views_equal_slices(dtype, at, n_rows, n_columns):
     buffer, want, square = np.zeros(16, dtype), np.zeros(16, dtype), np.zeros((2, 3), dtype)
     want[at : at + n_rows * n_columns] += np.add.outer(100 + 10 * np.arange(n_rows), np.arange(n_columns)).ravel()
     want[at : at + n_rows] += 1000
@@ -135,7 +135,7 @@ def some_sums(dtype):
 @each_dtype
 @pytest.mark.parametrize("activation", [member.name for member in ActivationCode if member != ActivationCode.by_address])
 def test_activation_and_slope(activation, dtype):
-    """ReLU is applied by the products: as a floor in the forward pass, as a slope in the backward pass."""
+    """The matrix products apply ReLU: as a lower bound in the forward pass, and as a slope in the backward pass."""
     value, slope = reference.ACTIVATIONS[activation]
     z, delta, code = some_sums(dtype), drawn(45, dtype, 2), ActivationCode[activation]
     floor, relu = activations.floor_of(code), activation == "relu"
@@ -158,7 +158,7 @@ def test_lazy_activation_and_its_slope(activation, dtype):
     ACTIVATIONS[activation](alone, np.empty(0, dtype))
     close(a, [value(x) for x in z.tolist()])
     close(slopes, [slope(x) for x in z.tolist()])
-    close(alone, a)  # LLVM may round differently without the slopes
+    close(alone, a)  # if no slopes are computed, LLVM may round differently
 
 
 @each_dtype
@@ -175,7 +175,7 @@ def test_link(link, n_outputs, dtype):
 
 @each_dtype
 @pytest.mark.parametrize("n_outputs", [1, 2, 5])
-def test_softmax_of_anything_finite_sums_to_one(n_outputs, dtype):
+def test_softmax_of_finite_numbers_sums_to_one(n_outputs, dtype):
     Z = drawn((20, n_outputs), dtype, scale=float(np.finfo(dtype).max) / 100)
     Z = with_nan_columns(Z, -n_outputs % (VECTOR_BYTES // Z.itemsize))
     losses.link(LinkCode.softmax, Z, n_outputs)
@@ -205,7 +205,7 @@ def test_loss_and_delta(loss, out_activation, n_extra, weighted, dtype, network)
 
 @each_dtype
 @pytest.mark.parametrize("out_activation", ["logistic", "softmax"])
-def test_log_loss_of_a_certain_mistake_is_bounded(out_activation, dtype):
+def test_log_loss_of_a_wrong_class_with_probability_one_is_finite(out_activation, dtype):
     A, y, delta = np.array([[1, 0], [0, 1]], dtype), np.array([[0, 1], [1, 0]], dtype), np.zeros((2, 2), dtype)
     if out_activation == "softmax":
         y = np.array([[1], [0]], dtype)
@@ -263,7 +263,7 @@ def test_strips_are_packed_for_many_rows_with_a_large_stride(dtype):
 
 
 def ragged(dtype):
-    """A CSR matrix (6, 4) with empty rows, an entry stored twice, stored zeros and indices out of order."""
+    """A CSR matrix (6, 4) with empty rows, an element that is stored twice, explicit zeros and unsorted indices."""
     values, indices = [1.5, -2, 3, 0.5, 4, 0, -1, 2], [3, 0, 2, 2, 1, 0, 3, 1]
     return csr_array((np.array(values, dtype), indices, [0, 0, 2, 4, 4, 8, 8]), shape=(6, 4))
 
@@ -292,13 +292,13 @@ def test_sparse_products(n_out, order, dtype):
 @each_dtype
 @with_weights_or_without
 @pytest.mark.parametrize("order", [[], [4, 1, 0, 2, 2]], ids=["as they come", "some"])
-def test_gathering(order, weighted, dtype, network):
+def test_gathered_rows_and_targets(order, weighted, dtype, network):
     net, order, start = network(dtype=dtype, weighted=weighted), np.array(order, np.int64), 2
     picked = (order if order.size else np.arange(7))[start : start + 3]
     y, weight = np.full((3, 2), np.nan, dtype), np.full(3, np.nan, dtype)
     assert not products.is_sparse(net.rows)
     gather_targets(*net.targets, order, start, y, weight)
-    if order.size:  # without an order, the first layer reads the data themselves
+    if order.size:  # without an order, the first layer reads the rows directly from the data
         X = padded(np.full((3, 3), np.nan, dtype))
         products.gather(net.rows, order, start, X)
         np.testing.assert_array_equal(X, net.X[picked])
@@ -313,7 +313,7 @@ LENGTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127
 
 
 @pytest.mark.parametrize("burnt", [0, 1, 623, 624], ids="{} words drawn before".format)
-def test_shuffles_are_numpys(burnt):
+def test_shuffles_agree_with_numpy(burnt):
     random_state = np.random.RandomState(5)
     for _ in range(burnt):
         random_state.randint(2**32, dtype=np.uint32)
@@ -347,14 +347,14 @@ def test_shuffles_are_numpys(burnt):
     ],
     ids=str,
 )
-def test_updates(solver, nesterov, sizes, cuts, dtype, network):
+def test_updates_of_each_solver(solver, nesterov, sizes, cuts, dtype, network):
     net = network(sizes, dtype, solver=solver, nesterov=nesterov)
     n_coefs, weight_sum, w = net.layout.n_coefs, 1.75, net.params.astype(float).tolist()
     trainer = reference.Trainer([], [], **net.options)
     moments, hyperparams, product = [(0.0,) * reference.SOLVERS[solver][1]] * len(w), net.scratch.hyperparams, 1.0
     for step in range(1, 5):
-        gradient = drawn(len(w) + 3, dtype, step)  # may be longer than the parameters
-        # in shares like those of threads, each of which counts the step
+        gradient = drawn(len(w) + 3, dtype, step)  # the gradient may be longer than the parameters
+        # the parameters are divided in the same way as among threads; each thread counts the step
         for low, high in itertools.pairwise(cuts):
             solvers.update(
                 *(net.settings[0], net.progress[0], net.params, gradient, net.moments, hyperparams),
@@ -380,11 +380,11 @@ def test_squared_norm(dtype):
     close(np.array(solvers.squared_norm(w), dtype), sum(float(value) ** 2 for value in w))
 
 
-# ---------------------------------------------------------------------- shares and sums of threads
+# ---------------------------------------------------------------------- work and sums of threads
 
 
 @given(n=st.integers(0, 10**6), n_threads=st.integers(1, 70))
-def test_shares_are_in_order_and_equal_but_for_one(n, n_threads):
+def test_shares_are_in_order_and_differ_by_at_most_one(n, n_threads):
     cuts = [team.share(n, rank, n_threads) for rank in range(n_threads + 1)]
     assert (cuts[0], cuts[-1]) == (0, n)
     assert set(np.diff(cuts)) <= {n // n_threads, -(-n // n_threads)}
@@ -405,12 +405,12 @@ def test_shares_of_a_line_are_whole_cache_lines(n, n_threads):
 
 @each_dtype
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
-def test_sums_of_a_team(n_threads, dtype):
+def test_sums_over_threads(n_threads, dtype):
     crew = team.Team(np.zeros(2, np.int64), drawn((n_threads, 3), float), drawn((n_threads, 48), dtype, 1))
     before, sums = crew.gradients.copy(), crew.sums.copy()
     for column in range(3):
         want = 0.0
-        for value in sums[:, column].tolist():  # in this order, so that the bits are equal
+        for value in sums[:, column].tolist():  # the order of the terms matters, because the sums must be bitwise identical
             want += value
         assert team.total(crew, column) == want
     team.add_gradients(crew, 5, 31)
@@ -432,7 +432,7 @@ def penalty_numbers(**values):
 
 @each_dtype
 @pytest.mark.parametrize("size", [0, 1, 37])
-def test_penalties(size, dtype):
+def test_penalties_and_moving_average(size, dtype):
     w, g = drawn(size, dtype), drawn(size, dtype, 1)
     w[:1] = 0
     numbers = penalty_numbers(alpha=0.3, l1=0.7, ema_decay=0.9)
@@ -489,7 +489,7 @@ def test_factors_of_schedules(name):
 @dense_or_sparse
 @with_weights_or_without
 @pytest.mark.parametrize("activation", ["identity", "relu", "tanh", "logistic", "silu"])
-def test_gradient(activation, loss, out_activation, dtype, sparse, weighted, network):
+def test_gradient_agrees_with_the_reference(activation, loss, out_activation, dtype, sparse, weighted, network):
     options = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse, "weighted": weighted}
     net = network(dtype=dtype, **options)
     loss, weight_sum, gradient = net.loss_and_gradient()
@@ -504,7 +504,7 @@ def test_gradient(activation, loss, out_activation, dtype, sparse, weighted, net
         close(np.array([blocks_loss, blocks_weight_sum], dtype), [loss, weight_sum])
         close(blocks_gradient, gradient, slack=3)
 
-    # scratch buffers that initially contain NaN or zeros
+    # the initial content of scratch buffers, NaN or zeros, does not matter
     clean = network(dtype=dtype, fill=0, **options)
     assert clean.loss_and_gradient()[:2] == (loss, weight_sum)
     np.testing.assert_array_equal(clean.scratch.gradient, gradient)
@@ -514,7 +514,7 @@ def test_gradient(activation, loss, out_activation, dtype, sparse, weighted, net
 @each_pair
 @dense_or_sparse
 @with_weights_or_without
-def test_gradient_is_the_slope_of_the_loss(activation, loss, out_activation, sparse, weighted, network):
+def test_gradient_agrees_with_finite_differences(activation, loss, out_activation, sparse, weighted, network):
     options = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse, "weighted": weighted}
     net = network((2, 3, 3, 2), n_rows=5, seed=1, **options)
     gradient, params, h = net.loss_and_gradient()[2], net.params.copy(), 1e-5
@@ -530,7 +530,7 @@ def test_gradient_is_the_slope_of_the_loss(activation, loss, out_activation, spa
     slopes *= 2 if loss == "squared_error" else 1
     np.testing.assert_allclose(gradient, slopes, rtol=1e-7, atol=2e-9)
 
-    # then float32, with parameters and data that are exact in both dtypes
+    # float32, with parameters and data that are exact in both dtypes
     single = network((2, 3, 3, 2), np.float32, n_rows=5, seed=1, **options)
     net = network((2, 3, 3, 2), n_rows=5, seed=1, **options)
     net.params[...] = single.params
@@ -550,7 +550,7 @@ def test_gradient_is_the_slope_of_the_loss(activation, loss, out_activation, spa
     activation=st.sampled_from(list(reference.ACTIVATIONS)),
     pair=st.sampled_from(list(reference.LOSSES)[:4]),
 )
-def test_any_network_in_two_calls(network, sizes, n_rows, block_size, cut, sparse, weighted, seed, activation, pair):
+def test_gradient_of_drawn_networks_in_two_calls(network, sizes, n_rows, block_size, cut, sparse, weighted, seed, activation, pair):
     options = {"activation": activation, "loss": pair[0], "out_activation": pair[1], "seed": seed}
     net = network(tuple(sizes), n_rows=n_rows, block_size=block_size, sparse=sparse, weighted=weighted, **options)
     cut = min(cut, n_rows)
@@ -565,7 +565,7 @@ OF_CLASSES = [(*pair, share) for pair in reference.OF_CODES for share in (0.0, 0
 
 
 def lazy_network(network, loss, link, dtype=float, smoothing=None, **options):
-    """Return a network of four outputs with a loss or link that is called by address, and the reference's further key."""
+    """Return a network of four outputs whose loss or link is called by address, and the label smoothing in a tuple."""
     objective = {"delta": 0.6, "power": 1.3, "of_classes": smoothing is not None, "smoothing": smoothing or 0.0}
     numbers = {"quantile": (0.3,)}.get(loss, (2, 2) if link == "grouped_softmax" else ())
     net = network((3, 3, 4), dtype, loss=loss, out_activation=link, objective=objective, numbers=numbers, **options)
@@ -582,7 +582,7 @@ def lazy_network(network, loss, link, dtype=float, smoothing=None, **options):
 @each_dtype
 @with_weights_or_without
 @pytest.mark.parametrize(("loss", "link", "smoothing"), [(*pair, None) for pair in reference.BY_ADDRESS] + OF_CLASSES)
-def test_lazy_losses_and_links(loss, link, smoothing, dtype, weighted, network):
+def test_losses_and_links_called_by_address(loss, link, smoothing, dtype, weighted, network):
     net, smoothing = lazy_network(network, loss, link, dtype, smoothing, weighted=weighted, block_size=3)
     got_loss, got_weight, got = net.loss_and_gradient()
     names = net.options["activation"], loss, link
@@ -630,7 +630,7 @@ def by_differences(net, h=1e-5):
 def test_gradient_through_norms(norm, activation, sparse, network):
     net = network((3, 4, 5, 2), n_rows=9, norm=norm, activation=activation, sparse=sparse, seed=3)
     gradient = net.loss_and_gradient()[2]
-    np.testing.assert_allclose(gradient, by_differences(net) * 2, rtol=2e-6, atol=2e-8)  # see above for the squared error
+    np.testing.assert_allclose(gradient, by_differences(net) * 2, rtol=2e-6, atol=2e-8)  # 2: the squared error, as above
     if norm == "layer_norm":
         blocks = network((3, 4, 5, 2), n_rows=9, norm=norm, activation=activation, sparse=sparse, seed=3, block_size=4)
         close(blocks.loss_and_gradient()[2], gradient, slack=10)
@@ -661,7 +661,7 @@ def reference_quantiles(net):
 @each_activation
 @dense_or_sparse
 @pytest.mark.parametrize(("loss", "out_activation"), [("squared_error", "identity"), ("log_loss", "softmax")])
-def test_predictions(activation, loss, out_activation, dtype, sparse, network):
+def test_predictions_agree_with_the_reference(activation, loss, out_activation, dtype, sparse, network):
     options = {"activation": activation, "loss": loss, "out_activation": out_activation, "sparse": sparse}
     net = network(dtype=dtype, block_size=3, **options)
     want = reference.predict(net.X, net.coefs, net.intercepts, activation, out_activation)
@@ -677,7 +677,7 @@ def test_predictions(activation, loss, out_activation, dtype, sparse, network):
 @each_activation
 @dense_or_sparse
 @pytest.mark.parametrize(("loss", "out_activation"), [("squared_error", "identity"), ("log_loss", "softmax")])
-def test_nan_is_passed_on(activation, loss, out_activation, dtype, sparse, network):
+def test_nan_in_a_row_gives_nan_outputs(activation, loss, out_activation, dtype, sparse, network):
     net = network(dtype=dtype, activation=activation, loss=loss, out_activation=out_activation)
     net.X[2, 1] = np.nan
     net.rows = as_rows(csr_array(net.X) if sparse else net.X, dtype)
@@ -692,7 +692,7 @@ def test_nan_is_passed_on(activation, loss, out_activation, dtype, sparse, netwo
 @each_dtype
 @each_activation
 @each_pair
-def test_nan_in_a_weight_is_passed_on(activation, loss, out_activation, dtype, network):
+def test_nan_in_a_weight_gives_nan_outputs(activation, loss, out_activation, dtype, network):
     net = network(dtype=dtype, activation=activation, loss=loss, out_activation=out_activation)
     net.params[net.layout.n_coefs - 1] = np.nan
     assert np.isnan(net.predict()[:, -1]).all()
@@ -703,7 +703,7 @@ def test_nan_in_a_weight_is_passed_on(activation, loss, out_activation, dtype, n
 
 
 def train_both(network, n_epochs, shuffle=False, **options):
-    """Return a network after n_epochs of the kernel, and the reference after the same number."""
+    """Train a network for n_epochs with the kernel and with the reference; return both."""
     net = network(n_rows=11, batch_size=4, shuffle=shuffle, **options)
     trainer = reference.Trainer(net.coefs, net.intercepts, **net.options)
     weight, order, random_state = net.weight, np.arange(11), np.random.RandomState(0)
@@ -737,7 +737,7 @@ def assert_same_training(net, trainer, slack):
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("nesterov", [False, True], ids=["plain", "nesterov"])
 @pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
-def test_epochs(solver, schedule, nesterov, shuffle, dtype, network):
+def test_epochs_of_each_solver(solver, schedule, nesterov, shuffle, dtype, network):
     options = {"solver": solver, "schedule": schedule, "nesterov": nesterov, "block_size": 3}
     assert_same_training(*train_both(network, 3, shuffle=shuffle, dtype=dtype, **options), slack=100)
 
@@ -756,7 +756,7 @@ def test_epochs_of_each_loss(loss, out_activation, dtype, sparse, weighted, netw
 @pytest.mark.parametrize(
     ("tol", "patience", "max_epochs"), [(0, np.inf, 6), (1e3, 1, 20), (1e3, 0, 20), (1e-2, 2, 40), (1e3, 1, 4)]
 )
-def test_when_training_stops(solver, schedule, tol, patience, max_epochs, network):
+def test_training_stops_as_in_the_reference(solver, schedule, tol, patience, max_epochs, network):
     limits = {"tol": tol, "patience": patience, "max_epochs": max_epochs}
     net, trainer = train_both(network, max_epochs, sizes=(3, 2), solver=solver, schedule=schedule, learning_rate_init=0.2, **limits)
     assert_same_training(net, trainer, slack=100)
@@ -765,7 +765,7 @@ def test_when_training_stops(solver, schedule, tol, patience, max_epochs, networ
 
 @each_solver
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_trace_has_the_last_rate_and_the_best_parameters(solver, schedule, network):
+def test_trace_has_the_learning_rates_and_the_best_parameters(solver, schedule, network):
     options = {"solver": solver, "schedule": schedule, "tol": 1e3, "patience": 1, "learning_rate_init": 0.5, "momentum": 0.0}
     net = network(sizes=(3, 6, 2), n_rows=8, batch_size=3, **options)
     net.best = np.full_like(net.params, np.nan)
@@ -775,13 +775,13 @@ def test_trace_has_the_last_rate_and_the_best_parameters(solver, schedule, netwo
         net.train(1)
         if net.losses[len(rates) - 1] == np.nanmin(net.losses):
             best = net.params.copy()
-    if solver in ("sgd", "adam"):  # other rates are constant, since these schedules affect only "sgd"
+    if solver in ("sgd", "adam"):  # the schedules affect only "sgd"; all other solvers have a constant learning rate
         assert net.rates[: len(rates)].tolist() == list(rates)
     np.testing.assert_array_equal(net.best, best)
     assert net.progress[0].kept_epoch == 1 + np.nanargmin(net.losses)
 
 
-def test_adaptive_rate_ends_training_below_a_millionth(network):
+def test_adaptive_learning_rate_below_a_millionth_ends_training(network):
     options = {"schedule": "adaptive", "learning_rate_init": 1e-4, "tol": 1e3, "patience": 0}
     net, trainer = train_both(network, 100, sizes=(3, 2), **options)
     assert_same_training(net, trainer, slack=100)
@@ -821,7 +821,7 @@ def test_early_stopping_rule(network, values, solver, schedule, tol, patience, m
         assert (net.progress[0].best, net.progress[0].learning_rate) == pytest.approx((trainer.best, trainer.learning_rate))
 
 
-def test_validated_epochs_wait_for_a_score(network):
+def test_early_stopping_needs_a_validation_score(network):
     net = network(validated=True, tol=1e3, patience=0)
     assert net.train(5) == 5
     assert (net.status, net.progress[0].best) == ("running", np.inf)
@@ -834,7 +834,7 @@ def test_validated_epochs_wait_for_a_score(network):
 @each_solver
 @dense_or_sparse
 @pytest.mark.parametrize("step", ["one block", "two blocks", "one epoch"])
-def test_calls_in_pieces_give_the_same_bits(step, solver, sparse, dtype, network):
+def test_training_in_several_calls_is_bitwise_identical(step, solver, sparse, dtype, network):
     options = {"solver": solver, "sparse": sparse, "dtype": dtype, "weighted": True, "n_rows": 13, "batch_size": 5, "block_size": 2}
     whole, pieces, clean = (network(shuffle=True, max_epochs=4, fill=fill, **options) for fill in (np.nan, np.nan, 0))
     assert whole.train() == 4
@@ -860,7 +860,7 @@ def test_zero_epochs_or_blocks_change_nothing(n_epochs, n_blocks, network):
 
 
 @each_solver
-def test_a_batch_without_weight_ends_training_before_its_update(solver, network):
+def test_batch_with_zero_weights_ends_training_before_the_update(solver, network):
     net = network(n_rows=6, batch_size=2, weighted=True, solver=solver)
     net.weight[2:4] = 0
     one_batch = network(n_rows=6, batch_size=2, weighted=True, solver=solver)
@@ -872,7 +872,7 @@ def test_a_batch_without_weight_ends_training_before_its_update(solver, network)
 
 
 def test_order_selects_the_rows_of_a_batch(network):
-    """Without shuffling, the second batch consists of the rows that the order lists for it."""
+    """Without shuffling, the second batch consists of the second three rows in `order`."""
     for sparse, weighted in itertools.product([False, True], repeat=2):
         net = network(sparse=sparse, weighted=weighted, batch_size=3, momentum=0.0)
         net.order = np.array([5, 6, 2, 0, 0, 3])

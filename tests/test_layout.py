@@ -1,7 +1,7 @@
 """The memory layout: each element of each buffer belongs to exactly one view.
 
-For random layer sizes, the views of the parameters, of the activations and deltas of a block, and of the transposed weights are
-filled and counted as the layer table defines them. Strides, alignment and the unused space after each buffer are checked, too. The
+For random layer sizes, the tests fill and count the views that the layer table defines: of the parameters, of the activations and
+deltas of a block, and of the transposed weights. Strides, alignment and the unused space after each buffer are tested, too. The
 computations in these buffers are tested elsewhere.
 """
 
@@ -21,7 +21,7 @@ some_width = st.sampled_from([16, 32, 64])
 
 
 @given(sizes=some_sizes)
-def test_views_fill_the_buffer(sizes):
+def test_views_of_parameters_fill_the_buffer(sizes):
     layout = Layout(sizes)
     buffer = np.full(layout.n_params, -1)
     coefs, intercepts = layout.views(buffer)
@@ -86,11 +86,11 @@ def test_transposed_weights_fill_their_buffer(sizes, block_size, dtype, width):
 
 
 @given(sizes=st.lists(st.integers(1, 1200), min_size=2, max_size=5).map(tuple), itemsize=st.sampled_from([4, 8]), width=some_width)
-def test_rows_are_the_fewest_whole_vectors_without_cache_conflicts(sizes, itemsize, width):
+def test_strides_are_the_smallest_whole_vectors_without_cache_conflicts(sizes, itemsize, width):
     strides, lanes = Layout(sizes).strides(itemsize, width), width // itemsize
     table = Layout(sizes).layer_table(1, itemsize, width)
     np.testing.assert_array_equal(strides, [*table["input_stride"], table[-1].output_stride])
-    assert strides[0] == sizes[0]  # the stride of the data
+    assert strides[0] == sizes[0]  # the stride of X
     for n, stride in zip(sizes[1:], strides[1:], strict=True):
         vectors = [k for k in range(lanes, n + 2 * lanes + 1, lanes) if k >= n and k * itemsize % 1024]
         assert stride == (1 if n == 1 else vectors[0])
@@ -98,7 +98,7 @@ def test_rows_are_the_fewest_whole_vectors_without_cache_conflicts(sizes, itemsi
 
 @given(sizes=some_sizes)
 def test_sums_of_batch_normalization_do_not_overlap(sizes):
-    """Each hidden layer exchanges a count and two sums per unit in the forward pass, and two sums per unit in the backward pass."""
+    """For each hidden layer, threads exchange a count, two sums per unit in the forward pass, and two in the backward pass."""
     layout = Layout(sizes)
     users = np.zeros(layout.exchange_size, int)
     for row in layout.layer_table(1, 8, 32)[:-1]:
@@ -121,17 +121,17 @@ def test_buffers_are_zero_aligned_and_followed_by_unused_space(size, dtype):
 
 
 @given(sizes=some_sizes, block_size=st.integers(1, 90), dtype=some_dtype, width=some_width)
-def test_a_strip_holds_three_vectors_of_any_factor(sizes, block_size, dtype, width):
+def test_strip_has_space_for_three_vectors_of_any_factor(sizes, block_size, dtype, width):
     strip = Layout(sizes).strip(block_size, dtype, width)
     assert (strip.dtype, strip.nbytes) == (dtype, max(block_size, *sizes) * 3 * width)
 
 
 @given(sizes=some_sizes, itemsize=st.sampled_from([4, 8]))
-def test_gradients_of_threads_share_no_cache_line(sizes, itemsize):
+def test_gradients_of_threads_do_not_share_cache_lines(sizes, itemsize):
     layout = Layout(sizes)
     apart = layout.gradient_stride(itemsize) * itemsize
     assert apart % 64 == 0
-    # the vector after the parameters still belongs to the thread
+    # the gradient of a thread includes one vector after the parameters
     assert apart >= layout.n_params * itemsize + 64
 
 
@@ -143,9 +143,9 @@ def test_gradients_of_threads_share_no_cache_line(sizes, itemsize):
 def test_block_sizes_are_bounded(sizes, batch_size, itemsize):
     block_size = Layout(sizes).block_size(batch_size, itemsize)
     assert 1 <= block_size <= min(batch_size, 1024)
-    # fewer than 128 only if a product over them would take too long
+    # a block has fewer than 128 rows only if a product over 128 rows would take too long
     assert block_size >= min(batch_size, 128) or (block_size + 1) * Layout(sizes).n_params > 2**29
-    # above the minimum, a block of the widest layer fits into 1 MiB
+    # a block with more than 128 rows of the widest layer fits into 1 MiB
     assert block_size <= 128 or block_size * max(sizes) * itemsize <= 2**20
 
 

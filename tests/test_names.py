@@ -1,4 +1,4 @@
-"""One name has one meaning: rules for the names of modules, and for the fields of records.
+"""One name has one meaning: no public name is defined in two modules, and no field of a record has the name of a NumPy attribute.
 
 The source files of the package are parsed, not imported. Imported names, private functions and methods are not checked.
 """
@@ -37,7 +37,7 @@ def test_no_name_is_defined_in_two_modules():
     assert {name: paths for name, paths in modules.items() if len(paths) > 1} == {}
 
 
-def test_definitions_are_found(tmp_path):
+def test_defined_names_finds_all_definitions(tmp_path):
     path = tmp_path / "module.py"
     path.write_text(
         "import os\nA, B = 1, 2\nC: int = 3\n_D = e = 4\n\n\ndef f():\n    G = 1\n\n\ndef _h(): ...\n\n\nclass I: ...\n"

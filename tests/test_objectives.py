@@ -1,7 +1,8 @@
 """Losses are compared with closed forms, SciPy's optimizers and scikit-learn's linear models and metrics.
 
-A linear network trained by L-BFGS reaches the minimum of the corresponding linear model, and the loss of a fit is a metric of its
-predictions. User-defined losses and activations give the same results as built-in ones, and errors explain what is wrong with them.
+A linear network trained by L-BFGS reaches the minimum of the corresponding linear model, and the loss of a fit equals a metric of
+its predictions. User-defined losses and activations give the same results as the built-in functions, and error messages explain why
+a function is invalid.
 """
 
 import pickle
@@ -45,7 +46,7 @@ def solution(model):
 
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("delta", [0.3, 1.0, 1e6])
-def test_huber(delta, weight):
+def test_minimum_of_the_huber_loss(delta, weight):
     model = MLPRegressor(**LINEAR, loss="huber", huber_delta=delta, alpha=5.0).fit(X, VALUES, weight)
     w = np.ones(N_ROWS) if weight is None else weight
 
@@ -61,16 +62,16 @@ def test_huber(delta, weight):
         assert_allclose(solution(model), [*ridge.coef_, ridge.intercept_], rtol=1e-5)
 
 
-def descended(loss, **options):
-    """A linear model, trained with decreasing steps, since L-BFGS needs a smooth loss."""
+def fitted_with_decreasing_steps(loss, **options):
+    """A linear model that is trained with decreasing steps, because L-BFGS needs a smooth loss."""
     more = {"max_iter": 3000, "batch_size": N_ROWS, "learning_rate": "cosine", "learning_rate_init": 0.05, "alpha": 0, "tol": 0}
     model = MLPRegressor(hidden_layer_sizes=(), loss=loss, n_iter_no_change=np.inf, random_state=0, **more, **options)
     return model.fit(X, VALUES)
 
 
 @pytest.mark.parametrize("q", [0.1, 0.5, 0.8])
-def test_quantiles_of_linear_models(q):
-    model, theirs = descended("quantile", quantile=q), QuantileRegressor(quantile=q, alpha=0).fit(X, VALUES)
+def test_quantiles_agree_with_quantile_regressor(q):
+    model, theirs = fitted_with_decreasing_steps("quantile", quantile=q), QuantileRegressor(quantile=q, alpha=0).fit(X, VALUES)
     best = metrics.mean_pinball_loss(VALUES, theirs.predict(X), alpha=q)
     predicted = metrics.mean_pinball_loss(VALUES, model.predict(X), alpha=q)
     assert best * (1 - 1e-9) <= predicted < best * (1 + 1e-4)
@@ -78,14 +79,14 @@ def test_quantiles_of_linear_models(q):
     assert abs(share - q) < 0.02
 
 
-def test_absolute_error_is_that_of_the_median():
-    model, theirs = descended("absolute_error"), QuantileRegressor(quantile=0.5, alpha=0).fit(X, VALUES)
+def test_absolute_error_agrees_with_median_regression():
+    model, theirs = fitted_with_decreasing_steps("absolute_error"), QuantileRegressor(quantile=0.5, alpha=0).fit(X, VALUES)
     best = metrics.mean_absolute_error(VALUES, theirs.predict(X))
     predicted = metrics.mean_absolute_error(VALUES, model.predict(X))
     assert best * (1 - 1e-9) <= predicted < best * (1 + 1e-4)
 
 
-def test_constant_models_are_medians_and_quantiles():
+def test_quantiles_of_constant_models():
     zero = np.zeros((N_ROWS, 1))
     options = {"max_iter": 3000, "batch_size": N_ROWS, "learning_rate": "cosine", "learning_rate_init": 0.05, "tol": 0}
     for q in (0.2, 0.5, 0.9):
@@ -108,7 +109,7 @@ def test_constant_models_are_medians_and_quantiles():
     ],
     ids=str,
 )
-def test_deviances(options, theirs, y, alpha, weight):
+def test_deviances_agree_with_generalized_linear_models(options, theirs, y, alpha, weight):
     total = N_ROWS if weight is None else weight.sum()
     model = MLPRegressor(**LINEAR, **options, alpha=alpha * total).fit(X, y, weight)
     theirs = clone(theirs).set_params(alpha=alpha, tol=1e-10, max_iter=10_000).fit(X, y, weight)
@@ -146,8 +147,8 @@ OF_METRICS = {"huber_delta": 0.7, "quantile": 0.2, "tweedie_power": 1.4}
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("loss", METRICS)
-def test_losses_are_metrics(loss, weight, solver):
-    """The loss of validation rows; and the training loss, when the weights no longer change."""
+def test_losses_equal_metrics(loss, weight, solver):
+    """The loss of validation rows, and the final training loss of L-BFGS, equal the metric."""
     y = POSITIVE if loss in ("poisson", "gamma", "tweedie") else VALUES
     if solver == "lbfgs":
         model = MLPRegressor(**SMALL | {"solver": "lbfgs", "max_iter": 200}, loss=loss, alpha=0, **OF_METRICS).fit(X, y, weight)
@@ -160,7 +161,7 @@ def test_losses_are_metrics(loss, weight, solver):
 
 
 @pytest.mark.parametrize("loss", METRICS)
-def test_losses_of_several_outputs(loss):
+def test_losses_are_summed_over_outputs(loss):
     """Losses are summed over the outputs; the squared error is averaged."""
     y = np.column_stack([POSITIVE, POSITIVE[::-1] + 0.1])
     model = MLPRegressor(**SMALL, loss=loss, **OF_METRICS).fit(X, y, X_val=X, y_val=y)
@@ -188,7 +189,7 @@ def test_losses_of_classifiers(weight):
 
 
 @pytest.mark.parametrize("link", ["logistic", "softmax", "identity"])
-def test_squared_errors_of_classes(link):
+def test_squared_error_of_classifiers(link):
     model = MLPClassifier(**SMALL, loss="squared_error", out_activation=link, label_smoothing=0.1)
     model.fit(IRIS, SPECIES, X_val=IRIS, y_val=SPECIES)
     targets = np.eye(3)[SPECIES] * 0.9 + 0.1 / 3
@@ -213,7 +214,7 @@ def test_quantiles_never_cross(solver, n_outputs):
         assert (steps > 0).all() if strictly else (steps >= 0).all()
 
 
-def test_quantiles_cover_the_right_share():
+def test_quantiles_cover_the_expected_fraction():
     quantiles = [0.1, 0.5, 0.9]
     more = {"learning_rate": "cosine", "batch_size": 60, "tol": 0, "n_iter_no_change": np.inf, "max_iter": 600}
     model = MLPRegressor(**SMALL | more, loss="quantile", quantile=quantiles, activation="tanh").fit(X, VALUES)
@@ -233,7 +234,7 @@ Y_OF_CLASSES = {
 @pytest.mark.parametrize(
     ("link", "target"), [case for case in product(LINKS, Y_OF_CLASSES) if case[0] != "softmax" or case[1].startswith("multi")]
 )
-def test_probabilities(link, target):
+def test_probabilities_are_between_0_and_1_and_sum_to_1(link, target):
     if (link, target) == ("softmax", "multilabel"):
         return
     y = Y_OF_CLASSES[target]
@@ -248,12 +249,12 @@ def test_probabilities(link, target):
                 assert_allclose(part.sum(axis=1), 1, rtol=1e-12)
     if target in ("binary", "multiclass"):
         agree = model.classes_[model.predict_proba(scale(IRIS)).argmax(axis=1)] == model.predict(scale(IRIS))
-        assert agree.mean() > 0.97  # outputs clipped to 0 and 1 may be tied
+        assert agree.mean() > 0.97  # after clipping to 0 and 1, several classes may have the same output
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("link", ["logistic", "softmax", "identity"])
-def test_classes_by_squared_errors(solver, link):
+def test_accuracy_with_squared_error(solver, link):
     model = MLPClassifier(**SMALL | {"max_iter": 300, "tol": 0}, solver=solver, loss="squared_error", out_activation=link)
     assert model.fit(scale(IRIS), SPECIES).score(scale(IRIS), SPECIES) > 0.9
 
@@ -321,7 +322,7 @@ def test_user_activation_equals_built_in_activation(own, solver):
 
 
 @pytest.mark.parametrize("not_callable", ["tanh", 3, None, [bent]], ids=["name", "number", "nothing", "list"])
-def test_arguments_that_are_not_callable(not_callable):
+def test_arguments_that_are_not_callable_are_rejected(not_callable):
     for make in (Loss, Activation):
         with pytest.raises(TypeError, match=r"^value must be a function of"):
             make(not_callable)
@@ -332,7 +333,7 @@ def test_arguments_that_are_not_callable(not_callable):
             Activation(bent, not_callable)
 
 
-def test_functions_that_cannot_be_compiled():
+def test_functions_that_cannot_be_compiled_are_rejected():
     for function in (in_words, half_square, lambda: 0.0, lambda z: "word"):
         with pytest.raises(TypeError, match=r"^value and slope must be .* that Numba can compile"):
             Activation(function)
@@ -345,7 +346,7 @@ def test_functions_that_cannot_be_compiled():
         Loss(half_square, in_words)
 
 
-def test_wrong_slopes():
+def test_wrong_derivatives_are_rejected():
     with pytest.raises(ValueError, match=r"^gradient must be the derivative of value"):
         Loss(half_square, twice_the_difference)
     with pytest.raises(ValueError, match=r"^gradient must be the derivative of value"):
@@ -358,7 +359,7 @@ def test_wrong_slopes():
         Loss(half_square, lambda y, a: np.nan)
 
 
-def test_kinks_are_allowed():
+def test_functions_with_kinks_are_accepted():
     Activation(lambda z: max(z, 0.0), lambda z: 1.0 if z > 0 else 0.0)
     Loss(lambda y, a: abs(y - a), lambda y, a: 1.0 if a > y else -1.0)
 
@@ -370,7 +371,7 @@ OWN = {
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_equality(name):
+def test_equality_of_user_defined_functions(name):
     own, same, other = OWN[name]
     assert own == same
     assert hash(own) == hash(same)
@@ -384,7 +385,7 @@ def test_equality(name):
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_estimators_carry_them(name):
+def test_estimators_with_user_defined_functions_can_be_copied(name):
     model = MLPRegressor(**SMALL, **{name: OWN[name][0]}).fit(X, VALUES)
     assert clone(model).get_params()[name] == OWN[name][0]
     for copied in (pickle.loads(pickle.dumps(model)), clone(model).fit(X, VALUES)):
@@ -403,7 +404,7 @@ def fitted(own):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
-def test_other_processes(name):
+def test_user_defined_functions_in_other_processes(name):
     expected = fitted({name: OWN[name][0]})
     for predicted in joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(fitted)({name: own}) for own in OWN[name][:2]):
         assert_array_equal(predicted, expected)
@@ -413,7 +414,7 @@ def test_other_processes(name):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-def test_scores_of_several_quantiles():
+def test_score_of_several_quantiles():
     q, rows = [0.1, 0.5, 0.9], np.random.default_rng(3).normal(size=(80, 3))
     target = rows[:, 0] + rows[:, 1] ** 2
     model = MLPRegressor("quantile", 8, quantile=q, max_iter=50, random_state=0, learning_rate_init=0.01).fit(rows, target)
@@ -431,7 +432,7 @@ def test_reduce_on_plateau_acts_before_patience_ends():
     assert len(set(model.history_["learning_rate"])) > 1
 
 
-def test_batches_of_zero_weight_change_nothing_with_global_weights():
+def test_batches_of_zero_weight_with_global_sample_weight_norm():
     rows = np.random.default_rng(3).normal(size=(80, 3))
     weight = np.repeat([0.0, 1.0], 40)
     options = {"batch_size": 40, "shuffle": False, "max_iter": 3, "random_state": 0, "alpha": 0, "solver": "sgd", "momentum": 0}
@@ -443,7 +444,7 @@ def test_batches_of_zero_weight_change_nothing_with_global_weights():
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("limit", [None, 0.3])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "nadam"])
-def test_the_loss_of_an_epoch_includes_the_penalty_of_its_initial_weights(solver, limit, n_threads):
+def test_loss_of_an_epoch_includes_the_penalty_of_its_initial_weights(solver, limit, n_threads):
     options = {**SMALL, "solver": solver, "max_norm": limit, "alpha": 20.0, "batch_size": N_ROWS, "n_threads": n_threads, "tol": 0}
     losses = MLPRegressor(**{**options, "max_iter": 7}).fit(X, VALUES).loss_curve_
     for n_epochs in range(1, 7):

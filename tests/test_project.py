@@ -1,4 +1,4 @@
-"""Files that repeat a fact agree: versions, floors of dependencies, and the Python versions that are tested."""
+"""Facts that are stated in several files agree: versions, lowest versions of dependencies, and tested Python versions."""
 
 import re
 import tomllib
@@ -26,12 +26,12 @@ def numbers(version):
     return tuple(int(part) for part in re.sub(r"(\.0)+$", "", version).split("."))
 
 
-def test_the_citation_has_the_version_of_the_package():
+def test_citation_has_the_version_of_the_package():
     assert f"version: {fastbp.__version__}" in lines("CITATION.cff")
 
 
 @pytest.mark.parametrize("extra", ["", "datasets", "plot", "progress", "test"])
-def test_floors_are_those_that_are_tested(extra):
+def test_lowest_versions_of_dependencies_are_tested(extra):
     requirements = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     tested = floors(lines("constraints-floor.txt"))
     expected = {name: floor for name, floor in floors(requirements).items() if name != "fastbp"}
@@ -39,12 +39,12 @@ def test_floors_are_those_that_are_tested(extra):
     assert {name: tested.get(name) for name in expected} == expected
 
 
-def test_every_supported_python_is_tested():
+def test_every_supported_python_version_is_tested():
     classifiers = [text.rpartition(" ")[2] for text in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", text)]
     matrix = next(line for line in lines(".github/workflows/tests.yml") if line.strip().startswith("python: [") and "3.14" in line)
     assert re.findall(r"3\.\d+", matrix) == classifiers
     assert PROJECT["requires-python"] == f">={classifiers[0]}"
 
 
-def test_floors_are_read():
+def test_floors_parses_requirements():
     assert floors(["numpy>=2.0,<3", "# comment", "pandas==2.2.3"]) == {"numpy": (2,), "pandas": (2, 2, 3)}

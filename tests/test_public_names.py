@@ -1,4 +1,4 @@
-"""The public API: which modules are public, which names each of them exports, and that these are documented and annotated."""
+"""The public API: which modules are public, which names they export, and that all exported names are documented and annotated."""
 
 import importlib
 import inspect
@@ -36,7 +36,7 @@ def defined_in(module):
 
 
 def public_methods(cls):
-    """The methods of a class that fastbp defines, by name; those that scikit-learn generates are left out."""
+    """The methods of a class that fastbp defines, by name. Methods that scikit-learn generates are left out."""
     names = {name for base in cls.__mro__ if base.__module__.startswith("fastbp") for name in vars(base)}
     methods = {name: getattr(cls, name) for name in sorted(names) if not name.startswith("_") and not name.endswith("_request")}
     return {name: method for name, method in methods.items() if callable(method)}
@@ -54,7 +54,7 @@ def test_only_these_modules_are_public():
     assert {f"fastbp.{name}" for name in public} | {"fastbp"} == set(PUBLIC_NAMES)
 
 
-def test_packages_are_private():
+def test_subpackages_are_private():
     packages = [module.name for module in pkgutil.iter_modules(fastbp.__path__) if module.ispkg]
     assert all(name.startswith("_") for name in packages)
 
@@ -67,7 +67,7 @@ def test_all_lists_the_public_names(module):
 
 
 @each_module
-def test_other_names_have_an_underscore(module):
+def test_names_that_are_not_public_have_an_underscore(module):
     assert defined_in(importlib.import_module(module)) <= PUBLIC_NAMES[module]
 
 
@@ -85,7 +85,7 @@ def test_every_public_function_is_annotated(module):
     missing = {}
     for name, value in exported(module).items():
         if inspect.isclass(value):
-            # a type checker takes the result of a constructor from the class
+            # a constructor needs no return annotation, because its result is the class
             missing[f"{name}.__init__"] = [part for part in without_annotation(value.__init__) if part != "return"]
             missing |= {
                 f"{name}.{method_name}": without_annotation(method) for method_name, method in public_methods(value).items()
@@ -95,8 +95,8 @@ def test_every_public_function_is_annotated(module):
     assert not {name: parts for name, parts in missing.items() if parts}
 
 
-def test_the_checks_find_what_is_missing():
-    """Each helper above reports a defect that is put in on purpose."""
+def test_helper_functions_find_defects():
+    """Each helper function reports a defect that this test creates."""
     module = types.ModuleType("made_up")
     module.exposed = lambda: None
     module.exposed.__module__ = "made_up"

@@ -1,4 +1,4 @@
-"""Invalid parameters are refused with a message that names the parameter and the rule, and a refused fit changes nothing.
+"""Invalid parameters are rejected with a message that names the parameter and the rule, and the estimator is unchanged.
 
 Each case is a combination that the documentation excludes, or a value of the wrong type. Estimators that were fitted before keep
 their weights.
@@ -20,8 +20,8 @@ SMALL = {"hidden_layer_sizes": (5, 3), "max_iter": 3, "random_state": 0}
 each_kind = pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 
 
-def refuse(match, kind, data=X, y=None, before=False, error=ValueError, **params):
-    """Check that a fit is refused and changes nothing. With `before`, the estimator was fitted before."""
+def reject(match, kind, data=X, y=None, before=False, error=ValueError, **params):
+    """Check that a fit raises an error and changes no attribute. With `before`, the estimator was fitted before."""
     y = Y[kind] if y is None else y
     model = kind(**SMALL)
     if before:
@@ -59,8 +59,8 @@ NOT_FOR_LBFGS = {
 @each_kind
 @pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NOT_FOR_LBFGS.items() for value in values])
-def test_not_for_lbfgs(kind, name, value, before):
-    refuse(f"^{name}=.*solver='lbfgs'", kind, before=before, solver="lbfgs", **{name: value})
+def test_parameters_that_lbfgs_does_not_support(kind, name, value, before):
+    reject(f"^{name}=.*solver='lbfgs'", kind, before=before, solver="lbfgs", **{name: value})
 
 
 @each_kind
@@ -78,31 +78,31 @@ def test_not_for_lbfgs(kind, name, value, before):
     ],
     ids=str,
 )
-def test_what_lbfgs_can_do(kind, params):
+def test_parameters_that_lbfgs_supports(kind, params):
     kind(**SMALL, solver="lbfgs", **params).fit(X, Y[kind])
 
 
 @each_kind
-def test_validation_rows_are_not_for_lbfgs(kind):
+def test_lbfgs_does_not_support_validation_rows(kind):
     with pytest.raises(ValueError, match=r"X_val and y_val .*solver='lbfgs'"):
         kind(**SMALL, solver="lbfgs").fit(X, Y[kind], X_val=X, y_val=Y[kind])
 
 
 @each_kind
-def test_one_norm_at_a_time(kind):
-    refuse("batch_norm and layer_norm", kind, batch_norm=True, layer_norm=True)
+def test_two_norms_are_rejected(kind):
+    reject("batch_norm and layer_norm", kind, batch_norm=True, layer_norm=True)
 
 
 @each_kind
 @pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize("params", [{"input_noise": 0.1}, {"dropout": [0.1, 0, 0]}], ids=str)
-def test_sparse_inputs_bear_no_noise(kind, params, before):
-    refuse(f"^{next(iter(params))}=.*sparse X", kind, SPARSE, before=before, **params)
+def test_noise_and_dropout_of_sparse_inputs_are_rejected(kind, params, before):
+    reject(f"^{next(iter(params))}=.*sparse X", kind, SPARSE, before=before, **params)
 
 
 @each_kind
 @pytest.mark.parametrize("dropout", [0.3, [0.3, 0.2], [0, 0.3, 0.2]], ids=str)
-def test_hidden_units_of_sparse_inputs_may_be_dropped(kind, dropout):
+def test_dropout_of_hidden_units_with_sparse_inputs(kind, dropout):
     kind(**SMALL, dropout=dropout).fit(SPARSE, Y[kind])
     if not isinstance(dropout, list):
         kind(hidden_layer_sizes=(), max_iter=2, dropout=dropout).fit(SPARSE, Y[kind])
@@ -118,38 +118,38 @@ def test_hidden_units_of_sparse_inputs_may_be_dropped(kind, dropout):
     ],
     ids=str,
 )
-def test_dropout(kind, dropout, before):
-    refuse("dropout", kind, before=before, dropout=dropout)
+def test_invalid_dropout_is_rejected(kind, dropout, before):
+    reject("dropout", kind, before=before, dropout=dropout)
 
 
 @each_kind
 @pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize("activation", [["relu"], ["relu"] * 3, [], ["relu", "cube"], ["relu", None], ("tanh", np.tanh)], ids=str)
-def test_activations(kind, activation, before):
-    refuse("activation must", kind, before=before, activation=activation)
+def test_invalid_lists_of_activations_are_rejected(kind, activation, before):
+    reject("activation must", kind, before=before, activation=activation)
 
 
 @each_kind
 @pytest.mark.parametrize("activation", ["cube", np.tanh, 3, None], ids=str)
-def test_activations_of_another_kind(kind, activation):
-    refuse("'activation' parameter", kind, activation=activation)
+def test_invalid_activations_are_rejected(kind, activation):
+    reject("'activation' parameter", kind, activation=activation)
 
 
 @each_kind
 @pytest.mark.parametrize("said", [np.nan, np.inf, -0.1, None, "half", 1j, [0.5], np.array([0.5, 1.0]), {}], ids=str)
 @pytest.mark.parametrize("before", [False, True])
-def test_functions_for_the_learning_rate(kind, said, before):
-    refuse("learning_rate must be a function of .epoch, progress.", kind, before=before, learning_rate=lambda epoch, progress: said)
+def test_learning_rate_functions_with_invalid_results_are_rejected(kind, said, before):
+    reject("learning_rate must be a function of .epoch, progress.", kind, before=before, learning_rate=lambda epoch, progress: said)
 
 
 @each_kind
-def test_a_learning_rate_that_is_nonsense_later(kind):
-    refuse("at epoch 2 it", kind, before=True, learning_rate=lambda epoch, progress: 1 if epoch < 2 else np.nan)
+def test_learning_rate_function_with_an_invalid_result_in_a_later_epoch(kind):
+    reject("at epoch 2 it", kind, before=True, learning_rate=lambda epoch, progress: 1 if epoch < 2 else np.nan)
 
 
 @each_kind
 @pytest.mark.parametrize("said", [0, 1, 0.5, np.float32(0.5), np.int64(1), True])
-def test_functions_that_are_none_the_worse(kind, said):
+def test_learning_rate_functions_with_valid_results_are_accepted(kind, said):
     kind(**SMALL, learning_rate=lambda epoch, progress: said).fit(X, Y[kind])
 
 
@@ -163,19 +163,19 @@ POSSIBLE |= {loss: ["exp", "softplus"] for loss in ("poisson", "gamma", "tweedie
 
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("loss", POSSIBLE)
-def test_outputs_of_regressors(loss, link):
+def test_output_activations_of_regressors(loss, link):
     y = Y[MLPRegressor] if loss in list(POSSIBLE)[:4] else np.abs(Y[MLPRegressor]) + 0.1
     if link in POSSIBLE[loss]:
         model = MLPRegressor(**SMALL, loss=loss, out_activation=link).fit(X, y)
         assert model.out_activation_ == link
         return
     names = " or ".join(["'auto'", *map(repr, POSSIBLE[loss])])
-    refuse(f"out_activation must be {names} for the loss '{loss}'; got '{link}'", MLPRegressor, y=y, loss=loss, out_activation=link)
+    reject(f"out_activation must be {names} for the loss '{loss}'; got '{link}'", MLPRegressor, y=y, loss=loss, out_activation=link)
 
 
 @pytest.mark.parametrize("link", LINKS[1:])
-def test_outputs_of_several_quantiles(link):
-    refuse(
+def test_output_activations_of_several_quantiles(link):
+    reject(
         "out_activation must be 'auto' or 'identity' for several quantiles",
         MLPRegressor,
         loss="quantile",
@@ -198,11 +198,11 @@ def test_outputs_of_several_quantiles(link):
     ],
 )
 @pytest.mark.parametrize("link", LINKS)
-def test_outputs_of_classifiers(y, loss, possible, link):
+def test_output_activations_of_classifiers(y, loss, possible, link):
     if link in possible:
         assert MLPClassifier(**SMALL, loss=loss, out_activation=link).fit(X, y).out_activation_ == link
         return
-    refuse(f"out_activation must be 'auto' or .*{possible[-1]}.*got '{link}'", MLPClassifier, y=y, loss=loss, out_activation=link)
+    reject(f"out_activation must be 'auto' or .*{possible[-1]}.*got '{link}'", MLPClassifier, y=y, loss=loss, out_activation=link)
 
 
 @pytest.mark.parametrize(
@@ -219,21 +219,21 @@ def test_outputs_of_classifiers(y, loss, possible, link):
 )
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("before", [False, True])
-def test_targets_without_a_deviance(params, lowest, rule, solver, before):
+def test_targets_for_which_the_deviance_is_undefined(params, lowest, rule, solver, before):
     y = np.abs(Y[MLPRegressor]) + 0.1
     y[4] = lowest
-    refuse(f"y must be {rule}.*got {lowest:g}", MLPRegressor, y=y, before=before, solver=solver, **params)
+    reject(f"y must be {rule}.*got {lowest:g}", MLPRegressor, y=y, before=before, solver=solver, **params)
 
 
 @pytest.mark.parametrize("params", [{"loss": "tweedie"}, {"loss": "tweedie", "tweedie_power": 1}, {"loss": "poisson"}], ids=str)
-def test_targets_may_be_zero(params):
+def test_targets_of_zero_are_accepted(params):
     y = np.maximum(Y[MLPRegressor], 0)
     assert np.isfinite(MLPRegressor(**SMALL, **params).fit(X, y).loss_)
 
 
 @pytest.mark.parametrize("power", [0.5, 2.5, 3, 0, None, "two"])
-def test_powers(power):
-    refuse("'tweedie_power' parameter", MLPRegressor, loss="tweedie", tweedie_power=power)
+def test_invalid_tweedie_powers_are_rejected(power):
+    reject("'tweedie_power' parameter", MLPRegressor, loss="tweedie", tweedie_power=power)
 
 
 @pytest.mark.parametrize(
@@ -246,18 +246,18 @@ def test_powers(power):
     ids=str,
 )
 @pytest.mark.parametrize("before", [False, True])
-def test_quantiles(quantile, before):
-    refuse("quantile", MLPRegressor, before=before, loss="quantile", quantile=quantile)
+def test_invalid_quantiles_are_rejected(quantile, before):
+    reject("quantile", MLPRegressor, before=before, loss="quantile", quantile=quantile)
 
 
 @pytest.mark.parametrize("quantile", [0.3, [0.3], (0.1, 0.5), np.array([0.1, 0.2, 0.95])], ids=str)
-def test_quantiles_that_are_some(quantile):
+def test_valid_quantiles_are_accepted(quantile):
     shape = (30,) if np.size(quantile) == 1 else (30, np.size(quantile))
     assert MLPRegressor(**SMALL, loss="quantile", quantile=quantile).fit(X, Y[MLPRegressor]).predict(X).shape == shape
 
 
-def test_quantiles_are_not_scaled():
-    refuse(
+def test_scale_y_with_several_quantiles_is_rejected():
+    reject(
         "^scale_y='standard' is not supported for several quantiles",
         MLPRegressor,
         loss="quantile",
@@ -267,24 +267,24 @@ def test_quantiles_are_not_scaled():
 
 
 @pytest.mark.parametrize("link", ["logistic", "softplus"])
-def test_outputs_that_are_not_scaled(link):
-    refuse("^scale_y='robust' needs", MLPRegressor, scale_y="robust", out_activation=link)
+def test_scale_y_with_nonlinear_outputs_is_rejected(link):
+    reject("^scale_y='robust' needs", MLPRegressor, scale_y="robust", out_activation=link)
 
 
-def test_means_that_are_not_positive():
-    refuse("^scale_y='robust' divides", MLPRegressor, y=-1 - X[:, 0] ** 2, scale_y="robust", out_activation="exp")
+def test_scale_y_with_a_negative_mean_is_rejected():
+    reject("^scale_y='robust' divides", MLPRegressor, y=-1 - X[:, 0] ** 2, scale_y="robust", out_activation="exp")
 
 
 @pytest.mark.parametrize("loss", ["hinge", np.square, None, 1], ids=str)
 @each_kind
-def test_losses(kind, loss):
-    refuse("'loss' parameter", kind, loss=loss)
+def test_invalid_losses_are_rejected(kind, loss):
+    reject("'loss' parameter", kind, loss=loss)
 
 
 @pytest.mark.parametrize("y", [np.eye(3, dtype=int)[np.arange(30) % 3], np.arange(60).reshape(30, 2) % 3])
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0}], ids=str)
-def test_classes_of_several_columns_have_no_weights(y, class_weight):
-    refuse("class_weight must be None", MLPClassifier, y=y, class_weight=class_weight)
+def test_class_weight_for_several_columns_is_rejected(y, class_weight):
+    reject("class_weight must be None", MLPClassifier, y=y, class_weight=class_weight)
 
 
 # ---------------------------------------------------------------------- initial weights
@@ -300,24 +300,24 @@ RIGHT = {"coefs_init": [(4, 5), (5, 3)], "intercepts_init": [(5,), (3,)]}
 @each_kind
 @pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize("name", RIGHT)
-def test_starting_weights(kind, name, before):
+def test_invalid_initial_weights_are_rejected(kind, name, before):
     n_outputs = 3 if kind is MLPClassifier else 1
     last = (3, n_outputs) if name == "coefs_init" else (n_outputs,)
     right = [*RIGHT[name], last]
     wrong = [[], right[:-1], [*right, last], [(5, 4), *right[1:]], [*right[:-1], (3, 7)], [(), *right[1:]], [(20,), *right[1:]]]
     for some in wrong:
-        refuse(f"{name}", kind, before=before, **{name: shapes(*some)})
+        reject(f"{name}", kind, before=before, **{name: shapes(*some)})
     for value in (np.nan, np.inf, "a"):
-        refuse(name, kind, before=before, **{name: [np.full(right[0], value), *shapes(*right[1:])]})
-    refuse(name, kind, before=before, **{name: [[[1.0], [2.0, 3.0]], *shapes(*right[1:])]})
-    refuse(f"'{name}' parameter", kind, before=before, **{name: np.zeros(3)})
+        reject(name, kind, before=before, **{name: [np.full(right[0], value), *shapes(*right[1:])]})
+    reject(name, kind, before=before, **{name: [[[1.0], [2.0, 3.0]], *shapes(*right[1:])]})
+    reject(f"'{name}' parameter", kind, before=before, **{name: np.zeros(3)})
 
 
 @each_kind
 @pytest.mark.parametrize("name", ["weight_init", "bias_init"])
 @pytest.mark.parametrize("said", [None, np.zeros(17), np.nan, "a"], ids=str)
-def test_functions_for_starting_weights(kind, name, said):
-    refuse(f"{name} must return", kind, **{name: lambda random_state, shape: said if np.ndim(said) else np.full(shape, said)})
+def test_invalid_results_of_initializers_are_rejected(kind, name, said):
+    reject(f"{name} must return", kind, **{name: lambda random_state, shape: said if np.ndim(said) else np.full(shape, said)})
 
 
 @each_kind
@@ -351,9 +351,9 @@ def test_functions_for_starting_weights(kind, name, said):
         ("warm_start", ["continue", None]),
     ],
 )
-def test_values(kind, name, values):
+def test_invalid_values_are_rejected(kind, name, values):
     for value in values:
-        refuse(f"'{name}' parameter", kind, **{name: value})
+        reject(f"'{name}' parameter", kind, **{name: value})
 
 
 @pytest.mark.parametrize(
@@ -365,9 +365,9 @@ def test_values(kind, name, values):
         (MLPRegressor, "scale_y", ["minmax", True]),
     ],
 )
-def test_values_of_one_kind(kind, name, values):
+def test_invalid_values_of_one_estimator_are_rejected(kind, name, values):
     for value in values:
-        refuse(f"'{name}' parameter", kind, **{name: value})
+        reject(f"'{name}' parameter", kind, **{name: value})
 
 
 # ---------------------------------------------------------------------- between fits
@@ -392,7 +392,7 @@ CHANGES = [
 @each_kind
 @pytest.mark.parametrize("go_on", [{"warm_start": True}, {"warm_start": "resume"}, "partial_fit"], ids=str)
 @pytest.mark.parametrize(("first", "then", "match"), CHANGES, ids=str)
-def test_changed_between_fits(kind, go_on, first, then, match):
+def test_parameters_that_must_not_change_between_fits(kind, go_on, first, then, match):
     warm = go_on if isinstance(go_on, dict) else {}
     model = kind(**SMALL, **first, **warm).fit(X, Y[kind])
     attributes, weights = dict(vars(model)), [W.copy() for W in model.coefs_]
@@ -419,7 +419,7 @@ def test_changed_between_fits(kind, go_on, first, then, match):
     ],
     ids=str,
 )
-def test_targets_changed_between_fits(go_on, first, then, match):
+def test_parameters_of_targets_that_must_not_change_between_fits(go_on, first, then, match):
     warm = go_on if isinstance(go_on, dict) else {}
     model = MLPRegressor(**SMALL, **first, **warm).fit(X, Y[MLPRegressor])
     model.set_params(**then)
@@ -437,7 +437,7 @@ def test_targets_changed_between_fits(go_on, first, then, match):
     ],
     ids=str,
 )
-def test_outputs_changed_between_fits(first, then):
+def test_output_activation_must_not_change_between_fits(first, then):
     model = MLPClassifier(**SMALL, warm_start=True, **first).fit(X, Y[MLPClassifier]).set_params(**then)
     with pytest.raises(ValueError, match="out_activation must not change"):
         model.fit(X, Y[MLPClassifier])
@@ -481,7 +481,7 @@ def test_predictions_ignore_quantiles_set_after_the_fit(then):
     ids=str,
 )
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
-def test_what_may_change_between_fits(kind, then, ema_decay):
+def test_parameters_that_may_change_between_fits(kind, then, ema_decay):
     if kind is MLPClassifier and "loss" in then:
         then = {**then, "out_activation": "softmax"}
     model = kind(**SMALL, warm_start=True, ema_decay=ema_decay).fit(X, Y[kind]).set_params(**then)
@@ -493,7 +493,7 @@ def test_what_may_change_between_fits(kind, then, ema_decay):
     assert np.isfinite(model.predict(X)).all()
 
 
-def test_norms_of_other_shapes():
+def test_norm_parameters_of_wrong_shapes_are_rejected():
     model = MLPRegressor(**SMALL, layer_norm=True).fit(X, X[:, 0])
     for name in ("norm_scales_", "norm_shifts_"):
         good = getattr(model, name)
@@ -511,12 +511,12 @@ def raising(z):
     return z
 
 
-def test_own_functions_may_not_raise():
+def test_user_functions_that_raise_are_rejected():
     for make in (lambda: Activation(raising), lambda: Activation(abs, raising), lambda: Loss(raising)):
         with pytest.raises(TypeError, match="must not raise or assert"):
             make()
 
 
-def test_an_unknown_scorer_is_always_refused():
+def test_unknown_scorer_is_rejected():
     with pytest.raises(ValueError, match="nope"):
         MLPRegressor(**SMALL, scoring="nope").fit(X, X[:, 0])

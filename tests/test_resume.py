@@ -1,8 +1,8 @@
-"""Training for n epochs and then for m epochs gives the same bits as training for n + m epochs.
+"""Training for n epochs and then for m epochs is bitwise identical to training for n + m epochs.
 
-The second part is a call of ``fit`` with ``warm_start="resume"``, with or without a pickle in between, a fit from a checkpoint, or
-``partial_fit``. Weights, moments, random numbers, the order of the rows, the patience, the learning rate and the history must all
-continue.
+The tests continue training with ``warm_start="resume"``, with or without a pickle in between, from a checkpoint, or with
+``partial_fit``. The weights, the moments, the random numbers, the order of the rows, the count of epochs without improvement, the
+learning rate and the history must all continue.
 """
 
 import copy
@@ -31,8 +31,8 @@ each_kind = pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 few_epochs = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-class Fickle(ShuffleSplit):
-    """A splitter that gives a different split at each call. Each model gets its own unused copy."""
+class ChangingSplit(ShuffleSplit):
+    """A splitter that returns a different split at each call. Each model gets its own new copy."""
 
     def __init__(self):
         super().__init__(1, test_size=0.2, train_size=0.5)
@@ -51,14 +51,14 @@ PARAMS = {
     "nadam": {"solver": "nadam"},
     "in order": {"shuffle": False},
     "early stopping": {"early_stopping": True, "validation_fraction": 0.3},
-    "splitter": {"early_stopping": True, "validation_splitter": Fickle()},
+    "splitter": {"early_stopping": True, "validation_splitter": ChangingSplit()},
     "two threads": {"n_threads": 2},
 }
 each_params = pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS)
 
 
 def mapped(model, folder):
-    """Load a memory-mapped copy of the model. Each copy has its own file, because the others are still mapped."""
+    """Load a memory-mapped copy of the model. Each copy has its own file, because the files of other copies are still mapped."""
     path = folder / f"{len(list(folder.iterdir()))}"
     joblib.dump(model, path)
     return joblib.load(path, mmap_mode="r")
@@ -117,14 +117,14 @@ def through(kind, counts, make=lambda model, _: model, path=None, data=X, **para
 @each_params
 @each_stream
 @each_copy
-def test_n_and_m_epochs_are_n_plus_m(kind, params, stream, make, tmp_path):
+def test_resumed_fits_equal_one_fit(kind, params, stream, make, tmp_path):
     parts = through(kind, (3, 1, 7), make, tmp_path, **params, random_state=stream())
     assert_same(parts, through(kind, (11,), **params, random_state=stream()))
 
 
 @few_epochs
 @each_kind
-def test_the_global_stream_need_not_stand_still(kind):
+def test_other_users_of_the_global_random_state_do_not_change_the_result(kind):
     """With random_state=None, random numbers that other code draws in between do not change the result."""
     np.random.seed(5)
     whole = through(kind, (9,))
@@ -136,7 +136,7 @@ def test_the_global_stream_need_not_stand_still(kind):
 
 @few_epochs
 @each_kind
-def test_sparse_rows(kind):
+def test_resumed_fit_with_sparse_inputs(kind):
     data = sp.csr_array(X)
     assert_same(through(kind, (2, 5), data=data, random_state=1), through(kind, (7,), data=data, random_state=1))
 
@@ -144,7 +144,7 @@ def test_sparse_rows(kind):
 @few_epochs
 @each_kind
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_given_validation_rows(kind, early_stopping):
+def test_resumed_fit_with_given_validation_rows(kind, early_stopping):
     y, models = Y[kind], []
     for counts in ((4, 5), (9,)):
         model = kind(**RESUME, random_state=0, early_stopping=early_stopping)
@@ -157,8 +157,8 @@ def test_given_validation_rows(kind, early_stopping):
 @few_epochs
 @each_kind
 @pytest.mark.parametrize("params", [{}, {"early_stopping": True}], ids=["loss", "score"])
-def test_patience_goes_on(kind, params):
-    """Both stop at the same epoch. Another fit trains no epoch and warns."""
+def test_count_of_epochs_without_improvement_continues(kind, params):
+    """Training in one fit and in several fits ends at the same epoch. A further fit trains no epoch and issues a warning."""
     params = params | {"n_iter_no_change": 4, "tol": 0.02, "random_state": 0, "learning_rate_init": 0.1}
     whole = kind(**RESUME | params, max_iter=500).fit(X, Y[kind])
     parts = kind(**RESUME | params, max_iter=3)
@@ -180,8 +180,8 @@ def test_patience_goes_on(kind, params):
 @each_kind
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("at", [2, 7, 13])
-def test_interrupted_within_an_epoch(monkeypatch, kind, n_threads, at):
-    """A batch that was interrupted is computed again from its start."""
+def test_resumed_fit_after_an_interruption_within_an_epoch(monkeypatch, kind, n_threads, at):
+    """After an interruption within a batch, the whole batch is computed again."""
     params = RESUME | {"random_state": 0, "batch_size": 40, "n_threads": n_threads}
     whole = kind(**params, max_iter=9).fit(X, Y[kind])
     train, calls = training.train, iter(range(1, 10**6))
@@ -198,7 +198,7 @@ def test_interrupted_within_an_epoch(monkeypatch, kind, n_threads, at):
     monkeypatch.undo()
     model.set_params(max_iter=9 - model.n_iter_).fit(X, Y[kind])
     for a, b in zip(model.coefs_, whole.coefs_, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)  # the block sizes differ, and so does the order of the sums
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)  # with other block sizes, terms are added in another order
     assert model.loss_curve_ == pytest.approx(whole.loss_curve_, rel=1e-9)
     assert model._optimizer.step == whole._optimizer.step
 
@@ -207,8 +207,8 @@ def test_interrupted_within_an_epoch(monkeypatch, kind, n_threads, at):
 @each_kind
 @each_params
 @each_stream
-def test_checkpoints(kind, params, stream, tmp_path):
-    """A checkpoint equals the result of a fit that ended there, and training continues from it exactly."""
+def test_checkpoint_equals_a_shorter_fit(kind, params, stream, tmp_path):
+    """A checkpoint equals the result of a fit with that number of epochs, and training continues from it exactly."""
     path = tmp_path / "model"
     whole = clone_of(kind, SMALL | params | {"max_iter": 11, "random_state": stream(), "callbacks": Checkpoint(path, every=4)})
     whole.fit(X, Y[kind])
@@ -226,7 +226,7 @@ def test_checkpoints(kind, params, stream, tmp_path):
 @each_kind
 @each_copy
 @pytest.mark.parametrize("params", [{}, {"solver": "sgd"}, {"solver": "nadam"}], ids=str)
-def test_partial_fits(kind, params, make, tmp_path):
+def test_partial_fit_continues_after_a_copy(kind, params, make, tmp_path):
     options = {"classes": ["no", "yes"]} if kind is MLPClassifier else {}
     one, other = (
         kind(**SMALL | params, random_state=np.random.RandomState(0)).partial_fit(X, Y[kind], **options) for _ in range(2)
@@ -244,7 +244,7 @@ def test_partial_fits(kind, params, make, tmp_path):
 
 @few_epochs
 @each_kind
-def test_parameters_changed_in_between(kind):
+def test_parameters_changed_between_fits(kind):
     """As with partial_fit, the solver keeps its initial settings. All other changes take effect."""
     models = [kind(**RESUME, random_state=0, max_iter=3).fit(X, Y[kind]) for _ in range(4)]
     for model, change in zip(
@@ -258,7 +258,7 @@ def test_parameters_changed_in_between(kind):
 
 @few_epochs
 @each_kind
-def test_weights_replaced_by_hand_are_used(kind):
+def test_resumed_fit_uses_weights_replaced_by_the_user(kind):
     model = kind(**RESUME, random_state=0, max_iter=1).fit(X, Y[kind])
     model.coefs_ = [np.zeros_like(W) for W in model.coefs_]
     model.fit(X, Y[kind])
@@ -267,7 +267,7 @@ def test_weights_replaced_by_hand_are_used(kind):
 
 @few_epochs
 @each_kind
-def test_what_cannot_go_on_is_refused(kind):
+def test_fits_that_cannot_be_resumed_are_rejected(kind):
     y = Y[kind]
     model = kind(**SMALL, random_state=0, max_iter=2).fit(X, y).set_params(warm_start="resume")
     with pytest.raises(ValueError, match=r"needs a model that was fitted with warm_start='resume'.*warm_start=True"):
@@ -288,7 +288,7 @@ def test_what_cannot_go_on_is_refused(kind):
 
 @few_epochs
 @each_kind
-def test_validation_rows_must_be_given_again(kind):
+def test_validation_rows_must_be_passed_in_both_fits(kind):
     y = Y[kind]
     given = {"X_val": X[40:], "y_val": y[40:]}
     for first, then in ((given, {}), ({}, given)):
@@ -298,14 +298,14 @@ def test_validation_rows_must_be_given_again(kind):
 
 
 @each_kind
-def test_lbfgs_does_not_resume(kind):
+def test_resume_with_lbfgs_is_rejected(kind):
     with pytest.raises(ValueError, match="warm_start='resume' is not supported for solver='lbfgs'"):
         kind(solver="lbfgs", warm_start="resume").fit(X, Y[kind])
 
 
 @few_epochs
 @each_kind
-def test_only_what_may_be_resumed_is_carried(kind):
+def test_state_for_resuming_is_kept_only_with_warm_start_resume(kind):
     """The pickle of a fit that cannot be resumed has neither the order of the rows nor a random state."""
     plain = kind(**SMALL, max_iter=2, random_state=0).fit(X, Y[kind])
     assert plain._state.resume is None
@@ -320,7 +320,7 @@ def test_only_what_may_be_resumed_is_carried(kind):
 
 @few_epochs
 @each_kind
-def test_a_checkpoint_is_whole_or_old(kind, tmp_path, monkeypatch):
+def test_failed_write_keeps_the_earlier_checkpoint(kind, tmp_path, monkeypatch):
     path = tmp_path / "model"
     kind(**SMALL, max_iter=2, random_state=0, callbacks=[Checkpoint(path)]).fit(X, Y[kind])
     before = path.read_bytes()
@@ -339,7 +339,7 @@ def test_a_checkpoint_is_whole_or_old(kind, tmp_path, monkeypatch):
 
 
 @each_kind
-def test_what_pickle_does_not_take_is_named(kind, tmp_path):
+def test_error_names_the_parameters_that_cannot_be_pickled(kind, tmp_path):
     model = kind(**SMALL, callbacks=[Checkpoint(tmp_path / "model"), lambda *_: None])
     with pytest.raises(TypeError, match=r"cannot be written.*callbacks, scoring"):
         model.fit(X, Y[kind])
@@ -347,7 +347,7 @@ def test_what_pickle_does_not_take_is_named(kind, tmp_path):
 
 
 @few_epochs
-def test_other_files_are_refused(tmp_path):
+def test_other_files_are_rejected(tmp_path):
     path = tmp_path / "model"
     for thing in ({"a": 1}, MLPRegressor(max_iter=1).fit(X, X[:, 0])):
         path.write_bytes(pickle.dumps(thing))
@@ -356,18 +356,18 @@ def test_other_files_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, "2"])
-def test_every_is_a_number_of_epochs(every):
+def test_every_must_be_a_number_of_epochs(every):
     with pytest.raises(ValueError, match="every must be an int >= 1"):
         Checkpoint("model", every=every)
 
 
-def test_checkpoints_show_what_they_are(tmp_path):
+def test_repr_and_clone_of_a_checkpoint(tmp_path):
     assert repr(Checkpoint("a/b", every=3)) == "Checkpoint('a/b', every=3)"
     assert clone(MLPRegressor(callbacks=Checkpoint("a/b"))).callbacks.path == Checkpoint("a/b").path
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_weights_that_were_changed_are_not_passed_over():
+def test_changed_weights_before_a_resumed_fit_are_an_error():
     """With early stopping, training continues from the last weights, and coefs_ has the best weights."""
     X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2
     model = MLPClassifier(4, max_iter=5, random_state=0, early_stopping=True, warm_start="resume").fit(X, y)
@@ -377,7 +377,7 @@ def test_weights_that_were_changed_are_not_passed_over():
     model.set_params(warm_start=True).fit(X, y)
 
 
-def test_a_warning_that_is_an_error_leaves_no_trace():
+def test_warning_that_is_raised_as_an_error_leaves_the_estimator_unchanged():
     X, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60.0)
     with warnings.catch_warnings(action="ignore"):
         model = MLPRegressor(hidden_layer_sizes=4, max_iter=3, random_state=0, warm_start=True).fit(X, y)

@@ -1,8 +1,8 @@
 """scikit-learn's own tests of its multilayer perceptrons, run with fastbp's classes.
 
-First, the installed ``test_mlp.py`` is loaded with the two class names replaced. Each test is collected under its own name. Then
-scikit-learn's estimator checks run for every solver. A test is left out only for a reason that is written here, and no check is
-expected to fail.
+First, the installed ``test_mlp.py`` is imported with fastbp's classes in place of scikit-learn's, and pytest collects each of its
+tests. Then scikit-learn's estimator checks run for every solver. `LEFT_OUT` gives a reason for each test that is left out, and no
+check is expected to fail.
 """
 
 import importlib
@@ -15,14 +15,15 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastbp
 
-# scikit-learn's own run does not turn warnings into errors. The last filter wins; it avoids hundreds of ConvergenceWarnings.
+# scikit-learn does not turn warnings into errors in its own test runs. The last filter takes precedence and avoids hundreds of
+# ConvergenceWarnings.
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 LEFT_OUT = {"test_gradient": "calls the private _loss_grad_lbfgs; fastbp's gradients are compared with finite differences instead"}
 
 
 def load_suite():
-    """Import scikit-learn's test module again with fastbp's estimators in place of its own; returns its tests by name."""
+    """Import scikit-learn's test module again with fastbp's estimators in place of scikit-learn's; return its tests by name."""
     name = "sklearn.neural_network.tests.test_mlp"
     ours = {"MLPClassifier": fastbp.MLPClassifier, "MLPRegressor": fastbp.MLPRegressor}
     with patch.dict(sys.modules), patch.multiple(sklearn.neural_network, **ours):
@@ -38,11 +39,11 @@ globals().update({name: test for name, test in SUITE.items() if name not in LEFT
 
 @pytest.fixture
 def global_random_seed():
-    """The default seed of scikit-learn's own run."""
+    """The default seed of scikit-learn's own test runs."""
     return 42
 
 
-def test_what_is_left_out_exists():
+def test_tests_that_are_left_out_exist():
     assert set(LEFT_OUT) < set(SUITE)
 
 

@@ -46,7 +46,7 @@ def imported_names(module, nodes):
 
 
 def attribute_names(nodes):
-    """Yield names with dots that start with a name, for example "numba.core.config"; longer names include their beginnings."""
+    """Yield all dotted names, for example "numba.core.config"; its prefix "numba.core" is yielded, too."""
     for node in nodes:
         if isinstance(node, ast.Attribute):
             parts, value = [node.attr], node.value
@@ -69,7 +69,7 @@ def is_private(name):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_private_names_of_other_packages_are_imported_in_compat_only(module):
+def test_only_compat_imports_private_names_of_other_packages(module):
     nodes = list(ast.walk(syntax_tree(module)))
     private = sorted(filter(is_private, [*imported_names(module, nodes), *attribute_names(nodes)]))
     assert bool(private) == (module == "fastbp._compat"), private
@@ -114,12 +114,12 @@ def imports_of(module):
 
 @cache
 def longest_chain(module):
-    """Return the longest list of modules that starts with a module and in which each imports the next."""
+    """Return the longest list of modules that starts with the given module and in which each module imports the next."""
     return [module, *max(map(longest_chain, sorted(imports_of(module))), key=len, default=[])]
 
 
-def test_imports_form_no_circles_and_print_the_longest_chain():
-    chain = max(map(longest_chain, MODULES), key=len)  # a circle would be a RecursionError
+def test_no_circular_imports_and_no_long_chains():
+    chain = max(map(longest_chain, MODULES), key=len)  # circular imports would cause a RecursionError
     print(f"\n{len(chain)} modules: " + " → ".join(chain))
     kernels = max((longest_chain(module) for module in MODULES if module.startswith("fastbp._kernels.")), key=len)
     print(f"{len(kernels)} modules: " + " → ".join(kernels))
@@ -137,8 +137,8 @@ def test_kernels_import_only_each_other_and_compat():
 
 # ---------------------------------------------------------------------- layers
 
-# From the lowest layer to the highest; a module may import from its own layer and from lower ones. All modules that lie in no
-# folder, the estimators and the public modules among them, are the highest layer, except `_compat`.
+# From the lowest layer to the highest. A module may import from its own layer and from lower layers. The highest layer consists of
+# all modules that are not in a subpackage, including the estimators and the public modules, except `_compat`.
 LAYERS = ("fastbp._compat", "fastbp._kernels", "fastbp._data", "fastbp._network", "fastbp._training", "fastbp")
 
 
@@ -148,12 +148,12 @@ def layer(module):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_imports_go_down(module):
+def test_modules_do_not_import_from_higher_layers(module):
     up = [name for name in imports_of(module) if layer(name) > layer(module)]
     assert not up
 
 
-def test_layers_are_those_of_the_folders():
+def test_layers_are_the_subpackages():
     folders = {name.rpartition(".")[0] for name in MODULES if name.count(".") == 2}
     assert folders == set(LAYERS[1:-1])
     assert [layer(f"{name}.x") for name in LAYERS[1:-1]] == [1, 2, 3, 4]
@@ -164,7 +164,7 @@ def test_layers_are_those_of_the_folders():
 
 
 def defined_names(tree):
-    """The names that a module gives to attributes, methods and fields in its own classes, and to its own functions."""
+    """The names of attributes, methods and fields of the classes that a module defines, and the names of its functions."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             yield node.name
@@ -176,12 +176,12 @@ def defined_names(tree):
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
-# Methods of named tuples, which Python documents as public in spite of their names.
+# Attributes of named tuples, which are public according to Python's documentation in spite of the underscore.
 OF_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
 
 
 def foreign_private_attributes(tree):
-    """The private attributes of objects other than self that a module reads or writes without defining such a name itself."""
+    """The private attributes of objects other than self that a module reads or writes, but whose names it does not define."""
     own = set(defined_names(tree)) | OF_NAMED_TUPLES
     return [
         f"{ast.unparse(node.value)}.{node.attr}"
@@ -200,7 +200,7 @@ EXTENDS_NUMBA = {"fastbp._compat", *(f"fastbp._kernels.{name}" for name in ("inl
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - EXTENDS_NUMBA))
-def test_modules_leave_private_attributes_of_others_alone(module):
+def test_modules_do_not_use_private_attributes_of_other_objects(module):
     assert foreign_private_attributes(syntax_tree(module)) == []
 
 

@@ -38,7 +38,7 @@ def bent_error(y, a):
 
 
 @each_y
-def test_codes_of_several_outputs(y):
+def test_encoding_and_decoding_of_several_outputs(y):
     labels = learn_labels(y)
     codes = encode_labels(labels, y)
     assert codes.shape == y.shape
@@ -65,14 +65,14 @@ def test_accuracy_of_several_outputs():
         assert accuracy(encode_labels(labels, y), outputs, weights, labels.groups) == pytest.approx(expected)
 
 
-def test_groups_of_units():
+def test_split_groups():
     parts = split_groups(np.arange(12.0).reshape(2, 6), (3, 2, 1))
     assert [part.tolist() for part in parts] == [[[0, 1, 2], [6, 7, 8]], [[3, 4], [9, 10]], [[5], [11]]]
 
 
 @each_y
-def test_an_estimator_of_several_outputs(y):
-    """Classes, shapes and types are those of scikit-learn's forests. The values are tested with the kernels."""
+def test_attributes_and_predictions_of_several_outputs(y):
+    """Classes, shapes and types are those of scikit-learn's forests. The values are tested in `test_kernels.py`."""
     model, forest = MLPClassifier(**SMALL).fit(X, y), RandomForestClassifier(n_estimators=3, random_state=0).fit(X, y)
     for got, expected in zip(model.classes_, forest.classes_, strict=True):
         np.testing.assert_array_equal(got, expected)
@@ -89,7 +89,7 @@ def test_an_estimator_of_several_outputs(y):
     model.set_params(warm_start=True).fit(X, y)
 
 
-def test_one_output_again():
+def test_fit_to_one_output_after_several_outputs():
     model = MLPClassifier(**SMALL).fit(X, MULTIOUTPUT["integers"]).fit(X, THREE)
     assert model._groups == ()
     expected = MLPClassifier(**SMALL).fit(X, THREE)
@@ -97,7 +97,7 @@ def test_one_output_again():
     assert model.score(X, THREE) == expected.score(X, THREE)
 
 
-def test_several_outputs_in_parts():
+def test_partial_fit_of_several_outputs():
     y, classes = MULTIOUTPUT["integers"][:, :2], [[3, 5, 7], [1, 0]]
     model = MLPClassifier(**SMALL)
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
@@ -118,7 +118,7 @@ def test_several_outputs_in_parts():
         model.set_params(warm_start=True).fit(X, few)
 
 
-def test_several_outputs_that_are_refused():
+def test_unsupported_targets_of_several_outputs_are_rejected():
     with pytest.raises(ValueError, match="class_weight must be None for a y of several columns"):
         MLPClassifier(**SMALL, class_weight="balanced").fit(X, MULTIOUTPUT["integers"])
     with pytest.raises(ValueError, match=r"[Mm]ultioutput target data is not supported|Unknown label type"):
@@ -131,7 +131,7 @@ def test_several_outputs_that_are_refused():
 
 @pytest.mark.parametrize("form", [np.asarray, csr_array, np.ndarray.tolist])
 @pytest.mark.parametrize("classes", [None, [0, 1]])
-def test_several_labels_in_parts(form, classes):
+def test_partial_fit_of_multilabel_targets(form, classes):
     model, theirs = MLPClassifier(**SMALL), neural_network.MLPClassifier(**SMALL)
     for rows in (slice(0, 15), slice(15, 40), slice(39, 40)):
         model.partial_fit(X[rows], form(MULTILABEL[rows]), classes=classes)
@@ -144,7 +144,7 @@ def test_several_labels_in_parts(form, classes):
     assert (got != expected).sum() == 0
 
 
-def test_other_numbers_of_labels_are_refused():
+def test_other_numbers_of_labels_are_rejected():
     model = MLPClassifier(**SMALL).partial_fit(X, MULTILABEL)
     before = model.predict_proba(X)
     for other in (MULTILABEL[:, [0, 1, 1]], MULTILABEL[:, [0, 0, 0, 1]], THREE, MULTIOUTPUT["integers"][:, :2]):
@@ -155,7 +155,7 @@ def test_other_numbers_of_labels_are_refused():
         MLPClassifier(**SMALL).partial_fit(X, MULTILABEL[:, [0, 1, 1]]).partial_fit(X, MULTILABEL)
 
 
-def test_one_label_each_needs_classes():
+def test_partial_fit_of_multiclass_targets_needs_classes():
     for kind in (MLPClassifier, neural_network.MLPClassifier):
         with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
             kind(**SMALL).partial_fit(X, THREE)
@@ -166,7 +166,7 @@ def test_one_label_each_needs_classes():
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("y", [np.zeros(40, int), ONE, np.full(40, "same"), np.full(40, True)], ids=["0", "7", "same", "True"])
-def test_a_single_class(y, solver):
+def test_single_class(y, solver):
     model, theirs = MLPClassifier(**SMALL, solver=solver).fit(X, y), neural_network.MLPClassifier(**SMALL, solver=solver).fit(X, y)
     np.testing.assert_array_equal(model.predict(X), theirs.predict(X))
     np.testing.assert_allclose(model.predict_proba(X), theirs.predict_proba(X), rtol=1e-6)
@@ -187,4 +187,4 @@ def test_outputs_of_one_class_each(loss, out_activation):
     np.testing.assert_array_equal(model.predict(X), y)
     assert all(np.isfinite(W).all() for W in model.coefs_)
     if out_activation == "auto" and loss == "squared_error":
-        assert model._outputs(X).min() > 0.5  # the targets are 1, not the class codes (0)
+        assert model._outputs(X).min() > 0.5  # the targets are 1; the class codes are 0

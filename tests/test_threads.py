@@ -1,7 +1,7 @@
-"""Training with several threads: the same results as with one thread, reproducible bits, and no thread left after a fit.
+"""Training with several threads: the same results as with one thread, reproducible results, and no thread left after a fit.
 
-Some tests use more threads than there are processors, so that waiting at a barrier must yield. Tests that would hang if they failed
-run in a separate process with a time limit.
+Some tests use more threads than there are processors, so that a thread that waits at a barrier must let other threads run. Tests
+that would hang if they failed run in a separate process with a time limit.
 """
 
 import concurrent.futures
@@ -30,8 +30,7 @@ from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._network import turns
 from fastbp._network.layout import Layout
 from fastbp._training import epochs as training
-from fastbp._training import sgd as course
-from fastbp._training import threads
+from fastbp._training import sgd, threads
 from fastbp._training.threads import ThreadCrew, allowed_threads, choose_threads
 
 pytestmark = [pytest.mark.compiled, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
@@ -63,7 +62,7 @@ def no_thread_is_left():
     assert crew_threads() == []
 
 
-# ---------------------------------------------------------------------- the same training
+# ---------------------------------------------------------------------- equal to training with one thread
 
 
 def assert_same_fit(one, other, rtol=1e-9):
@@ -79,7 +78,7 @@ def assert_same_fit(one, other, rtol=1e-9):
 @each_solver
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 20, 90, "auto"])
-def test_two_threads_train_as_one(batch_size, sparse, solver):
+def test_two_threads_give_the_results_of_one(batch_size, sparse, solver):
     X, y = data()
     models = [
         classifier(n_threads=n_threads, batch_size=batch_size, solver=solver).fit(csr_array(X) if sparse else X, y)
@@ -99,15 +98,15 @@ def test_two_threads_train_as_one(batch_size, sparse, solver):
         {"activation": "identity", "early_stopping": True, "n_iter_no_change": 2},
         {"hidden_layer_sizes": ()},
         {"hidden_layer_sizes": (1, 40)},
-        {"batch_size": 4},  # fewer rows than threads
-        {"batch_size": 44},  # the last batch has two
+        {"batch_size": 4},  # fewer rows than five threads
+        {"batch_size": 44},  # the last batch has two rows
         {"learning_rate": "adaptive", "tol": 1e-2, "n_iter_no_change": 1, "max_iter": 30},
         {"learning_rate": "invscaling", "nesterovs_momentum": False},
         {"momentum": 0.5, "beta_1": 0.5},
     ],
     ids=str,
 )
-def test_several_threads_train_as_one(parameters, n_threads, solver):
+def test_several_threads_give_the_results_of_one(parameters, n_threads, solver):
     X, y = data()
     parameters = {"solver": solver, "learning_rate_init": 0.02, **parameters}
     assert_same_fit(*(classifier(n_threads=n, **parameters).fit(X, y) for n in (1, n_threads)))
@@ -115,7 +114,7 @@ def test_several_threads_train_as_one(parameters, n_threads, solver):
 
 @each_solver
 @pytest.mark.parametrize("n_threads", [2, 3])
-def test_threads_and_weights(n_threads, solver):
+def test_threads_with_sample_weights(n_threads, solver):
     X, y = data()
     weight = np.random.default_rng(1).uniform(0, 2, len(y)) * (np.arange(len(y)) % 3 > 0)
     fitted = [classifier(n_threads=n, solver=solver).fit(X, y, sample_weight=weight) for n in (1, n_threads)]
@@ -136,7 +135,7 @@ def test_threads_of_a_regressor(loss):
 
 
 @each_solver
-def test_threads_continue_a_fit(solver):
+def test_continued_training_with_threads(solver):
     X, y = data()
     weight = np.linspace(0.1, 2, len(y))
     partial = [classifier(n_threads=n, solver=solver) for n in (1, 2)]
@@ -150,21 +149,21 @@ def test_threads_continue_a_fit(solver):
         assert_same_fit(*warm)
 
 
-def test_lbfgs_accepts_the_number_of_threads_and_trains_the_same():
+def test_n_threads_does_not_change_the_result_of_lbfgs():
     X, y = data()
     one, two = (clone(classifier(solver="lbfgs", n_threads=n)).fit(X, y) for n in (1, 2))
     for want, got in zip(one.coefs_, two.coefs_, strict=True):
         assert_array_equal(got, want)
 
 
-def test_float32_in_threads():
+def test_threads_with_float32():
     X, y = data(dtype=np.float32)
     one, two = (classifier(n_threads=n).fit(X, y) for n in (1, 2))
     assert two.coefs_[0].dtype == np.float32
     assert_allclose(two.loss_curve_, one.loss_curve_, rtol=1e-5)
 
 
-def test_long_batches_pass_in_blocks_of_every_thread(monkeypatch):
+def test_threads_divide_long_batches_into_blocks(monkeypatch):
     """Blocks are smaller than a thread's share, of equal or different sizes, and some shares end before the last block."""
     X, y = data(301)
     one = classifier(n_threads=1, batch_size=150).fit(X, y)
@@ -174,13 +173,13 @@ def test_long_batches_pass_in_blocks_of_every_thread(monkeypatch):
             assert_same_fit(one, classifier(n_threads=n_threads, batch_size=150).fit(X, y))
 
 
-# ---------------------------------------------------------------------- the kernel alone, with scratch memory of NaN
+# ---------------------------------------------------------------------- only the kernel, with scratch memory filled with NaN
 
 
 @each_solver
 @pytest.mark.parametrize("n_threads", [2, 3, 5])
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-def test_scratch_of_nan_and_calls_in_pieces_give_the_same_bits(sparse, n_threads, solver, network):
+def test_initial_scratch_memory_and_number_of_calls_do_not_change_the_result(sparse, n_threads, solver, network):
     parameters = {
         "solver": solver,
         "sparse": sparse,
@@ -212,18 +211,18 @@ def test_scratch_of_nan_and_calls_in_pieces_give_the_same_bits(sparse, n_threads
     assert {int(state.epoch) for state in whole.progress} == {4}
 
 
-# ---------------------------------------------------------------------- the same bits
+# ---------------------------------------------------------------------- reproducible results
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 5])
-def test_same_seed_and_same_threads_give_the_same_bits(n_threads, dtype):
+def test_same_seed_and_number_of_threads_give_identical_results(n_threads, dtype):
     X, y = data(dtype=dtype)
     model = classifier(n_threads=n_threads, early_stopping=n_threads == 3)
     assert len({tuple(bits(clone(model).fit(X, y))) for _ in range(8)}) == 1
 
 
-def test_the_number_of_threads_does_not_change_the_random_numbers():
+def test_number_of_threads_does_not_change_the_random_numbers():
     X, y = data()
     states = []
     for n_threads in (1, 2, 3):
@@ -245,7 +244,7 @@ def models():
     ]
 
 
-def test_fits_of_several_threads_at_once_equal_fits_in_turn():
+def test_concurrent_fits_with_threads_equal_sequential_fits():
     X, y = data()
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         at_once = list(pool.map(lambda model: model.fit(X, y), models()))
@@ -254,7 +253,7 @@ def test_fits_of_several_threads_at_once_equal_fits_in_turn():
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_fits_under_joblib(backend):
+def test_fits_in_joblib_workers(backend):
     X, y = data()
     model = classifier(n_threads=2)
     with joblib.parallel_backend(backend, n_jobs=2):
@@ -266,12 +265,12 @@ def test_fits_under_joblib(backend):
 
 @pytest.mark.parametrize("method", sorted({"fork", "spawn"} & set(multiprocessing.get_all_start_methods())))
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_fits_of_several_threads_go_on_in_another_process(method):
+def test_fit_with_threads_in_another_process(method):
     X, y = data()
     model = classifier(n_threads=2).fit(X, y)
     context = multiprocessing.get_context(method)
     with concurrent.futures.ThreadPoolExecutor(1) as pool, concurrent.futures.ProcessPoolExecutor(1, context) as processes:
-        busy = pool.submit(classifier(max_iter=300, n_threads=2).fit, X, y)  # its threads are running when the parent forks
+        busy = pool.submit(classifier(max_iter=300, n_threads=2).fit, X, y)  # these threads run at the moment of the fork
         fitted = processes.submit(clone(model).fit, X, y).result(timeout=120)
         busy.result()
     assert bits(fitted) == bits(model)
@@ -281,7 +280,7 @@ def test_fits_of_several_threads_go_on_in_another_process(method):
 
 
 def interrupting(function, rank_to_stop, calls_before=2):
-    """Return the function, which raises KeyboardInterrupt after some calls by one rank, as if a signal had arrived meanwhile."""
+    """Wrap a function so that it raises KeyboardInterrupt after some calls by one rank, as after a signal during the call."""
     n_calls = [0]
 
     def call(settings, progress, rank, *others):
@@ -297,7 +296,7 @@ def interrupting(function, rank_to_stop, calls_before=2):
 
 @each_solver
 @pytest.mark.parametrize("early_stopping", [False, True], ids=["plain", "early stopping"])
-def test_an_interruption_keeps_the_model(solver, early_stopping, monkeypatch):
+def test_interrupted_fit_returns_a_model_and_leaves_no_thread(solver, early_stopping, monkeypatch):
     X, y = data()
     monkeypatch.setattr(training, "train", interrupting(training.train, 0))
     monkeypatch.setattr(turns, "_FIRST_CALL_WORK", 1)
@@ -345,7 +344,7 @@ print(json.dumps({
 
 
 def run(script, timeout=100, **environment):
-    """What a process prints as its last line, by name; a limit of OMP_NUM_THREADS is not inherited."""
+    """Run a script in a process and return the values in its last line of output. Limits of threads are not inherited."""
     path = str(Path(fastbp.__file__).parents[1])
     inherited = {name: value for name, value in os.environ.items() if name not in threads._LIMITS}
     process = subprocess.run(
@@ -361,7 +360,7 @@ def run(script, timeout=100, **environment):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="requires POSIX signals")
-def test_ctrl_c_ends_two_threads_in_time():
+def test_ctrl_c_ends_two_threads_within_a_second():
     got = run(SIGNAL)
     assert len(got.names) == 1
     assert got.left == []
@@ -371,8 +370,8 @@ def test_ctrl_c_ends_two_threads_in_time():
     assert got.seconds < 1  # about 0.1 if no other process uses the processors
 
 
-# A KeyboardInterrupt in the first thread before its kernel runs: while the kernel is compiled or loaded, or after the other threads
-# have started. The other threads then wait for a thread that never arrives.
+# A KeyboardInterrupt in the first thread before the thread runs the kernel: while the kernel is compiled or loaded, or after the
+# other threads have started. The other threads then wait at a barrier that the first thread never reaches.
 EARLY = """
 import json, sys, threading, warnings
 import numpy as np
@@ -397,15 +396,15 @@ print(json.dumps({"left": left, "epochs": model.n_iter_, "finite": bool(np.isfin
 """
 
 
-def test_an_interruption_before_the_first_thread_runs_does_not_hang():
+def test_interruption_before_the_first_thread_runs_does_not_hang():
     got = run(EARLY, timeout=40)
     assert got.left == []
     assert got.finite
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_an_error_in_a_thread_is_raised_and_leaves_none_behind(failing, monkeypatch):
-    """The error is raised after the kernel has run, because the other threads would wait for a thread that has not run it."""
+def test_error_in_a_thread_is_raised_and_leaves_no_thread(failing, monkeypatch):
+    """The simulated error is raised after the kernel has run. Before that, the other threads would wait for this thread."""
     X, y = data()
     train = training.train
 
@@ -438,7 +437,7 @@ def test_a_batch_may_take_several_kernel_calls(weighted, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-def test_an_error_before_training_leaves_no_thread(monkeypatch):
+def test_error_before_training_leaves_no_thread(monkeypatch):
     X, y = data()
 
     def fail(*_):
@@ -451,7 +450,7 @@ def test_an_error_before_training_leaves_no_thread(monkeypatch):
 
 
 @each_solver
-def test_a_batch_with_zero_weights_is_an_error_and_leaves_no_thread(solver):
+def test_batch_with_zero_weights_is_an_error_and_leaves_no_thread(solver):
     X, y = data()
     weight = np.ones(len(y))
     model = classifier(n_threads=2, solver=solver, shuffle=False).fit(X, y)
@@ -463,7 +462,7 @@ def test_a_batch_with_zero_weights_is_an_error_and_leaves_no_thread(solver):
     assert bits(model) == before
 
 
-def test_a_diverging_fit_leaves_no_thread():
+def test_diverging_fit_leaves_no_thread():
     X, y = data()
     with pytest.raises(ValueError, match="non-finite"), np.errstate(all="ignore"):
         classifier(n_threads=2, solver="sgd", activation="identity", learning_rate_init=1e30, max_iter=50).fit(X * 1e10, y)
@@ -473,7 +472,7 @@ def test_a_diverging_fit_leaves_no_thread():
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 7])
-def test_a_crew_runs_in_the_given_number_of_threads(n_threads):
+def test_crew_runs_in_the_given_number_of_threads(n_threads):
     crew, seen = ThreadCrew(n_threads), {}
     together = threading.Barrier(n_threads, timeout=20)
     for _ in range(3):
@@ -492,7 +491,7 @@ def test_a_crew_runs_in_the_given_number_of_threads(n_threads):
 
 
 @pytest.mark.parametrize("n_possible", [0, 1, 2])
-def test_one_thread_is_used_if_no_other_can_be_started(n_possible, monkeypatch):
+def test_one_thread_is_used_if_other_threads_cannot_be_started(n_possible, monkeypatch):
     X, y = data()
     want = classifier(n_threads=1).fit(X, y)
     start, n_started = threading.Thread.start, [0]
@@ -528,7 +527,7 @@ def many_processors(monkeypatch):
 
 
 @pytest.mark.usefixtures("many_processors")
-def test_the_environment_limits_threads(monkeypatch):
+def test_environment_variables_limit_threads(monkeypatch):
     assert allowed_threads() == 8
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         for value, want in (("1", 1), ("3", 3), ("100", 8), ("0", 1), ("", 8), ("many", 8), ("-2", 8)):
@@ -541,25 +540,25 @@ def test_the_environment_limits_threads(monkeypatch):
 
 
 @pytest.mark.usefixtures("many_processors")
-def test_nested_limits_of_openmp_count_from_the_outermost(monkeypatch):
+def test_first_number_of_a_nested_openmp_limit_is_used(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
     assert allowed_threads() == 2
 
 
 @pytest.mark.usefixtures("many_processors")
-def test_a_fit_in_a_thread_of_a_pool_uses_one_thread():
+def test_fit_in_a_thread_of_a_pool_uses_one_thread():
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         assert pool.submit(allowed_threads).result() == 1
         assert pool.submit(choose_threads, None, 10**12, 1000).result() == 1
-        assert pool.submit(choose_threads, 3, 10**12, 1000).result() == 3  # unless the parameter is set
+        assert pool.submit(choose_threads, 3, 10**12, 1000).result() == 3  # n_threads takes precedence
 
 
 @pytest.mark.usefixtures("many_processors")
-def test_choices():
+def test_choose_threads():
     plenty = 10**12
     assert choose_threads(None, plenty, 200) == 8
-    assert choose_threads(None, plenty, 3) == 3  # rows
-    assert choose_threads(None, 0, 200) == choose_threads(None, 10_000, 200) == 1  # less work than two barriers
+    assert choose_threads(None, plenty, 3) == 3  # not more threads than rows
+    assert choose_threads(None, 0, 200) == choose_threads(None, 10_000, 200) == 1  # the work takes less time than two barriers
     in_order = [choose_threads(None, work, 200) for work in np.geomspace(1, plenty, 50)]
     assert in_order == sorted(in_order)
     for wanted in (1, 2, 5, 30, np.int64(7)):
@@ -569,7 +568,7 @@ def test_choices():
     assert choose_threads(30, plenty, 20) == 20
 
 
-def test_every_worker_of_a_process_pool_gets_its_share():
+def test_workers_of_a_process_pool_are_limited():
     with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
         assert joblib.Parallel()(joblib.delayed(allowed_threads)() for _ in range(4)) == [1] * 4
 
@@ -599,22 +598,22 @@ class Recorder:
 
     def __init__(self, monkeypatch):
         self.numbers = []
-        descent = course.EpochRunner
+        descent = sgd.EpochRunner
 
         def record(*arguments, **options):
             self.numbers.append(arguments[-1])
             return descent(*arguments, **options)
 
-        monkeypatch.setattr(course, "EpochRunner", record)
+        monkeypatch.setattr(sgd, "EpochRunner", record)
 
 
 @pytest.mark.usefixtures("many_processors")
-def test_the_number_of_threads_that_estimators_use(monkeypatch):
+def test_number_of_threads_that_estimators_use(monkeypatch):
     X, y = data()
     recorder = Recorder(monkeypatch)
     assert classifier().n_threads is None
     assert MLPRegressor().n_threads is None
-    classifier().fit(X, y)  # tiny
+    classifier().fit(X, y)  # too little work for several threads
     classifier(n_threads=3).fit(X, y)
     classifier(n_threads=3, batch_size=2).fit(X, y)
     MLPRegressor(hidden_layer_sizes=(500, 500), max_iter=1, n_threads=np.int32(2)).fit(X, y)
@@ -627,13 +626,13 @@ def test_the_number_of_threads_that_estimators_use(monkeypatch):
 
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("value", [0, -1, 1.0, 2.5, "2", "auto", [1]])
-def test_invalid_numbers_of_threads(value, estimator):
+def test_invalid_numbers_of_threads_are_rejected(value, estimator):
     X, y = data()
     with pytest.raises(InvalidParameterError, match=f"The 'n_threads' parameter of {estimator.__name__} must be .*int.* or None"):
         estimator(n_threads=value).fit(X, y)
 
 
-def test_n_threads_is_an_ordinary_parameter():
+def test_n_threads_is_a_keyword_only_parameter():
     model = classifier(n_threads=2)
     assert clone(model).get_params()["n_threads"] == 2
     assert model.set_params(n_threads=None).n_threads is None
@@ -643,8 +642,8 @@ def test_n_threads_is_an_ordinary_parameter():
         model.set_params(n_threads=2, max_iter=1).fit(*data())
 
 
-def test_a_last_batch_of_fewer_rows_than_threads_on_a_wide_layer():
-    """A thread without rows must not pack inputs."""
+def test_wide_layer_with_fewer_rows_in_the_last_batch_than_threads():
+    """A thread that has no rows must not pack inputs."""
     random = np.random.default_rng(0)
     X = random.normal(size=(65, 300)).astype(np.float32)
     y = X[:, 0].copy()

@@ -1,8 +1,8 @@
-"""The compiled matrix products against NumPy, for all sizes around those of a tile, for several kinds of processors.
+"""The compiled matrix products are compared with NumPy, for all sizes near the size of a tile and for several kinds of processors.
 
-Factors are small integers, so that sums are exact in both dtypes and in every order, and results must be equal to the bit. Memory
-around an array is filled with a pattern, and must not change. `sweep` and `at_the_edge_of_memory` also run in other processes: for
-processors with narrower vectors, and with arrays that end at the end of the accessible memory.
+Factors are small integers, so that sums are exact in both dtypes and in every order, and the results must be equal exactly. The
+memory around an array is filled with a pattern and must not change. `sweep` and `at_the_edge_of_memory` also run in other
+processes, which compile for processors with narrower vectors or use arrays at the end of the accessible memory.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.compiled
 
 DTYPES = [np.float32, np.float64]
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
-# Inner lengths: 0, as for a thread without rows; 1 and 2; and more than a tile has rows.
+# Numbers of terms in a sum: 0, as for a thread without rows; 1 and 2; and more than the rows of a tile.
 DEPTHS = (0, 1, 2, 17)
 
 
@@ -42,7 +42,7 @@ def whole_vectors(n, dtype):
 
 
 class GuardedArray:
-    """An array between two regions of a pattern. Only its first `owned` columns, and `behind` elements after it, may change."""
+    """An array between two regions with a pattern. Only its first `owned` columns, and `behind` elements after it, may change."""
 
     PATTERN = 0xA5
     AROUND = 128
@@ -115,9 +115,9 @@ def check_backward(random, dtype, n_rows, n_out, n_in, relu, d_wider=0, wider=0)
 
 
 def sweep(dtype, step=1):
-    """Check every `step`-th pair of numbers of rows and columns around the sizes of tiles, with alternating inner lengths."""
+    """Check every `step`-th pair of numbers of rows and columns near the sizes of tiles, with alternating lengths of sums."""
     random, line = np.random.default_rng(0), 64 // np.dtype(dtype).itemsize
-    # the last factor makes the cycle longer, so that an option does not always meet the same sizes
+    # the last factor makes the cycle longer, so that an option is not always combined with the same sizes
     options = itertools.cycle(itertools.product((False, True), (0, 3), (0, 1), DEPTHS, (0,) * 3))
     for n_rows, n_columns in list(itertools.product(range(31), range(1, 71)))[::step]:
         flag, wider, lines, depth, _ = next(options)
@@ -129,7 +129,7 @@ def sweep(dtype, step=1):
 
 
 def sweep_far_apart(dtype, step=1):
-    """Check sizes for which strips are packed, because there are many rows with a large stride, and sizes just below."""
+    """Check sizes for which strips are packed, because there are many rows with a large stride, and slightly smaller sizes."""
     random, far = np.random.default_rng(1), 1024 // np.dtype(dtype).itemsize
     columns = [far - 1, far, far + 1, far + lanes(dtype) - 1, far + lanes(dtype) + 1, far + 2 * lanes(dtype) + 3]
     for n_tiled, n_columns, depth in list(itertools.product([47, 48, 53, 60], columns, DEPTHS))[::step]:
@@ -141,12 +141,12 @@ def sweep_far_apart(dtype, step=1):
             ]
             assert [not np.isnan(strip).any() for strip in strips] == [packed or depth == 0] * 2
             assert [np.isnan(strip).all() for strip in strips] == [not packed or depth == 0] * 2
-    # few columns of the gradient, from deltas with a large stride
+    # a gradient with few columns, computed from deltas with a large stride
     check_gradient(random, dtype, 50, 9, 3 * lanes(dtype) + 1, True, 0, far)
     for n_tiled, n_columns in itertools.product((47, 48), (far, 2 * far)):
         strip = check_backward(random, dtype, n_tiled, 5, n_columns, True)
         assert np.isnan(strip).any() == (n_tiled < 48 or n_columns < 2 * far)
-    # inputs with a large stride and many columns, in panels if there is memory for them; too few columns first
+    # inputs with a large stride, for gradients with many columns and with too few; panels are used if they fit into the memory
     for n_in, n_out, add in itertools.product((far, far + 1, far + 11, far + 23), (47, 48, 70), (False, True)):
         for n_rows, spare in ((0, 0), (1, 0), (9, 0), (9, -1)):
             strip = check_gradient(random, dtype, n_in, n_rows, n_out, add, 0, 0, panels=n_in * n_rows + spare)
@@ -173,24 +173,24 @@ def sweep_few(dtype, step=1):
 
 
 @each_dtype
-def test_all_sizes_around_those_of_tiles(dtype):
+def test_products_near_the_sizes_of_tiles(dtype):
     sweep(dtype)
 
 
 @each_dtype
-def test_few_columns(dtype):
+def test_products_with_few_columns(dtype):
     sweep_few(dtype)
 
 
 @each_dtype
-def test_packed_strips(dtype):
+def test_products_with_packed_strips(dtype):
     sweep_far_apart(dtype)
 
 
 @each_dtype
 @pytest.mark.parametrize(("n_rows", "n_in", "n_out"), [(1, 300, 1), (37, 300, 1), (37, 1, 29), (61, 211, 267), (200, 100, 100)])
-def test_roundings(n_rows, n_in, n_out, dtype):
-    """The rounding errors are within the bound for a sum of that many products, added one after another."""
+def test_rounding_errors_of_products(n_rows, n_in, n_out, dtype):
+    """Rounding errors are within the bound for a sum whose terms are added one after another."""
     random = np.random.default_rng(2)
     A, W, D = random.normal(size=(n_rows, n_in)), random.normal(size=(n_in, n_out)), random.normal(size=(n_rows, n_out))
     b = random.normal(size=n_out)
@@ -234,9 +234,9 @@ def test_forward_keeps_nan_and_infinities(n_out, dtype):
         z = GuardedArray(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
         arrays = [GuardedArray(array, dtype).array for array in (A, W, np.zeros(n_out))]
         products.forward_product(*arrays, z.array, floor, scratch(dtype, 64).array)
-        want = np.maximum([np.nan, np.inf, -np.inf, 1.0, -4.0, 6.0, 2.0, 2.0, 2.0], floor)  # which keeps NaN
+        want = np.maximum([np.nan, np.inf, -np.inf, 1.0, -4.0, 6.0, 2.0, 2.0, 2.0], floor)  # np.maximum keeps NaN
         np.testing.assert_array_equal(z.array[:, :n_out], np.repeat(want[:, None], n_out, axis=1))
-    W[0] = 0  # ∞ · 0
+    W[0] = 0  # ∞ · 0 is NaN
     z = GuardedArray(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
     arrays = [GuardedArray(array, dtype).array for array in (A, W, np.zeros(n_out))]
     products.forward_product(*arrays, z.array, 0.0, scratch(dtype, 64).array)
@@ -246,7 +246,7 @@ def test_forward_keeps_nan_and_infinities(n_out, dtype):
 
 @each_dtype
 @pytest.mark.parametrize("n_out", [1, 2, 33])
-def test_a_bias_that_is_not_finite_is_kept(n_out, dtype):
+def test_forward_keeps_biases_that_are_not_finite(n_out, dtype):
     for value in (np.nan, np.inf, -np.inf):
         b = np.zeros(n_out)
         b[-1] = value
@@ -264,7 +264,7 @@ def test_backward_keeps_nan_and_infinities_except_for_inactive_units(n_in, n_out
     stride = 1 if n_in == 1 else whole_vectors(n_in, dtype)
     D, W_T = special(4, n_out, values), np.zeros((n_out, stride))
     W_T[0] = 1
-    # inactive with both signs of zero; NaN is active
+    # a unit is inactive for both signs of zero, and active for NaN
     for activation, active in ((0.0, False), (-0.0, False), (1e-30, True), (np.nan, True), (np.inf, True), (-1.0, True)):
         for relu in (False, True):
             a, out = GuardedArray(np.full((4, stride), activation), dtype), GuardedArray(np.full((4, stride), 7.0), dtype)
@@ -301,7 +301,7 @@ def test_gradient_keeps_nan_and_infinities(n_out, dtype):
 
 
 @each_dtype
-def test_the_alignment_of_arrays_does_not_change_bits(dtype):
+def test_alignment_of_arrays_does_not_change_the_result(dtype):
     random, results = np.random.default_rng(3), {}
     A, W, b, D = (random.normal(size=size).astype(dtype) for size in ((29, 19), (19, 37), 37, (29, 37)))
     for shift in range(lanes(dtype) + 1):
@@ -326,7 +326,7 @@ def test_the_alignment_of_arrays_does_not_change_bits(dtype):
 
 
 class GuardedPages:
-    """Memory pages of which the last is not accessible; `put` returns an array that ends n_room elements before it."""
+    """Memory pages, the last of which is not accessible. `put` returns an array that ends n_room elements before the last page."""
 
     def __init__(self, n_pages=64):
         self.pages = mmap.mmap(-1, (n_pages + 1) * mmap.PAGESIZE)
@@ -345,7 +345,7 @@ class GuardedPages:
 
 
 def at_the_edge_of_memory(dtype):
-    """Check products of arrays with exactly the room for one more vector that is required, or without it where none is required."""
+    """Check products of arrays at the end of accessible memory. Only the arrays that require it have space for one more vector."""
     random, edges, room = np.random.default_rng(4), [GuardedPages() for _ in range(5)], lanes(dtype)
     for n_rows, depth, n_columns in itertools.product(
         (1, 2, 5, 12, 13), (1, 2, 17), (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 49)
@@ -385,18 +385,18 @@ def at_the_edge_of_memory(dtype):
 
 
 def adam_steps(dtype):
-    """Compare Adam's step with its formula in longdouble, for numbers of all magnitudes, and a size that is not a whole vector."""
+    """Compare Adam's step with its formula in longdouble, for numbers of all magnitudes. The size is not a multiple of a vector."""
     random, n, info = np.random.default_rng(7), 40 * lanes(dtype) + 5, np.finfo(dtype)
     settings, progress = record(SETTINGS), record(PROGRESS)
     for name, value in {"solver": 1, "learning_rate_init": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}.items():
         settings[name] = value
     progress["factor"] = 1
-    half = np.log10(float(info.tiny)) / 2 + 2  # the square of a larger number is normal
+    half = np.log10(float(info.tiny)) / 2 + 2  # the square of a number above 10**half is not subnormal
     g = (np.sign(random.normal(size=n)) * 10 ** random.uniform(half, -half, n)).astype(dtype)
     m = (np.sign(g) * 10 ** random.uniform(half, -half, n)).astype(dtype)
     v = (10 ** random.uniform(2 * half + 3, -2 * half - 3, n)).astype(dtype)
     g[::7] = m[::7] = v[::7] = 0
-    # gradients with a square that overflows, infinite gradients, and NaN
+    # gradients whose square overflows, infinite gradients, and NaN
     g[[3, -3]], g[[5, -5]], g[[9, -9]] = info.max / 4, np.inf, np.nan
     params, moments = np.zeros(n, dtype), np.concatenate([m, v])
     solvers.update(settings[0], progress[0], params, g, moments, record(HYPERPARAMS), 0, 0.0, 1.0, 0, n)
@@ -428,7 +428,7 @@ print(json.dumps([VECTOR_BYTES, tiles.TILE_ROWS[0]]))
 
 
 def run_in_process(*calls, script=SCRIPT, **environment):
-    """Run some functions of this module for each dtype in a process, and return the values that it prints last."""
+    """Run some functions of this module for each dtype in a process, and return the values in the last line that it prints."""
     here = Path(__file__).parent
     path = os.pathsep.join([str(Path(products.__file__).parents[2]), str(here)])
     process = subprocess.run(
@@ -446,7 +446,7 @@ def run_in_process(*calls, script=SCRIPT, **environment):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no mprotect")
-def test_nothing_is_read_or_written_beyond_the_required_room():
+def test_no_access_beyond_the_required_memory():
     run_in_process("at_the_edge_of_memory(dtype)")
 
 
@@ -492,7 +492,7 @@ print(json.dumps([model.loss_curve_, model.predict(X).ravel().tolist()]))
 @pytest.mark.slow
 @on_x86
 @pytest.mark.skipif(VECTOR_BYTES < 32, reason="this processor has no AVX2")
-def test_a_fit_on_narrower_vectors():
+def test_fit_with_narrower_vectors():
     quiet = {"PYTHONWARNINGS": "ignore::UserWarning"}
     (losses, outputs), (want_losses, want_outputs) = (
         run_in_process(script=FIT, **AVX2, **quiet),

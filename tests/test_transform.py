@@ -37,7 +37,7 @@ BY_HAND |= {"leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z), "silu": lambda
 
 @pytest.mark.parametrize("name", BY_HAND)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_layer_by_hand(dtype, name):
+def test_activations_of_every_layer_agree_with_numpy(dtype, name):
     data, tolerance = X.astype(dtype), {"rtol": 2e-5, "atol": 1e-6} if dtype == np.float32 else {"rtol": 1e-10, "atol": 1e-13}
     model, values = fitted(data=data, activation=name), data
     for layer in range(5):
@@ -55,14 +55,14 @@ def test_every_layer_by_hand(dtype, name):
 
 
 @pytest.mark.parametrize("activation", ACTIVATION_NAMES)
-def test_units_are_what_the_next_layer_gets(activation):
+def test_hidden_units_are_the_inputs_of_the_next_layer(activation):
     """If the last layer copies a unit of the last hidden layer, the prediction equals the activation of that unit."""
     model = fitted(MLPRegressor, (6, 5), activation=activation)
     model.coefs_[-1][...], model.intercepts_[-1][...] = np.eye(5)[:, :1], 0
     np.testing.assert_allclose(model.predict(X), model.transform(X)[:, 0], rtol=1e-12, atol=1e-14)
 
 
-def test_mixed_activations_and_users_own():
+def test_transform_with_mixed_and_user_defined_activations():
     model = fitted(MLPRegressor, activation=["tanh", Activation(bent), "gelu"])
     first = np.tanh(X @ model.coefs_[0] + model.intercepts_[0])
     second = bent(first @ model.coefs_[1] + model.intercepts_[1])
@@ -73,7 +73,7 @@ def test_mixed_activations_and_users_own():
 
 
 @pytest.mark.parametrize("layer_norm", [False, True])
-def test_normed_units(layer_norm):
+def test_transform_with_batch_norm_and_layer_norm(layer_norm):
     model = fitted(activation="tanh", layer_norm=layer_norm, scale="standard", batch_norm=not layer_norm)
     z = X @ model.coefs_[0] + model.intercepts_[0]
     if layer_norm:
@@ -83,25 +83,25 @@ def test_normed_units(layer_norm):
 
 
 @pytest.mark.parametrize("form", [csr_array, csc_matrix, pd.DataFrame, np.ndarray.tolist])
-def test_other_forms_of_data(form):
+def test_transform_of_other_containers(form):
     model = fitted(data=form(X))
     for layer in range(4):
         np.testing.assert_allclose(model.transform(form(X), layer), fitted().transform(X, layer), rtol=1e-10, atol=1e-14)
 
 
-def test_without_hidden_layers_they_are_the_inputs():
+def test_without_hidden_layers_transform_returns_the_inputs():
     model = fitted(hidden=())
     np.testing.assert_array_equal(model.transform(X), X)
     assert len(model.get_feature_names_out()) == 4
 
 
-def test_changed_weights_are_heeded():
+def test_transform_uses_changed_weights():
     model = fitted(MLPRegressor)
     model.coefs_[0] = np.zeros((4, 6))
     np.testing.assert_allclose(model.transform(X, 1), np.broadcast_to(np.maximum(model.intercepts_[0], 0), (30, 6)))
 
 
-def test_scaled_networks_are_shown_folded():
+def test_transform_of_a_scaled_network_agrees_with_coefs_and_intercepts():
     model = fitted(MLPRegressor, scale="standard", scale_y="standard")
     np.testing.assert_allclose(
         model.transform(X, 1), np.maximum(X @ model.coefs_[0] + model.intercepts_[0], 0), rtol=1e-10, atol=1e-13
@@ -110,13 +110,13 @@ def test_scaled_networks_are_shown_folded():
 
 
 @pytest.mark.parametrize("layer", [5, -6, 1.0, "hidden", True, None])
-def test_other_layers_are_refused(layer):
+def test_invalid_layers_are_rejected(layer):
     with pytest.raises(ValueError, match=r"layer must be an integer from -5 to 4, because the network has 5 layers.*; got"):
         fitted().transform(X, layer)
 
 
 @each_kind
-def test_as_scikit_learn_knows_transformers(kind):
+def test_transformer_interface(kind):
     with pytest.raises(NotFittedError):
         kind().transform(X)
     with pytest.raises(NotFittedError):
@@ -138,7 +138,7 @@ def model_target(kind):
 
 @each_kind
 @pytest.mark.parametrize(("wanted", "frame"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
-def test_frames_where_they_are_asked_for(kind, wanted, frame):
+def test_set_output(kind, wanted, frame):
     model = fitted(kind).set_output(transform=wanted)
     for layer, width in ((-2, 5), (1, 6), (0, 4)):
         got = model.transform(X, layer)
@@ -152,13 +152,13 @@ def test_frames_where_they_are_asked_for(kind, wanted, frame):
     assert isinstance(model.predict(X), np.ndarray)
 
 
-def test_an_index_is_kept():
+def test_index_of_a_frame_is_kept():
     data = pd.DataFrame(X, index=np.arange(100, 130))
     got = fitted(data=data).set_output(transform="pandas").transform(data)
     assert got.index.equals(data.index)
 
 
-def test_in_a_pipeline():
+def test_transform_in_a_pipeline_and_a_union():
     deep = make_pipeline(MLPClassifier(hidden_layer_sizes=(6, 3, 5), **SMALL), LogisticRegression()).fit(X, LABELS)
     hidden = fitted().transform(X)
     np.testing.assert_array_equal(deep.predict(X), LogisticRegression().fit(hidden, LABELS).predict(hidden))

@@ -1,7 +1,7 @@
-"""Validation rows, which are given or held out, their scores and losses, and early stopping.
+"""Validation rows, which are passed to ``fit`` or held out, their scores and losses, and early stopping.
 
-Rows given to ``fit`` must give the same bits as the same rows held out by a splitter. Scores and losses must equal those of
-scikit-learn's metrics for a model that was trained for the same number of epochs.
+The result must be bitwise identical whether rows are passed to ``fit`` or a splitter holds out the same rows. Scores and losses
+must equal scikit-learn's metrics for a model that was trained for the same number of epochs.
 """
 
 import itertools
@@ -63,7 +63,7 @@ def assert_same(one, other):
 @each_kind
 @each_form
 @pytest.mark.parametrize("weighted", [False, True])
-def test_given_rows_do_what_rows_held_out_do(kind, form, weighted):
+def test_given_rows_and_held_out_rows_give_the_same_result(kind, form, weighted):
     weight = np.linspace(0, 2, 60) if weighted else None
     rows = form(X)
     assert_same(given_fit(kind, rows, weight, early_stopping=True), held_out_fit(kind, rows, weight))
@@ -71,8 +71,8 @@ def test_given_rows_do_what_rows_held_out_do(kind, form, weighted):
 
 @few_epochs
 @each_kind
-def test_rows_given_without_early_stopping_change_nothing(kind):
-    """Apart from the history, the fit is the same as without them."""
+def test_given_rows_without_early_stopping_change_only_the_history(kind):
+    """Without early stopping, validation rows change only the history."""
     watched, plain = given_fit(kind), kind(**SMALL).fit(X[~HELD], Y[kind][~HELD])
     assert len(watched.history_["val_loss"]) == len(watched.history_["val_score"]) == 12
     assert watched.history_["loss"] == plain.history_["loss"]
@@ -83,8 +83,8 @@ def test_rows_given_without_early_stopping_change_nothing(kind):
 
 @few_epochs
 @each_kind
-def test_history_has_the_metrics_of_so_many_epochs(kind):
-    """Entry i is the loss or score of a model that was trained for i epochs."""
+def test_history_has_the_metrics_of_a_fit_with_that_number_of_epochs(kind):
+    """Entry n - 1 is the loss or score of a model that was trained for n epochs."""
     whole = given_fit(kind, alpha=0.0)
     for n in (1, 5, 12):
         model = given_fit(kind, alpha=0.0, max_iter=n)
@@ -99,7 +99,7 @@ def test_history_has_the_metrics_of_so_many_epochs(kind):
 
 @few_epochs
 @each_kind
-def test_early_stopping_keeps_the_best_weights(kind):
+def test_early_stopping_restores_the_best_weights(kind):
     model = given_fit(kind, early_stopping=True, learning_rate_init=0.1, max_iter=60)
     best = int(np.argmax(model.validation_scores_))
     assert model.validation_scores_ == model.history_["val_score"]
@@ -120,19 +120,19 @@ SCORERS = {
 @few_epochs
 @pytest.mark.parametrize(("kind", "scoring"), [(kind, scoring) for kind, scorings in SCORERS.items() for scoring in scorings])
 @each_form
-def test_a_scorer_is_taken_of_the_model_so_far(kind, scoring, form):
-    """The scorer gets the feature names. Otherwise there would be a warning, which is an error in the tests."""
+def test_scorers_get_the_model_after_each_epoch(kind, scoring, form):
+    """The scorer gets X with its feature names. Without them, a warning would be issued, which is an error in the tests."""
     rows, y = form(X), Y[kind][HELD]
     whole = held_out_fit(kind, rows, scoring=scoring)
     for n in (1, 7):
-        model = held_out_fit(kind, rows, max_iter=n, scoring=lambda *_: next(COUNT))  # with this scorer, the last epoch is the best
+        model = held_out_fit(kind, rows, max_iter=n, scoring=lambda *_: next(COUNT))  # this scorer makes the last epoch the best
         score = metrics.get_scorer(scoring)(model, rows_of(rows, np.flatnonzero(HELD)), y)
         assert whole.history_["val_score"][n - 1] == pytest.approx(score, rel=1e-9)
 
 
 @few_epochs
 @each_kind
-def test_a_scorer_of_the_default_score_changes_nothing(kind):
+def test_scorer_of_the_default_score_gives_the_same_result(kind):
     default = "accuracy" if kind is MLPClassifier else "r2"
     weight = np.linspace(1, 2, 60)
     plain, scored = (held_out_fit(kind, weight=weight, scoring=scoring) for scoring in (None, default))
@@ -142,7 +142,7 @@ def test_a_scorer_of_the_default_score_changes_nothing(kind):
 
 @few_epochs
 @each_kind
-def test_the_loss_as_a_score_is_negative(kind):
+def test_scoring_by_the_loss_uses_the_negative_loss(kind):
     model = given_fit(kind, scoring="loss", early_stopping=True, learning_rate_init=0.1, max_iter=80, n_iter_no_change=5)
     assert model.validation_scores_ == [-loss for loss in model.history_["val_loss"]]
     assert -model.best_validation_score_ == min(model.history_["val_loss"])
@@ -152,14 +152,14 @@ def test_the_loss_as_a_score_is_negative(kind):
 
 @few_epochs
 @each_kind
-def test_a_scorer_of_your_own(kind):
+def test_user_defined_scorer(kind):
     seen = []
 
     def spread(estimator, X, y):
         seen.append((X.shape, estimator.predict(X)))
         return float(len(seen))
 
-    model = held_out_fit(kind, weight=np.ones(60), scoring=spread)  # this scorer has no parameter for weights
+    model = held_out_fit(kind, weight=np.ones(60), scoring=spread)  # the scorer has no parameter sample_weight
     assert model.validation_scores_ == [float(n) for n in range(1, 13)]
     assert {shape for shape, _ in seen} == {(15, 4)}
     assert_array_equal(seen[-1][1], model.predict(X[HELD]))
@@ -167,7 +167,7 @@ def test_a_scorer_of_your_own(kind):
 
 @few_epochs
 @each_kind
-def test_a_scorer_gets_the_weights_that_it_takes(kind):
+def test_scorer_with_the_parameter_sample_weight_gets_the_weights(kind):
     weight = np.linspace(0, 2, 60)
 
     def weighing(estimator, X, y, sample_weight=None):
@@ -179,7 +179,7 @@ def test_a_scorer_gets_the_weights_that_it_takes(kind):
 
 @each_kind
 @pytest.mark.parametrize("scoring", ["unknown", metrics.mean_squared_error, lambda estimator, X, y: np.ones(3)])
-def test_what_is_no_scorer_is_refused(kind, scoring):
+def test_invalid_scorers_are_rejected(kind, scoring):
     model = kind(**SMALL, early_stopping=True, scoring=scoring)
     with pytest.raises(ValueError, match=r"scoring|scorer"):
         model.fit(X, Y[kind])
@@ -191,7 +191,7 @@ def test_what_is_no_scorer_is_refused(kind, scoring):
 
 @few_epochs
 @each_kind
-def test_the_first_split_is_held_out(kind):
+def test_first_split_of_the_splitter_is_held_out(kind):
     splitter = KFold(4, shuffle=True, random_state=5)
     train, held_out = next(splitter.split(X))
     model = kind(**SMALL, early_stopping=True, validation_splitter=splitter).fit(X, Y[kind])
@@ -204,7 +204,7 @@ def test_the_first_split_is_held_out(kind):
 @pytest.mark.parametrize(
     "splitter", [GroupKFold(3), LeavePGroupsOut(1), PredefinedSplit([-1] * 60), KFold(70)], ids=lambda s: type(s).__name__
 )
-def test_a_splitter_that_cannot_split_is_named(kind, splitter):
+def test_error_names_a_splitter_that_cannot_split(kind, splitter):
     model = kind(**SMALL, early_stopping=True, validation_splitter=splitter)
     with pytest.raises(ValueError, match=r"(?s)validation_splitter=.*X_val and y_val"):
         model.fit(X, Y[kind])
@@ -223,7 +223,7 @@ def test_a_splitter_that_cannot_split_is_named(kind, splitter):
         ({"X_val": X[:0], "y_val": []}, "0 sample"),
     ],
 )
-def test_bad_rows_are_refused(kind, data, message):
+def test_invalid_validation_rows_are_rejected(kind, data, message):
     model = kind(**SMALL)
     with pytest.raises(ValueError, match=message) as caught:
         model.fit(X, Y[kind], **data)
@@ -232,31 +232,31 @@ def test_bad_rows_are_refused(kind, data, message):
 
 
 @each_kind
-def test_weights_of_given_rows_may_not_all_be_zero(kind):
+def test_validation_rows_with_only_zero_weights_are_rejected(kind):
     with pytest.raises(ValueError, match="those of the validation rows are all 0"):
         given_fit(kind, weight=np.where(HELD, 0.0, 1.0))
 
 
 @each_kind
-def test_lbfgs_has_no_epochs_to_validate(kind):
+def test_validation_rows_with_lbfgs_are_rejected(kind):
     with pytest.raises(ValueError, match="solver='lbfgs'"):
         given_fit(kind, solver="lbfgs")
 
 
-def test_unknown_labels_are_named():
+def test_error_names_unknown_labels():
     model = MLPClassifier(**SMALL)
     with pytest.raises(ValueError, match=r"y_val must contain only labels that are in y.*got also \['never'\]"):
         model.fit(X, Y[MLPClassifier], X_val=X[:2], y_val=["no", "never"])
 
 
 @few_epochs
-def test_some_labels_suffice():
+def test_validation_rows_may_lack_some_labels():
     model = MLPClassifier(**SMALL, early_stopping=True).fit(X, Y[MLPClassifier], X_val=X[:3], y_val=["no"] * 3)
     assert len(model.validation_scores_) == 12
 
 
 @few_epochs
-def test_multilabel_rows():
+def test_multilabel_validation_rows():
     y = np.c_[X[:, 0] > 0, X[:, 1] > 0].astype(int)
     model = MLPClassifier(**SMALL).fit(X[~HELD], y[~HELD], X_val=X[HELD], y_val=y[HELD])
     assert model.history_["val_score"][-1] == model.score(X[HELD], y[HELD])
@@ -264,13 +264,13 @@ def test_multilabel_rows():
         model.fit(X, y, X_val=X, y_val=np.c_[y, y])
 
 
-def test_y_val_has_as_many_columns_as_y():
+def test_y_val_must_have_as_many_columns_as_y():
     with pytest.raises(ValueError, match="y_val needs 2 output units"):
         MLPRegressor(**SMALL).fit(X, X[:, 0], X_val=X, y_val=X[:, :2])
 
 
 @few_epochs
-def test_float32_stays():
+def test_float64_validation_rows_do_not_change_float32_weights():
     X32 = X.astype(np.float32)
     model = MLPRegressor(**SMALL).fit(X32, X[:, 0], X_val=X, y_val=X[:, 0])
     assert model.coefs_[0].dtype == np.float32
@@ -289,7 +289,7 @@ def routing():
 @few_epochs
 @each_kind
 @pytest.mark.usefixtures("routing")
-def test_a_pipeline_transforms_the_rows(kind):
+def test_pipeline_transforms_the_validation_rows(kind):
     y = Y[kind]
     model = kind(**SMALL).set_fit_request(X_val=True, y_val=True, sample_weight=False, sample_weight_val=False)
     pipeline = Pipeline([("scale", StandardScaler()), ("model", model)], transform_input=["X_val"])
@@ -302,7 +302,7 @@ def test_a_pipeline_transforms_the_rows(kind):
 @few_epochs
 @each_kind
 @pytest.mark.usefixtures("routing")
-def test_searches_hand_the_rows_on(kind):
+def test_searches_pass_the_validation_rows_to_the_estimator(kind):
     y = Y[kind]
     model = kind(**SMALL, early_stopping=True).set_fit_request(X_val=True, y_val=True)
     data = {"X_val": X[HELD], "y_val": y[HELD]}

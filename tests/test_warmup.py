@@ -1,4 +1,4 @@
-"""The command that fills the cache of compiled kernels: it compiles every entry and prints where the machine code is kept."""
+"""The command `python -m fastbp.warmup`: it compiles every entry function and prints where the machine code is stored."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def test_every_entry_is_compiled_for_each_dtype(capsys):
 
 
 @pytest.mark.compiled
-def test_all_compiles_every_function(capsys):
+def test_option_all_compiles_all_functions(capsys):
     _main(["--all", "float64"])
     assert f"and {len(all_lazy_functions())} functions" in capsys.readouterr().out
 

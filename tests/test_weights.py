@@ -31,7 +31,7 @@ def assert_same_fit(one, other):
 @each_solver
 @pytest.mark.parametrize("y", LABELS.values(), ids=LABELS.keys())
 @pytest.mark.parametrize("how", ["balanced", "dict", "partial dict"])
-def test_class_weights_multiply_those_of_the_rows(y, how, solver):
+def test_class_weights_are_multiplied_with_sample_weights(y, how, solver):
     classes = np.unique(y).tolist()
     weights = {"balanced": "balanced", "dict": dict(zip(classes, [3, 0.5, 1], strict=False)), "partial dict": {classes[0]: 4}}[how]
     model = MLPClassifier(**SMALL, solver=solver, class_weight=weights)
@@ -41,7 +41,7 @@ def test_class_weights_multiply_those_of_the_rows(y, how, solver):
         assert_same_fit(model.fit(X, y, WEIGHT), expected)
 
 
-def test_balanced_classes_weigh_the_same_whatever_their_rows_weigh():
+def test_balanced_class_weights_take_sample_weights_into_account():
     """As in scikit-learn's LogisticRegression, a row of weight 2 counts as two rows."""
     y, weight = LABELS["three"], RANDOM.integers(1, 4, 80)
     model = MLPClassifier(**SMALL, solver="lbfgs", class_weight="balanced")
@@ -49,7 +49,7 @@ def test_balanced_classes_weigh_the_same_whatever_their_rows_weigh():
     np.testing.assert_allclose(model.fit(X, y, weight).coefs_[0], repeated.coefs_[0], rtol=1e-4)
 
 
-def test_classes_without_errors_of_type():
+def test_errors_of_class_weight():
     with pytest.raises(ValueError, match="are not in class_weight"):
         MLPClassifier(**SMALL, class_weight={7: 2.0}).fit(X, LABELS["two"])
     multilabel = np.column_stack([LABELS["two"], LABELS["bool"]])
@@ -58,7 +58,7 @@ def test_classes_without_errors_of_type():
             MLPClassifier(**SMALL, class_weight=weights).fit(X, multilabel)
 
 
-def test_partial_fit():
+def test_partial_fit_with_class_weight():
     y = LABELS["three"]
     for kind in (MLPClassifier, SGDClassifier):
         with pytest.raises(ValueError, match="class_weight 'balanced' is not supported for partial_fit"):
@@ -76,7 +76,7 @@ def test_float32_stays_float32():
     assert weights.coefs_[0].dtype == np.float32
 
 
-def test_early_stopping_scores_by_these_weights():
+def test_early_stopping_uses_class_weights():
     y = LABELS["two"]
     options = {**SMALL, "early_stopping": True, "validation_fraction": 0.4}
     model = MLPClassifier(**options, class_weight={1: 10}).fit(X, y)
@@ -88,7 +88,7 @@ def test_early_stopping_scores_by_these_weights():
 
 
 @pytest.mark.parametrize(("solver", "factor"), [("lbfgs", 7.0), ("sgd", 7.0)])
-def test_global_weights_know_no_unit(solver, factor):
+def test_global_norm_does_not_depend_on_the_scale_of_the_weights(solver, factor):
     options = {**SMALL, "solver": solver, "sample_weight_norm": "global", "alpha": 0.1}
     model = MLPRegressor(**options)
     first = model.fit(X, X[:, 0], WEIGHT).coefs_[0].copy()
@@ -96,13 +96,13 @@ def test_global_weights_know_no_unit(solver, factor):
     np.testing.assert_allclose(model.fit(X, X[:, 0], WEIGHT / WEIGHT.mean()).coefs_[0], first, rtol=1e-6)
 
 
-def test_of_lbfgs_they_have_mean_one():
+def test_global_norm_with_lbfgs_divides_by_the_mean():
     options = {**SMALL, "solver": "lbfgs", "alpha": 0.1}
     got = MLPRegressor(**options, sample_weight_norm="global").fit(X, X[:, 0], WEIGHT)
     np.testing.assert_array_equal(got.coefs_[0], MLPRegressor(**options).fit(X, X[:, 0], WEIGHT / WEIGHT.mean()).coefs_[0])
 
 
-def test_the_mean_is_that_of_the_rows_that_are_trained_on():
+def test_global_norm_uses_the_mean_of_the_training_rows():
     rows = np.array([0, 3, 5])
     assert relative_weights(WEIGHT, "global", rows)[rows].mean() == pytest.approx(1)
     assert relative_weights(None, "global", rows) is None
@@ -111,8 +111,8 @@ def test_the_mean_is_that_of_the_rows_that_are_trained_on():
         relative_weights(np.zeros(80), "global")
 
 
-def test_a_batch_of_heavy_rows_counts_for_more():
-    """Two batches of one row each, with weights 1.5 and 0.5, give the same steps as losses with these factors."""
+def test_global_norm_multiplies_the_steps_of_batches():
+    """Two batches of one row each, with normalized weights 1.5 and 0.5, give the same steps as losses with these factors."""
     options = {**SMALL, "solver": "sgd", "momentum": 0, "alpha": 0, "batch_size": 1, "max_iter": 1, "shuffle": False}
     got = MLPRegressor(**options, sample_weight_norm="global").fit(X[:2], X[:2, 0], [3, 1])
     plain = MLPRegressor(**options)

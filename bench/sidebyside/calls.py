@@ -1,6 +1,7 @@
-"""Short calls in scikit-learn and fastbp: complete fits, predictions and cross-validation.
+"""Measure complete calls of scikit-learn and fastbp: default fits, predictions and cross-validation.
 
-Each class runs in its own process, which `remote` starts, and returns seconds or bytes. One thread is used unless stated otherwise.
+An object of each class runs in its own process, which `remote` starts. Its methods return seconds or bytes. One thread is used
+unless `n_threads` is given.
 """
 
 import resource
@@ -45,7 +46,7 @@ def random_data(n_rows, n_features):
 
 
 class Repeated:
-    """A call that is repeated often enough to be timed. A subclass defines `call`."""
+    """A call that is repeated until its time can be measured accurately. A subclass defines `call`."""
 
     n_calls = 1
 
@@ -62,7 +63,7 @@ class Repeated:
 
 
 class DefaultFit(Repeated):
-    """A complete fit in float64 with default parameters. `quality` returns its loss and number of epochs."""
+    """A complete fit in float64 with default parameters. `quality` returns the final loss and the number of epochs."""
 
     def __init__(self, library, table):
         X, self.y = TABLES[table](return_X_y=True)
@@ -93,7 +94,7 @@ class Predict(Repeated):
         self.estimator.predict(self.X)
 
     def growth(self):
-        """The increase of the peak memory of the process, in bytes, by the first call."""
+        """The increase of the peak memory of the process during the first call, in bytes."""
         before = _peak_memory()
         self.call()
         return _peak_memory() - before
@@ -130,5 +131,5 @@ class CrossValidation:
         quietly(cross_val_score, network, self.X, self.y, cv=4, n_jobs=n_jobs)
         seconds = time.perf_counter() - start
         if n_jobs > 1:
-            get_reusable_executor().shutdown()  # otherwise the idle processes of joblib would live for five minutes
+            get_reusable_executor().shutdown()  # otherwise the idle processes of joblib would remain for five minutes
         return seconds

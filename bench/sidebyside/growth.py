@@ -1,4 +1,4 @@
-"""Seconds per epoch of fastbp on one thread, for different numbers of rows or hidden layers, in one process."""
+"""Measure seconds per epoch of fastbp on one thread, in one process, for different numbers of rows or hidden layers."""
 
 import numpy as np
 

@@ -27,7 +27,7 @@ DEPTHS = (1, 2, 3, 4, 6, 8, 10, 12, 14, 16)
 
 @dataclass(frozen=True)
 class Effort:
-    """The amount of measuring: rounds, seconds per timing, maximum epochs per timing, and updates before losses are compared."""
+    """How much to measure: rounds, seconds per timing, maximum epochs per timing, and updates before losses are compared."""
 
     rounds: int = 7
     seconds: float = 0.4
@@ -40,9 +40,10 @@ QUICK = Effort(1, 0.0, 1, 2)
 
 @dataclass(frozen=True)
 class Result:
-    """The figures of one row: the seconds of each peer in each round, goals and notes.
+    """The results of one row: the seconds of each peer in each round, goals and notes.
 
-    `goals` are the minimum ratios to fastbp. `notes` are the losses, which show that the peers did the same work.
+    `goals[peer]` is the minimum of the time of the peer divided by the time of fastbp. `notes` are the losses, which show whether
+    the peers did the same work.
     """
 
     name: str
@@ -65,7 +66,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Limit:
-    """The matrix products of a step and the whole step on one thread: seconds per round, and the number of multiply-adds."""
+    """Seconds in each round for the matrix products of a step and for the whole step on one thread.
+
+    `n_products` is the number of multiply-adds of a step, `peak` the multiply-adds per second of one core in each round, and `goal`
+    the minimum of the time of BLAS divided by the time of the whole step.
+    """
 
     name: str
     dtype: str
@@ -87,7 +92,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Curve:
-    """Seconds per epoch for different sizes, and the line with the least squared relative deviations."""
+    """Seconds per epoch for different sizes, and the straight line that minimizes the sum of squared relative deviations."""
 
     name: str
     unit: str
@@ -111,7 +116,7 @@ def versions():
 
 
 def _in_turns(effort, ask):
-    """Call each function once per round; returns {name: [result of each round]}."""
+    """Call each function once per round; return {name: [result of each round]}."""
     answers = {name: [] for name in ask}
     for _ in range(effort.rounds):
         for name, function in ask.items():
@@ -120,7 +125,7 @@ def _in_turns(effort, ask):
 
 
 class _Processes:
-    """A context manager for remotes by name. It closes all of them at the end."""
+    """A context manager that holds `Remote` objects by name and closes them at the end."""
 
     def __enter__(self):
         self.all = {}
@@ -139,7 +144,7 @@ class _Processes:
 
 
 def train(name, effort, peers=None):
-    """Time the training steps of a network; returns (Result, Limit). The Limit of the products is None for sparse inputs."""
+    """Time the training steps of a network; return (Result, Limit). For sparse inputs, None is returned instead of a Limit."""
     work = {**WORKS, **SPARSE_WORKS}[name]
     peers = [peer for peer in peers or peers_here() if peer == "fastbp" or peer in work.goals]
     X, y = data(work)
@@ -176,7 +181,7 @@ def train(name, effort, peers=None):
 
 
 def _call(name, effort, target, goal, *arguments):
-    """Time a `Repeated` in fastbp and scikit-learn; returns a Result. For a default fit, the notes are loss and epochs."""
+    """Time a `Repeated` in fastbp and scikit-learn; return a Result. For a default fit, the notes are loss and epochs."""
     with _Processes() as processes:
         both = {library: processes.start(library, f"calls:{target}", library, *arguments) for library in ("fastbp", "scikit-learn")}
         for remote in both.values():
@@ -214,7 +219,7 @@ WAYS = {
 
 
 def cross_validation(effort, wanted=24.0):
-    """Time a cross-validation that takes about `wanted` seconds on one thread; returns {way: [seconds of each round]}.
+    """Time a cross-validation that takes about `wanted` seconds on one thread; return {way: [seconds of each round]}.
 
     Each measurement runs in a new process.
     """
@@ -233,7 +238,7 @@ def cross_validation(effort, wanted=24.0):
     return _in_turns(replace(effort, rounds=rounds), {way: lambda way=way: measure(way, n_epochs) for way in WAYS})
 
 
-# ---------------------------------------------------------------------- growth of cost
+# ---------------------------------------------------------------------- time of an epoch for different sizes
 
 
 def curve_over_rows(effort):
@@ -253,7 +258,7 @@ def _curve(unit, name, points, effort):
 
 
 def straight_line(at, seconds):
-    """The values of the line a + b·x with the least squared relative deviations."""
+    """The values of the line a + b·x that minimizes the sum of squared relative deviations."""
     import numpy as np
 
     x, y = np.array(at, float), np.array(seconds)

@@ -1,7 +1,8 @@
-"""The physical limit of a step: only its matrix products, with NumPy's BLAS and with fastbp's tiles, and the peak rate of one core.
+"""Measure the matrix products of a training step, with NumPy's BLAS and with fastbp's tiles, and the peak speed of one core.
 
-All figures are for one thread. The products are A·W, Aᵀ·delta and delta·Wᵀ of each layer, without delta·Wᵀ of the first layer. The
-output arrays are allocated in advance. The peak is the rate of independent fused multiply-adds on registers, without memory access.
+All measurements use one thread. The products are A·W, Aᵀ·delta and delta·Wᵀ of each layer, except delta·Wᵀ of the first layer. The
+output arrays are allocated in advance. The peak speed is measured with independent fused multiply-adds on registers, without memory
+access.
 """
 
 import time
@@ -20,7 +21,7 @@ from fastbp._kernels.vector_code import VECTOR_BYTES
 from fastbp._kernels.views import matrix, vector, without_refcounts
 from fastbp._network.layout import Layout, aligned_zeros
 
-_CHAINS = 12  # latency × units is 8 to 10; 12 chains are enough for that and fit into 16 registers
+_CHAINS = 12  # at least as many as latency times number of units, which is 8 to 10; 12 chains fit into 16 registers
 
 
 class Products:
@@ -31,7 +32,7 @@ class Products:
         self.n_steps = 1
 
     def calibrate(self, seconds):
-        """Compile, and find the number of steps that takes about `seconds` seconds."""
+        """Compile, and find a number of steps that takes about `seconds` seconds."""
         _own_products(1, *self._tiled())
         taken = 0.0
         while taken < seconds / 2:
@@ -133,7 +134,7 @@ def _own_products(n_steps, sizes, strides, block, n_blocks, params, gradients, a
 
 @intrinsic
 def _fma_chains(typing, n_rounds, x, lanes):
-    """Compute n_rounds of independent chains a = a·x + x in vectors of `lanes` numbers; returns one lane of their sum."""
+    """Compute n_rounds of independent chains a = a·x + x in vectors of `lanes` numbers; return one lane of their sum."""
     if not isinstance(lanes, types.IntegerLiteral):
         return None
     n_lanes = lanes.literal_value
@@ -147,7 +148,7 @@ def _fma_chains(typing, n_rounds, x, lanes):
         for lane in range(n_lanes):
             splat = builder.insert_element(splat, x, ir.IntType(32)(lane))
         before, body, after = builder.block, builder.append_basic_block("body"), builder.append_basic_block("after")
-        # different starting values, or LLVM would merge the chains
+        # the starting values differ, because LLVM would merge equal chains
         starts = [builder.fmul(splat, ir.Constant(vector, [float(2 + chain)] * n_lanes)) for chain in range(_CHAINS)]
         builder.branch(body)
         builder.position_at_end(body)

@@ -1,7 +1,8 @@
 """Run an object in its own process, so that libraries, their threads and their settings do not affect each other.
 
-``Remote("module:Class", *arguments)`` creates the object there. ``call`` runs one of its methods and returns the result. Between
-calls, the process sleeps. Thread limits are set before the process starts, because BLAS libraries read them at start-up.
+``Remote("module:Class", *arguments)`` starts a process and creates the object in it. ``call`` runs a method of the object and
+returns the result. Between calls, the process sleeps. Thread limits are set before the process starts, because BLAS libraries read
+them at start-up.
 """
 
 import multiprocessing
@@ -14,7 +15,7 @@ LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NU
 
 
 class Remote:
-    """A context manager for an object in another process. `n_threads` limits BLAS and OpenMP there; None keeps their defaults."""
+    """A context manager for an object in another process. `n_threads` limits its BLAS and OpenMP threads; None sets no limit."""
 
     def __init__(self, target, *arguments, n_threads=1, **options):
         context = multiprocessing.get_context("spawn")

@@ -8,7 +8,7 @@ from statistics import median
 
 from .works import PEERS
 
-# Rows of the page that README shows, in its order: (name, description).
+# The rows of `peers.md` that README shows, in README's order: {row: (name, description)}.
 DESCRIPTIONS = {
     "10-16-1 b10 sgd": ("tiny classifier", "10 inputs, 16 hidden units, batches of 10 rows"),
     "10-16-1 b1 sgd": ("tiny classifier, online learning", "10 inputs, 16 hidden units, one row at a time"),
@@ -39,7 +39,7 @@ def table(head, rows, left=1):
 
 
 def against(ratio, goal):
-    """A ratio and its goal: `13.4 ≥ 13` if the goal is reached, `12.1 < 13` if it is missed."""
+    """A ratio and its goal: `13.4 ≥ 13` if the ratio reaches the goal, `12.1 < 13` if it does not."""
     shown = f"{ratio:.3g}" if ratio < 100 else f"{ratio:.0f}"
     return shown if goal is None else f"{shown} {'≥' if ratio >= goal else '<'} {goal:g}"
 
@@ -116,7 +116,7 @@ def cross_rows(seconds):
         yield [way, f"{value:.1f}", share]
 
 
-CURVE_HEAD = ["cost of an epoch as a function of", "range", "largest deviation from a straight line"]
+CURVE_HEAD = ["time of an epoch as a function of", "range", "largest deviation from a straight line"]
 
 
 def curve_row(curve):
@@ -148,7 +148,7 @@ def read_page(page):
 
 
 def readme_table(page):
-    """README's table of speeds, from the text of `peers.md`: the rows of `DESCRIPTIONS` that the page has."""
+    """README's table of speeds, from the text of `peers.md`: the rows of `DESCRIPTIONS` that the page contains."""
     figures = read_page(page)
     head = ["what is timed", "time of fastbp", *(f"faster than {package}" for package in PACKAGE_NAMES.values())]
     rows = []
@@ -213,7 +213,7 @@ def _pyplot():
 
 
 def _ratio_axis(axes, highest, lowest, n_bars):
-    """Prepare a logarithmic axis for ratios, with a line at 1, and `n_bars` bars from top to bottom."""
+    """Prepare a logarithmic axis for ratios with a line at 1, and a vertical axis for `n_bars` bars from top to bottom."""
     axes.set_xscale("log")
     axes.axvline(1, color=GOAL_COLOR, linewidth=0.8)
     axes.set_xlim(min(0.8, 0.9 * lowest), 1.9 * highest)

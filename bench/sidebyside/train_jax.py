@@ -1,7 +1,8 @@
 """JAX: each epoch is one compiled `lax.scan` over its batches, and the parameters are donated.
 
-NumPy shuffles the rows, because on a CPU it is much faster than `jax.random.permutation`. ``ShufflingJaxTrainer`` uses the latter
-inside the compiled epoch, which is common in JAX code. Its batches are different, so its losses differ slightly.
+NumPy shuffles the rows, because on a CPU it is much faster than `jax.random.permutation`. ``ShufflingJaxTrainer`` calls
+`jax.random.permutation` inside the compiled epoch, which is common in JAX code. Its batches are different, so its losses differ
+slightly.
 """
 
 from functools import partial
@@ -55,7 +56,7 @@ def shuffled_epoch(params, state, X, y, key, activation, solver, batch_size):
 
 @partial(jax.jit, static_argnames=("activation", "solver"), donate_argnums=(0, 1))
 def epoch(params, state, X, y, order, activation, solver):
-    """Train on all batches of an epoch; order has shape (n_batches, batch_size). Returns (params, state)."""
+    """Train on all batches of an epoch; `order` has shape (n_batches, batch_size). Return (params, state)."""
 
     def step(carry, rows):
         params, state = carry

@@ -1,4 +1,4 @@
-"""fastbp and scikit-learn: the same training code with a different import."""
+"""fastbp and scikit-learn: both are trained by the same code, with a different import."""
 
 import warnings
 from importlib import import_module

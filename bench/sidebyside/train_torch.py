@@ -1,4 +1,4 @@
-"""PyTorch in eager mode: tensors are created once, the optimizer is fused, and `index_select` forms the batches."""
+"""PyTorch in eager mode: tensors are created once, the optimizer is fused, and `index_select` creates the batches."""
 
 import torch
 from torch import nn
@@ -43,7 +43,8 @@ class TorchTrainer(Trainer):
         return nn.Sequential(*layers[:-1])
 
     def optimizer(self, parameters):
-        # One parameter group is faster than two. It also decays the biases, unlike scikit-learn; this affects only dead units.
+        # One parameter group is faster than two. With one group, the biases are decayed, too, unlike in scikit-learn. This affects
+        # only dead units.
         options = {"lr": LEARNING_RATE, "weight_decay": ALPHA / self.work.batch_size, "fused": True}
         if self.work.solver == "adam":
             return torch.optim.Adam(parameters, betas=(BETA_1, BETA_2), eps=EPSILON, **options)

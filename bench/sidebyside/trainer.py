@@ -1,8 +1,8 @@
 """The common interface of all peers: train for a number of epochs, and measure the time of a step.
 
-Each peer defines ``train``, which returns (coefs, intercepts) when all work is finished. The work includes shuffling the rows in
-each epoch; the estimators of fastbp and scikit-learn do this themselves. Seconds are the difference between a long and a short
-training run, so that work that is done once cancels out. Compilation happens before the timing.
+Each peer defines ``train``, which returns (coefs, intercepts) when training is finished. Training includes shuffling the rows in
+each epoch; the estimators of fastbp and scikit-learn do this themselves. The time of a short training run is subtracted from that
+of a long one, so that work that is done once cancels out. Compilation happens before the timing.
 """
 
 import time
@@ -21,7 +21,7 @@ class Trainer:
         """Work that is done once and not timed."""
 
     def train(self, n_epochs):
-        """Train for n_epochs epochs from the starting weights; returns (coefs, intercepts)."""
+        """Train for n_epochs epochs from the starting weights; return (coefs, intercepts)."""
         raise NotImplementedError
 
     def calibrate(self, seconds, most_epochs):

@@ -1,8 +1,8 @@
-"""The training work of all peers: networks, data, starting weights, batches and goals.
+"""Define what all peers train: networks, data, starting weights, batches and goals.
 
-The data are those of the asv suite. Starting weights and shuffles are those of scikit-learn with ``random_state=0``. They are drawn
-here without scikit-learn, so that all peers start from the same weights and use the same batches. `loss` computes the loss of a
-trained network in float64 with NumPy. This module imports no peer.
+The data are those of the asv suite. Starting weights and shuffles are those of scikit-learn with ``random_state=0``. This module
+generates them without scikit-learn, so that all peers start from the same weights and use the same batches. `loss` computes the
+loss of a trained network in float64 with NumPy. This module imports no peer.
 """
 
 import os
@@ -18,10 +18,10 @@ PEERS = ("fastbp", "scikit-learn", "JAX", "torch")
 
 @dataclass(frozen=True)
 class Work:
-    """A classifier to train. `goals` says how many times faster than each peer fastbp should be.
+    """A classifier to train. `goals` states how many times faster than each peer fastbp should be.
 
-    An output layer of one unit means two classes. `n_threads` applies to all peers except JAX. `limit` is the goal for the time of
-    the matrix products with BLAS, divided by the time of a whole step on one thread.
+    An output layer of one unit means two classes. `n_threads` applies to all peers except JAX. `limit` is the goal for the ratio of
+    two times: the matrix products with BLAS, divided by a whole step of fastbp on one thread.
     """
 
     sizes: tuple[int, ...]
@@ -81,7 +81,7 @@ def data(work):
 
 
 def _one_hot(work, n_rows):
-    """CSR rows with one nonzero in each of `non_zeros` groups of columns, and the classes of a random linear rule."""
+    """CSR rows with one nonzero in each of `non_zeros` groups of columns, and classes from a random linear function of the row."""
     random = np.random.RandomState(0)
     n_features = work.sizes[0]
     width = n_features // work.non_zeros
@@ -92,7 +92,7 @@ def _one_hot(work, n_rows):
 
 
 class Start:
-    """Starting weights (Glorot uniform) and then the row order of each epoch, drawn from one random stream."""
+    """Starting weights (Glorot uniform) and the row order of each epoch, drawn in this order from one random number generator."""
 
     def __init__(self, work, n_rows):
         random = np.random.RandomState(0)
@@ -105,7 +105,7 @@ class Start:
         self.state, self.n_rows, self.batch_size = random.get_state(), n_rows, work.batch_size
 
     def orders(self, n_epochs):
-        """Yield the row indices (n_batches, batch_size) of each epoch. Each order is a shuffle of the one before."""
+        """Yield the row indices (n_batches, batch_size) of each epoch. Each order is a shuffle of the previous order."""
         random, latest = np.random.RandomState(), np.arange(self.n_rows)
         random.set_state(self.state)
         for _ in range(n_epochs):

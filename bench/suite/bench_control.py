@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from . import common  # noqa: F401  limits BLAS to one thread, as in the whole suite
+from . import common  # noqa: F401  limits BLAS to one thread, as in the other modules of the suite
 
 
 class Control:
-    """A matrix product and a pass over memory."""
+    """A matrix product, and the sum of an array of 16 MB."""
 
     def setup(self):
         random = np.random.RandomState(0)

@@ -1,6 +1,7 @@
-"""The cost of each feature: fits of ten epochs with the feature, compared with fits without it, and their losses.
+"""The cost of each feature: fits of ten epochs with the feature, compared with fits without it, and the losses.
 
-A ratio compares two fits that take turns, with set-up. The ratio of "nothing" shows how far a ratio may differ from 1 by chance.
+A ratio compares two fits that take turns; set-up is included. The ratio of "nothing" shows how far a ratio may differ from 1 by
+chance.
 Compare the loss of a feature with the loss of the same feature at another commit, not with the losses of other features.
 """
 

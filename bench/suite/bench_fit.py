@@ -1,7 +1,7 @@
 """Training: seconds per epoch for each network, complete default fits, and their losses and scores.
 
 The ratios to scikit-learn are the most reliable results, because both libraries take turns in one process; seconds depend on the
-load of the machine. Losses and scores show whether a gain in speed reduces the quality.
+load of the machine. Losses and scores show whether a change of speed also changed the quality of the model.
 """
 
 from dataclasses import replace
@@ -46,7 +46,7 @@ class Epoch:
 
 
 class SomeEpochs:
-    """A fit of ten epochs in fastbp, with set-up. asv can measure it in turns for two commits."""
+    """A fit of ten epochs in fastbp, with set-up. asv times this fit itself, so two commits can take turns."""
 
     params = [list(NETWORKS), DTYPES]
     param_names = ["network", "dtype"]

@@ -1,6 +1,6 @@
 """The parts of a step, each separately: the three products of a layer, elementwise functions and their accuracy, shuffles, updates.
 
-Every benchmark is one call of compiled code that repeats its part many times, so that the time of the call itself is negligible.
+Every benchmark makes one call of compiled code that runs a part many times, so that the time of the call itself is negligible.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from fastbp._network.layout import Layout, aligned_zeros
 
 from .common import DTYPES, profile, rounded, seconds_of
 
-# (rows, inputs, outputs) of a layer: of the networks in `common`, of a wider network, and of a single row
+# (rows, inputs, outputs) of a layer: layers of the networks in `common`, of a wider network, and of a network for single rows
 SHAPES = [(200, 20, 100), (200, 100, 1), (32, 64, 64), (128, 784, 128), (256, 256, 256), (256, 1024, 1024), (1, 10, 16)]
 _WORK = 20_000_000  # multiply-adds or elements per benchmark
 _compiled = njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))
@@ -107,7 +107,7 @@ def _loop(function):
 
 
 class Elementwise:
-    """A function of 20,000 numbers, and its maximum error in units in the last place."""
+    """A function applied to 20,000 numbers, and its maximum error in units in the last place."""
 
     params = [list(FUNCTIONS), DTYPES]
     param_names = ["function", "dtype"]
@@ -138,7 +138,7 @@ def _shuffle(n, order, twister):
 
 
 class Shuffle:
-    """A shuffle of `n_rows` rows with the random numbers of scikit-learn."""
+    """A shuffle of `n_rows` rows that uses the same random numbers as scikit-learn."""
 
     params = [[150, 20_000, 1_000_000]]
     param_names = ["rows"]

@@ -1,7 +1,7 @@
 """Peak memory of a process that fits or predicts, with fastbp and with scikit-learn.
 
-The peak includes the interpreter, the imports and the data; `peakmem_data` measures these alone. `setup_cache` runs in another
-process, so that the memory of the compiler and of creating the data is not included.
+The peak includes the interpreter, the imports and the data; `peakmem_data` measures only these. `setup_cache` runs in another
+process, so that the memory for compilation and for creating the data is not included.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ class Peak:
         return X, y
 
     def peakmem_data(self, data, library):
-        """The memory before any work."""
+        """The memory before fitting and predicting."""
 
     def peakmem_fit(self, data, library):
         fit(_NETWORK.estimator(library, 1), *data)

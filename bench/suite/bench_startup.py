@@ -1,6 +1,6 @@
 """Start-up: the time of an import, and of the first fit in a new process with and without compiled kernels on disk.
 
-Each measurement runs in a new interpreter. The empty cache is a new temporary folder, set with NUMBA_CACHE_DIR.
+Each measurement runs in a new interpreter. NUMBA_CACHE_DIR is set to a new temporary folder, which is empty at first.
 """
 
 import os
@@ -23,7 +23,7 @@ print(time.perf_counter() - start)
 
 
 class Import:
-    """The import of fastbp and of the module of scikit-learn that it replaces, in a new interpreter."""
+    """The import of fastbp and of `sklearn.neural_network`, in a new interpreter."""
 
     params = ["fastbp", "sklearn.neural_network"]
     param_names = ["module"]
@@ -55,7 +55,7 @@ class FirstFit:
 
 
 def first_fits(dtype):
-    """The seconds of a first fit with an empty cache and of one with the cache that it filled, rounded to 0.01."""
+    """The seconds of a first fit with an empty cache and of a first fit with the filled cache, rounded to 0.01."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
         if profile() is PROFILES["quick"]:

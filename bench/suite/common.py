@@ -1,8 +1,8 @@
 """Networks, seeded data and timing functions for the asv suite and `ratios.py`.
 
-Both libraries get the same arrays, parameters and seed, and one BLAS thread. The output is seconds of a fit or an epoch, or a
-comparison of fastbp with scikit-learn. Networks and data sets may be added but not changed, so that old results remain comparable.
-With FASTBP_BENCH=quick, all work is reduced to a check that it runs.
+Both libraries get the same arrays, parameters and seed, and one BLAS thread. Functions return the seconds of a fit or an epoch, or
+a comparison of fastbp with scikit-learn. Networks and data sets may be added, but existing ones must not be changed, so that old
+results remain comparable. With FASTBP_BENCH=quick, all work is reduced to a check that it runs.
 """
 
 import os
@@ -24,8 +24,8 @@ from threadpoolctl import threadpool_limits
 
 import fastbp
 
-# This limit holds for the whole process. It must be set after NumPy's and SciPy's BLAS libraries were loaded. fastbp does not use
-# BLAS and reads the environment variable at each fit.
+# The limit applies to the whole process. It must be set after NumPy's and SciPy's BLAS libraries were loaded. fastbp does not use
+# BLAS and reads OMP_NUM_THREADS at each fit.
 threadpool_limits(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -34,7 +34,7 @@ LIBRARIES = {"fastbp": fastbp, "sklearn": sklearn.neural_network}
 
 @dataclass(frozen=True)
 class Profile:
-    """The amount of measuring: rounds, seconds per timing, maximum epochs, and the fraction of rows that is used."""
+    """How much to measure: rounds, seconds per timing, maximum epochs, and the fraction of rows that is used."""
 
     rounds: int
     seconds: float
@@ -46,7 +46,7 @@ PROFILES = {"full": Profile(9, 0.15, 3000, 1.0), "quick": Profile(1, 0.0, 2, 0.1
 
 
 def profile():
-    """The profile set with FASTBP_BENCH."""
+    """The profile that FASTBP_BENCH selects."""
     name = os.environ.get("FASTBP_BENCH", "full")
     if name not in PROFILES:
         raise ValueError(f"FASTBP_BENCH must be one of {list(PROFILES)}; got {name!r}.")
@@ -136,7 +136,7 @@ def seconds_of(call):
 
 
 class EpochTimer:
-    """Time the epochs of a network in one library. The difference between a long and a short fit cancels the set-up."""
+    """Time the epochs of a network in one library. A short fit is subtracted from a long fit, so that the set-up cancels out."""
 
     def __init__(self, network, library, dtype):
         self.network, self.library = network, library
@@ -188,12 +188,12 @@ def compare(measure):
 
 
 def compare_epochs(network, dtype):
-    """Compare the seconds per epoch; returns a `Comparison`."""
+    """Compare the seconds per epoch; return a `Comparison`."""
     return compare({library: EpochTimer(network, library, dtype).measure for library in LIBRARIES})
 
 
 def compare_default_fits(name, dtype):
-    """Compare complete fits with default parameters on iris or wine; returns a `Comparison`."""
+    """Compare complete fits with default parameters on iris or wine; return a `Comparison`."""
     X, y = table(name, dtype)
 
     def measure(library):

@@ -96,7 +96,7 @@ solver : str, default='adam'
       `learning_rate_init` of 1 for 'adadelta' and of about 1e-4 for 'lion'.
 alpha : float, default=0.0001
     Strength of the L2 regularization term. The term is alpha / 2 times the sum of the squared weights, divided by the sum of the
-    sample weights in the batch.
+    sample weights in the batch, or by its number of rows with ``sample_weight_norm="global"``.
 batch_size : int, default='auto'
     The number of rows in each minibatch. 'auto' is min(200, n_samples). Not used by 'lbfgs'.
 learning_rate : str or callable, default='constant'
@@ -195,8 +195,7 @@ input_noise : float, default=0.0
     Standard deviation of the normal noise that is added to the inputs in each step. It acts as a penalty on the slope of the
     network [8]_. Not available for 'lbfgs' or for sparse X.
 l1 : float, default=0.0
-    Strength of the L1 regularization term [9]_. The term is l1 times the sum of the absolute weights, divided by the sum of the
-    sample weights in the batch.
+    Strength of the L1 regularization term [9]_. The term is l1 times the sum of the absolute weights, divided like that of `alpha`.
 max_norm : float, default=None
     Maximum Euclidean norm of the incoming weights of a unit. Larger ones are scaled down to it after each step [7]_. Not available
     for 'lbfgs'.
