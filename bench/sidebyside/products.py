@@ -86,7 +86,7 @@ class Products:
         work, layout = self.work, Layout(self.work.sizes)
         dtype = np.dtype(work.dtype)
         block = layout.block_size(work.batch_size, dtype.itemsize)
-        strides = layout.strides(dtype.itemsize, VECTOR_BYTES)
+        strides = np.array(layout.strides(dtype.itemsize, VECTOR_BYTES))
         random = np.random.RandomState(0)
 
         def filled(n):
