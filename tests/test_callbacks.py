@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 from fastbp import MLPClassifier, MLPRegressor
+from fastbp._model import paused_fits
 from fastbp._training import epochs as training
 
 RANDOM = np.random.RandomState(3)
@@ -301,7 +302,7 @@ def test_callbacks_of_a_parameter_search(kind, n_jobs):
     assert kind.__name__ in out.getvalue()
     plain = GridSearchCV(kind(**SMALL), grid, cv=2).fit(X, Y[kind])
     assert_array_equal(search.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
-    assert not hasattr(search.best_estimator_, "_paused_run")
+    assert paused_fits.fits == []
     pickle.loads(pickle.dumps(search.best_estimator_)).predict(X)
 
 

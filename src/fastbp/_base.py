@@ -23,7 +23,7 @@ from ._config import FitConfig, check_config, check_lbfgs, dropout_rates, hidden
 from ._data.inputs import Matrix
 from ._data.preparation import Preparation
 from ._data.sample_weights import relative_weights
-from ._model import NetworkModel, attributes_lock
+from ._model import NetworkModel, PausedFit, attributes_lock, paused_fits
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
 from ._training.callback_runner import CallbackRunner
@@ -54,22 +54,6 @@ class TrainingData:
     @property
     def is_validated(self):
         return self.validation[0] is not None
-
-
-@dataclass(frozen=True)
-class PausedRun:
-    """A fit by stochastic gradient descent that is paused while its callbacks run in ``thread``."""
-
-    run: Any
-    thread: int
-
-    @property
-    def is_in_this_thread(self):
-        return threading.get_ident() == self.thread
-
-    def state(self):
-        """The state that the fit would have if it ended now."""
-        return self.run.state_if_stopped()
 
 
 class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
@@ -155,12 +139,14 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
 
     def _fit(self, X, y, sample_weight, *, incremental=False, classes=None, validation=_NO_ROWS):
         """Train a snapshot and commit its attributes; after an error, restore the attributes that were changed for callbacks."""
-        fitting = self._snapshot()
+        with attributes_lock:
+            fitting = self._snapshot()
+            fitting._copy_lists()
         fitting._validate_changed_params()
         context = FitContext(incremental, float("inf") if incremental else deadline_after(fitting.max_time))
-        callbacks = self._callback_runner(X, y, sample_weight, 1 if incremental else fitting.max_iter)
+        callbacks = self._callback_runner(fitting, X, y, sample_weight, 1 if incremental else fitting.max_iter)
+        before = self._snapshot()
         if callbacks.is_needed:
-            before = self._snapshot()
             context.begin_epoch = callbacks.begin_epoch
             context.end_epoch = lambda state, result, run: self._end_epoch(fitting, state, result, run, callbacks, context)
         try:
@@ -171,9 +157,12 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
             if result.divergence is not None and not result.divergence.kept_epoch:
                 raise divergence_error(result.divergence, fitting.learning_rate_init)
         except BaseException:
-            if callbacks.is_needed:
-                self._commit(before)
+            with attributes_lock:  # another thread may have committed a fit in the meantime
+                if context.committed is not None and self._state is context.committed:
+                    self._commit(before)
             raise
+        finally:
+            context.begin_epoch = context.end_epoch = None  # they refer to the data
         with attributes_lock:
             fitting._set_result(state, result, context)
             self._commit(fitting)
@@ -186,6 +175,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         """Train a new state, or a copy of the current state; return it with a ``FitResult``. Called on a snapshot only."""
         config = FitConfig.of(self)
         given = X, y
+        if context.incremental:
+            supports_partial_fit(config)
         check_validation_rows(*validation, config.solver)
         sizes = hidden_sizes(config)
         is_fitted = hasattr(self, "coefs_")
@@ -258,9 +249,9 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
                 break
         _validated.params = None
 
-    def _callback_runner(self, X, y, sample_weight, n_epochs):
+    def _callback_runner(self, fitting, X, y, sample_weight, n_epochs):
         context = self._init_callback_context(max_subtasks=n_epochs) if vars(self).get("_skl_callbacks") else None
-        return CallbackRunner(self.callbacks, context, {"estimator": self, "X": X, "y": y}, sample_weight)
+        return CallbackRunner(fitting.callbacks, context, {"estimator": self, "X": X, "y": y}, sample_weight)
 
     @property
     def _link_kind(self):
@@ -360,7 +351,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
     def _start_epochs(self, config, context):
         """Create the attributes that describe epochs, or continue those of the previous fit.
 
-        Lists of the previous fit are copied if this fit can append to them and then fail.
+        The lists are copies: a fit never appends to the lists of another one.
         """
         if context.is_fresh:
             self.n_iter_, self.t_ = 0, 0
@@ -373,11 +364,6 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         if context.is_fresh or self._best_value(config) is None:
             self.validation_scores_, self.best_validation_score_ = ([], -np.inf) if config.early_stopping else (None, None)
             self.best_loss_ = None if config.early_stopping else np.inf
-        if context.end_epoch is not None or not context.incremental:
-            self.loss_curve_ = list(self.loss_curve_)
-            self.history_ = {name: list(entries) for name, entries in self.history_.items()}
-            if config.early_stopping:
-                self.validation_scores_ = list(self.validation_scores_)
         best = self._best_value(config)
         context.start = EarlyStoppingStart(-best if config.early_stopping else best, self._no_improvement_count, self.t_)
 
@@ -411,15 +397,14 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         with attributes_lock:
             fitting._set_result(shown, result, context)
             self._commit(fitting)
-        if run is None:
-            logs = {"loss": self.loss_}
-        else:
-            logs = {name: entries[-1] for name, entries in self.history_.items()}
-            self._paused_run = PausedRun(run, threading.get_ident())
+            context.committed = shown
+        history = {"loss": [fitting.loss_]} if run is None else fitting.history_
+        logs = {name: entries[-1] for name, entries in history.items()}
+        paused_fits.fits.append(PausedFit(self, fitting, run))
         try:
             return callbacks.end_epoch(self, result.n_iter, logs)
         finally:
-            vars(self).pop("_paused_run", None)
+            paused_fits.fits.pop()
 
 
 def supports_partial_fit(estimator):

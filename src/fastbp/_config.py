@@ -1,8 +1,8 @@
 """The parameters of an estimator as one frozen record, and the rules for their combinations.
 
-The parameters of an estimator go in; a ``FitConfig`` comes out. A fit reads only this record, so that ``set_params`` in another
-thread cannot change a running fit. The constraints on single parameters are in ``fastbp._parameters``. This module does not know
-how a fit uses the parameters.
+The parameters of an estimator go in; a ``FitConfig`` comes out, which is passed through training. It is made from the snapshot that
+a fit trains, so that ``set_params`` in another thread cannot change a running fit. The constraints on single parameters are in
+``fastbp._parameters``. This module does not know how a fit uses the parameters.
 """
 
 from collections import namedtuple

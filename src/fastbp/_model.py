@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from functools import wraps
 from numbers import Integral
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from scipy.sparse import issparse
@@ -37,7 +37,7 @@ _FITTED = (
 )
 _WEIGHTS = ("coefs_", "intercepts_", "norm_scales_", "norm_shifts_")
 # Attributes of a running fit, which are not copied and not pickled.
-_NOT_COPIED = {"_paused_run", "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx"}
+_NOT_COPIED = {"_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx"}
 
 # The lock is held only for the few microseconds in which several attributes are read or set, not during training or prediction.
 attributes_lock = threading.RLock()
@@ -45,6 +45,28 @@ if hasattr(os, "register_at_fork"):  # another thread may hold the lock when a p
     os.register_at_fork(
         before=attributes_lock.acquire, after_in_parent=attributes_lock.release, after_in_child=attributes_lock.release
     )
+
+
+class PausedFit(NamedTuple):
+    """A fit of ``estimator`` while its callbacks run: the snapshot that it trains, and its ``SGDRun``, or None for L-BFGS."""
+
+    estimator: Any
+    fitting: Any
+    run: Any
+
+
+class _PausedFits(threading.local):
+    """The fits of the current thread whose callbacks are running, the innermost one last."""
+
+    def __init__(self):
+        self.fits: list[PausedFit] = []
+
+    def of(self, estimator):
+        """The fit of an estimator, or None."""
+        return next((fit for fit in reversed(self.fits) if fit.estimator is estimator), None)
+
+
+paused_fits = _PausedFits()
 
 
 def on_snapshot(method: Method) -> Method:
@@ -76,12 +98,21 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _commit(self, fitted):
         """Copy the fitted attributes of another estimator, all under the lock."""
         attributes, own = vars(fitted), vars(self)
+        new = {name: attributes[name] for name in _FITTED if name in attributes}
         with attributes_lock:
+            own.update(new)
             for name in _FITTED:
-                if name in attributes:
-                    own[name] = attributes[name]
-                else:
+                if name not in new:
                     own.pop(name, None)
+
+    def _copy_lists(self):
+        """Replace the lists that have one entry per epoch by copies, because a running fit appends to its lists."""
+        attributes = vars(self)
+        for name in ("loss_curve_", "validation_scores_"):
+            if isinstance(attributes.get(name), list):
+                attributes[name] = list(attributes[name])
+        if isinstance(attributes.get("history_"), dict):
+            attributes["history_"] = {name: list(entries) for name, entries in attributes["history_"].items()}
 
     def _set_state(self, state):
         """Set the attributes for a published state."""
@@ -240,17 +271,15 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def __getstate__(self):
         with attributes_lock:
-            attributes = super().__getstate__().copy()
-            for name in ("loss_curve_", "validation_scores_", "history_"):  # other threads may append to these lists
-                entries = attributes.get(name)
-                if isinstance(entries, list):
-                    attributes[name] = list(entries)
-                elif isinstance(entries, dict):
-                    attributes[name] = {key: list(values) for key, values in entries.items()}
-        run = attributes.get("_paused_run")
-        if run is not None and run.is_in_this_thread:  # a copy that a callback makes continues from the current epoch
-            state = run.state()
-            attributes |= state.published.attributes() | {"_state": state}
+            copied = self._snapshot()
+            copied._copy_lists()
+        paused = paused_fits.of(self)
+        if paused is not None:  # a callback makes the copy, which continues from the current epoch of the callback's fit
+            copied._commit(paused.fitting)
+            copied._copy_lists()
+            if paused.run is not None:
+                copied._set_state(paused.run.state_if_stopped())
+        attributes = super(NetworkModel, copied).__getstate__()
         if attributes.get("_state") is not None:
             attributes["_state"] = attributes["_state"].without_published()
         return {name: value for name, value in attributes.items() if name not in _NOT_COPIED}

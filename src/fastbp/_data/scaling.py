@@ -67,7 +67,7 @@ class DataScaling:
         return X if self.inputs is None else self.inputs(X)
 
     def scale_targets(self, y):
-        return y if self.targets is None or y is None else self.targets(y)
+        return y if self.targets is None else self.targets(y)
 
     def fold(self, coefs, intercepts, out_activation):
         """The (coefs, intercepts) of the network that gives the same predictions from raw data.

@@ -50,6 +50,7 @@ class FitContext:
     start: EarlyStoppingStart = field(default_factory=EarlyStoppingStart)
     resumable: bool = False  # whether a later fit can resume this one
     resume: Any = None  # the `ResumePoint` of the fit to resume, if any
+    committed: Any = None  # the state that was last committed for callbacks
     n_published: int = 0  # epochs of this fit that are in the estimator's attributes
     begin_epoch: Callable[[], None] = _do_nothing
     end_epoch: Callable[[Any, Any, Any], bool] | None = None

@@ -45,7 +45,7 @@ class ResumePoint:
         return cls(
             n_rows=rows.n_rows,
             order=rows.order.copy(),
-            held_out=rows.held_out,
+            held_out=None if rows.held_out is None else np.array(rows.held_out),  # it may be mapped from a file
             early_stopping=validated,
             progress={name: progress[name].item() for name in PROGRESS.names if name not in _NOT_KEPT},
             rng=copy.deepcopy(state.rng),

@@ -57,7 +57,7 @@ class TrainingState:
     ``params`` (n_params,) are the parameters that are trained. ``published`` are the parameters of the network that predicts; they
     are in the same buffer, unless scaling, batch normalization or averaging is folded into them. ``link`` identifies the function
     of the output layer. ``fixed`` are the values of the parameters in ``_FIXED``. During a fit with early stopping, ``best``
-    contains copies of the arrays in ``trained`` after the best epoch.
+    contains copies of the arrays in ``trained`` after the best epoch; a fit that continues starts with the arrays themselves.
     """
 
     layout: Layout

@@ -5,12 +5,13 @@ call by the user and the warning does not matter. This module does not know when
 """
 
 import inspect
+import os
 import warnings
 from pathlib import Path
 
 import sklearn.base
 
-_OWN_FILES = str(Path(__file__).parents[1])
+_OWN_FILES = f"{Path(__file__).parents[1]}{os.sep}"
 _WRAPPER = sklearn.base.__file__  # the decorator of `fit` and `partial_fit`
 
 
