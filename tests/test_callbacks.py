@@ -9,6 +9,7 @@ import io
 import pickle
 import time
 import warnings
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
+import fastbp
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._model import paused_fits
 from fastbp._training import epochs as training
@@ -405,3 +407,16 @@ def test_max_time_ends_a_fit_with_a_million_epochs(monkeypatch):
         model.fit(rows, rows[:, 0])
     assert time.monotonic() - start < 30
     assert np.isfinite(model.predict(rows)).all()
+
+
+# ====================================================================== where warnings point
+
+
+@each_kind
+@pytest.mark.parametrize("name", ["script.py", "fastbp_user.py"])
+def test_warnings_point_to_the_file_outside_fastbp(kind, name):
+    """Also if the path of that file starts with the path of the package."""
+    path = str(Path(fastbp.__file__).parent.with_name(name))
+    with pytest.warns(ConvergenceWarning, match="Maximum iterations") as caught:
+        exec(compile("model.fit(X, y)", path, "exec"), {"model": kind(**SMALL), "X": X, "y": Y[kind]})
+    assert {warning.filename for warning in caught} == {path}

@@ -132,16 +132,15 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         Raises
         ------
         ValueError
-            If a parameter or the data are invalid, or if training diverges. The estimator is then unchanged, with one exception: if
-            it had no weights before and training diverges after the first epoch, it keeps the weights of the best epoch.
+            If a parameter or the data are invalid, or if training diverges. The fitted attributes are then unchanged, with one
+            exception: if the estimator had no weights before and training diverges after the first epoch, it keeps the weights of
+            the best epoch.
         """
         return self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
 
     def _fit(self, X, y, sample_weight, *, incremental=False, classes=None, validation=_NO_ROWS):
         """Train a snapshot and commit its attributes; after an error, restore the attributes that were changed for callbacks."""
-        with attributes_lock:
-            fitting = self._snapshot()
-            fitting._copy_lists()
+        fitting = self._snapshot_with_lists()
         fitting._validate_changed_params()
         context = FitContext(incremental, float("inf") if incremental else deadline_after(fitting.max_time))
         callbacks = self._callback_runner(fitting, X, y, sample_weight, 1 if incremental else fitting.max_iter)

@@ -27,6 +27,12 @@ from numba.core.codegen import get_host_cpu_features
 from numba.np.arrayobj import make_array, populate_array
 
 # ---------------------------------------------------------------------- scikit-learn
+#
+# Private members that `_base.py` and `_model.py` use, without public replacements:
+# - CallbackSupportMixin: _init_callback_context, and the attributes _skl_callbacks, _callback_fit_ctx, _skl_callbacks_to_teardown
+#   and _parent_callback_ctx
+# - BaseEstimator: _validate_params and _parameter_constraints
+# `_data/targets.py` sets the fitted attributes of a `LabelBinarizer`, which are public, instead of calling its slow `fit`.
 # Decorates `fit`: it validates the parameters before the call, unless `skip_parameter_validation` is set, and ends callbacks after
 # it. No public replacement.
 from sklearn.base import _fit_context

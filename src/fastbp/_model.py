@@ -95,6 +95,13 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             vars(snapshot).update(vars(self))
         return snapshot
 
+    def _snapshot_with_lists(self):
+        """A snapshot with copies of the lists that have one entry per epoch, because a running fit appends to its lists."""
+        with attributes_lock:
+            snapshot = self._snapshot()
+            snapshot._copy_lists()
+        return snapshot
+
     def _commit(self, fitted):
         """Copy the fitted attributes of another estimator, all under the lock."""
         attributes, own = vars(fitted), vars(self)
@@ -106,7 +113,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                     own.pop(name, None)
 
     def _copy_lists(self):
-        """Replace the lists that have one entry per epoch by copies, because a running fit appends to its lists."""
+        """Replace the lists that have one entry per epoch by copies."""
         attributes = vars(self)
         for name in ("loss_curve_", "validation_scores_"):
             if isinstance(attributes.get(name), list):
@@ -270,9 +277,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     # ------------------------------------------------------------------ copies
 
     def __getstate__(self):
-        with attributes_lock:
-            copied = self._snapshot()
-            copied._copy_lists()
+        copied = self._snapshot_with_lists()
         paused = paused_fits.of(self)
         if paused is not None:  # a callback makes the copy, which continues from the current epoch of the callback's fit
             copied._commit(paused.fitting)
