@@ -144,8 +144,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         fitting._validate_changed_params()
         context = FitContext(incremental, float("inf") if incremental else deadline_after(fitting.max_time))
         callbacks = self._callback_runner(fitting, X, y, sample_weight, 1 if incremental else fitting.max_iter)
-        before = self._snapshot()
         if callbacks.is_needed:
+            before = self._snapshot()
             context.begin_epoch = callbacks.begin_epoch
             context.end_epoch = lambda state, result, run: self._end_epoch(fitting, state, result, run, callbacks, context)
         try:

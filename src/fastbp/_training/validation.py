@@ -57,11 +57,11 @@ def number_from_scorer(scorer, scoring, given, sample_weight):
 
 
 def check_validation_rows(X_val, y_val, sample_weight_val, solver):
-    """Return whether validation rows were passed; raise a ValueError if they are incomplete or the solver does not use them."""
+    """Raise a ValueError if validation rows are incomplete, or if the solver does not use them."""
     if X_val is None and y_val is None:
         if sample_weight_val is not None:
             raise ValueError("sample_weight_val needs X_val and y_val, which are None. Pass all three.")
-        return False
+        return
     if X_val is None or y_val is None:
         given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
         raise ValueError(f"{given} was passed without {missing}. Pass both, or none.")
@@ -70,7 +70,6 @@ def check_validation_rows(X_val, y_val, sample_weight_val, solver):
             "X_val and y_val are evaluated after every epoch, but solver='lbfgs' has no epochs. Leave them out, or use another "
             "solver."
         )
-    return True
 
 
 def held_out_rows(X, y, sample_weight, given, held_out):
