@@ -17,6 +17,8 @@ import sklearn.exceptions
 from test_public_names import PUBLIC_NAMES, exported, public_methods
 
 import fastbp
+from fastbp._config import FitConfig
+from fastbp._parameters import CONSTRAINTS
 
 SECTIONS = ("Parameters", "Attributes", "Returns", "Yields", "Raises", "Warns", "See Also", "Notes", "References", "Examples")
 ESTIMATORS = (fastbp.MLPClassifier, fastbp.MLPRegressor)
@@ -157,6 +159,10 @@ def test_docstring_agrees_with_signature(name):
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_documented_attributes_are_those_of_fitted_estimators(kind):
     assert list(attribute_errors(kind.__doc__, fitted(kind))) == []
+
+
+def test_fit_config_contains_all_shared_parameters():
+    assert FitConfig._fields == (*CONSTRAINTS, "scale_y")
 
 
 def test_functions_classes_and_methods_are_checked():

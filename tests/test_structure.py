@@ -1,9 +1,13 @@
-"""The structure of the package, read from its source files: private names of other packages, and chains of imports."""
+"""The structure of the package: private names of other packages, chains of imports, and the way from ``fit`` to the kernels."""
 
 import ast
+import importlib
+import traceback
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fastbp
@@ -164,11 +168,11 @@ def test_layers_are_the_subpackages():
 
 
 def defined_names(tree):
-    """The names of attributes, methods and fields of the classes that a module defines, and the names of its functions."""
+    """The names of the attributes, methods and fields that the classes of a module define, and of its functions."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             yield node.name
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("self", "cls") and isinstance(node.ctx, ast.Store):
             yield node.attr
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.target.id
@@ -205,6 +209,27 @@ def test_modules_do_not_use_private_attributes_of_other_objects(module):
 
 
 def test_private_attributes_are_recognized():
-    lines = ["self._a = other._b", "other._a.c()", "super()._x()", "other._replace(d=other.e._g)"]
+    lines = ["self._a = other._b", "other._a.c()", "self._b", "super()._x()", "other._replace(d=other.e._g)"]
     tree = ast.parse("def f(self, other):\n    " + "\n    ".join(lines))
     assert foreign_private_attributes(tree) == ["other._b", "other.e._g"]
+
+
+# ---------------------------------------------------------------------- the way from `fit` to the kernels
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("solver", "module", "kernel"), [("adam", "_training.epochs", "train"), ("lbfgs", "_training.lbfgs", "loss_and_gradient")]
+)
+def test_few_modules_between_fit_and_the_kernels(monkeypatch, solver, module, kernel):
+    def record_callers(*arguments):
+        frames = (frame.filename for frame in reversed(traceback.extract_stack()))
+        modules = [name for name in frames if Path(name).is_relative_to(PACKAGE)]
+        hops.append(1 + sum(above != below for above, below in pairwise(modules)))
+        return original(*arguments)
+
+    hops, original = [], getattr(importlib.import_module(f"fastbp.{module}"), kernel)
+    monkeypatch.setattr(f"fastbp.{module}.{kernel}", record_callers)
+    fastbp.MLPRegressor(solver=solver, max_iter=1, tol=1e9, n_threads=1).fit(np.eye(3), np.arange(3.0))
+    assert hops
+    assert max(hops) <= 8

@@ -6,7 +6,7 @@ targets, and ``fastbp._training`` runs the training. This module does not know h
 """
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
@@ -27,7 +27,7 @@ from ._model import NetworkModel, PausedFit, attributes_lock, paused_fits
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
 from ._training.callback_runner import CallbackRunner
-from ._training.context import EarlyStoppingStart, FitContext, TrainingRows, deadline_after
+from ._training.context import EarlyStoppingStart, EpochHooks, FitContext, TrainingRows, deadline_after
 from ._training.divergence import divergence_error
 from ._training.history import extend_history, start_history
 from ._training.lbfgs import fit_lbfgs
@@ -56,8 +56,25 @@ class TrainingData:
         return self.validation[0] is not None
 
 
-class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
+@dataclass
+class Publication:
+    """What a running fit has committed for its callbacks: the last state, and how many epochs the attributes describe."""
+
+    state: TrainingState | None = None
+    n_epochs: int = 0
+
+
+class BaseMLP(CallbackSupportMixin, NetworkModel):
     """A multilayer perceptron; see the subclasses."""
+
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    history_: dict[str, list[float]]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    n_iter_: int
+    t_: int
 
     # ------------------------------------------------------------------ defined by subclasses
 
@@ -79,10 +96,6 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
     @abstractmethod
     def _output_layer(self, y):
         """The number of output units for encoded targets y, and the name of their activation function."""
-
-    @abstractmethod
-    def _objective(self):
-        """The ``Objective`` that training minimizes."""
 
     @abstractmethod
     def _stratify(self, y):
@@ -142,48 +155,48 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         """Train a snapshot and commit its attributes; after an error, restore the attributes that were changed for callbacks."""
         fitting = self._snapshot_with_lists()
         fitting._validate_changed_params()
-        context = FitContext(incremental, float("inf") if incremental else deadline_after(fitting.max_time))
+        hooks, publication = EpochHooks(float("inf") if incremental else deadline_after(fitting.max_time)), Publication()
         callbacks = self._callback_runner(fitting, X, y, sample_weight, 1 if incremental else fitting.max_iter)
         if callbacks.is_needed:
             before = self._snapshot()
-            context.begin_epoch = callbacks.begin_epoch
-            context.end_epoch = lambda state, result, run: self._end_epoch(fitting, state, result, run, callbacks, context)
+
+            def end_epoch(state, result, run):
+                return self._end_epoch(fitting, state, result, run, callbacks, publication)
+
+            hooks = EpochHooks(hooks.deadline, callbacks.begin_epoch, end_epoch)
         try:
             callbacks.begin()
             if incremental:
                 fitting._learn_classes(y, classes)
-            state, result = fitting._train(X, y, sample_weight, validation, context)
+            state, result = fitting._train(X, y, sample_weight, validation, incremental, hooks)
             if result.divergence is not None and not result.divergence.kept_epoch:
                 raise divergence_error(result.divergence, fitting.learning_rate_init)
         except BaseException:
             with attributes_lock:  # another thread may have committed a fit in the meantime
-                if context.committed is not None and self._state is context.committed:
+                if publication.state is not None and self._state is publication.state:
                     self._commit(before)
             raise
-        finally:
-            context.begin_epoch = context.end_epoch = None  # they refer to the data
         with attributes_lock:
-            fitting._set_result(state, result, context)
+            fitting._set_result(state, result, publication)
             self._commit(fitting)
         if result.divergence is not None:
             raise divergence_error(result.divergence, fitting.learning_rate_init)
         callbacks.end()
         return self
 
-    def _train(self, X, y, sample_weight, validation, context):
+    def _train(self, X, y, sample_weight, validation, incremental, hooks):
         """Train a new state, or a copy of the current state; return it with a ``FitResult``. Called on a snapshot only."""
         config = FitConfig.of(self)
         given = X, y
-        if context.incremental:
+        if incremental:
             supports_partial_fit(config)
-        check_validation_rows(*validation, config.solver)
+        check_validation_rows(validation, config.solver)
         sizes = hidden_sizes(config)
         is_fitted = hasattr(self, "coefs_")
-        continues = is_fitted and (bool(config.warm_start) or context.incremental)
-        context.is_first, context.is_fresh = not is_fitted, not continues
-        X, y = self._validate_input(X, y, context.incremental, reset=not continues)
+        continues = is_fitted and (bool(config.warm_start) or incremental)
+        X, y = self._validate_input(X, y, incremental, reset=not continues)
         check_config(config, X)
-        sample_weight = self._row_weights(X, y, sample_weight, context.incremental)
+        sample_weight = self._row_weights(X, y, sample_weight, incremental)
         rng = check_random_state(config.random_state)
         n_outputs, out_activation = self._output_layer(y)
         if continues:
@@ -200,26 +213,30 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
             state = TrainingState.drawn(config, preparation, (X.shape[1], *sizes, n_outputs), X.dtype, **options)
             if config.solver == "lbfgs" and self._state is not None:  # as in scikit-learn, for a later `partial_fit`
                 state.optimizer = self._state.optimizer
-        self._start_epochs(config, context)
+        start = self._start_epochs(config, is_fresh=not continues)
         data = TrainingData(X, y, sample_weight, given, validation)
         if config.solver == "lbfgs":
-            return state, self._train_lbfgs(state, config, data, context)
+            return state, self._train_lbfgs(state, config, data, hooks)
+        self._check_sgd(config, incremental)
+        resumable = isinstance(config.warm_start, str) and not incremental
+        resume = self._resume_point(config, data) if resumable and continues else None
+        context = FitContext(hooks, start, incremental, not is_fitted, not continues, resumable, resume)
         return state, self._train_sgd(state, config, data, context)
 
-    def _train_lbfgs(self, state, config, data, context):
+    def _train_lbfgs(self, state, config, data, hooks):
         plan = self._training_plan(state, config)
         check_lbfgs(config, plan.architecture.dropout)
         sample_weight = relative_weights(data.sample_weight, config.sample_weight_norm)
-        return fit_lbfgs(state, config, plan, (data.X, data.y, sample_weight), context)
+        return fit_lbfgs(state, config, plan, (data.X, data.y, sample_weight), hooks)
 
-    def _train_sgd(self, state, config, data, context):
-        if config.early_stopping and context.incremental:
+    def _check_sgd(self, config, incremental):
+        if config.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         if config.scoring not in (None, "loss"):
             check_scoring(self, config.scoring)  # unknown names are an error even without validation rows
-        context.resumable = isinstance(config.warm_start, str) and not context.incremental
-        if context.resumable and not context.is_fresh:
-            context.resume = self._resume_point(config, data)
+
+    def _train_sgd(self, state, config, data, context):
+        if context.resume is not None:
             state.rng = context.resume.stream(config.random_state)
         rows = self._training_rows(state, config, data, context)
         sample_weight = relative_weights(data.sample_weight, config.sample_weight_norm, rows.order)
@@ -285,7 +302,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         return Plan(state.layout, architecture, self._objective())
 
     def _resume_point(self, config, data):
-        resume = self._state.resume
+        resume: Any = None if self._state is None else self._state.resume
         check_resumable(resume)
         resume.check(len(data.y), config.early_stopping, data.is_validated)
         if resume.published_hash not in (None, params_hash(self._flat_params()[0])):
@@ -317,7 +334,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         if config.scoring not in (None, "loss"):
             scores["score_model"] = self._model_score(state, config.scoring, given, held_out[2])
         plan = self._prediction_plan(state.published_layout, state.published_norm)
-        return Validation(plan, *held_out, state.params.dtype, **scores)
+        return Validation(plan, held_out, state.params.dtype, **scores)
 
     def _prepared_validation_rows(self, state, config, X, y, sample_weight):
         """The validation rows that the user passed to ``fit``, prepared for the network."""
@@ -336,40 +353,39 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
 
     def _model_score(self, state, scoring, given, sample_weight):
         """A function that scores the model in training with a scikit-learn scorer or a user-defined function."""
-        model, score = self._snapshot(), number_from_scorer(check_scoring(self, scoring), scoring, given, sample_weight)
+        score = number_from_scorer(check_scoring(self, scoring), scoring, given, sample_weight)
 
         def score_model():
             state.publish()
-            model._set_state(state)
-            return score(model)
+            return score(self._snapshot_with_state(state))
 
         return score_model
 
     # ------------------------------------------------------------------ attributes that describe the epochs
 
-    def _start_epochs(self, config, context):
-        """Create the attributes that describe epochs, or continue those of the previous fit.
+    def _start_epochs(self, config, is_fresh):
+        """Create the attributes that describe epochs, or continue those of the previous fit; return the ``EarlyStoppingStart``.
 
         The lists are copies: a fit never appends to the lists of another one.
         """
-        if context.is_fresh:
+        if is_fresh:
             self.n_iter_, self.t_ = 0, 0
         if config.solver == "lbfgs":
-            return
-        if context.is_fresh or not hasattr(self, "loss_curve_"):
+            return None
+        if is_fresh or not hasattr(self, "loss_curve_"):
             self.loss_curve_, self._no_improvement_count = [], 0
-        if context.is_fresh or not hasattr(self, "history_"):
+        if is_fresh or not hasattr(self, "history_"):
             self.history_ = start_history(self.loss_curve_)
-        if context.is_fresh or self._best_value(config) is None:
+        if is_fresh or self._best_value(config) is None:
             self.validation_scores_, self.best_validation_score_ = ([], -np.inf) if config.early_stopping else (None, None)
             self.best_loss_ = None if config.early_stopping else np.inf
         best = self._best_value(config)
-        context.start = EarlyStoppingStart(-best if config.early_stopping else best, self._no_improvement_count, self.t_)
+        return EarlyStoppingStart(-best if config.early_stopping else best, self._no_improvement_count, self.t_)
 
     def _best_value(self, config):
         return getattr(self, "best_validation_score_" if config.early_stopping else "best_loss_", None)
 
-    def _set_result(self, state, result, context):
+    def _set_result(self, state, result, publication):
         """Set the attributes for a published state and for the result of its training so far."""
         epochs = result.epochs
         self._set_state(state)
@@ -379,24 +395,24 @@ class BaseMLP(CallbackSupportMixin, NetworkModel, ABC):
         if epochs is None:
             return
         self.t_, self._no_improvement_count = epochs.rows_seen, epochs.bad_epochs
-        new = epochs.since(context.n_published)
-        context.n_published = result.n_iter
+        new = epochs.since(publication.n_epochs)
+        publication.n_epochs = result.n_iter
         extend_history(self.history_, new)
         self.loss_curve_.extend(new["loss"])
-        if self.early_stopping:
+        if self.early_stopping and self.validation_scores_ is not None:
             self.validation_scores_.extend(new["val_score"])
             self.best_validation_score_ = epochs.best
         else:
             self.best_loss_ = epochs.best
 
-    def _end_epoch(self, fitting, state, result, run, callbacks, context):
+    def _end_epoch(self, fitting, state, result, run, callbacks, publication):
         """Commit a copy of the model in training and call the callbacks; return whether one of them stops training."""
         shown = state.copy()
         shown.publish()
         with attributes_lock:
-            fitting._set_result(shown, result, context)
+            fitting._set_result(shown, result, publication)
             self._commit(fitting)
-            context.committed = shown
+            publication.state = shown
         history = {"loss": [fitting.loss_]} if run is None else fitting.history_
         logs = {name: entries[-1] for name, entries in history.items()}
         paused_fits.fits.append(PausedFit(self, fitting, run))
@@ -411,11 +427,6 @@ def supports_partial_fit(estimator):
     if estimator.solver == "lbfgs":
         raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
     return True
-
-
-def is_resumable(estimator):
-    """Return whether an unpickled object is an estimator whose training can be resumed."""
-    return isinstance(estimator, BaseMLP) and estimator._state is not None and estimator._state.resume is not None
 
 
 @cache

@@ -105,6 +105,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     _groups = ()  # the number of output units of each output, if y has several multiclass outputs
 
+    classes_: np.ndarray | list[np.ndarray]
+
     _parameter_constraints = {
         **CONSTRAINTS,
         "loss": [StrOptions({"log_loss", "squared_error"}), Loss],

@@ -5,24 +5,78 @@ a fit trains, so that ``set_params`` in another thread cannot change a running f
 ``fastbp._parameters``. This module does not know how a fit uses the parameters.
 """
 
-from collections import namedtuple
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
-from ._parameters import CONSTRAINTS
+from ._network.activations import Activation
 
 
-class FitConfig(namedtuple("FitConfig", (*CONSTRAINTS, "scale_y"))):  # type: ignore[misc]
+class FitConfig(NamedTuple):
     """The parameters that both estimators share, and ``scale_y``, which is None for classifiers."""
 
-    __slots__ = ()
+    hidden_layer_sizes: Sequence[int] | int
+    activation: str | Activation | Sequence[str | Activation]
+    solver: str
+    alpha: float
+    batch_size: int | str
+    learning_rate: str | Callable[[int, float], float]
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: int | np.random.RandomState | None
+    tol: float
+    verbose: bool | int
+    warm_start: bool | str
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    out_activation: str
+    rho: float
+    weight_decay: float
+    learning_rate_decay: float
+    learning_rate_step: int | None
+    learning_rate_horizon: int | None
+    warmup_fraction: float | None
+    dropout: float | Sequence[float]
+    input_noise: float
+    l1: float
+    max_norm: float | None
+    clip_norm: float | None
+    batch_norm: bool
+    layer_norm: bool
+    ema_decay: float | None
+    weight_init: str | Callable[..., ArrayLike]
+    bias_init: str | Callable[..., ArrayLike]
+    coefs_init: Sequence[ArrayLike] | None
+    intercepts_init: Sequence[ArrayLike] | None
+    sample_weight_norm: str
+    scale: str | None
+    missing: str
+    dtype: str
+    scoring: str | Callable[..., float] | None
+    validation_splitter: Any
+    max_time: float | None
+    callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None
+    n_threads: int | None
+    scale_y: str | None = None
 
     @classmethod
-    def of(cls, estimator):
+    def of(cls, estimator: Any) -> "FitConfig":
+        """The parameters of an estimator."""
         values = vars(estimator)
-        return cls(*(values[name] for name in CONSTRAINTS), values.get("scale_y"))
+        return cls(*map(values.get, cls._fields))
 
 
 def hidden_sizes(config):
@@ -66,7 +120,7 @@ def check_config(config, X):
         raise ValueError("batch_norm and layer_norm must not both be True. Set one of them to False.")
     if not issparse(X):
         return
-    rates = () if isinstance(config.dropout, Real) else _as_rates(config.dropout)
+    rates = [] if isinstance(config.dropout, Real) else list(_as_rates(config.dropout))
     of_inputs = rates[0] if len(rates) > len(hidden_sizes(config)) else 0
     for name, is_set in (("input_noise", config.input_noise), ("dropout", of_inputs)):
         if is_set:

@@ -7,9 +7,9 @@ estimator at the same time. This module does not know how a network is trained.
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import wraps
-from numbers import Integral
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -79,12 +79,23 @@ def on_snapshot(method: Method) -> Method:
     return cast(Method, run)
 
 
-class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC, auto_wrap_output_keys=None):
     """The part of the estimators that does not depend on training."""
 
     # `layer` is not metadata that scikit-learn should route
     __metadata_request__transform = {"layer": UNUSED}
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
     _state: TrainingState | None = None
+
+    @abstractmethod
+    def _objective(self):
+        """The ``Objective`` that training minimizes; its loss determines how outputs become predictions."""
 
     # ------------------------------------------------------------------ snapshots
 
@@ -92,7 +103,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """A shallow copy with the current attributes, all read under the lock."""
         snapshot = object.__new__(type(self))
         with attributes_lock:
-            vars(snapshot).update(vars(self))
+            snapshot.__dict__.update(self.__dict__)
         return snapshot
 
     def _snapshot_with_lists(self):
@@ -102,9 +113,15 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             snapshot._copy_lists()
         return snapshot
 
+    def _snapshot_with_state(self, state):
+        """A snapshot with the weights of a published state."""
+        snapshot = self._snapshot()
+        snapshot._set_state(state)
+        return snapshot
+
     def _commit(self, fitted):
         """Copy the fitted attributes of another estimator, all under the lock."""
-        attributes, own = vars(fitted), vars(self)
+        attributes, own = fitted.__dict__, self.__dict__
         new = {name: attributes[name] for name in _FITTED if name in attributes}
         with attributes_lock:
             own.update(new)
@@ -114,7 +131,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _copy_lists(self):
         """Replace the lists that have one entry per epoch by copies."""
-        attributes = vars(self)
+        attributes = self.__dict__
         for name in ("loss_curve_", "validation_scores_"):
             if isinstance(attributes.get(name), list):
                 attributes[name] = list(attributes[name])
@@ -124,8 +141,8 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _set_state(self, state):
         """Set the attributes for a published state."""
         for name in _WEIGHTS:
-            vars(self).pop(name, None)
-        vars(self).update(state.published.attributes(), _state=state)
+            self.__dict__.pop(name, None)
+        self.__dict__.update(state.published.attributes(), _state=state)
 
     @property
     def _optimizer(self):
@@ -154,7 +171,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _flat_params(self):
         """The published parameters in one buffer, and their layout; the buffer is a copy if the user replaced an array."""
-        attributes = vars(self)
+        attributes = self.__dict__
         published = None if self._state is None else self._state.published
         if published is not None and published.are_in(attributes):
             return published.params, published.layout
@@ -200,7 +217,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """X and y, validated by scikit-learn unless they are plain arrays; the validation can take longer than a small fit."""
         if (is_plain(X, 2) if reset else self._is_plain_input(X)) and is_plain(y, 1) and len(X) == len(y):
             self.n_features_in_ = X.shape[1]
-            vars(self).pop("feature_names_in_", None)
+            self.__dict__.pop("feature_names_in_", None)
         else:
             options |= {"accept_sparse": ["csr", "csc"], "dtype": FLOATS, "multi_output": True}
             finite = _finite_or_nan(self.missing == "indicator")
@@ -258,7 +275,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _layer_outputs(self, X, layer):
         check_is_fitted(self)
         n_layers = self.n_layers_
-        if isinstance(layer, bool) or not isinstance(layer, Integral) or not -n_layers <= layer < n_layers:
+        if isinstance(layer, bool) or not isinstance(layer, (int, np.integer)) or not -n_layers <= layer < n_layers:
             raise ValueError(
                 f"layer must be an integer from {-n_layers} to {n_layers - 1}, because the network has {n_layers} layers including "
                 f"inputs and outputs; got {layer!r}."
@@ -304,6 +321,11 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         keeps = self.solver != "lbfgs" and self.dtype == "auto"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"] if keeps else ["float64"]
         return tags
+
+
+def is_resumable(estimator):
+    """Return whether an unpickled object is an estimator whose training can be resumed."""
+    return isinstance(estimator, NetworkModel) and estimator._state is not None and estimator._state.resume is not None
 
 
 def _finite_or_nan(allow_nan):

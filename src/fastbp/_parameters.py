@@ -2,7 +2,8 @@
 
 scikit-learn's validation reads ``CONSTRAINTS``. The decorator ``documented`` inserts ``PARAMETERS``, ``ATTRIBUTES`` and
 ``REFERENCES`` into the docstrings of the two classes. A new parameter needs an entry in ``CONSTRAINTS``, an entry in
-``PARAMETERS``, and an argument in both signatures. This module does not know how a fit uses the parameters.
+``PARAMETERS``, a field of ``FitConfig``, and an argument in both signatures. This module does not know how a fit uses the
+parameters.
 """
 
 from inspect import cleandoc

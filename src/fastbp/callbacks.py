@@ -10,7 +10,8 @@ import threading
 from numbers import Integral
 from pathlib import Path
 
-from ._base import BaseMLP, is_resumable
+from ._base import BaseMLP
+from ._model import is_resumable
 
 __all__ = ["Checkpoint", "load_checkpoint"]
 

@@ -58,6 +58,8 @@ class Activation(UserFunction):
     """
 
     kind, names, arguments = "activation", ("value", "slope"), "one number"
+    value: Callable
+    slope: Callable | None
 
     def __init__(self, value: Callable, slope: Callable | None = None) -> None:
         super().__init__(value, slope)

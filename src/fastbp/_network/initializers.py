@@ -98,7 +98,7 @@ def draw_into(coefs, intercepts, activations, random_state, weight_init, bias_in
 
 def _draw_array(parameter, init, random_state, shape, fans, activation):
     if not callable(init):
-        return BIAS_INITIALIZERS[init](random_state, shape, *fans, activation)
+        return BIAS_INITIALIZERS[init](random_state, shape, fans[0], fans[1], activation)
     return _checked(init(random_state, shape), shape, f"{parameter} must return a finite array of shape {shape}")
 
 

@@ -65,6 +65,8 @@ class Loss(UserFunction):
     """
 
     kind, names, arguments = "loss", ("value", "gradient"), "two numbers"
+    value: Callable
+    gradient: Callable | None
 
     def __init__(self, value: Callable, gradient: Callable | None = None) -> None:
         super().__init__(value, gradient)
@@ -129,8 +131,8 @@ def link_of_classifier(loss, out_activation, n_classes):
     if loss == "log_loss":
         kind = "a multiclass" if exclusive else "a binary or multilabel"
         return _choose_link(out_activation, ("softmax",) if exclusive else ("logistic",), f"the log-loss of {kind} y")
-    links = (*_ANY, "softmax") if exclusive else _ANY
-    links = ("logistic", *(link for link in links if link != "logistic"))
+    others = (link for link in _ANY if link != "logistic")
+    links = ("logistic", *others, "softmax") if exclusive else ("logistic", *others)
     return _choose_link(out_activation, links, f"the loss {loss!r}" + ("" if exclusive else " of a binary or multilabel y"))
 
 

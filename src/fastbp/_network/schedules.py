@@ -5,6 +5,8 @@ scikit-learn's schedules and 'reduce_on_plateau' are defined in `_kernels.epochs
 user-defined function is called by `user_factor` before each epoch. This module does not know about solvers.
 """
 
+from numbers import Real
+
 import numpy as np
 
 from .._kernels.codes import ScheduleCode
@@ -46,7 +48,8 @@ def _decay_step(hyperparams):
 def user_factor(function, epoch, horizon):
     """Return the factor of a user-defined schedule for an epoch; raise a ValueError if it is not a finite number >= 0."""
     factor = function(epoch, epoch / horizon)
-    if not (np.isscalar(factor) and np.isreal(factor) and np.isfinite(factor) and factor >= 0):
+    is_number = isinstance(factor, Real)
+    if not (is_number and 0 <= factor < np.inf):
         raise ValueError(
             f"learning_rate must be a function of (epoch, progress) that returns a finite factor >= 0; at epoch {epoch} it "
             f"returned {factor!r}."

@@ -6,10 +6,12 @@ trained.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from .resume import ResumePoint
 
 
 @dataclass(frozen=True)
@@ -34,30 +36,38 @@ def _do_nothing():
     pass
 
 
-@dataclass
-class FitContext:
-    """One call of ``fit`` or ``partial_fit``.
+@dataclass(frozen=True)
+class EpochHooks:
+    """The functions that training calls around each epoch, and the time at which it stops.
 
-    ``is_first`` is True if the estimator had no weights before, ``is_fresh`` if this call draws new weights. ``end_epoch`` is None
-    if there are no callbacks. Otherwise, it is called after each epoch with (state, result, run) and returns whether training
-    should stop; run is None for L-BFGS.
+    ``end_epoch`` is None if there are no callbacks. Otherwise, it is called after each epoch with (state, result, run) and returns
+    whether training should stop; run is None for L-BFGS. ``deadline`` is a value of ``time.monotonic``.
     """
 
-    incremental: bool
-    deadline: float
-    is_first: bool = True
-    is_fresh: bool = True
-    start: EarlyStoppingStart = field(default_factory=EarlyStoppingStart)
-    resumable: bool = False  # whether a later fit can resume this one
-    resume: Any = None  # the `ResumePoint` of the fit to resume, if any
-    committed: Any = None  # the state that was last committed for callbacks
-    n_published: int = 0  # epochs of this fit that are in the estimator's attributes
+    deadline: float = float("inf")
     begin_epoch: Callable[[], None] = _do_nothing
     end_epoch: Callable[[Any, Any, Any], bool] | None = None
 
     @property
     def out_of_time(self):
         return time.monotonic() >= self.deadline
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """One call of ``fit`` or ``partial_fit``.
+
+    ``incremental`` is True for ``partial_fit``, ``is_first`` if the estimator had no weights before, ``is_fresh`` if this call
+    draws new weights, and ``resumable`` if a later fit can resume this one. ``resume`` is the point at which this fit resumes.
+    """
+
+    hooks: EpochHooks
+    start: EarlyStoppingStart
+    incremental: bool
+    is_first: bool
+    is_fresh: bool
+    resumable: bool
+    resume: ResumePoint | None
 
 
 def deadline_after(seconds):

@@ -13,6 +13,7 @@ import numpy as np
 
 from .._kernels.codes import Status
 from .._kernels.epochs import Trace, train, update_early_stopping
+from .._kernels.products import Rows
 from .._kernels.settings import PROGRESS, record
 from .._kernels.shuffles import MT19937State
 from .._kernels.team import ABORTED
@@ -35,7 +36,7 @@ class Problem:
     """
 
     plan: Plan
-    rows: object
+    rows: Rows
     y: np.ndarray
     weight: np.ndarray
     penalties: np.ndarray | None = None

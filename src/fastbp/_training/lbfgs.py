@@ -20,15 +20,15 @@ from .result import FitResult
 from .user_warnings import time_message, warn_user
 
 
-def fit_lbfgs(state, config, plan, data, context):
+def fit_lbfgs(state, config, plan, data, hooks):
     """Train ``state`` on ``data`` (X, y, sample_weight); return a ``FitResult``."""
     X, y, sample_weight = data
     state.params = padded_copy(state.params, X.dtype)
     settings, dtype = record(SETTINGS), X.dtype
     penalties = write_penalties(settings, config, dtype)
     problem = Problem(plan, as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype), penalties)
-    context.begin_epoch()
-    result, ended_by = _minimize(_Objective(problem, state, settings, context), config, context)
+    hooks.begin_epoch()
+    result, ended_by = _minimize(_Objective(problem, state, settings, hooks), config, hooks)
     if not np.isfinite(result.x).all():
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
@@ -49,8 +49,8 @@ class _Stop(Exception):
 class _Objective:
     """The function x ↦ (mean loss with penalties, gradient) over all rows, evaluated in several kernel calls."""
 
-    def __init__(self, problem, state, settings, context):
-        self.problem, self.state, self.settings, self.context = problem, state, settings, context
+    def __init__(self, problem, state, settings, hooks):
+        self.problem, self.state, self.settings, self.hooks = problem, state, settings, hooks
         self.params = state.params
         self.table, _, (self.scratch,) = problem.workspace(state, settings, problem.n_rows, 1)
         self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
@@ -72,21 +72,21 @@ class _Objective:
                 settings, self.table, self.params, problem.rows, problem.y, problem.weight, start, stop, self.scratch
             )
             loss, weight_sum = loss + part[0], weight_sum + part[1]
-            if self.context.out_of_time:
+            if self.hooks.out_of_time:
                 raise _Stop("max_time")
         if weight_sum == 0:
             raise zero_weights_error()
         return loss, weight_sum
 
 
-def _minimize(objective, config, context):
+def _minimize(objective, config, hooks):
     """Return the result of SciPy and None, or the result of the last iteration and the reason why training was stopped."""
     start = objective.params.astype(np.float64)
     latest = OptimizeResult(x=start, fun=np.inf, nit=0, status=0)
 
     def end_iteration(intermediate_result):
         latest.x, latest.fun, latest.nit = intermediate_result.x.copy(), intermediate_result.fun, latest.nit + 1
-        _report(objective.state, latest, config, context)
+        _report(objective.state, latest, config, hooks)
 
     options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
     try:
@@ -98,17 +98,17 @@ def _minimize(objective, config, context):
     return result, None
 
 
-def _report(state, latest, config, context):
+def _report(state, latest, config, hooks):
     """Print the loss of an iteration and call the callbacks."""
     if config.verbose:
         print(f"Iteration {latest.nit}, loss = {latest.fun:.8f}")
-    if context.end_epoch is None:
+    if hooks.end_epoch is None:
         return
     state.params = padded_copy(latest.x, np.float64)
-    if context.end_epoch(state, FitResult(latest.nit, float(latest.fun)), None):
+    if hooks.end_epoch(state, FitResult(latest.nit, float(latest.fun)), None):
         raise _Stop("callback")
     if latest.nit < config.max_iter:
-        context.begin_epoch()
+        hooks.begin_epoch()
 
 
 def _warn(result, ended_by, n_iter, config):

@@ -15,6 +15,7 @@ from .._kernels.settings import PROGRESS, record
 # Fields of `PROGRESS` that belong to one call of a kernel, or that are stored in the optimizer.
 _NOT_KEPT = {"status", "n_barriers", "blocks_done", "batch_loss", "batch_weight", "squares"}
 _NOT_KEPT |= {"learning_rate", "factor", "step", "product", "epochs_before"}
+_KEPT = [name for name in PROGRESS.names or () if name not in _NOT_KEPT]
 
 
 @dataclass
@@ -47,7 +48,7 @@ class ResumePoint:
             order=rows.order.copy(),
             held_out=None if rows.held_out is None else np.array(rows.held_out),  # it may be mapped from a file
             early_stopping=validated,
-            progress={name: progress[name].item() for name in PROGRESS.names if name not in _NOT_KEPT},
+            progress={name: progress[name].item() for name in _KEPT},
             rng=copy.deepcopy(state.rng),
             trained=[array.copy() for array in state.trained] if validated else None,
             best=[array.copy() for array in state.best] if validated else None,
@@ -72,7 +73,7 @@ class ResumePoint:
         """A ``PROGRESS`` record to continue from."""
         progress = record(PROGRESS)
         for name, value in self.progress.items():
-            if name in PROGRESS.names:
+            if name in _KEPT:
                 progress[0][name] = value
         return progress
 

@@ -48,7 +48,7 @@ class SGDRun:
         progress = start_progress(context.start) if context.resume is None else context.resume.start()
         self._start_state()
         settings, rates, batch_size = self._settings(progress["epoch"].item())
-        problem = self._problem(plan, *data, settings)
+        problem = self._problem(plan, data, settings)
         shuffles = Shuffles(state.rng, wanted=config.shuffle, shared=not isinstance(config.random_state, Integral))
         n_threads = choose_threads(config.n_threads, 3 * batch_size * state.params.nbytes, batch_size)
         # so that a new model has weights even if training diverges
@@ -89,7 +89,8 @@ class SGDRun:
         settings["max_epochs"] = n_epochs_before + n_epochs
         return settings, rates, batch_size
 
-    def _problem(self, plan, X, y, sample_weight, settings):
+    def _problem(self, plan, data, settings):
+        X, y, sample_weight = data
         dtype = self.state.params.dtype
         penalties = write_penalties(settings, self.config, dtype)
         rows, y, weight = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
@@ -107,15 +108,15 @@ class SGDRun:
         if context.resume is not None and runner.progress[0].bad_epochs > config.n_iter_no_change:
             return "converged before"
         self.schedule = self.state.optimizer.hyperparams["learning_rate"]
-        by_epoch = self.validation is not None or context.end_epoch is not None or config.verbose or callable(self.schedule)
-        is_limited = context.deadline != float("inf")
+        by_epoch = self.validation is not None or context.hooks.end_epoch is not None or config.verbose or callable(self.schedule)
+        is_limited = context.hooks.deadline != float("inf")
         try:
             while runner.running:
                 if not by_epoch:
                     runner.run_kernel()
                 elif self._run_epoch():
                     return "callback"
-                if is_limited and runner.running and context.out_of_time:
+                if is_limited and runner.running and context.hooks.out_of_time:
                     return "max_time"
         except KeyboardInterrupt:
             return "interrupted"
@@ -124,7 +125,7 @@ class SGDRun:
     def _run_epoch(self):
         """Run one kernel call of at most one epoch and the work after an epoch; return whether a callback stops training."""
         runner = self.runner
-        self.context.begin_epoch()
+        self.context.hooks.begin_epoch()
         learning_rate = float(runner.progress[0].learning_rate)
         self._apply_schedule()
         if not runner.run_kernel(1):
@@ -133,10 +134,10 @@ class SGDRun:
         if self.validation is not None:
             self._validate()
         self._print_decision(learning_rate)
-        if self.context.end_epoch is None:
+        if self.context.hooks.end_epoch is None:
             return False
         runner.write_optimizer()
-        return self.context.end_epoch(self.state, self.result(), self)
+        return self.context.hooks.end_epoch(self.state, self.result(), self)
 
     def _apply_schedule(self):
         """Set the factor of the learning rate if the schedule is a user-defined function."""

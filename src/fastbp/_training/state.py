@@ -159,6 +159,7 @@ class TrainingState:
     @property
     def averaged_params(self):
         """The moving average of the parameters (n_params,), which follows the moments of the optimizer in the same buffer."""
+        assert self.optimizer is not None
         return self.optimizer.moments[-self.layout.n_params :]
 
     @property
@@ -201,12 +202,13 @@ class TrainingState:
         if not self.is_folded:
             return self.params
         params = padded_copy(self.averaged_params, self.params.dtype) if self.is_averaged else self.params
-        if self.norm != "batch_norm":
+        if self.moving is None:
             return params
         layout = self.published_layout
         folded = aligned_zeros(layout.n_params, params.dtype)
-        statistics = self.moving.views(self.layout)
-        _write_views(layout.views(folded), fold_batch_norm(*self.layout.views(params), self.layout.norms(params)[0], statistics))
+        coefs, intercepts = self.layout.views(params)
+        gammas, statistics = self.layout.norms(params)[0], self.moving.views(self.layout)
+        _write_views(layout.views(folded), fold_batch_norm(coefs, intercepts, gammas, statistics))
         return folded
 
     def publish(self):
@@ -219,7 +221,8 @@ class TrainingState:
             )
             params[...] = predicting
             if scaling is not None:
-                _write_views(layout.views(params), scaling.fold(*layout.views(predicting), self.out_activation))
+                coefs, intercepts = layout.views(predicting)
+                _write_views(layout.views(params), scaling.fold(coefs, intercepts, self.out_activation))
             self.published_hash = params_hash(params)
         self.published = PublishedParams(layout, params)
 
@@ -227,11 +230,11 @@ class TrainingState:
 
     def without_published(self):
         """A shallow copy without the parameters that are also in ``coefs_`` and ``intercepts_``."""
-        return replace(self, published=None, params=self.params if self.is_folded else None)
+        return replace(self, published=None, params=self.params if self.is_folded else self.params[:0].copy())
 
     def with_published(self, params):
         """A copy of an unpickled state with ``params`` as published parameters and with writable, padded buffers."""
-        state = self.copy(self.params if self.is_folded else params)
+        state = self.copy()
         if not self.is_folded:
             state.params = params
         state.published, state.resume = PublishedParams(self.published_layout, params), self.resume

@@ -7,7 +7,7 @@ faster with two threads. This module does not know what the threads compute.
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import joblib
 
@@ -63,9 +63,10 @@ class ThreadCrew:
                 abort()
                 raise
 
-        others = []
+        others: list[Future] = []
         try:
-            others += (self.pool.submit(guarded, rank) for rank in range(1, self.n_threads))
+            if self.pool is not None:
+                others += (self.pool.submit(guarded, rank) for rank in range(1, self.n_threads))
             guarded(0)
         except BaseException:
             abort()

@@ -16,11 +16,12 @@ from .context import TrainingRows
 class Validation:
     """Validation rows with the functions that score them.
 
-    ``score_model`` is called without arguments if it is not None. Otherwise, the score is the negative loss with
-    ``scoring='loss'``, or the result of ``score_outputs``, which is called with (y, outputs, sample_weight).
+    ``data`` are (X, y, sample_weight). ``score_model`` is called without arguments if it is not None. Otherwise, the score is the
+    negative loss with ``scoring='loss'``, or the result of ``score_outputs``, which is called with (y, outputs, sample_weight).
     """
 
-    def __init__(self, plan, X, y, sample_weight, dtype, *, scoring, score_outputs, score_model):
+    def __init__(self, plan, data, dtype, *, scoring, score_outputs, score_model):
+        X, y, sample_weight = data
         self.plan, self.y, self.weight, self.scoring = plan, y, sample_weight, scoring
         self.rows, self.targets = as_rows(X, dtype), (as_targets(y, dtype), as_targets(sample_weight, dtype))
         self.score_outputs, self.score_model = score_outputs, score_model
@@ -56,8 +57,9 @@ def number_from_scorer(scorer, scoring, given, sample_weight):
     return score
 
 
-def check_validation_rows(X_val, y_val, sample_weight_val, solver):
-    """Raise a ValueError if validation rows are incomplete, or if the solver does not use them."""
+def check_validation_rows(validation, solver):
+    """Raise a ValueError if (X_val, y_val, sample_weight_val) are incomplete, or if the solver does not use them."""
+    X_val, y_val, sample_weight_val = validation
     if X_val is None and y_val is None:
         if sample_weight_val is not None:
             raise ValueError("sample_weight_val needs X_val and y_val, which are None. Pass all three.")
