@@ -19,7 +19,7 @@ BENCHMARKS ?= ^(?!.*(ratio|score))
 # Functions that generate LLVM code run only during compilation, so test-coverage uses an empty cache and compiles all kernels.
 COVERAGE_CACHE := $(CURDIR)/.pytest_cache/coverage
 
-.PHONY: help demo test test-nojit test-plain test-stress test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
+.PHONY: help demo test test-slow test-nojit test-plain test-stress test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -32,8 +32,11 @@ help: ## list the targets
 demo: $(VENV)/.has-demo ## train on real data and compare with scikit-learn
 	$(VENV)/$(BIN)/python bench/demo.py
 
-test: $(VENV)/.has-test ## run all tests and the examples in the docstrings
-	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+test: $(VENV)/.has-test ## run the tests and the examples in the docstrings, except the slow tests
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.has-test ## run the slow tests, which compile all kernels again or run the benchmarks
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m slow $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)

@@ -172,6 +172,7 @@ def sweep_few(dtype, step=1):
                 array.assert_rest_unchanged()
 
 
+@pytest.mark.slow
 @each_dtype
 def test_products_near_the_sizes_of_tiles(dtype):
     sweep(dtype)
