@@ -6,12 +6,15 @@ file of the kernels has changed, they are compiled again.
 """
 
 import os
+import signal
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 
 os.environ["NUMBA_CACHE_DIR"] = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).parents[1] / ".pytest_cache" / "numba")
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # one core per worker
+# A shell that is not interactive starts background processes with SIGINT ignored, but some tests send this signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import hypothesis
 import numpy as np
