@@ -13,8 +13,6 @@ from types import SimpleNamespace
 
 os.environ["NUMBA_CACHE_DIR"] = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).parents[1] / ".pytest_cache" / "numba")
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # one core per worker
-# A shell that is not interactive starts background processes with SIGINT ignored, but some tests send this signal.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import hypothesis
 import numpy as np
@@ -35,6 +33,9 @@ from fastbp._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros
 from fastbp._network.optimizers import write_penalties, write_solver
 from fastbp._network.workspace import MovingStatistics, workspace
 from fastbp._training.threads import ThreadCrew
+
+# A shell that is not interactive starts background processes with SIGINT ignored, but some tests send this signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("fastbp", derandomize=True, deadline=None, database=None, max_examples=40)
 hypothesis.settings.load_profile("fastbp")
