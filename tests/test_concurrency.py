@@ -20,7 +20,7 @@ from numpy.testing import assert_array_equal
 
 from fastbp import MLPClassifier, MLPRegressor
 
-SECONDS = float(os.environ.get("FASTBP_STRESS_SECONDS", "1.5"))
+SECONDS = float(os.environ.get("FASTBP_STRESS_SECONDS", "0.5"))
 RANDOM = np.random.RandomState(0)
 # number of features → X; each number gives weights of other shapes
 DATA = {n_features: RANDOM.normal(size=(60 + n_features, n_features)) for n_features in (3, 8, 30)}

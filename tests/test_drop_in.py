@@ -793,6 +793,17 @@ def test_weights_replaced_by_the_user_are_used(theirs, ours, solver, replace):
         assert_agree(*(Seen(None, [], {}, predictions(model, X)) for model in reversed(pair)))
 
 
+@few_epochs
+@each_pair
+@pytest.mark.parametrize("name", ["coefs_", "intercepts_"])
+def test_prediction_without_weights_is_an_attribute_error(theirs, ours, name):
+    for kind in (theirs, ours):
+        model = fitted(kind)
+        delattr(model, name)
+        with pytest.raises(AttributeError):
+            model.predict(X)
+
+
 # ====================================================================== copies
 
 

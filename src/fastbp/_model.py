@@ -175,7 +175,8 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         published = None if self._state is None else self._state.published
         if published is not None and published.are_in(attributes):
             return published.params, published.layout
-        lists = {name: attributes[name] for name in _WEIGHTS if name in attributes}
+        lists = {"coefs_": self.coefs_, "intercepts_": self.intercepts_}
+        lists |= {name: attributes[name] for name in _WEIGHTS if name in attributes}
         check_shapes(lists, self._n_inputs, self.n_outputs_, self._norm)
         return gathered(lists.values()), self._layout()
 
