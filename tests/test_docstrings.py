@@ -46,7 +46,7 @@ def entries(lines):
     for line in lines:
         if line and not line.startswith(" "):
             names, _, kind = line.partition(" : ")
-            found.append((names.split(", "), kind, []))
+            found.append(([name.lstrip("*") for name in names.split(", ")], kind, []))
         elif line:
             found[-1][2].append(line.strip())
     return found

@@ -28,7 +28,7 @@ from sklearn.base import clone
 import fastbp
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._data.inputs import as_rows, as_targets
-from fastbp._kernels import disk_cache, inline, jit, warn_once
+from fastbp._kernels import disk_cache, inline, jit, user_warnings
 from fastbp._kernels.epochs import train, update_early_stopping
 from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._kernels.network import loss_and_gradient, predict
@@ -369,7 +369,7 @@ def new_entry(tmp_path, monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
 
     def make():
-        monkeypatch.setattr(warn_once, "_given", set())
+        monkeypatch.setattr(user_warnings, "_given", set())
         return jit.entry(update_early_stopping.py_func)
 
     return make
@@ -760,7 +760,7 @@ def test_failing_pipeline_causes_one_warning(owner, name, new_entry, tmp_path, m
 
         return jit.entry(quadrupled_and_doubled)
 
-    monkeypatch.setattr(warn_once, "_given", set())
+    monkeypatch.setattr(user_warnings, "_given", set())
     monkeypatch.setattr(inline.InlineKernel, "pipeline_works", True)
     monkeypatch.setattr(owner, name, fail)
     first, second = entry_with_kernels(), entry_with_kernels()

@@ -7,7 +7,6 @@ targets, and ``fastbp._training`` runs the training. This module does not know h
 
 import threading
 from abc import abstractmethod
-from dataclasses import dataclass
 from functools import cache
 from inspect import signature
 from typing import Any, Self
@@ -19,7 +18,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 
 from ._compat import _check_sample_weight, fit_method, validate_parameter_constraints
-from ._config import FitConfig, check_config, check_lbfgs, dropout_rates, hidden_sizes
+from ._config import FitConfig, check_config, check_lbfgs, check_output_layer, dropout_rates, hidden_sizes
 from ._data.inputs import Matrix
 from ._data.preparation import Preparation
 from ._data.sample_weights import relative_weights
@@ -27,41 +26,19 @@ from ._model import NetworkModel, PausedFit, attributes_lock, paused_fits
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
 from ._training.callback_runner import CallbackRunner
-from ._training.context import EarlyStoppingStart, EpochHooks, FitContext, TrainingRows, deadline_after
+from ._training.context import EarlyStoppingStart, EpochHooks, FitContext, Publication, TrainingData, TrainingRows, deadline_after
 from ._training.divergence import divergence_error
 from ._training.history import extend_history, start_history
+from ._training.kept_run import KeptRun
 from ._training.lbfgs import fit_lbfgs
 from ._training.resume import check_resumable
-from ._training.sgd import fit_sgd
+from ._training.sgd import SGDRun
 from ._training.state import TrainingState, params_hash
 from ._training.validation import Validation, check_validation_rows, held_out_rows, number_from_scorer, split_rows
 
 # The parameters of this thread's fit that were validated and differ from their defaults.
 _validated = threading.local()
 _NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The data of a fit: prepared rows, the ``given`` X and y that the user passed, and validation rows or ``_NO_ROWS``."""
-
-    X: Any
-    y: np.ndarray
-    sample_weight: np.ndarray | None
-    given: tuple
-    validation: tuple
-
-    @property
-    def is_validated(self):
-        return self.validation[0] is not None
-
-
-@dataclass
-class Publication:
-    """What a running fit has committed for its callbacks: the last state, and how many epochs the attributes describe."""
-
-    state: TrainingState | None = None
-    n_epochs: int = 0
 
 
 class BaseMLP(CallbackSupportMixin, NetworkModel):
@@ -75,6 +52,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
     best_validation_score_: float | None
     n_iter_: int
     t_: int
+    _kept_run: KeptRun | None = None
 
     # ------------------------------------------------------------------ defined by subclasses
 
@@ -191,6 +169,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
         if incremental:
             supports_partial_fit(config)
         check_validation_rows(validation, config.solver)
+        self._kept_run = None
         sizes = hidden_sizes(config)
         is_fitted = hasattr(self, "coefs_")
         continues = is_fitted and (bool(config.warm_start) or incremental)
@@ -200,7 +179,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
         rng = check_random_state(config.random_state)
         n_outputs, out_activation = self._output_layer(y)
         if continues:
-            self._check_output_layer(n_outputs, out_activation)
+            link = self._state.link if self._state is not None else self._link_kind
+            check_output_layer(config, (n_outputs, self._link_kind, out_activation), (self.n_outputs_, link, self.out_activation_))
             params, layout = self._flat_params()
             before = self._state or TrainingState.untrained(layout, params, self._link_kind, out_activation)
             state = before.continued(config, params, rng)
@@ -240,9 +220,49 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
             state.rng = context.resume.stream(config.random_state)
         rows = self._training_rows(state, config, data, context)
         sample_weight = relative_weights(data.sample_weight, config.sample_weight_norm, rows.order)
-        validation = self._validation(state, config, data, sample_weight, rows)
         plan = self._training_plan(state, config)
-        return fit_sgd(state, config, plan, (data.X, data.y, sample_weight), rows, validation, context)
+        validation = self._validation(state, config, data, sample_weight, rows)
+        run = SGDRun(state, config, plan, (data.X, data.y, sample_weight), rows, validation, context)
+        result = run.train()
+        if run.is_plain and result.divergence is None:
+            self._kept_run = KeptRun(run, self._param_values())
+        return result
+
+    # ------------------------------------------------------------------ repeated calls of partial_fit
+
+    def _continue_run(self, X, y, sample_weight=None, classes=None):
+        """Train for one epoch with the run of the previous call of ``partial_fit``; return False if that is not possible."""
+        kept = self._kept_run
+        if kept is None or vars(self).get("_skl_callbacks") or not kept.lock.acquire(blocking=False):
+            return False
+        try:
+            fitting = self._snapshot()
+            result = fitting._continue(kept, X, y, sample_weight, classes)
+            if result is not None:
+                with attributes_lock:
+                    fitting._set_result(kept.state, result, Publication())
+                    self._commit(fitting)
+            return result is not None
+        finally:
+            kept.release_rows()
+            kept.lock.release()
+
+    def _continue(self, kept, X, y, sample_weight, classes):
+        """The result of one epoch of the kept run, or None if it cannot be used. Called on a snapshot only."""
+        if not (self._is_plain_input(X) and kept.can_continue(vars(self), self._param_values(), X)):
+            return None
+        self._learn_classes(y, classes)
+        X, y = self._validate_input(X, y, incremental=True, reset=False)
+        sample_weight = relative_weights(self._row_weights(X, y, sample_weight, True), self.sample_weight_norm)
+        if self._output_layer(y) != (self.n_outputs_, self.out_activation_):
+            return None
+        result = kept.train((X, y, sample_weight), self._start_epochs(kept.run.config, is_fresh=False))
+        if result.divergence is not None:
+            raise divergence_error(result.divergence, self.learning_rate_init)
+        return result
+
+    def _param_values(self):
+        return tuple(map(vars(self).get, _defaults(type(self))))
 
     # ------------------------------------------------------------------ start of a fit
 
@@ -275,30 +295,11 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
         name, numbers = self._link
         return name, len(numbers)
 
-    def _check_output_layer(self, n_outputs, out_activation):
-        """Raise a ValueError if training cannot continue with this output layer."""
-        if n_outputs != self.n_outputs_:
-            raise ValueError(
-                f"y needs {n_outputs} output units, but the network that continues training has {self.n_outputs_}. Pass y with as "
-                "many columns or classes as before, or call fit with warm_start=False."
-            )
-        if self._link_kind != (self._state.link if self._state is not None else self._link_kind):
-            raise ValueError(
-                "loss and quantile must not change from several quantiles to another objective, or back, while training continues, "
-                "because the outputs would have another meaning. Restore both parameters, or call fit with warm_start=False."
-            )
-        if out_activation != self.out_activation_:
-            raise ValueError(
-                f"out_activation must not change while training continues; it was {self.out_activation_!r} in the first fit, but "
-                f"out_activation={self.out_activation!r} with loss={self.loss!r} is {out_activation!r} now. Restore both "
-                "parameters, or call fit with warm_start=False."
-            )
-
     def _training_plan(self, state, config):
         n_hidden, (link, numbers) = len(state.layout.sizes) - 2, self._link
         dropout = dropout_rates(config, n_hidden)
-        activations = per_layer(config.activation, n_hidden)
-        architecture = Architecture(activations, link, state.norm, dropout, config.input_noise, numbers)
+        state.activations = per_layer(config.activation, n_hidden)
+        architecture = Architecture(state.activations, link, state.norm, dropout, config.input_noise, numbers)
         return Plan(state.layout, architecture, self._objective())
 
     def _resume_point(self, config, data):
@@ -333,7 +334,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
         scores = {"scoring": config.scoring, "score_outputs": self._score_outputs, "score_model": None}
         if config.scoring not in (None, "loss"):
             scores["score_model"] = self._model_score(state, config.scoring, given, held_out[2])
-        plan = self._prediction_plan(state.published_layout, state.published_norm)
+        plan = self._prediction_plan(state.published_layout, state)
         return Validation(plan, held_out, state.params.dtype, **scores)
 
     def _prepared_validation_rows(self, state, config, X, y, sample_weight):

@@ -33,7 +33,7 @@ from ._data.targets import (
     learn_labels,
     split_groups,
 )
-from ._model import on_snapshot
+from ._model import continues_run, on_snapshot
 from ._network.activations import Activation
 from ._network.architecture import Objective
 from ._network.losses import Loss, link_of_classifier
@@ -62,8 +62,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     A network of fully connected layers that minimizes the log-loss by backpropagation. The log-loss is binary or multinomial. It is
     the sum of a binary loss for each label of a multilabel y, or of a multinomial loss for each output of a multiclass y with
-    several outputs. The parameters and
-    results are those of scikit-learn's ``MLPClassifier``; compiled kernels do the training.
+    several outputs. The parameters and results are those of scikit-learn's ``MLPClassifier``; compiled kernels do the training.
 
     Parameters
     ----------
@@ -228,6 +227,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.n_threads = n_threads
 
     @available_with(supports_partial_fit)
+    @continues_run
     @fit_method
     def partial_fit(
         self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
@@ -367,7 +367,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 self._set_labels(learn_first_classes(y, classes))
                 self.classes_ = announced  # as in scikit-learn, even if y has fewer labels
         elif not self._groups:
-            _check_partial_fit_first_call(self, classes)
+            if classes is not None and not np.array_equal(classes, known):  # scikit-learn's check takes longer
+                _check_partial_fit_first_call(self, classes)
         elif classes is not None and [np.unique(some).tolist() for some in classes] != [some.tolist() for some in known]:
             raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}")
 

@@ -130,6 +130,27 @@ def check_config(config, X):
             )
 
 
+def check_output_layer(config, now, before):
+    """Raise a ValueError if training cannot continue with this output layer: its (n_outputs, link, out_activation) have changed."""
+    (n_outputs, link, out_activation), (n_outputs_before, link_before, out_activation_before) = now, before
+    if n_outputs != n_outputs_before:
+        raise ValueError(
+            f"y needs {n_outputs} output units, but the network that continues training has {n_outputs_before}. Pass y with as "
+            "many columns or classes as before, or call fit with warm_start=False."
+        )
+    if link != link_before:
+        raise ValueError(
+            "loss and quantile must not change from several quantiles to another objective, or back, while training continues, "
+            "because the outputs would have another meaning. Restore both parameters, or call fit with warm_start=False."
+        )
+    if out_activation != out_activation_before:
+        raise ValueError(
+            f"out_activation must not change while training continues; it was {out_activation_before!r} in the first fit, but "
+            f"out_activation={config.out_activation!r} with the current loss is {out_activation!r} now. Restore both "
+            "parameters, or call fit with warm_start=False."
+        )
+
+
 def check_lbfgs(config, dropout):
     """Raise a ValueError if L-BFGS does not support a parameter; ``dropout`` are the rates of all layers."""
     if isinstance(config.warm_start, str):

@@ -10,7 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import wraps
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from scipy.sparse import issparse
@@ -33,11 +33,11 @@ from ._training.state import TrainingState
 _FITTED = (
     *("coefs_", "intercepts_", "norm_scales_", "norm_shifts_", "loss_", "best_loss_", "loss_curve_", "history_", "t_", "n_iter_"),
     *("validation_scores_", "best_validation_score_", "n_features_in_", "feature_names_in_", "n_layers_", "n_outputs_"),
-    *("out_activation_", "classes_", "_state", "_no_improvement_count", "_label_binarizer", "_groups", "_quantiles"),
+    *("out_activation_", "classes_", "_state", "_no_improvement_count", "_label_binarizer", "_groups", "_quantiles", "_kept_run"),
 )
 _WEIGHTS = ("coefs_", "intercepts_", "norm_scales_", "norm_shifts_")
 # Attributes of a running fit, which are not copied and not pickled.
-_NOT_COPIED = {"_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx"}
+_NOT_COPIED = {"_kept_run", "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx"}
 
 # The lock is held only for the few microseconds in which several attributes are read or set, not during training or prediction.
 attributes_lock = threading.RLock()
@@ -75,6 +75,16 @@ def on_snapshot(method: Method) -> Method:
     @wraps(method)
     def run(self, *arguments, **options):
         return method(self._snapshot(), *arguments, **options)
+
+    return cast(Method, run)
+
+
+def continues_run(method: Method) -> Method:
+    """Decorate ``partial_fit``, which is called only if the run of its previous call cannot be continued."""
+
+    @wraps(method)
+    def run(self, X, y, *arguments, **options):
+        return self if self._continue_run(X, y, *arguments, **options) else method(self, X, y, *arguments, **options)
 
     return cast(Method, run)
 
@@ -151,6 +161,29 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             raise AttributeError(f"{type(self).__name__!r} object has no attribute '_optimizer'")
         return self._state.optimizer
 
+    def set_params(self, **params: Any) -> Self:
+        """Set the parameters of this estimator.
+
+        A fit that another thread starts at the same time uses either all of the new values or none of them.
+
+        Parameters
+        ----------
+        **params : dict
+            The names and the new values of parameters.
+
+        Returns
+        -------
+        self : estimator
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the estimator has no parameter of a name.
+        """
+        with attributes_lock:
+            return super().set_params(**params)
+
     # ------------------------------------------------------------------ the published network
 
     @property
@@ -175,15 +208,16 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         published = None if self._state is None else self._state.published
         if published is not None and published.are_in(attributes):
             return published.params, published.layout
-        lists = {"coefs_": self.coefs_, "intercepts_": self.intercepts_}
-        lists |= {name: attributes[name] for name in _WEIGHTS if name in attributes}
+        lists = {name: getattr(self, name) for name in ("coefs_", "intercepts_")}  # AttributeError if the user deleted one
+        lists |= {name: attributes[name] for name in ("norm_scales_", "norm_shifts_") if name in attributes}
         check_shapes(lists, self._n_inputs, self.n_outputs_, self._norm)
         return gathered(lists.values()), self._layout()
 
-    def _prediction_plan(self, layout, norm):
-        """The ``Plan`` of a network for predictions."""
+    def _prediction_plan(self, layout, state):
+        """The ``Plan`` of a network for predictions: of a state, or of weights that the user set if ``state`` is None."""
         link, numbers = self._link
-        activations = per_layer(self.activation, len(layout.sizes) - 2)
+        norm = None if state is None else state.published_norm
+        activations = per_layer(self.activation, len(layout.sizes) - 2) if state is None else state.activations
         return Plan(layout, Architecture(activations, link, norm, numbers=numbers), self._objective())
 
     # ------------------------------------------------------------------ prediction, on a snapshot
@@ -194,7 +228,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         params, layout = self._flat_params()
         dtype = common_float(X, params)
         params = params if params.dtype == dtype else padded_copy(params, dtype)
-        return outputs(self._prediction_plan(layout, self._norm), params, as_rows(X, dtype), X.shape[0])
+        return outputs(self._prediction_plan(layout, self._state), params, as_rows(X, dtype), X.shape[0])
 
     def _inputs(self, X):
         """The inputs of the published network for the X that the user passed."""
@@ -289,7 +323,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         dtype = common_float(X, params)
         if layer == 0:
             return np.array(X.toarray() if issparse(X) else X, dtype)
-        plan, params = first_layers(self._prediction_plan(layout, self._norm), params, layer, dtype)
+        plan, params = first_layers(self._prediction_plan(layout, self._state), params, layer, dtype)
         return outputs(plan, params, as_rows(X, dtype), X.shape[0])
 
     # ------------------------------------------------------------------ copies

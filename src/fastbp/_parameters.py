@@ -222,10 +222,10 @@ bias_init : str or callable, default='auto'
     The distribution of the initial biases: the same as for `weight_init`, or 'zeros'. A callable has the arguments
     (random_state, (n_out,)).
 coefs_init : list of array-like, default=None
-    The initial weights, of shapes (n_in, n_out). If given, no weights are drawn. With `scale`, these are the weights of the network
-    that is trained on scaled inputs.
+    The initial weights, of shapes (n_in, n_out). They replace the drawn weights. The random numbers are drawn nevertheless, so that
+    the shuffles do not change. With `scale`, these are the weights of the network that is trained on scaled inputs.
 intercepts_init : list of array-like, default=None
-    The initial biases, of shapes (n_out,). If given, no biases are drawn.
+    The initial biases, of shapes (n_out,). They replace the drawn biases, as with `coefs_init`.
 sample_weight_norm : {{'batch', 'global'}}, default='batch'
     How sample weights are normalized. With 'batch', as in scikit-learn, they are divided by the sum of the weights in the same
     batch, so that a batch in which all weights are 100 counts as much as one in which all are 1. With 'global', they are divided by
@@ -258,9 +258,9 @@ callbacks : callable or list of callables, default=None
     affect the running fit. `fastbp.Checkpoint` is a callback. The callbacks of scikit-learn are set with the method
     ``set_callbacks`` instead.
 n_threads : int, default=None
-    The number of threads that train together. Each thread processes a part of the rows of each batch. None means all CPUs that this
-    process may use, or one thread if the steps are too small to be faster with more, or if ``fit`` is called outside the main
-    thread. 'lbfgs' always uses one thread. The same seed and the same number of threads give the same bits.
+    The number of threads that train together. Each thread processes a part of the rows of each batch. None means at most all CPUs
+    that this process may use, fewer if the steps are small, and one if ``fit`` is called outside the main thread. 'lbfgs' always
+    uses one thread. The same seed and the same number of threads give the same bits.
 """
 
 ATTRIBUTES = """\

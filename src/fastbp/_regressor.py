@@ -18,7 +18,7 @@ from ._compat import Interval, StrOptions, available_with, fit_method
 from ._data.inputs import Matrix
 from ._data.scores import negative_pinball, r2
 from ._data.targets import check_values
-from ._model import on_snapshot
+from ._model import continues_run, on_snapshot
 from ._network.activations import Activation
 from ._network.architecture import Objective
 from ._network.losses import REGRESSION, Loss, canonical_loss_name, check_quantiles, check_targets, link_of_regressor
@@ -220,6 +220,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.n_threads = n_threads
 
     @available_with(supports_partial_fit)
+    @continues_run
     @fit_method
     def partial_fit(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the model with a single epoch over the given data.

@@ -91,9 +91,17 @@ def check_same_labels(y, known):
 
 def check_known_labels(y, known):
     """Raise scikit-learn's error if y has classes that were not passed to the first call of ``partial_fit``."""
+    if _are_in(y, known):
+        return
     for classes, before in labels_in(y, known):
         if len(np.setdiff1d(classes, before, assume_unique=True)):
             raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {before}. 'y' has {classes}.")
+
+
+def _are_in(labels, known):
+    """Whether plain labels are all in the sorted array ``known``; False for other labels, which need scikit-learn's checks."""
+    plain = isinstance(known, np.ndarray) and known.dtype.kind in "iub" and is_plain(labels, 1) and labels.dtype.kind in "iub"
+    return plain and bool((known.take(known.searchsorted(labels), mode="clip") == labels).all())
 
 
 def check_validation_labels(y, known):

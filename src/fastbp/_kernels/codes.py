@@ -1,7 +1,7 @@
 """The integer codes by which kernels select a function, and the reasons why training stops.
 
-Each enumeration lists the functions that are compiled into every fit, most of which are those of scikit-learn. The code
-`by_address` stands for any other function: it is compiled on first use, and the kernels call it by its address. The functions are
+Activations, losses, solvers and schedules that are compiled into every fit have codes of their own. The code `by_address` stands
+for any other one: it is compiled on first use, and the kernels call it by its address. All links have codes. The functions are
 defined in other modules.
 """
 

@@ -15,7 +15,7 @@ import numba
 from numba import config
 
 from .._compat import FunctionCache, IndexDataCacheFile
-from .warn_once import warn_once
+from .user_warnings import warn_once
 
 
 def source_stamp(package=Path(__file__).parents[1]):

@@ -15,7 +15,7 @@ from numba import config, njit
 from numba.extending import intrinsic
 
 from .._compat import PIPELINE_IMPORT_ERROR
-from .warn_once import warn_once
+from .user_warnings import warn_once
 
 try:
     from .disk_cache import StampedCache

@@ -70,9 +70,9 @@ PROGRESS = np.dtype(
             ("n_barriers", np.int64),  # how often the threads have waited at the barrier in this call
             ("shuffled", np.int64),  # whether the rows have been shuffled for this epoch
             ("row", np.int64),  # the number of rows of this epoch before this batch
-            ("blocks_done", np.int64),  # the number of finished blocks of this batch in each thread; below, their sums
-            ("batch_loss", np.float64),
-            ("batch_weight", np.float64),
+            ("blocks_done", np.int64),  # the number of finished blocks of this batch in each thread
+            ("batch_loss", np.float64),  # the sum of the losses of these blocks
+            ("batch_weight", np.float64),  # the sum of their sample weights
             ("epoch", np.int64),  # the number of finished epochs of this fit
             ("epochs_before", np.int64),  # the number of finished epochs of earlier fits with the same optimizer
             ("rows_seen", np.int64),  # scikit-learn's t_

@@ -1,4 +1,4 @@
-"""Settings of one call of ``fit`` or ``partial_fit`` other than its data and the parameters of the estimator.
+"""Records that describe one call of ``fit`` or ``partial_fit``.
 
 The estimator creates a ``FitContext`` and passes it to training. This module contains only types; it does not know how a network is
 trained.
@@ -30,6 +30,29 @@ class TrainingRows:
     n_rows: int
     order: np.ndarray
     held_out: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The data of a fit: prepared rows, the ``given`` X and y that the user passed, and (X_val, y_val, sample_weight_val)."""
+
+    X: Any
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    given: tuple
+    validation: tuple
+
+    @property
+    def is_validated(self):
+        return self.validation[0] is not None
+
+
+@dataclass
+class Publication:
+    """What a running fit has committed for its callbacks: the last state, and how many epochs the attributes describe."""
+
+    state: Any = None
+    n_epochs: int = 0
 
 
 def _do_nothing():
@@ -73,3 +96,11 @@ class FitContext:
 def deadline_after(seconds):
     """The value of ``time.monotonic`` after which a fit stops; infinite for None."""
     return float("inf") if seconds is None else time.monotonic() + seconds
+
+
+def time_message(max_time, done):
+    """The message for a fit that ended because of ``max_time``."""
+    return (
+        f"Training ended after max_time={max_time:g} seconds and {done}, and hasn't converged yet. Increase max_time, or continue "
+        "with warm_start."
+    )

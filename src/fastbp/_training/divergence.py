@@ -26,7 +26,10 @@ def _first_failure(problem, params, batch):
     layer = first_layer(problem.plan, params, problem.rows, batch)
     n_layers = len(problem.plan.layout.sizes) - 1
     if layer is None:
-        return f"the loss was not finite, although the weighted sums of all {n_layers} layers were"
+        return (
+            f"the loss was not finite, although the weighted sums of all {n_layers} layers were; y may have values outside the "
+            "domain of the loss, such as negative values for 'poisson'"
+        )
     name = "the output layer" if layer == n_layers else f"hidden layer {layer}"
     return f"the weighted sums of layer {layer} of {n_layers} ({name}) were the first that were not finite"
 

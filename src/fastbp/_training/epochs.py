@@ -8,6 +8,7 @@ of a kernel takes and provides the random numbers. It does not know about estima
 import threading
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from .._network.workspace import workspace
 from .threads import ThreadCrew
 
 _MAX_EPOCHS_PER_CALL = 1000
+_RUNNING = int(Status.running)  # comparisons with a member of an enumeration take longer
 # The fields of PROGRESS that differ between threads: the sums over a batch, which may take more than one kernel call.
 _PER_THREAD = ["batch_loss", "batch_weight"]
 
@@ -36,7 +38,7 @@ class Problem:
     """
 
     plan: Plan
-    rows: Rows
+    rows: Rows | None
     y: np.ndarray
     weight: np.ndarray
     penalties: np.ndarray | None = None
@@ -58,7 +60,7 @@ class Problem:
             block_size,
             dtype,
             n_threads,
-            gathered=self.rows.indptr.size == 0,
+            gathered=self.rows is None or self.rows.indptr.size == 0,
             moving=state.moving,
             penalties=self.penalties,
             schedule=schedule,
@@ -83,10 +85,25 @@ class Shuffles:
         inner = self.state["state"] if self.by_kernel else {"key": np.zeros(624, np.uint32), "pos": 0}
         self.generator = MT19937State(np.array(inner["key"], np.uint32), np.array([inner["pos"]], np.int64))
 
+    @classmethod
+    def of_seed(cls, seed, *, wanted):
+        """The same shuffles as for a new ``RandomState(seed)``, which takes longer to create than a step of a small network."""
+        shuffles = object.__new__(cls)
+        key, position = _first_generator_state(seed)
+        shuffles.random_state, shuffles.by_kernel, shuffles.by_python = None, wanted, False
+        shuffles.generator = MT19937State(key.copy(), position.copy())
+        return shuffles
+
     def close(self):
-        if self.by_kernel:
+        if self.by_kernel and self.random_state is not None:
             self.state["state"] = {"key": self.generator.key, "pos": int(self.generator.position[0])}
             self.random_state.set_state(self.state)
+
+
+@lru_cache(maxsize=64)
+def _first_generator_state(seed):
+    state = np.random.RandomState(seed).get_state(legacy=False)["state"]
+    return np.array(state["key"], np.uint32), np.array([state["pos"]], np.int64)
 
 
 class EpochRunner:
@@ -114,13 +131,27 @@ class EpochRunner:
             raise
         self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
 
+    def restart(self, state, rows, progress, shuffles):
+        """Continue with another state of the same network and other rows, whose batches are not larger than the buffers."""
+        problem = self.problem
+        problem.rows, problem.y, problem.weight = rows
+        self.state, self.shuffles, self.order = state, shuffles, np.arange(problem.n_rows)
+        state.optimizer.write_progress(progress)
+        self.settings["shuffle"] = shuffles.by_kernel
+        self._losses, self._rates, self._first_epoch = [], [], 0
+        self.crew = ThreadCrew(len(self.scratches))
+        if self.crew.n_threads < len(self.scratches):  # the system cannot start another thread
+            self.crew.close()
+            raise RuntimeError(f"cannot start {len(self.scratches)} threads")
+        self.progress = progress if len(self.scratches) == 1 else np.repeat(progress, len(self.scratches))
+
     @property
     def status(self):
-        return Status(self.progress["status"][0])
+        return Status(self.progress["status"].item(0))
 
     @property
     def running(self):
-        return self.progress["status"][0] == Status.running
+        return self.progress["status"].item(0) == _RUNNING
 
     @property
     def losses(self):
@@ -134,7 +165,7 @@ class EpochRunner:
 
     def _read_epochs(self):
         # read from `progress`, not from the result of `train`, so that no epoch is lost if Python is interrupted after the call
-        n_new = int(self.progress["epoch"][0]) - self._first_epoch - len(self._losses)
+        n_new = self.progress["epoch"].item(0) - self._first_epoch - len(self._losses)
         if n_new:
             for entries, new in zip((self._losses, self._rates), self._buffers[:, :n_new].tolist(), strict=True):
                 entries.extend(new)

@@ -12,12 +12,13 @@ from .._data.inputs import as_rows, as_targets
 from .._data.sample_weights import zero_weights_error
 from .._kernels.network import loss_and_gradient
 from .._kernels.settings import SETTINGS, record
+from .._kernels.user_warnings import warn_user
 from .._network.layout import padded_copy
 from .._network.optimizers import write_penalties
 from .._network.turns import BlockPacer, timed_ranges
+from .context import time_message
 from .epochs import Problem
 from .result import FitResult
-from .user_warnings import time_message, warn_user
 
 
 def fit_lbfgs(state, config, plan, data, hooks):
@@ -32,7 +33,7 @@ def fit_lbfgs(state, config, plan, data, hooks):
     if not np.isfinite(result.x).all():
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
-            " A smaller learning_rate_init may help too."
+            " Scale the data, for example with scale='standard', or use a larger alpha."
         )
     # SciPy computes in float64, and scikit-learn keeps these weights for data of any dtype
     state.params = padded_copy(result.x, np.float64)

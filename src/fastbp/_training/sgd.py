@@ -9,38 +9,30 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 
 from .._data.inputs import as_rows, as_targets
 from .._data.sample_weights import zero_weights_error
 from .._kernels.codes import Status
+from .._kernels.user_warnings import warn_user
 from .._network.optimizers import Optimizer, write_penalties
 from .._network.schedules import user_factor
-from .context import TrainingRows
+from .context import TrainingRows, time_message
 from .epochs import EpochRunner, Problem, Shuffles, start_progress
 from .result import Divergence, EpochRecord, FitResult
 from .resume import ResumePoint
 from .state import params_hash
 from .threads import choose_threads
-from .user_warnings import time_message, warn_user
 
 _MAX_EPOCHS = 2**62  # the largest number of epochs of a fit, because kernels count in int64
 
 
-def fit_sgd(state, config, plan, data, rows, validation, context):
-    """Train ``state`` in place on ``data`` (X, y, sample_weight); return a ``FitResult``.
-
-    ``rows`` are the ``TrainingRows``, ``validation`` is a ``Validation`` or None, and ``context`` is the ``FitContext``.
-    """
-    run = SGDRun(state, config, plan, data, rows, validation, context)
-    try:
-        ended_by = run.run()
-    finally:
-        run.runner.close()
-    return run.finish(ended_by)
-
-
 class SGDRun:
-    """A running fit. The caller of the constructor must close the ``runner``."""
+    """A fit, which ``train`` runs once.
+
+    It trains ``state`` in place on ``data`` (X, y, sample_weight). ``rows`` are the ``TrainingRows``, ``validation`` is a
+    ``Validation`` or None, and ``context`` is the ``FitContext``.
+    """
 
     def __init__(self, state, config, plan, data, rows, validation, context):
         self.state, self.config, self.rows, self.validation, self.context = state, config, rows, validation, context
@@ -50,6 +42,7 @@ class SGDRun:
         settings, rates, batch_size = self._settings(progress["epoch"].item())
         problem = self._problem(plan, data, settings)
         shuffles = Shuffles(state.rng, wanted=config.shuffle, shared=not isinstance(config.random_state, Integral))
+        self.batch_capacity = batch_size
         n_threads = choose_threads(config.n_threads, 3 * batch_size * state.params.nbytes, batch_size)
         # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
@@ -100,7 +93,51 @@ class SGDRun:
             seed = int(self.state.rng.randint(np.iinfo(np.int32).max)) if plan.architecture.draws else 0
         return Problem(plan, rows, y, weight, penalties, seed)
 
+    # ------------------------------------------------------------------ other rows
+
+    @property
+    def is_plain(self):
+        """Whether this is a call of ``partial_fit`` that ``continue_with`` can follow."""
+        config, state, plan = self.config, self.state, self.runner.problem.plan
+        is_observed = config.verbose or config.callbacks is not None or callable(config.learning_rate)
+        is_prepared = state.is_folded or state.preparation.imputer is not None
+        return self.context.incremental and not (is_observed or is_prepared or plan.architecture.draws)
+
+    def can_continue_with(self, n_rows):
+        """Whether ``continue_with`` gives the same result as a new run for n_rows rows."""
+        params, limit = self.state.params, self.config.batch_size
+        batch_size = min(200 if limit == "auto" else limit, n_rows)
+        n_threads = choose_threads(self.config.n_threads, 3 * batch_size * params.nbytes, batch_size)
+        return batch_size <= self.batch_capacity and n_threads == self.runner.crew.n_threads
+
+    def continue_with(self, state, data, start):
+        """Train another state of the same network for one epoch on other rows, with the same buffers; return the result."""
+        X, y, sample_weight = data
+        dtype, n_rows, seed = state.params.dtype, y.shape[0], self.config.random_state
+        self.state, self.rows, self.runner.settings["batch_size"] = state, None, _batch_size(self.config.batch_size, n_rows)
+        if isinstance(seed, Integral):
+            shuffles = Shuffles.of_seed(int(seed), wanted=self.config.shuffle)
+        else:
+            state.rng = check_random_state(seed)
+            shuffles = Shuffles(state.rng, wanted=self.config.shuffle and n_rows > 1, shared=True)
+        rows = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
+        self.runner.restart(state, rows, start_progress(start), shuffles)
+        return self.train()
+
+    def release_rows(self):
+        """Drop the references to the rows of the last call."""
+        problem = self.runner.problem
+        problem.rows, problem.y, problem.weight = None, problem.y[:0].copy(), problem.weight[:0].copy()
+
     # ------------------------------------------------------------------ epochs
+
+    def train(self):
+        """Run all epochs, publish the trained state and return the ``FitResult``."""
+        try:
+            ended_by = self.run()
+        finally:
+            self.runner.close()
+        return self.finish(ended_by)
 
     def run(self):
         """Train; return 'interrupted', 'max_time', 'callback' or 'converged before', or None if a kernel ended training."""
@@ -179,20 +216,21 @@ class SGDRun:
     def result(self, divergence=None):
         """Return the result of the epochs so far."""
         runner, progress = self.runner, self.runner.progress
-        rows_seen, bad_epochs, best = (progress[name][0].item() for name in ("rows_seen", "bad_epochs", "best"))
+        losses = runner.losses
+        rows_seen, bad_epochs, best = (progress[name].item(0) for name in ("rows_seen", "bad_epochs", "best"))
         validation = self.val_losses, self.scores, self.validation is not None
         best = -best if self.config.early_stopping else best
-        epochs = EpochRecord(runner.losses, runner.rates, *validation, best, bad_epochs, rows_seen)
-        return FitResult(len(runner.losses), runner.losses[-1] if runner.losses else None, epochs, divergence)
+        epochs = EpochRecord(losses, runner.rates, *validation, best, bad_epochs, rows_seen)
+        return FitResult(len(losses), losses[-1] if losses else None, epochs, divergence)
 
     def finish(self, ended_by):
         """Publish the trained state and return the result."""
-        state, runner = self.state, self.runner
-        if runner.status == Status.zero_weights:
+        state, status = self.state, self.runner.status
+        if status == Status.zero_weights:
             raise zero_weights_error()
         resume = self._resume_point() if self.context.resumable else None
         self._restore_best()
-        if runner.status == Status.diverged or not np.isfinite(state.params).all():
+        if status == Status.diverged or not np.isfinite(state.params).all():
             divergence = self._keep_best_epoch()
             state.publish()
             return self.result(divergence)

@@ -56,8 +56,9 @@ class TrainingState:
 
     ``params`` (n_params,) are the parameters that are trained. ``published`` are the parameters of the network that predicts; they
     are in the same buffer, unless scaling, batch normalization or averaging is folded into them. ``link`` identifies the function
-    of the output layer. ``fixed`` are the values of the parameters in ``_FIXED``. During a fit with early stopping, ``best``
-    contains copies of the arrays in ``trained`` after the best epoch; a fit that continues starts with the arrays themselves.
+    of the output layer, and ``activations`` are those of the hidden layers in the last fit. ``fixed`` are the values of the
+    parameters in ``_FIXED``. During a fit with early stopping, ``best`` contains copies of the arrays in ``trained`` after the best
+    epoch; a fit that continues starts with the arrays themselves.
     """
 
     layout: Layout
@@ -68,6 +69,7 @@ class TrainingState:
     fixed: tuple
     link: tuple
     out_activation: str
+    activations: tuple = ()
     rng: np.random.RandomState | None = None
     optimizer: Optimizer | None = None
     moving: MovingStatistics | None = None
@@ -213,6 +215,8 @@ class TrainingState:
 
     def publish(self):
         """Compute ``published``, the parameters of a network for rows that are not prepared."""
+        if not self.is_folded and self.published is not None and self.published.params is self.params:
+            return
         params, layout = self.predicting_params(), self.published_layout
         if self.is_folded:
             scaling, predicting = self.preparation.scaling, params

@@ -23,7 +23,9 @@ def choose_threads(n_threads, work, n_rows):
     """The number of threads for a step on ``n_rows`` rows with this work; ``n_threads`` is the parameter, a number or None."""
     if n_threads is not None:
         return max(1, min(int(n_threads), n_rows))
-    return max(1, min(allowed_threads(), int(work // _MIN_WORK), n_rows))
+    useful = min(int(work // _MIN_WORK), n_rows)
+    # `allowed_threads` reads system files, which takes longer than a step of a small network
+    return 1 if useful <= 1 else min(allowed_threads(), useful)
 
 
 def allowed_threads():
@@ -55,6 +57,9 @@ class ThreadCrew:
 
     def run(self, work, abort):
         """Call work(rank) in every thread, with rank 0 in this thread, and wait for all; if one fails, abort() stops the others."""
+        if self.pool is None:
+            work(0)
+            return
 
         def guarded(rank):
             try:
@@ -65,8 +70,7 @@ class ThreadCrew:
 
         others: list[Future] = []
         try:
-            if self.pool is not None:
-                others += (self.pool.submit(guarded, rank) for rank in range(1, self.n_threads))
+            others += (self.pool.submit(guarded, rank) for rank in range(1, self.n_threads))
             guarded(0)
         except BaseException:
             abort()

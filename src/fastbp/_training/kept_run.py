@@ -1,0 +1,97 @@
+"""A run that is kept between calls of ``partial_fit``, with its plan, settings and buffers.
+
+The current state, new rows and the start of the stopping rule go in; a new state and a ``FitResult`` come out. The states of the
+last calls are used again if nothing else refers to them. This module does not know about estimators.
+"""
+
+import sys
+import threading
+
+import numpy as np
+
+
+class KeptRun:
+    """A run of ``partial_fit`` that continues with other rows.
+
+    ``run`` is an ``SGDRun``, ``params`` are the values of all parameters of the estimator, ``state`` is the state after the last
+    call, and ``lock`` is held during a call.
+    """
+
+    def __init__(self, run, params):
+        self.run, self.params, self.state, self.lock = run, params, run.state, threading.Lock()
+        self.spares = []
+        self.release_rows()
+
+    def __reduce__(self):
+        return _no_run, ()
+
+    def release_rows(self):
+        """Drop the references to the rows of the last call."""
+        self.run.release_rows()
+
+    def can_continue(self, attributes, params, X):
+        """Whether the next call can use this run: the attributes and parameters of the estimator, and X, a plain array, fit it."""
+        state = self.state
+        return (
+            attributes["_state"] is state
+            and state.published.are_in(attributes)
+            and all(now is before for now, before in zip(params, self.params, strict=True))
+            and X.dtype == state.params.dtype
+            and self.run.can_continue_with(len(X))
+        )
+
+    def train(self, data, start):
+        """Train a copy of ``state`` for one epoch on ``data`` (X, y, sample_weight); return the ``FitResult``."""
+        spare = next((spare for spare in self.spares if spare.state is not self.state and spare.is_unused()), None)
+        if spare is None:
+            spare = _Spare(_copy_of(self.state))
+            spare.remember_references()
+            self.spares = [*(old for old in self.spares if old.state is self.state), spare]
+        else:
+            _copy_into(spare.state, self.state)
+        result = self.run.continue_with(spare.state, data, start)
+        if result.divergence is None:
+            self.state = spare.state
+        return result
+
+
+def _no_run():
+    """The copy of a kept run: copies of an estimator have none."""
+    return
+
+
+class _Spare:
+    """A state, and the number of references to each of its parts while nothing but this object refers to it."""
+
+    def __init__(self, state):
+        self.state, self.n_references = state, []
+
+    def remember_references(self):
+        """Count the references. Called when nothing else refers to the state."""
+        self.n_references = self._count_references()
+
+    def is_unused(self):
+        """Whether neither a model nor the user refers to the state or to one of its arrays."""
+        return self._count_references() == self.n_references
+
+    def _count_references(self):
+        state, published = self.state, self.state.published
+        parts = [state, published, state.params, state.optimizer, state.optimizer.moments]
+        parts += [array for arrays in published.views.values() for array in arrays]
+        parts += [array.base for array in (state.params, state.optimizer.moments) if array.base is not None]
+        return [sys.getrefcount(part) for part in parts]
+
+
+def _copy_of(state):
+    """A copy of a state with its parameters published."""
+    copy = state.copy()
+    copy.publish()
+    return copy
+
+
+def _copy_into(target, state):
+    """Copy what training changes to another state of the same network."""
+    np.copyto(target.params, state.params)
+    np.copyto(target.optimizer.moments, state.optimizer.moments)
+    vars(target.optimizer).update(vars(state.optimizer), moments=target.optimizer.moments)
+    target.rng = state.rng

@@ -1,0 +1,178 @@
+"""Repeated calls of partial_fit, which keep their buffers: the results are bitwise those of calls that prepare everything anew.
+
+A copy of a model has no buffers of an earlier call."""
+
+import copy
+import gc
+import threading
+import warnings
+import weakref
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from fastbp import MLPClassifier, MLPRegressor
+from fastbp._training import kept_run
+
+SIZES = (40, 40, 33, 7, 1, 40, 20, 60, 60, 13)  # rows of each call; more rows than before need larger buffers
+each_kind = pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+
+
+def rows(kind, n_rows, seed=0):
+    random = np.random.RandomState(seed)
+    X = random.normal(size=(n_rows, 6))
+    return X, random.randint(3, size=n_rows) if kind is MLPClassifier else X[:, 0] - X[:, 1]
+
+
+def first_call(kind, **params):
+    model = kind(**{"hidden_layer_sizes": (9, 5), "random_state": 0} | params)
+    X, y = rows(kind, SIZES[0], seed=99)
+    return model.partial_fit(X, y, **{"classes": [0, 1, 2]} if kind is MLPClassifier else {})
+
+
+def outcome(model):
+    arrays = [*model.coefs_, *model.intercepts_, model._optimizer.moments]
+    values = model.loss_, model.best_loss_, model.loss_curve_, model.history_, model.t_, model.n_iter_
+    return [array.tobytes() for array in arrays], values, model._optimizer.learning_rate, model._optimizer.step
+
+
+PARAMS = {
+    "default": {},
+    "small batches": {"batch_size": 16},
+    "sgd": {"solver": "sgd", "learning_rate": "invscaling", "momentum": 0.5},
+    "lion": {"solver": "lion"},
+    "schedule": {"learning_rate": "cosine"},
+    "penalties": {"l1": 0.1, "clip_norm": 0.5, "max_norm": 1.0, "shuffle": False},
+    "layer_norm": {"layer_norm": True},
+    "RandomState": {"random_state": np.random.RandomState(3)},
+    "two threads": {"n_threads": 2},
+}
+
+
+@pytest.fixture
+def copies(monkeypatch):
+    """A list with an entry for each state that a kept run has allocated."""
+    made, original = [], kept_run._copy_of
+    monkeypatch.setattr(kept_run, "_copy_of", lambda state: made.append(1) or original(state))
+    return made
+
+
+@pytest.mark.filterwarnings("ignore:Got `batch_size`")
+@each_kind
+@pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS)
+def test_results_are_those_of_calls_without_kept_buffers(copies, kind, params):
+    kept, anew = first_call(kind, **copy.deepcopy(params)), first_call(kind, **copy.deepcopy(params))
+    for seed, n_rows in enumerate(SIZES):
+        anew = copy.deepcopy(anew)
+        for model in (kept, anew):
+            model.partial_fit(*rows(kind, n_rows, seed))
+        assert outcome(kept) == outcome(anew)
+    assert copies
+
+
+@each_kind
+@pytest.mark.parametrize("weighted", ["sample_weight", "float32"])
+def test_weights_and_float32(copies, kind, weighted):
+    kept, anew = first_call(kind), first_call(kind)
+    for seed in range(3):
+        X, y = rows(kind, 40, seed)
+        anew = copy.deepcopy(anew)
+        for model in (kept, anew):
+            if weighted == "float32":  # a network of float64 with rows of float32
+                model.partial_fit(X.astype(np.float32), y)
+            else:
+                model.partial_fit(X, y, np.arange(40.0))
+        assert outcome(kept) == outcome(anew)
+    assert bool(copies) == (weighted == "sample_weight")
+
+
+@each_kind
+def test_buffers_are_used_again(copies, kind):
+    model = first_call(kind)
+    for seed in range(20):
+        model.partial_fit(*rows(kind, 40, seed))
+    assert len(copies) == 2
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "hold", [lambda model: model.coefs_[0], lambda model: model.coefs_[1][1:2], lambda model: model.intercepts_]
+)
+def test_arrays_that_the_user_holds_do_not_change(kind, hold):
+    model, held = first_call(kind), []
+    for seed in range(8):
+        model.partial_fit(*rows(kind, 40, seed))
+        array = hold(model)
+        held.append((array, copy.deepcopy(array)))
+    for array, before in held:
+        assert_array_equal(np.concatenate([*map(np.ravel, array)]), np.concatenate([*map(np.ravel, before)]))
+
+
+@each_kind
+def test_rows_are_not_kept(kind):
+    model = first_call(kind)
+    X, y = rows(kind, 40)
+    for _ in range(2):
+        model.partial_fit(X, y)
+    reference = weakref.ref(X)
+    del X, y
+    gc.collect()
+    assert reference() is None
+
+
+@each_kind
+def test_changes_by_the_user_are_used(kind):
+    """New weights, elements of weights, parameters and the learning rate of the optimizer act on the next call."""
+
+    def replace(model):
+        model.coefs_[0] = model.coefs_[0] * 2
+
+    def assign(model):
+        model.coefs_[0][0] = 0.5
+
+    changes = [
+        replace,
+        assign,
+        lambda model: model.set_params(alpha=0.1),
+        lambda model: setattr(model._optimizer, "learning_rate", 0.1),
+        lambda model: model.fit(*rows(kind, 50)),
+    ]
+    for change in changes:
+        kept, anew = (first_call(kind, solver="sgd", max_iter=2, tol=1e9).partial_fit(*rows(kind, 40)) for _ in range(2))
+        with warnings.catch_warnings(action="ignore"):
+            change(kept)
+            change(anew)
+        for seed in range(3):
+            anew = copy.deepcopy(anew)
+            for model in (kept, anew):
+                model.partial_fit(*rows(kind, 40, seed))
+            assert outcome(kept) == outcome(anew)
+
+
+@each_kind
+def test_a_call_that_fails_changes_nothing(kind):
+    model = first_call(kind).partial_fit(*rows(kind, 40))
+    X, y = rows(kind, 40, seed=1)
+    bad_X, bad_y = X.copy(), y.astype(float)
+    bad_X[3, 2], bad_y[5] = np.nan, np.inf
+    before = outcome(model)
+    for arguments in ((bad_X, y), (X, bad_y), (X, y[:-1]), (X[:, :3], y), (X / np.abs(X).max() * 1.7e308, y), (X, y, np.zeros(40))):
+        with pytest.raises((ValueError, ZeroDivisionError)):
+            model.partial_fit(*arguments)
+        assert outcome(model) == before
+    again = copy.deepcopy(model)
+    assert outcome(model.partial_fit(X, y)) == outcome(again.partial_fit(X, y))
+
+
+@each_kind
+def test_several_threads_update_one_model(kind):
+    model = first_call(kind)
+    data = [rows(kind, 40, seed) for seed in range(4)]
+    threads = [threading.Thread(target=lambda pair: [model.partial_fit(*pair) for _ in range(50)], args=(pair,)) for pair in data]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(model.loss_curve_) == len(model.history_["loss"])
+    assert np.isfinite(model.loss_curve_).all()
