@@ -1,6 +1,6 @@
-"""One name has one meaning: no public name is defined in two modules, and no field of a record has the name of a NumPy attribute.
+"""One name has one meaning: no name is defined in two modules, and no field of a record has the name of a NumPy attribute.
 
-The source files of the package are parsed, not imported. Imported names, private functions and methods are not checked.
+The source files of the package are parsed, not imported. Imported names, methods and other variables are not checked.
 """
 
 import ast
@@ -17,15 +17,15 @@ PACKAGE = Path(fastbp.__file__).parent
 
 
 def defined_names(path):
-    """The UPPERCASE names, and the public functions and classes, that a module defines at its top level."""
+    """The UPPERCASE names, the functions and the classes that a module defines at its top level."""
     names = set()
     for node in ast.parse(path.read_text()).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             names.add(node.name)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             stored = (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
-            names.update(name for name in stored if name.isupper() and not name.startswith("_"))
+            names.update(name for name in stored if name.isupper())
     return names
 
 
@@ -42,7 +42,7 @@ def test_defined_names_finds_all_definitions(tmp_path):
     path.write_text(
         "import os\nA, B = 1, 2\nC: int = 3\n_D = e = 4\n\n\ndef f():\n    G = 1\n\n\ndef _h(): ...\n\n\nclass I: ...\n"
     )
-    assert defined_names(path) == {"A", "B", "C", "f", "I"}
+    assert defined_names(path) == {"A", "B", "C", "_D", "f", "_h", "I"}
 
 
 @pytest.mark.parametrize("module", ["scratch", "settings", "tables"])

@@ -5,9 +5,9 @@ scikit-learn 1.9. The code that the classifier shares with the regressor is in `
 network is trained.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -116,12 +116,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def __init__(
         self,
         hidden_layer_sizes: int | ArrayLike = (100,),
-        activation: str | Activation | list = "relu",
+        activation: str | Activation | Sequence[str | Activation] = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: str | Callable = "constant",
+        learning_rate: str | Callable[[int, float], float] = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -141,7 +141,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         max_fun: int = 15000,
         loss: str | Loss = "log_loss",
         label_smoothing: float = 0.0,
-        class_weight: dict | str | None = None,
+        class_weight: dict[Any, float] | str | None = None,
         out_activation: str = "auto",
         rho: float = 0.9,
         weight_decay: float = 0.0,
@@ -157,18 +157,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         batch_norm: bool = False,
         layer_norm: bool = False,
         ema_decay: float | None = None,
-        weight_init: str | Callable = "auto",
-        bias_init: str | Callable = "auto",
-        coefs_init: list | None = None,
-        intercepts_init: list | None = None,
+        weight_init: str | Callable[..., ArrayLike] = "auto",
+        bias_init: str | Callable[..., ArrayLike] = "auto",
+        coefs_init: Sequence[ArrayLike] | None = None,
+        intercepts_init: Sequence[ArrayLike] | None = None,
         sample_weight_norm: str = "batch",
         scale: str | None = None,
         missing: str = "error",
         dtype: str = "auto",
-        scoring: str | Callable | None = None,
+        scoring: str | Callable[..., float] | None = None,
         validation_splitter: object = None,
         max_time: float | None = None,
-        callbacks: Callable | list | None = None,
+        callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
         n_threads: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes

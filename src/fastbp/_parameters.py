@@ -84,7 +84,14 @@ hidden_layer_sizes : array-like of int or int, default=(100,)
 activation : str, Activation, or list of these, default='relu'
     The activation function of the hidden layers: 'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', 'silu',
     'gelu', 'mish', 'softplus', 'hard_sigmoid' or 'hard_swish'; or your own function as a `fastbp.Activation`; or a list with one
-    of these for each hidden layer. The module `fastbp._kernels.lazy.activations` lists formulas and sources.
+    of these for each hidden layer.
+
+    - 'identity' is z, 'logistic' is σ(z) = 1 / (1 + e^−z), 'tanh' is tanh z, and 'relu' is max(0, z).
+    - 'leaky_relu' is z, or 0.01 z below zero; 'elu' is z, or e^z − 1 below zero [17]_; 'selu' is λ z, or λ α (e^z − 1) below zero,
+      with λ = 1.0507 and α = 1.6733 [18]_.
+    - 'silu' is z σ(z); 'gelu' is z Φ(z) with the standard normal distribution function Φ [19]_; 'softplus' is ln(1 + e^z); 'mish'
+      is z tanh(ln(1 + e^z)) [20]_.
+    - 'hard_sigmoid' is (z + 3) / 6, limited to [0, 1]; 'hard_swish' is z times 'hard_sigmoid' [21]_.
 solver : str, default='adam'
     The solver for weight optimization.
 
@@ -322,6 +329,11 @@ REFERENCES = """\
 .. [15] LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998.
 .. [16] Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks", ICLR
    2014.
+.. [17] Clevert, Unterthiner and Hochreiter, "Fast and Accurate Deep Network Learning by Exponential Linear Units", 2015.
+.. [18] Klambauer, Unterthiner, Mayr and Hochreiter, "Self-Normalizing Neural Networks", NeurIPS 2017.
+.. [19] Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
+.. [20] Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019.
+.. [21] Howard and others, "Searching for MobileNetV3", ICCV 2019.
 """
 
 

@@ -5,9 +5,9 @@ scikit-learn 1.9. The code that the regressor shares with the classifier is in `
 network is trained.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -106,12 +106,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self,
         loss: str | Loss = "squared_error",
         hidden_layer_sizes: int | ArrayLike = (100,),
-        activation: str | Activation | list = "relu",
+        activation: str | Activation | Sequence[str | Activation] = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
-        learning_rate: str | Callable = "constant",
+        learning_rate: str | Callable[[int, float], float] = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -148,18 +148,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         batch_norm: bool = False,
         layer_norm: bool = False,
         ema_decay: float | None = None,
-        weight_init: str | Callable = "auto",
-        bias_init: str | Callable = "auto",
-        coefs_init: list | None = None,
-        intercepts_init: list | None = None,
+        weight_init: str | Callable[..., ArrayLike] = "auto",
+        bias_init: str | Callable[..., ArrayLike] = "auto",
+        coefs_init: Sequence[ArrayLike] | None = None,
+        intercepts_init: Sequence[ArrayLike] | None = None,
         sample_weight_norm: str = "batch",
         scale: str | None = None,
         missing: str = "error",
         dtype: str = "auto",
-        scoring: str | Callable | None = None,
+        scoring: str | Callable[..., float] | None = None,
         validation_splitter: object = None,
         max_time: float | None = None,
-        callbacks: Callable | list | None = None,
+        callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
         n_threads: int | None = None,
     ) -> None:
         self.loss = loss

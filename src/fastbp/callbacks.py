@@ -54,12 +54,12 @@ class Checkpoint:
     True
     """
 
-    def __init__(self, path: str | os.PathLike, every: int = 1) -> None:
+    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
         if not isinstance(every, (int, Integral)) or every < 1:  # mypy does not know that an int is an Integral
             raise ValueError(f"every must be an int >= 1, the number of epochs from one checkpoint to the next; got {every!r}.")
         self.path, self.every = Path(path), every
 
-    def __call__(self, estimator: BaseMLP, epoch: int, logs: dict) -> None:
+    def __call__(self, estimator: BaseMLP, epoch: int, logs: dict[str, float]) -> None:
         """Write the estimator if ``epoch`` is a multiple of `every`."""
         if epoch % self.every == 0:
             _write_pickle(self.path, estimator)
@@ -68,7 +68,7 @@ class Checkpoint:
         return f"Checkpoint({str(self.path)!r}, every={self.every})"
 
 
-def load_checkpoint(path: str | os.PathLike) -> BaseMLP:
+def load_checkpoint(path: str | os.PathLike[str]) -> BaseMLP:
     """Load the estimator that a `Checkpoint` wrote.
 
     Its ``warm_start`` is set to "resume": the next ``fit`` on the same data continues for max_iter more epochs.

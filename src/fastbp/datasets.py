@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -22,7 +23,9 @@ from sklearn.utils import Bunch
 __all__ = ["load_adult", "load_california_housing", "load_covtype", "load_diamonds", "load_mnist"]
 
 
-def load_mnist(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
+def load_mnist(
+    *, data_home: str | os.PathLike[str] | None = None, return_X_y: bool = False, as_frame: bool = False
+) -> Bunch | tuple[Any, Any]:
     """Load the MNIST data set: 70,000 images of handwritten digits in 10 classes.
 
     The rows are in the standard order. The first 60,000 (`bunch.n_train`) are the training set, and the other 10,000 the
@@ -68,7 +71,9 @@ def load_mnist(*, data_home: str | os.PathLike | None = None, return_X_y: bool =
     return _load(_MNIST, data_home, return_X_y, as_frame)
 
 
-def load_adult(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
+def load_adult(
+    *, data_home: str | os.PathLike[str] | None = None, return_X_y: bool = False, as_frame: bool = False
+) -> Bunch | tuple[Any, Any]:
     """Load the Adult data set: does a person in the 1994 US census earn more than 50,000 dollars? Requires pandas.
 
     The rows are in the standard order. The first 32,561 (`bunch.n_train`) are the training set, and the other 16,281 the
@@ -118,8 +123,8 @@ def load_adult(*, data_home: str | os.PathLike | None = None, return_X_y: bool =
 
 
 def load_california_housing(
-    *, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False
-) -> Bunch | tuple:
+    *, data_home: str | os.PathLike[str] | None = None, return_X_y: bool = False, as_frame: bool = False
+) -> Bunch | tuple[Any, Any]:
     """Load the California housing data set: median house values of 20,640 census block groups in 1990. Requires pandas.
 
     Parameters
@@ -163,7 +168,9 @@ def load_california_housing(
     return _load(_CALIFORNIA_HOUSING, data_home, return_X_y, as_frame)
 
 
-def load_diamonds(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
+def load_diamonds(
+    *, data_home: str | os.PathLike[str] | None = None, return_X_y: bool = False, as_frame: bool = False
+) -> Bunch | tuple[Any, Any]:
     """Load the diamonds data set: the prices of 53,940 diamonds. Requires pandas.
 
     Long parts of the file are sorted by price, so shuffle the rows before you split them.
@@ -208,7 +215,9 @@ def load_diamonds(*, data_home: str | os.PathLike | None = None, return_X_y: boo
     return _load(_DIAMONDS, data_home, return_X_y, as_frame)
 
 
-def load_covtype(*, data_home: str | os.PathLike | None = None, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple:
+def load_covtype(
+    *, data_home: str | os.PathLike[str] | None = None, return_X_y: bool = False, as_frame: bool = False
+) -> Bunch | tuple[Any, Any]:
     """Load a part of the Covertype data set: the forest cover types of 20,000 patches of land, in 7 classes.
 
     Parameters
@@ -344,7 +353,7 @@ class _Facts:
     """The expected contents of a file. `categories` has the values of each categorical column in order, or None if unordered."""
 
     file: str
-    reader: Callable
+    reader: Callable[..., Any]
     n_rows: int
     features: tuple[str, ...]
     target: str

@@ -57,11 +57,12 @@ class Activation(UserFunction):
     True
     """
 
+    __module__ = "fastbp"  # shown in error messages
     kind, names, arguments = "activation", ("value", "slope"), "one number"
-    value: Callable
-    slope: Callable | None
+    value: Callable[[float], float]
+    slope: Callable[[float], float] | None
 
-    def __init__(self, value: Callable, slope: Callable | None = None) -> None:
+    def __init__(self, value: Callable[[float], float], slope: Callable[[float], float] | None = None) -> None:
         super().__init__(value, slope)
         step, z = 1e-6, np.linspace(-3, 3, 241) + 0.0061
         try:

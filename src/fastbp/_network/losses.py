@@ -64,11 +64,12 @@ class Loss(UserFunction):
     True
     """
 
+    __module__ = "fastbp"  # shown in error messages
     kind, names, arguments = "loss", ("value", "gradient"), "two numbers"
-    value: Callable
-    gradient: Callable | None
+    value: Callable[[float, float], float]
+    gradient: Callable[[float, float], float] | None
 
-    def __init__(self, value: Callable, gradient: Callable | None = None) -> None:
+    def __init__(self, value: Callable[[float, float], float], gradient: Callable[[float, float], float] | None = None) -> None:
         super().__init__(value, gradient)
         y, a = (grid.ravel() for grid in np.meshgrid([0.0, 0.35, 1.0], np.linspace(-1.9137, 1.9137, 79)))
         step = 1e-6
