@@ -22,10 +22,10 @@ from fastbp.datasets import load_mnist
 def given(network):
     """A function that creates a network from X, y and lists of W and b, without an L2 penalty and without momentum."""
 
-    def make(X, y, coefs, intercepts, **asked):
+    def make(X, y, coefs, intercepts, **options):
         X, y = np.array(X, float), np.array(y, float)
         sizes = (X.shape[1], *(len(b) for b in intercepts))
-        net = network(sizes, n_rows=len(X), **{"activation": "identity", "alpha": 0.0, "momentum": 0.0, **asked})
+        net = network(sizes, n_rows=len(X), **{"activation": "identity", "alpha": 0.0, "momentum": 0.0, **options})
         net.X, net.y, net.rows = X, y, as_rows(X, float)
         net.params[...] = np.concatenate([np.ravel(part) for part in coefs + intercepts])
         return net
@@ -38,8 +38,8 @@ def gradients(net):
     return net.layout.views(net.loss_and_gradient()[2])
 
 
-def log_loss(**asked):
-    return {"loss": "log_loss", "out_activation": "logistic", **asked}
+def log_loss(**options):
+    return {"loss": "log_loss", "out_activation": "logistic", **options}
 
 
 def sigmoid(z):
@@ -299,8 +299,8 @@ def test_mirror_symmetry_with_log_loss(given):
     for seed in range(10):
         params = np.random.default_rng(seed).uniform(-0.3, 0.3, 17)
         coefs, intercepts = [params[:12].reshape(6, 2), params[12:14, None]], [params[14:16], params[16:]]
-        asked = log_loss(activation="logistic", learning_rate_init=0.003 * 64, momentum=0.9, max_epochs=6000)
-        net = given(PATTERNS, MIRRORED, coefs, intercepts, **asked)
+        options = log_loss(activation="logistic", learning_rate_init=0.003 * 64, momentum=0.9, max_epochs=6000)
+        net = given(PATTERNS, MIRRORED, coefs, intercepts, **options)
         net.train()
         if ((net.predict() > 0.5) == MIRRORED).all():
             learned += 1

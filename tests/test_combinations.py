@@ -106,9 +106,9 @@ class Case:
 
     def __repr__(self):
         """Only the parameters that differ from their defaults, without the data."""
-        asked, X = {name: value for name, value in self.params.items() if value not in (None, False, 0, "auto")}, self.X
+        options, X = {name: value for name, value in self.params.items() if value not in (None, False, 0, "auto")}, self.X
         return (
-            f"{self.kind.__name__}, {self.target}, {type(X).__name__} of {X.dtype}, {len(self.validation)} for validation: {asked}"
+            f"{self.kind.__name__}, {self.target}, {type(X).__name__} of {X.dtype}, {len(self.validation)} to validate: {options}"
         )
 
     def _repr_pretty_(self, printer, cycle):
@@ -323,21 +323,21 @@ def expected_predictions(case, model, outputs):
 def assert_sound(case, model):
     """Check that weights and predictions are finite, have the right shapes, and do not depend on how rows are grouped."""
     assert all(np.isfinite(array).all() for array in [*model.coefs_, *model.intercepts_])
-    said = predicted(model, case.X)
+    predictions = predicted(model, case.X)
     wide = np.result_type(case.X.dtype, model.coefs_[0].dtype)
-    for array in said:
+    for array in predictions:
         assert len(array) == N_ROWS
         assert array.dtype.kind != "f" or (np.isfinite(array).all() and array.dtype == wide)
-    assert said[-1].shape[:2] == case.y.shape or (case.y.ndim == 1 and said[-1].shape[0] == N_ROWS)
+    assert predictions[-1].shape[:2] == case.y.shape or (case.y.ndim == 1 and predictions[-1].shape[0] == N_ROWS)
     for part in (slice(0, 1), slice(1, 18), slice(18, None)):
-        for whole, array in zip(said, predicted(model, case.X[part]), strict=True):
+        for whole, array in zip(predictions, predicted(model, case.X[part]), strict=True):
             if array.dtype.kind == "f":  # for the last rows of a block, the terms of a sum are added in another order
                 assert_allclose(
                     array, whole[part], rtol=1e-5 if wide == np.float32 else 1e-13, atol=1e-6 if wide == np.float32 else 1e-14
                 )
     expected = expected_predictions(case, model, forward(case, model))
     rtol = 3e-4 if wide == np.float32 else 1e-9
-    for array, other in zip(said, expected, strict=False):
+    for array, other in zip(predictions, expected, strict=False):
         assert_allclose(array, other, rtol=rtol, atol=rtol * np.abs(other).max())
 
 
@@ -428,8 +428,8 @@ def test_resume_with_global_sample_weight_norm_is_bitwise_identical(early_stoppi
     """Rounding errors of the mean weight must not depend on the order of the rows, which the previous fit has shuffled."""
     random = np.random.default_rng(0)
     X, y, weight = random.normal(size=(61, 4)), random.normal(size=61), random.uniform(0, 3, 61)
-    asked = {"sample_weight_norm": "global", "warm_start": "resume", "early_stopping": early_stopping, "n_threads": n_threads}
+    options = {"sample_weight_norm": "global", "warm_start": "resume", "early_stopping": early_stopping, "n_threads": n_threads}
     for seed in range(5):
-        models = [MLPRegressor(hidden_layer_sizes=(5,), **asked, batch_size=9, random_state=seed, max_iter=n) for n in (4, 1)]
+        models = [MLPRegressor(hidden_layer_sizes=(5,), **options, batch_size=9, random_state=seed, max_iter=n) for n in (4, 1)]
         whole, parts = (model.fit(X, y, weight) for model in models)
         assert bits(parts.set_params(max_iter=3).fit(X, y, weight)) == bits(whole)

@@ -45,8 +45,8 @@ few_epochs = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_nan_loss_ends_training_before_the_update(network, n_threads, dtype):
-    asked = {"n_rows": 12, "batch_size": 4, "dtype": dtype, "n_threads": n_threads, "activation": "identity"}
-    net, before = network(**asked), network(**asked)
+    options = {"n_rows": 12, "batch_size": 4, "dtype": dtype, "n_threads": n_threads, "activation": "identity"}
+    net, before = network(**options), network(**options)
     net.rows.dense.flags.writeable = True
     net.rows.dense[9] = np.nan  # in the third batch
     before.train(n_blocks=2)
@@ -72,14 +72,14 @@ def test_infinite_loss_does_not_end_training(network):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_parameters_of_the_best_epoch_are_kept(network, n_threads, n_blocks, dtype):
     """With a learning rate that is too high, the losses decrease and then increase."""
-    asked = {"n_rows": 12, "batch_size": 4, "dtype": dtype, "n_threads": n_threads, "shuffle": True, "solver": "adam"}
-    net = network((3, 40, 2), **asked, learning_rate_init=0.4, max_epochs=20)
+    options = {"n_rows": 12, "batch_size": 4, "dtype": dtype, "n_threads": n_threads, "shuffle": True, "solver": "adam"}
+    net = network((3, 40, 2), **options, learning_rate_init=0.4, max_epochs=20)
     net.best = np.full_like(net.params, np.nan)
     while net.status == "running":
         net.train(n_blocks=n_blocks)
     best = int(np.argmin(net.losses))
     assert 0 < best < 19
-    part = network((3, 40, 2), **asked, learning_rate_init=0.4, max_epochs=20)
+    part = network((3, 40, 2), **options, learning_rate_init=0.4, max_epochs=20)
     part.train(best + 1)
     assert_array_equal(net.best, part.params)
 
@@ -87,13 +87,13 @@ def test_parameters_of_the_best_epoch_are_kept(network, n_threads, n_blocks, dty
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_parameters_of_large_networks_are_kept_only_after_enough_rows(network, n_threads):
     """The parameters are copied only after enough rows, because copying takes as long as training on some rows."""
-    asked = {"n_rows": 1500, "batch_size": 500, "n_threads": n_threads, "learning_rate_init": 1e-3}
-    net = network((3, 4000, 2), **asked)
+    options = {"n_rows": 1500, "batch_size": 500, "n_threads": n_threads, "learning_rate_init": 1e-3}
+    net = network((3, 4000, 2), **options)
     net.best = np.full_like(net.params, np.nan)
     net.train(5)
     assert np.argmin(net.losses[:5]) == 4
     assert net.progress[0].kept_epoch == 3  # epoch 3 ends after 4500 rows and is the first to end after more than 4096 rows
-    part = network((3, 4000, 2), **asked)
+    part = network((3, 4000, 2), **options)
     part.train(3)
     assert_array_equal(net.best, part.params)
 
@@ -248,8 +248,8 @@ def test_diverging_fit_with_validation_rows():
 def test_best_epoch_is_not_kept_with_averages_or_batch_norm(more):
     """With averaged weights or batch normalization, the best epoch is not kept, and a new model stays unfitted."""
     X = np.random.default_rng(0).normal(size=(200, 5))
-    asked = {"hidden_layer_sizes": 8, "solver": "sgd", "learning_rate_init": 0.02, "batch_size": 20, "random_state": 0, **more}
-    model = MLPRegressor(learning_rate=lambda epoch, progress: 1 if epoch < 3 else 1e200, **asked)
+    options = {"hidden_layer_sizes": 8, "solver": "sgd", "learning_rate_init": 0.02, "batch_size": 20, "random_state": 0, **more}
+    model = MLPRegressor(learning_rate=lambda epoch, progress: 1 if epoch < 3 else 1e200, **options)
     with pytest.raises(ValueError, match=r"^Solver produced non-finite .* layer \d of 2"):
         model.fit(X, X[:, 0])
     assert not hasattr(model, "coefs_")

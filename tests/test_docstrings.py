@@ -99,8 +99,8 @@ def signature_errors(docstring, function):
             else "Parameters: not in the signature's order"
         )
     for name in documented.keys() & parameters.keys():
-        said, actual = default_in(documented[name]), parameters[name].default
-        if said != actual or (isinstance(said, bool) != isinstance(actual, bool)):
+        stated, actual = default_in(documented[name]), parameters[name].default
+        if stated != actual or (isinstance(stated, bool) != isinstance(actual, bool)):
             yield f"Parameters: {name} has the default {actual!r}, but {documented[name]!r} is documented"
     returns = "Returns" in sections(docstring)
     # the docstring of a class describes its constructor, which returns nothing

@@ -525,14 +525,14 @@ def test_verbose_prints_the_text_of_scikit_learn(theirs, ours, params):
     ids=["too few epochs", "batch too large", "column"],
 )
 def test_warnings_agree_with_scikit_learn(theirs, ours, params, shape, category):
-    said = []
+    messages = []
     for kind in (theirs, ours):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             kind(**SMALL | params).fit(X, y_for(kind).reshape(shape))
-        said.append([(w.category, str(w.message)) for w in caught])
-    assert said[1] == said[0]
-    assert category in [kind for kind, _ in said[0]]
+        messages.append([(w.category, str(w.message)) for w in caught])
+    assert messages[1] == messages[0]
+    assert category in [kind for kind, _ in messages[0]]
 
 
 # ====================================================================== interruption
@@ -986,14 +986,14 @@ def test_containers_of_sample_weights(theirs, ours, weight):
 @pytest.mark.parametrize("frame", [pd.DataFrame, lambda a, columns: pl.DataFrame(a, schema=columns)], ids=["pandas", "polars"])
 def test_feature_names(theirs, ours, frame):
     named, renamed = frame(X, columns=list("abcd")), frame(X, columns=list("abxy"))
-    said = []
+    messages = []
     for kind in (theirs, ours):
         model = kind(**SMALL).fit(named, y_for(kind))
         assert list(model.feature_names_in_) == list("abcd")
         with pytest.warns(UserWarning, match="valid feature names") as caught:
             model.predict(X)
-        said.append([str(error_of(model.predict, renamed)), *(str(w.message) for w in caught)])
-    assert said[1] == said[0]
+        messages.append([str(error_of(model.predict, renamed)), *(str(w.message) for w in caught)])
+    assert messages[1] == messages[0]
 
 
 # ====================================================================== float32

@@ -97,16 +97,16 @@ def test_early_stopping_agrees_with_a_pipeline(kind):
     np.testing.assert_allclose(outputs_of(model, X), outputs_of(pipeline, X), rtol=1e-9)
 
 
-@pytest.mark.parametrize("asked", ["auto", "float32", "float64"])
+@pytest.mark.parametrize("chosen", ["auto", "float32", "float64"])
 @pytest.mark.parametrize("given", [np.float32, np.float64])
-def test_folded_coefs_have_the_precision_of_the_data(given, asked):
+def test_folded_coefs_have_the_precision_of_the_data(given, chosen):
     """A float32 fit to float64 data has float64 coefs_, because with a large mean, float32 biases would lose digits."""
     far = (X[:, [0, 1]] + [0, 1e6]).astype(given)
-    model = MLPRegressor(**SMALL, scale="standard", dtype=asked).fit(far, Y / 10)
-    trained_in = np.dtype(given) if asked == "auto" else np.dtype(asked)
+    model = MLPRegressor(**SMALL, scale="standard", dtype=chosen).fit(far, Y / 10)
+    trained_in = np.dtype(given) if chosen == "auto" else np.dtype(chosen)
     assert model._state.params.dtype == trained_in
     assert model.coefs_[0].dtype == np.result_type(trained_in, given)
-    pipeline = make_pipeline(StandardScaler(), MLPRegressor(**SMALL, dtype=asked)).fit(far, Y / 10)
+    pipeline = make_pipeline(StandardScaler(), MLPRegressor(**SMALL, dtype=chosen)).fit(far, Y / 10)
     rounding = 1e-7 if given == np.float64 and trained_in == np.float64 else 1e-5 if given == np.float64 else 0.3
     np.testing.assert_allclose(model.predict(far), pipeline.predict(far), rtol=rounding)
 
@@ -341,14 +341,14 @@ def test_checks_with_scaling_and_missing_values(estimator, check):
 
 @each_solver
 @pytest.mark.parametrize("given", [np.float32, np.float64])
-@pytest.mark.parametrize("asked", ["float32", "float64"])
-def test_training_computes_in_the_given_dtype(asked, given, solver):
+@pytest.mark.parametrize("chosen", ["float32", "float64"])
+def test_training_computes_in_the_given_dtype(chosen, given, solver):
     options = {**SMALL, "solver": solver}
     data = StandardScaler().fit_transform(X).astype(given)
-    model = MLPRegressor(**options, dtype=asked).fit(data, Y / 10)
-    plain = MLPRegressor(**options).fit(data.astype(asked), Y / 10)
+    model = MLPRegressor(**options, dtype=chosen).fit(data, Y / 10)
+    plain = MLPRegressor(**options).fit(data.astype(chosen), Y / 10)
     np.testing.assert_array_equal(model.coefs_[0], plain.coefs_[0])
-    assert model.coefs_[0].dtype == ("float64" if solver == "lbfgs" else asked)
+    assert model.coefs_[0].dtype == ("float64" if solver == "lbfgs" else chosen)
     assert model.predict(data).dtype == np.result_type(given, model.coefs_[0].dtype)
 
 

@@ -34,13 +34,13 @@ LABELS = {
 @pytest.mark.parametrize("y", LABELS.values(), ids=LABELS.keys())
 def test_learned_labels_agree_with_label_binarizer(y):
     y = np.asarray(y)
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         got = learn_labels(y)
     with warnings.catch_warnings(record=True) as expected:
         warnings.simplefilter("always")
         want = LabelBinarizer().fit(y)
-    assert [str(warning.message) for warning in said] == [str(warning.message) for warning in expected]
+    assert [str(warning.message) for warning in caught] == [str(warning.message) for warning in expected]
     assert (got.y_type_, got.sparse_input_) == (want.y_type_, want.sparse_input_)
     np.testing.assert_array_equal(got.classes_, want.classes_)
     assert got.classes_.dtype == want.classes_.dtype

@@ -136,10 +136,12 @@ def test_invalid_activations_are_rejected(kind, activation):
 
 
 @each_kind
-@pytest.mark.parametrize("said", [np.nan, np.inf, -0.1, None, "half", 1j, [0.5], np.array([0.5, 1.0]), {}], ids=str)
+@pytest.mark.parametrize("result", [np.nan, np.inf, -0.1, None, "half", 1j, [0.5], np.array([0.5, 1.0]), {}], ids=str)
 @pytest.mark.parametrize("before", [False, True])
-def test_learning_rate_functions_with_invalid_results_are_rejected(kind, said, before):
-    reject("learning_rate must be a function of .epoch, progress.", kind, before=before, learning_rate=lambda epoch, progress: said)
+def test_learning_rate_functions_with_invalid_results_are_rejected(kind, result, before):
+    reject(
+        "learning_rate must be a function of .epoch, progress.", kind, before=before, learning_rate=lambda epoch, progress: result
+    )
 
 
 @each_kind
@@ -148,9 +150,9 @@ def test_learning_rate_function_with_an_invalid_result_in_a_later_epoch(kind):
 
 
 @each_kind
-@pytest.mark.parametrize("said", [0, 1, 0.5, np.float32(0.5), np.int64(1), True])
-def test_learning_rate_functions_with_valid_results_are_accepted(kind, said):
-    kind(**SMALL, learning_rate=lambda epoch, progress: said).fit(X, Y[kind])
+@pytest.mark.parametrize("result", [0, 1, 0.5, np.float32(0.5), np.int64(1), True])
+def test_learning_rate_functions_with_valid_results_are_accepted(kind, result):
+    kind(**SMALL, learning_rate=lambda epoch, progress: result).fit(X, Y[kind])
 
 
 # ---------------------------------------------------------------------- losses and outputs
@@ -315,9 +317,13 @@ def test_invalid_initial_weights_are_rejected(kind, name, before):
 
 @each_kind
 @pytest.mark.parametrize("name", ["weight_init", "bias_init"])
-@pytest.mark.parametrize("said", [None, np.zeros(17), np.nan, "a"], ids=str)
-def test_invalid_results_of_initializers_are_rejected(kind, name, said):
-    reject(f"{name} must return", kind, **{name: lambda random_state, shape: said if np.ndim(said) else np.full(shape, said)})
+@pytest.mark.parametrize("result", [None, np.zeros(17), np.nan, "a"], ids=str)
+def test_invalid_results_of_initializers_are_rejected(kind, name, result):
+    reject(
+        f"{name} must return",
+        kind,
+        **{name: lambda random_state, shape: result if np.ndim(result) else np.full(shape, result)},
+    )
 
 
 @each_kind
@@ -447,15 +453,15 @@ def test_output_activation_must_not_change_between_fits(first, then):
 @pytest.mark.parametrize("then", [{"dropout": [0.1] * 5}, {"dropout": [[1]]}, {"batch_norm": True}, {"layer_norm": True}], ids=str)
 def test_predictions_ignore_parameters_of_training(kind, then):
     model = kind(**SMALL).fit(X, Y[kind])
-    said = model.predict(X)
-    np.testing.assert_array_equal(model.set_params(**then).predict(X), said)
+    predictions = model.predict(X)
+    np.testing.assert_array_equal(model.set_params(**then).predict(X), predictions)
 
 
 @pytest.mark.parametrize("then", [{"loss": "huber"}, {"quantile": 0.5}, {"quantile": [0.1, 0.2, 0.3]}], ids=str)
 def test_predictions_ignore_quantiles_set_after_the_fit(then):
     model = MLPRegressor(**SMALL, loss="quantile", quantile=[0.1, 0.9]).fit(X, Y[MLPRegressor])
-    said = model.predict(X)
-    np.testing.assert_array_equal(model.set_params(**then).predict(X), said)
+    predictions = model.predict(X)
+    np.testing.assert_array_equal(model.set_params(**then).predict(X), predictions)
 
 
 @each_kind

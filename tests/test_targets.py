@@ -59,9 +59,9 @@ def test_accuracy_of_several_outputs():
     """The score is the mean of the accuracies of all outputs, with and without sample weights."""
     labels, y = learn_labels(MULTIOUTPUT["integers"]), MULTIOUTPUT["integers"]
     outputs, weight = RANDOM.random((40, 6)), RANDOM.random(40)
-    said = decode_labels(labels, outputs)
+    predicted = decode_labels(labels, outputs)
     for weights in (None, weight):
-        expected = np.mean([accuracy_score(y[:, k], said[:, k], sample_weight=weights) for k in range(3)])
+        expected = np.mean([accuracy_score(y[:, k], predicted[:, k], sample_weight=weights) for k in range(3)])
         assert accuracy(encode_labels(labels, y), outputs, weights, labels.groups) == pytest.approx(expected)
 
 

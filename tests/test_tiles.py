@@ -347,35 +347,35 @@ class GuardedPages:
 
 def at_the_edge_of_memory(dtype):
     """Check products of arrays at the end of accessible memory. Only the arrays that require it have space for one more vector."""
-    random, edges, room = np.random.default_rng(4), [GuardedPages() for _ in range(5)], lanes(dtype)
+    random, edges, padding = np.random.default_rng(4), [GuardedPages() for _ in range(5)], lanes(dtype)
     for n_rows, depth, n_columns in itertools.product(
         (1, 2, 5, 12, 13), (1, 2, 17), (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 49)
     ):
         stride = 1 if n_columns == 1 else whole_vectors(n_columns, dtype)
         A, W, D = integers(random, (n_rows, depth)), integers(random, (depth, n_columns)), integers(random, (n_rows, n_columns))
         b, W_T, mask = integers(random, n_columns), integers(random, (depth, stride)), integers(random, (n_rows, stride))
-        n_strip = max(depth, n_columns) * TILE_VECTORS * room
+        n_strip = max(depth, n_columns) * TILE_VECTORS * padding
         for wider in (0, whole_vectors(depth, dtype) - depth):
             wide_A = np.pad(A.astype(dtype), ((0, 0), (0, wider)), constant_values=np.nan)
             a, w, bias, z, strip = (
                 edge.put(values, dtype, n_room)
                 for edge, values, n_room in zip(
-                    edges, (wide_A, W, b, np.zeros((n_rows, stride)), np.zeros(n_strip)), (0, room, room, 0, 0), strict=True
+                    edges, (wide_A, W, b, np.zeros((n_rows, stride)), np.zeros(n_strip)), (0, padding, padding, 0, 0), strict=True
                 )
             )
             products.forward_product(a, w, bias, z, 0.0, strip)
             np.testing.assert_array_equal(z[:, :n_columns], np.maximum(A @ W + b, 0))
-            d = edges[1].put(D, dtype, room)
-            g = edges[2].put(np.zeros((depth, n_columns)), dtype, room)
+            d = edges[1].put(D, dtype, padding)
+            g = edges[2].put(np.zeros((depth, n_columns)), dtype, padding)
             products.weight_gradient(a, d, g, True, edges[3].put(np.zeros(n_strip), dtype, 0))
             np.testing.assert_array_equal(g, A.T @ D)
-        behind = room if stride == 1 else 0
+        behind = padding if stride == 1 else 0
         d, w_t, a, out = (
             edge.put(values, dtype, n_room)
             for edge, values, n_room in zip(edges, (A, W_T, mask, mask), (0, behind, behind, behind), strict=False)
         )
         order, none = np.arange(n_rows)[::-1].copy(), np.empty(0, dtype)
-        gathered = edges[4].put(np.zeros_like(A), dtype, room)
+        gathered = edges[4].put(np.zeros_like(A), dtype, padding)
         products.gather(products.Rows(d, none, order[:0], order[:0]), order, 0, gathered)
         np.testing.assert_array_equal(gathered, A[::-1])
         products.backward_product(d, w_t, a, out, True, edges[4].put(np.zeros(n_strip), dtype, 0))
