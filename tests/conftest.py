@@ -31,8 +31,8 @@ from fastbp._network.architecture import Architecture, Objective, Plan
 from fastbp._network.kernel_settings import configure_network
 from fastbp._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros
 from fastbp._network.optimizers import write_penalties, write_solver
+from fastbp._network.threads import ThreadCrew
 from fastbp._network.workspace import MovingStatistics, workspace
-from fastbp._training.threads import ThreadCrew
 
 # A shell that is not interactive starts background processes with SIGINT ignored, but some tests send this signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -220,7 +220,7 @@ class Network:
         """Return Σ loss and Σ weight of rows start to stop, and a copy of the gradient."""
         stop = len(self.X) if stop is None else stop
         loss, weight_sum = passes.loss_and_gradient(
-            self.settings, self.table, self.params, self.rows, *self.targets, start, stop, self.scratch
+            self.settings, self.table, self.params, self.rows, *self.targets, start, stop, self.scratch, start == 0
         )
         return loss, weight_sum, self.scratch.gradient.copy()
 

@@ -23,15 +23,16 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.utils._param_validation import InvalidParameterError
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastbp
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._kernels.lazy.solvers import N_MOMENTS
-from fastbp._network import turns
+from fastbp._network import prediction, threads, turns
 from fastbp._network.layout import Layout
+from fastbp._network.threads import ThreadCrew, allowed_threads, choose_threads
 from fastbp._training import epochs as training
-from fastbp._training import sgd, threads
-from fastbp._training.threads import ThreadCrew, allowed_threads, choose_threads
+from fastbp._training import sgd
 
 pytestmark = [pytest.mark.compiled, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 each_solver = pytest.mark.parametrize("solver", N_MOMENTS)
@@ -149,11 +150,61 @@ def test_continued_training_with_threads(solver):
         assert_same_fit(*warm)
 
 
-def test_n_threads_does_not_change_the_result_of_lbfgs():
-    X, y = data()
-    one, two = (clone(classifier(solver="lbfgs", n_threads=n)).fit(X, y) for n in (1, 2))
-    for want, got in zip(one.coefs_, two.coefs_, strict=True):
-        assert_array_equal(got, want)
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("n_rows", [90, 3000])
+def test_n_threads_does_not_change_the_result_of_lbfgs(n_rows, sparse):
+    X, y = data(n_rows)
+    X = csr_array(X) if sparse else X
+    params = {"solver": "lbfgs", "hidden_layer_sizes": (60, 60), "l1": 0.01}
+    one, *others = (classifier(**params, n_threads=n).fit(X, y) for n in (1, 2, 3))
+    for other in others:
+        for want, got in zip([*one.coefs_, *one.intercepts_], [*other.coefs_, *other.intercepts_], strict=True):
+            assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_n_threads_does_not_change_predictions(monkeypatch, dtype, sparse):
+    monkeypatch.setattr(threads, "_MIN_WORK", 1)
+    X, y = data(3001, dtype)
+    model = classifier(max_iter=1, layer_norm=True, n_threads=1).fit(X, y)
+    rows = csr_array(X) if sparse else X
+    expected, hidden = model.predict_proba(rows), model.transform(rows)
+    started = []
+    run = ThreadCrew.run
+    monkeypatch.setattr(ThreadCrew, "run", lambda crew, *work: started.append(crew.n_threads) or run(crew, *work))
+    for n_threads in (2, 3, None):
+        model.set_params(n_threads=n_threads)
+        assert_array_equal(model.predict_proba(rows), expected)
+        assert_array_equal(model.transform(rows), hidden)
+    assert started[:4] == [2, 2, 3, 3]
+
+
+def test_error_in_a_predicting_thread_is_raised(monkeypatch):
+    monkeypatch.setattr(threads, "_MIN_WORK", 1)
+    monkeypatch.setattr(prediction, "_PART_WORK", 1)
+    X, y = data(3001)
+    model = classifier(max_iter=1, n_threads=2).fit(X, y)
+
+    def fail(*arguments):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(prediction, "predict", fail)
+    with pytest.raises(RuntimeError, match="no memory"):
+        model.predict(X)
+
+
+def test_blas_threads_are_limited_until_the_last_fit_by_lbfgs_ends():
+    def blas_threads():
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    with threadpool_limits(limits=3, user_api="blas"):
+        before = blas_threads()
+        with threads.one_blas_thread:
+            with threads.one_blas_thread:
+                assert blas_threads() == {1}
+            assert blas_threads() == {1}
+        assert blas_threads() == before
 
 
 def test_threads_with_float32():
@@ -376,7 +427,7 @@ EARLY = """
 import json, sys, threading, warnings
 import numpy as np
 from fastbp import MLPRegressor
-from fastbp._network import turns
+from fastbp._network import prediction, threads, turns
 from fastbp._training import epochs as training
 train, n_calls = training.train, [0]
 
@@ -576,7 +627,7 @@ def test_workers_of_a_process_pool_are_limited():
 ALLOWED = """
 import json, os
 from joblib import cpu_count
-from fastbp._training.threads import allowed_threads
+from fastbp._network.threads import allowed_threads
 numbers = [allowed_threads(), cpu_count()]
 os.environ["OMP_NUM_THREADS"] = "1"
 numbers.append(allowed_threads())

@@ -228,7 +228,8 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         params, layout = self._flat_params()
         dtype = common_float(X, params)
         params = params if params.dtype == dtype else padded_copy(params, dtype)
-        return outputs(self._prediction_plan(layout, self._state), params, as_rows(X, dtype), X.shape[0])
+        plan = self._prediction_plan(layout, self._state)
+        return outputs(plan, params, as_rows(X, dtype), X.shape[0], n_threads=self.n_threads)
 
     def _inputs(self, X):
         """The inputs of the published network for the X that the user passed."""
@@ -324,7 +325,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         if layer == 0:
             return np.array(X.toarray() if issparse(X) else X, dtype)
         plan, params = first_layers(self._prediction_plan(layout, self._state), params, layer, dtype)
-        return outputs(plan, params, as_rows(X, dtype), X.shape[0])
+        return outputs(plan, params, as_rows(X, dtype), X.shape[0], n_threads=self.n_threads)
 
     # ------------------------------------------------------------------ copies
 

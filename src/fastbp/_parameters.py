@@ -266,8 +266,9 @@ callbacks : callable or list of callables, default=None
     ``set_callbacks`` instead.
 n_threads : int, default=None
     The number of threads that train together. Each thread processes a part of the rows of each batch. None means at most all CPUs
-    that this process may use, fewer if the steps are small, and one if ``fit`` is called outside the main thread. 'lbfgs' always
-    uses one thread. The same seed and the same number of threads give the same bits.
+    that this process may use, fewer if the steps are small, and one if ``fit`` is called outside the main thread. Predictions
+    use several threads, too. The same seed and the same number of threads give the same bits. Predictions and the results of
+    'lbfgs' do not depend on the number of threads.
 """
 
 ATTRIBUTES = """\

@@ -243,10 +243,10 @@ def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_
 
 
 @entry
-def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scratch):
+def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scratch, first):
     """Apply `gradient_of_block` to rows start to stop, in the order of the data.
 
-    The gradient is set if start is 0; otherwise, it is added to.
+    The gradient is set if `first` is True; otherwise, it is added to.
     """
     table, params, rows, y, weight, scratch = without_refcounts(table, params, rows, y, weight, scratch)
     options = settings[0]
@@ -254,7 +254,8 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
     loss, weight_sum = 0.0, 0.0
     for at in range(start, stop, options.block_size):
         n_rows = min(options.block_size, stop - at)
-        block_loss, block_weight = gradient_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch, at == 0)
+        is_first = first and at == start
+        block_loss, block_weight = gradient_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch, is_first)
         loss += block_loss
         weight_sum += block_weight
     return loss, weight_sum

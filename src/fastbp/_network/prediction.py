@@ -4,6 +4,7 @@ A `Plan`, flat parameters and `Rows` from `_data.inputs` go in; outputs or a los
 not grow with the number of rows. This module does not know what the outputs mean.
 """
 
+from collections import deque
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,16 +15,38 @@ from .._kernels.network import evaluate, predict
 from .._kernels.settings import SETTINGS, record
 from .kernel_settings import configure_network
 from .layout import LARGEST_BLOCK, Layout
+from .threads import ThreadCrew, useful_threads
 from .turns import BlockPacer, timed_ranges
 from .workspace import ScratchTemplate
 
+# A prediction starts its threads, so that a thread needs the work of this many steps of training to be useful.
+_MIN_STEPS = 4
+_PART_WORK = 3e7  # multiply-adds of a part of the rows
 
-def outputs(plan, params, rows, n_rows, order=IN_ORDER):
-    """Return the outputs (n_rows, n_outputs) for all rows, or for the rows whose numbers are in order."""
+
+def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
+    """Return the outputs (n_rows, n_outputs) for all rows, or for the rows whose numbers are in order.
+
+    ``n_threads`` is the maximum number of threads, or None for the default. The result does not depend on it.
+    """
     forward = _forward_pass(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), False)
-    out, scratch = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype), forward.template.scratch()
-    for start, stop in forward.ranges(n_rows):
-        predict(forward.settings, forward.table, params, rows, order, start, stop, scratch, out)
+    out = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype)
+    n_threads = useful_threads(n_threads, n_rows * params.nbytes / _MIN_STEPS, -(-n_rows // forward.block_size))
+    ranges = forward.ranges(n_rows) if n_threads == 1 else iter(forward.parts(n_rows))
+
+    def work(rank):
+        scratch = forward.template.scratch()
+        for start, stop in ranges:
+            predict(forward.settings, forward.table, params, rows, order, start, stop, scratch, out)
+
+    if n_threads == 1:
+        work(0)
+        return out
+    crew = ThreadCrew(n_threads)
+    try:
+        crew.run(work, lambda: deque(ranges, maxlen=0))  # after an error, no thread gets another part
+    finally:
+        crew.close()
     return out
 
 
@@ -50,6 +73,12 @@ class _ForwardPass(NamedTuple):
     settings: np.ndarray
     table: np.ndarray
     template: ScratchTemplate
+
+    def parts(self, n_rows):
+        """A list of the (start, stop) of whole blocks, each of which takes a few milliseconds; threads take parts in turns."""
+        n_blocks = max(1, int(_PART_WORK / (self.layout.n_params * self.block_size)))
+        starts = range(0, n_rows, n_blocks * self.block_size)
+        return [(start, min(start + n_blocks * self.block_size, n_rows)) for start in starts]
 
     def ranges(self, n_rows):
         """Yield the (start, stop) of kernel calls of limited duration."""

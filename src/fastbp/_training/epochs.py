@@ -20,9 +20,9 @@ from .._kernels.shuffles import MT19937State
 from .._kernels.team import ABORTED
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
+from .._network.threads import ThreadCrew
 from .._network.turns import BlockPacer
 from .._network.workspace import workspace
-from .threads import ThreadCrew
 
 _MAX_EPOCHS_PER_CALL = 1000
 _RUNNING = int(Status.running)  # comparisons with a member of an enumeration take longer

@@ -15,7 +15,7 @@ from .._kernels.settings import SETTINGS, record
 from .._kernels.user_warnings import warn_user
 from .._network.layout import padded_copy
 from .._network.optimizers import write_penalties
-from .._network.turns import BlockPacer, timed_ranges
+from .._network.threads import ThreadCrew, one_blas_thread, useful_threads
 from .context import time_message
 from .epochs import Problem
 from .result import FitResult
@@ -29,7 +29,13 @@ def fit_lbfgs(state, config, plan, data, hooks):
     penalties = write_penalties(settings, config, dtype)
     problem = Problem(plan, as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype), penalties)
     hooks.begin_epoch()
-    result, ended_by = _minimize(_Objective(problem, state, settings, hooks), config, hooks)
+    objective = _Objective(problem, state, settings, config.n_threads, hooks)
+    try:
+        # SciPy's products of a few vectors are slower with several threads, which then also compete with those of the kernels
+        with one_blas_thread:
+            result, ended_by = _minimize(objective, config, hooks)
+    finally:
+        objective.crew.close()
     if not np.isfinite(result.x).all():
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
@@ -43,41 +49,77 @@ def fit_lbfgs(state, config, plan, data, hooks):
     return FitResult(n_iter, float(result.fun))
 
 
+# Python distributes an evaluation to threads, so that threads need more work to be useful than in a step of the other solvers.
+_WORK_OF_STEP = 3 / 4
+# The largest number of shares of the rows, and the smallest number of rows of a share.
+_MAX_SHARES, _MIN_SHARE_ROWS = 16, 512
+_PART_WORK = 1e7  # multiply-adds per parameter and row of one kernel call
+
+
 class _Stop(Exception):
     """Raised to end SciPy's iterations; the argument is the reason."""
 
 
 class _Objective:
-    """The function x ↦ (mean loss with penalties, gradient) over all rows, evaluated in several kernel calls."""
+    """The function x ↦ (mean loss with penalties, gradient) over all rows, evaluated by threads that take shares in turns.
 
-    def __init__(self, problem, state, settings, hooks):
-        self.problem, self.state, self.settings, self.hooks = problem, state, settings, hooks
-        self.params = state.params
-        self.table, _, (self.scratch,) = problem.workspace(state, settings, problem.n_rows, 1)
-        self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
+    The number of shares depends on the problem only, and their sums are added in their order. The result therefore does not depend
+    on the number of threads.
+    """
+
+    def __init__(self, problem, state, settings, n_threads, hooks):
+        self.problem, self.settings, self.hooks, self.state, self.params = problem, settings, hooks, state, state.params
+        work = problem.n_rows * self.params.nbytes * _WORK_OF_STEP
+        n_shares = max(1, min(_MAX_SHARES, problem.n_rows // _MIN_SHARE_ROWS)) if useful_threads(2, work, 2) > 1 else 1
+        self.table, _, self.scratches = problem.workspace(state, settings, problem.n_rows, n_shares)
+        self.parts = [self._parts(share, n_shares) for share in range(n_shares)]
+        self.sums, self.stopped = np.empty((n_shares, 2)), False
+        self.crew = ThreadCrew(useful_threads(n_threads, work, n_shares))
+
+    def _parts(self, share, n_shares):
+        """The (start, stop) of the kernel calls for a share of the rows, each of which takes a few milliseconds."""
+        n_rows, layout, block_size = self.problem.n_rows, self.problem.plan.layout, self.settings["block_size"].item(0)
+        step = block_size * max(1, int(_PART_WORK / (layout.n_params * block_size)))
+        low, high = n_rows * share // n_shares, n_rows * (share + 1) // n_shares
+        return [(start, min(start + step, high)) for start in range(low, high, step)]
 
     def __call__(self, x):
         settings, n_coefs = self.settings[0], self.problem.plan.layout.n_coefs
         self.params[...] = x  # x is float64 and has no padding
         loss, weight_sum = self._sums()
-        W, gradient, l1 = x[:n_coefs], self.scratch.gradient.astype(np.float64), settings.l1
+        W, gradient, l1 = x[:n_coefs], self.scratches[0].gradient.astype(np.float64), settings.l1
+        for scratch in self.scratches[1:]:
+            gradient += scratch.gradient
         gradient[:n_coefs] += settings.alpha * W + l1 * np.sign(W)
         return (loss + 0.5 * settings.alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum, gradient / weight_sum
 
     def _sums(self):
-        """Return Σ loss and Σ weight of all rows; the gradient is in ``scratch.gradient`` afterwards."""
-        problem, settings = self.problem, self.settings
-        loss, weight_sum = 0.0, 0.0
-        for start, stop in timed_ranges(problem.n_rows, self.pacer, settings[0].block_size):
-            part = loss_and_gradient(
-                settings, self.table, self.params, problem.rows, problem.y, problem.weight, start, stop, self.scratch
-            )
-            loss, weight_sum = loss + part[0], weight_sum + part[1]
-            if self.hooks.out_of_time:
-                raise _Stop("max_time")
+        """Return Σ loss and Σ weight of all rows; the gradient of each share is in ``scratch.gradient`` afterwards."""
+        self.sums[...], self.stopped = 0, False
+        shares = iter(range(len(self.parts)))
+        self.crew.run(lambda rank: self._work(shares), self._stop)
+        if self.stopped:
+            raise _Stop("max_time")
+        loss, weight_sum = (float(sum(column)) for column in self.sums.T)
         if weight_sum == 0:
             raise zero_weights_error()
         return loss, weight_sum
+
+    def _work(self, shares):
+        """Compute the shares that no other thread has taken."""
+        problem = self.problem
+        for share in shares:
+            for start, stop in self.parts[share]:
+                if self.stopped:
+                    return
+                first = start == self.parts[share][0][0]
+                rows = problem.rows, problem.y, problem.weight, start, stop
+                sums = loss_and_gradient(self.settings, self.table, self.params, *rows, self.scratches[share], first)
+                self.sums[share] += sums
+                self.stopped |= self.hooks.out_of_time
+
+    def _stop(self):
+        self.stopped = True
 
 
 def _minimize(objective, config, hooks):

@@ -17,12 +17,12 @@ from .._kernels.codes import Status
 from .._kernels.user_warnings import warn_user
 from .._network.optimizers import Optimizer, write_penalties
 from .._network.schedules import user_factor
+from .._network.threads import choose_threads
 from .context import TrainingRows, time_message
 from .epochs import EpochRunner, Problem, Shuffles, start_progress
 from .result import Divergence, EpochRecord, FitResult
 from .resume import ResumePoint
 from .state import params_hash
-from .threads import choose_threads
 
 _MAX_EPOCHS = 2**62  # the largest number of epochs of a fit, because kernels count in int64
 

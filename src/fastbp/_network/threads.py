@@ -1,4 +1,4 @@
-"""The number of threads of a fit, and the threads themselves.
+"""The number of threads of a fit or a prediction, the threads themselves, and a limit on the threads of BLAS.
 
 The parameter ``n_threads`` and the work of a step go in; a number of threads comes out. The default is the number of CPUs that
 affinity, cgroup, joblib and environment variables allow. It is one outside the main thread, and one if a step is too small to be
@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import joblib
+from threadpoolctl import ThreadpoolController
 
 # The minimum work per thread and step, in multiply-adds times the size of a number in bytes. It was chosen from the gain of two
 # threads over one (Xeon with AVX-512, medians of seven paired runs), by millions of multiply-adds per step. float32: −19 % at 1.3,
@@ -23,9 +24,14 @@ def choose_threads(n_threads, work, n_rows):
     """The number of threads for a step on ``n_rows`` rows with this work; ``n_threads`` is the parameter, a number or None."""
     if n_threads is not None:
         return max(1, min(int(n_threads), n_rows))
-    useful = min(int(work // _MIN_WORK), n_rows)
+    return useful_threads(None, work, n_rows)
+
+
+def useful_threads(limit, work, n_parts):
+    """The number of threads that are useful for this work, at most ``limit``; None is the limit of ``allowed_threads``."""
+    useful = min(int(work // _MIN_WORK), n_parts)
     # `allowed_threads` reads system files, which takes longer than a step of a small network
-    return 1 if useful <= 1 else min(allowed_threads(), useful)
+    return 1 if useful <= 1 else min(useful, allowed_threads() if limit is None else int(limit))
 
 
 def allowed_threads():
@@ -84,3 +90,43 @@ class ThreadCrew:
         if self.pool is not None:
             self.pool.shutdown()
             self.pool = None
+
+
+class _OneBlasThread:
+    """A context in which BLAS uses one thread. The limit applies to the whole process until the last thread leaves the context."""
+
+    def __init__(self):
+        self.controller = self.limits = None
+        self._start()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._leave_after_fork)
+
+    def _start(self):
+        self.lock, self.n_inside = threading.Lock(), 0
+
+    def __enter__(self):
+        with self.lock:
+            if self.n_inside == 0:
+                if self.controller is None:  # finding the libraries takes milliseconds
+                    self.controller = ThreadpoolController()
+                self.limits = self.controller.limit(limits=1, user_api="blas")
+            self.n_inside += 1
+
+    def __exit__(self, *error):
+        with self.lock:
+            self.n_inside -= 1
+            if self.n_inside == 0:
+                self._restore()
+
+    def _restore(self):
+        if self.limits is not None:
+            self.limits.restore_original_limits()
+            self.limits = None
+
+    def _leave_after_fork(self):
+        """Restore the limits in a child process, because the threads that were inside the context do not exist there."""
+        self._start()
+        self._restore()
+
+
+one_blas_thread = _OneBlasThread()
