@@ -420,3 +420,13 @@ def test_warnings_point_to_the_file_outside_fastbp(kind, name):
     with pytest.warns(ConvergenceWarning, match="Maximum iterations") as caught:
         exec(compile("model.fit(X, y)", path, "exec"), {"model": kind(**SMALL), "X": X, "y": Y[kind]})
     assert {warning.filename for warning in caught} == {path}
+
+
+@each_kind
+def test_filters_written_for_scikit_learn_apply(kind):
+    with warnings.catch_warnings(action="error"):
+        warnings.filterwarnings("ignore", category=ConvergenceWarning, module="sklearn")
+        kind(**SMALL).fit(X, Y[kind])
+        warnings.filterwarnings("error", category=ConvergenceWarning, module=r"sklearn\.neural_network")
+        with pytest.raises(ConvergenceWarning, match="Maximum iterations"):
+            kind(**SMALL).fit(X, Y[kind])

@@ -80,6 +80,9 @@ def test_return_X_y(load, as_frame):
     assert (type(X), type(y)) == (type(bunch.data), type(bunch.target))
     assert_same(X, bunch.data)
     assert_same(y, bunch.target)
+    if not as_frame:
+        assert X.flags.writeable
+        assert y.flags.writeable
 
 
 def test_mnist_has_the_standard_order():

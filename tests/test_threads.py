@@ -619,6 +619,12 @@ def test_choose_threads():
     assert choose_threads(30, plenty, 20) == 20
 
 
+def test_one_thread_is_used_without_compilation(monkeypatch):
+    """The threads wait at a barrier that exists only in compiled code."""
+    monkeypatch.setattr(threads, "is_interpreted", lambda: True)
+    assert choose_threads(2, 1e12, 100) == choose_threads(None, 1e12, 100) == 1
+
+
 def test_workers_of_a_process_pool_are_limited():
     with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
         assert joblib.Parallel()(joblib.delayed(allowed_threads)() for _ in range(4)) == [1] * 4

@@ -332,7 +332,7 @@ def _read_table(path, facts):
 
 def _to_arrays(facts, X, y):
     X = X if isinstance(X, np.ndarray) else np.ascontiguousarray(X.to_numpy(dtype=object))
-    return X, np.asarray(y, dtype=facts.target_type)
+    return X, np.array(y, dtype=facts.target_type)  # a copy, because arrays of pandas can be read-only
 
 
 def _to_frame(facts, X, y):

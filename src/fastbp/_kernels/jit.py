@@ -57,6 +57,11 @@ def _compiler_mode():
 COMPILER_MODE = _compiler_mode()
 
 
+def is_interpreted():
+    """Whether NUMBA_DISABLE_JIT=1 is set, so that the kernels run as plain Python."""
+    return bool(config.DISABLE_JIT)
+
+
 def kernel(*, fastmath=FASTMATH, optimize=True, interpreted=None):
     """Compile a function that kernels call, without the GIL and without checks for division by zero.
 

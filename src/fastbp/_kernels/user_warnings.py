@@ -17,16 +17,21 @@ _SKIPPED_FILES = (
 _given = set()
 
 
-def warn_user(message, category=UserWarning):
-    """Issue a warning for the first calling line outside fastbp."""
-    level, frame = 1, inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(_SKIPPED_FILES):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+# Filters such as `filterwarnings("ignore", category=ConvergenceWarning, module="sklearn")` are written for this module.
+_SKLEARN_MODULE = "sklearn.neural_network._multilayer_perceptron"
+
+
+def warn_user(message, category=UserWarning, module=_SKLEARN_MODULE):
+    """Issue a warning for the first calling line outside fastbp; filters see it as a warning of ``module``."""
+    frame = inspect.currentframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_SKIPPED_FILES):
+        frame = frame.f_back
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, module, registry)
 
 
 def warn_once(topic, message):
     """Issue a RuntimeWarning, unless this process has already issued one with this topic."""
     if topic not in _given:
         _given.add(topic)
-        warn_user(f"fastbp: {message}.", RuntimeWarning)
+        warn_user(f"fastbp: {message}.", RuntimeWarning, "fastbp")

@@ -12,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import joblib
 from threadpoolctl import ThreadpoolController
 
+from .._kernels.jit import is_interpreted
+
 # The minimum work per thread and step, in multiply-adds times the size of a number in bytes. It was chosen from the gain of two
 # threads over one (Xeon with AVX-512, medians of seven paired runs), by millions of multiply-adds per step. float32: −19 % at 1.3,
 # +7 % at 2.4, +21 % at 4.4. float64: +5 % at 0.6, −7 % at 1.3, +26 % at 2.2, +33 % at 4.4.
@@ -22,6 +24,8 @@ _LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 def choose_threads(n_threads, work, n_rows):
     """The number of threads for a step on ``n_rows`` rows with this work; ``n_threads`` is the parameter, a number or None."""
+    if is_interpreted():  # the barrier of the threads needs compiled code
+        return 1
     if n_threads is not None:
         return max(1, min(int(n_threads), n_rows))
     return useful_threads(None, work, n_rows)
