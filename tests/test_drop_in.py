@@ -425,11 +425,18 @@ def test_signatures_extend_those_of_scikit_learn(theirs, ours):
 
 @each_pair
 @pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
-def test_partial_fit_exists_only_for_stochastic_solvers(theirs, ours, solver):
-    """scikit-learn's regressor should also hide partial_fit for L-BFGS, but it never calls the function that checks the solver."""
-    assert hasattr(ours(solver=solver), "partial_fit") == (solver != "lbfgs")
-    if is_classifier(theirs()) or solver != "lbfgs":
-        assert hasattr(theirs(solver=solver), "partial_fit") == hasattr(ours(solver=solver), "partial_fit")
+def test_the_same_solvers_have_partial_fit(theirs, ours, solver):
+    assert hasattr(theirs(solver=solver), "partial_fit") == hasattr(ours(solver=solver), "partial_fit")
+
+
+@few_epochs
+def test_partial_fit_by_lbfgs_continues_from_the_weights():
+    pair = [kind(**SMALL, solver="lbfgs") for kind in PAIRS["MLPRegressor"]]
+    for rows in (slice(0, 20), slice(5, 30), slice(0, 30)):
+        for model in pair:
+            model.partial_fit(X[rows], y_for(fastbp.MLPRegressor)[rows])
+        assert_same_weights(*pair)
+        assert pair[0].n_iter_ == pair[1].n_iter_
 
 
 @each_pair

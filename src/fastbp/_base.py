@@ -71,6 +71,9 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
         """The weights of the rows, or None."""
         return None if sample_weight is None else _check_sample_weight(sample_weight, X)
 
+    def _check_partial_fit(self):
+        """Raise an AttributeError if ``partial_fit`` does not support the solver."""
+
     @abstractmethod
     def _output_layer(self, y):
         """The number of output units for encoded targets y, and the name of their activation function."""
@@ -134,7 +137,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
         fitting = self._snapshot_with_lists()
         fitting._validate_changed_params()
         hooks, publication = EpochHooks(float("inf") if incremental else deadline_after(fitting.max_time)), Publication()
-        callbacks = self._callback_runner(fitting, X, y, sample_weight, 1 if incremental else fitting.max_iter)
+        n_epochs = 1 if incremental and fitting.solver != "lbfgs" else fitting.max_iter
+        callbacks = self._callback_runner(fitting, X, y, sample_weight, n_epochs)
         if callbacks.is_needed:
             before = self._snapshot()
 
@@ -167,7 +171,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
         config = FitConfig.of(self)
         given = X, y
         if incremental:
-            supports_partial_fit(config)
+            self._check_partial_fit()
         check_validation_rows(validation, config.solver)
         self._kept_run = None
         sizes = hidden_sizes(config)
@@ -421,13 +425,6 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
             return callbacks.end_epoch(self, result.n_iter, logs)
         finally:
             paused_fits.fits.pop()
-
-
-def supports_partial_fit(estimator):
-    """Return True if the solver of an estimator supports ``partial_fit``; raise an AttributeError otherwise."""
-    if estimator.solver == "lbfgs":
-        raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
-    return True
 
 
 @cache

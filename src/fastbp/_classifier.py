@@ -15,7 +15,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import type_of_target
 
-from ._base import BaseMLP, supports_partial_fit
+from ._base import BaseMLP
 from ._compat import Interval, StrOptions, _check_partial_fit_first_call, available_with, fit_method
 from ._data.inputs import Matrix
 from ._data.scores import accuracy
@@ -226,7 +226,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.callbacks = callbacks
         self.n_threads = n_threads
 
-    @available_with(supports_partial_fit)
+    @available_with(lambda estimator: estimator._check_partial_fit() is None)
     @continues_run
     @fit_method
     def partial_fit(
@@ -353,6 +353,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return float(np.mean([accuracy_score(true, column, sample_weight=sample_weight) for true, column in pairs]))
 
     # ------------------------------------------------------------------ implementation of the base class
+
+    def _check_partial_fit(self):
+        if self.solver == "lbfgs":
+            raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
 
     def _learn_classes(self, y, classes):
         """Learn the classes in the first call of ``partial_fit``, and check in later calls that they are the same."""

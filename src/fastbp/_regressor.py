@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
-from ._base import BaseMLP, supports_partial_fit
-from ._compat import Interval, StrOptions, available_with, fit_method
+from ._base import BaseMLP
+from ._compat import Interval, StrOptions, fit_method
 from ._data.inputs import Matrix
 from ._data.scores import negative_pinball, r2
 from ._data.targets import check_values
@@ -219,11 +219,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.callbacks = callbacks
         self.n_threads = n_threads
 
-    @available_with(supports_partial_fit)
     @continues_run
     @fit_method
     def partial_fit(self, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the model with a single epoch over the given data.
+
+        With ``solver="lbfgs"``, the call minimizes the loss on the given data, starting from the current weights, for at most
+        `max_iter` iterations.
 
         Parameters
         ----------
