@@ -6,6 +6,7 @@ replaced weights, copies, unusual inputs, metadata routing and searches. FASTBP_
 """
 
 import copy
+import dataclasses
 import inspect
 import io
 import os
@@ -236,8 +237,16 @@ def attributes(estimator):
 
 
 def fingerprint(estimator, ignored=("random_state", "_random_state")):
-    """Hashes of all attributes of an estimator, including private attributes, to detect changes."""
-    return {name: joblib.hash(value) for name, value in vars(estimator).items() if name not in ignored}
+    """Hashes of all attributes of an estimator, including private attributes, to detect changes.
+
+    A generator that the user passed as `random_state`, and the global one, are not part of them: a call that fails may have drawn
+    from them.
+    """
+    values = {name: value for name, value in vars(estimator).items() if name not in ignored}
+    state = values.get("_state")
+    if "random_state" in ignored and state is not None and not isinstance(estimator.random_state, int):
+        values["_state"] = dataclasses.replace(state, rng=None)
+    return {name: joblib.hash(value) for name, value in values.items()}
 
 
 def error_and_warnings(function, *args, **kwargs):

@@ -6,6 +6,7 @@ last calls are used again if nothing else refers to them. This module does not k
 
 import sys
 import threading
+from operator import is_
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class KeptRun:
         return (
             attributes["_state"] is state
             and state.published.are_in(attributes)
-            and all(now is before for now, before in zip(params, self.params, strict=True))
+            and all(map(is_, params, self.params))
             and X.dtype == state.params.dtype
             and self.run.can_continue_with(len(X))
         )
