@@ -35,7 +35,7 @@ demo: $(VENV)/.has-demo ## train on real data and compare with scikit-learn
 test: $(VENV)/.has-test ## run the tests and the examples in the docstrings, except the slow tests
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
-test-slow: $(VENV)/.has-test ## run the slow tests, which compile all kernels again or run the benchmarks
+test-slow: $(VENV)/.has-test ## run the slow tests, most of which compile kernels again or run benchmarks
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m slow $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python

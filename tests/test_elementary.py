@@ -93,6 +93,7 @@ def grids(name, dtype, n_points=N_POINTS):
     return [np.ascontiguousarray(region, dtype) for region in regions]
 
 
+@pytest.mark.slow
 @each_dtype
 @each_function
 def test_errors_in_units_in_the_last_place(name, dtype):
@@ -159,6 +160,7 @@ def test_sigmoid_equals_its_formula(dtype):
     np.testing.assert_array_equal(apply("sigmoid", x), 1 / (1 + apply("exp", -x)))
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @each_dtype
 @each_function

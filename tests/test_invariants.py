@@ -340,6 +340,7 @@ def test_concurrent_fits_can_share_a_random_state():
         assert len({tuple(bits(model)) for model in fitted}) == len(fitted)
 
 
+@pytest.mark.slow
 @compiled
 @pytest.mark.parametrize("method", sorted({"fork", "spawn"} & set(multiprocessing.get_all_start_methods())))
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -413,6 +414,7 @@ def package(tmp_path):
     return shutil.copytree(PACKAGE, tmp_path / "copy" / "fastbp", ignore=shutil.ignore_patterns("__pycache__"))
 
 
+@pytest.mark.slow
 @compiled
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -585,6 +587,7 @@ def run(*arguments, **options):
     return report(start(*arguments, **options))
 
 
+@pytest.mark.slow
 @compiled
 def test_code_with_a_block_of_zeros_is_not_run(new_entry, tmp_path):
     """After a crash of the computer, a file may have the right length but contain a block of zeros."""
@@ -722,6 +725,7 @@ def test_compiler_modes_give_the_same_results():
     assert without_name.results == plain.results
 
 
+@pytest.mark.slow
 def test_other_compiler_modes_are_rejected():
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "FASTBP_COMPILER": "Fast"}
     command = [sys.executable, "-c", "import fastbp"]
@@ -734,6 +738,7 @@ def fail(*arguments):
     raise AttributeError("made up")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "name"),
     [

@@ -314,6 +314,7 @@ def test_fits_in_joblib_workers(backend):
     assert [bits(each) for each in fitted] == [bits(each.fit(X, y)) for each in models()[:6]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", sorted({"fork", "spawn"} & set(multiprocessing.get_all_start_methods())))
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_fit_with_threads_in_another_process(method):
