@@ -260,15 +260,13 @@ def test_a_fit_with_callbacks_releases_its_data(kind):
     assert model.n_iter_ == 4
 
 
-@each_kind
-def test_a_solver_set_after_partial_fit_was_looked_up_is_refused(kind):
+def test_a_solver_set_after_partial_fit_was_looked_up_is_refused():
     X = DATA[3]
-    options = {"classes": [0, 1, 2]} if kind is MLPClassifier else {}
-    model = kind(**SMALL, hidden_layer_sizes=(5,))
+    model = MLPClassifier(**SMALL, hidden_layer_sizes=(5,))
     update = model.partial_fit
     model.set_params(solver="lbfgs")
     with pytest.raises(AttributeError, match="stochastic optimizers"):
-        update(X, targets(kind, X), **options)
+        update(X, targets(MLPClassifier, X), classes=[0, 1, 2])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

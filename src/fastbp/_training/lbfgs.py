@@ -53,7 +53,7 @@ def fit_lbfgs(state, config, plan, data, hooks):
 _WORK_OF_STEP = 3 / 4
 # The largest number of shares of the rows, and the smallest number of rows of a share.
 _MAX_SHARES, _MIN_SHARE_ROWS = 16, 512
-_PART_WORK = 1e7  # multiply-adds per parameter and row of one kernel call
+_CALL_WORK = 1e7  # multiply-adds per parameter and row of one kernel call
 
 
 class _Stop(Exception):
@@ -79,7 +79,7 @@ class _Objective:
     def _parts(self, share, n_shares):
         """The (start, stop) of the kernel calls for a share of the rows, each of which takes a few milliseconds."""
         n_rows, layout, block_size = self.problem.n_rows, self.problem.plan.layout, self.settings["block_size"].item(0)
-        step = block_size * max(1, int(_PART_WORK / (layout.n_params * block_size)))
+        step = block_size * max(1, int(_CALL_WORK / (layout.n_params * block_size)))
         low, high = n_rows * share // n_shares, n_rows * (share + 1) // n_shares
         return [(start, min(start + step, high)) for start in range(low, high, step)]
 
