@@ -1,4 +1,4 @@
-"""Repeated calls of partial_fit, which keep their buffers: the results are bitwise those of calls that prepare everything anew.
+"""Repeated calls of partial_fit, which keep their buffers: the results are bitwise those of calls that do not.
 
 A copy of a model has no buffers of an earlier call."""
 
@@ -62,28 +62,28 @@ def copies(monkeypatch):
 @each_kind
 @pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS)
 def test_results_are_those_of_calls_without_kept_buffers(copies, kind, params):
-    kept, anew = first_call(kind, **copy.deepcopy(params)), first_call(kind, **copy.deepcopy(params))
+    kept, fresh = first_call(kind, **copy.deepcopy(params)), first_call(kind, **copy.deepcopy(params))
     for seed, n_rows in enumerate(SIZES):
-        anew = copy.deepcopy(anew)
-        for model in (kept, anew):
+        fresh = copy.deepcopy(fresh)
+        for model in (kept, fresh):
             model.partial_fit(*rows(kind, n_rows, seed))
-        assert outcome(kept) == outcome(anew)
+        assert outcome(kept) == outcome(fresh)
     assert copies
 
 
 @each_kind
 @pytest.mark.parametrize("weighted", ["sample_weight", "float32"])
 def test_weights_and_float32(copies, kind, weighted):
-    kept, anew = first_call(kind), first_call(kind)
+    kept, fresh = first_call(kind), first_call(kind)
     for seed in range(3):
         X, y = rows(kind, 40, seed)
-        anew = copy.deepcopy(anew)
-        for model in (kept, anew):
+        fresh = copy.deepcopy(fresh)
+        for model in (kept, fresh):
             if weighted == "float32":  # a network of float64 with rows of float32
                 model.partial_fit(X.astype(np.float32), y)
             else:
                 model.partial_fit(X, y, np.arange(40.0))
-        assert outcome(kept) == outcome(anew)
+        assert outcome(kept) == outcome(fresh)
     assert bool(copies) == (weighted == "sample_weight")
 
 
@@ -139,15 +139,15 @@ def test_changes_by_the_user_are_used(kind):
         lambda model: model.fit(*rows(kind, 50)),
     ]
     for change in changes:
-        kept, anew = (first_call(kind, solver="sgd", max_iter=2, tol=1e9).partial_fit(*rows(kind, 40)) for _ in range(2))
+        kept, fresh = (first_call(kind, solver="sgd", max_iter=2, tol=1e9).partial_fit(*rows(kind, 40)) for _ in range(2))
         with warnings.catch_warnings(action="ignore"):
             change(kept)
-            change(anew)
+            change(fresh)
         for seed in range(3):
-            anew = copy.deepcopy(anew)
-            for model in (kept, anew):
+            fresh = copy.deepcopy(fresh)
+            for model in (kept, fresh):
                 model.partial_fit(*rows(kind, 40, seed))
-            assert outcome(kept) == outcome(anew)
+            assert outcome(kept) == outcome(fresh)
 
 
 @each_kind

@@ -16,7 +16,7 @@ from .._kernels.settings import SETTINGS, record
 from .kernel_settings import configure_network
 from .layout import LARGEST_BLOCK, Layout
 from .threads import ThreadCrew, useful_threads
-from .turns import BlockPacer, timed_ranges
+from .turns import BlockPacer, fixed_ranges, timed_ranges
 from .workspace import ScratchTemplate
 
 # A prediction starts its threads, so that a thread needs the work of this many steps of training to be useful.
@@ -76,9 +76,7 @@ class _ForwardPass(NamedTuple):
 
     def parts(self, n_rows):
         """A list of the (start, stop) of whole blocks, each of which takes a few milliseconds; threads take parts in turns."""
-        n_blocks = max(1, int(_PART_WORK / (self.layout.n_params * self.block_size)))
-        starts = range(0, n_rows, n_blocks * self.block_size)
-        return [(start, min(start + n_blocks * self.block_size, n_rows)) for start in starts]
+        return fixed_ranges(0, n_rows, self.layout, self.block_size, _PART_WORK)
 
     def ranges(self, n_rows):
         """Yield the (start, stop) of kernel calls of limited duration."""

@@ -34,3 +34,9 @@ def timed_ranges(n_rows, pacer, block_size):
         yield start, stop
         pacer.measure((stop - start) / block_size, time.perf_counter() - started)
         start = stop
+
+
+def fixed_ranges(start, stop, layout, block_size, work):
+    """Return a list of (start, stop) ranges of whole blocks of rows, each with about `work` multiply-adds."""
+    step = block_size * max(1, int(work / (layout.n_params * block_size)))
+    return [(at, min(at + step, stop)) for at in range(start, stop, step)]

@@ -16,6 +16,7 @@ from .._kernels.user_warnings import warn_user
 from .._network.layout import padded_copy
 from .._network.optimizers import write_penalties
 from .._network.threads import ThreadCrew, one_blas_thread, useful_threads
+from .._network.turns import fixed_ranges
 from .context import time_message
 from .epochs import Problem
 from .result import FitResult
@@ -79,9 +80,7 @@ class _Objective:
     def _parts(self, share, n_shares):
         """The (start, stop) of the kernel calls for a share of the rows, each of which takes a few milliseconds."""
         n_rows, layout, block_size = self.problem.n_rows, self.problem.plan.layout, self.settings["block_size"].item(0)
-        step = block_size * max(1, int(_CALL_WORK / (layout.n_params * block_size)))
-        low, high = n_rows * share // n_shares, n_rows * (share + 1) // n_shares
-        return [(start, min(start + step, high)) for start in range(low, high, step)]
+        return fixed_ranges(n_rows * share // n_shares, n_rows * (share + 1) // n_shares, layout, block_size, _CALL_WORK)
 
     def __call__(self, x):
         settings, n_coefs = self.settings[0], self.problem.plan.layout.n_coefs
@@ -116,7 +115,8 @@ class _Objective:
                 rows = problem.rows, problem.y, problem.weight, start, stop
                 sums = loss_and_gradient(self.settings, self.table, self.params, *rows, self.scratches[share], first)
                 self.sums[share] += sums
-                self.stopped |= self.hooks.out_of_time
+                if self.hooks.out_of_time:
+                    self.stopped = True  # not |=, which could undo the assignment of another thread
 
     def _stop(self):
         self.stopped = True

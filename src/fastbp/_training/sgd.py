@@ -43,7 +43,7 @@ class SGDRun:
         problem = self._problem(plan, data, settings)
         shuffles = Shuffles(state.rng, wanted=config.shuffle, shared=not isinstance(config.random_state, Integral))
         self.batch_capacity = batch_size
-        n_threads = choose_threads(config.n_threads, 3 * batch_size * state.params.nbytes, batch_size)
+        n_threads = self._choose_threads(batch_size)
         # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
         self.runner = EpochRunner(
@@ -93,6 +93,9 @@ class SGDRun:
             seed = int(self.state.rng.randint(np.iinfo(np.int32).max)) if plan.architecture.draws else 0
         return Problem(plan, rows, y, weight, penalties, seed)
 
+    def _choose_threads(self, batch_size):
+        return choose_threads(self.config.n_threads, 3 * batch_size * self.state.params.nbytes, batch_size)
+
     # ------------------------------------------------------------------ other rows
 
     @property
@@ -105,10 +108,8 @@ class SGDRun:
 
     def can_continue_with(self, n_rows):
         """Whether ``continue_with`` gives the same result as a new run for n_rows rows."""
-        params, limit = self.state.params, self.config.batch_size
-        batch_size = min(200 if limit == "auto" else limit, n_rows)
-        n_threads = choose_threads(self.config.n_threads, 3 * batch_size * params.nbytes, batch_size)
-        return batch_size <= self.batch_capacity and n_threads == self.runner.crew.n_threads
+        batch_size = _clipped_batch_size(self.config.batch_size, n_rows)
+        return batch_size <= self.batch_capacity and self._choose_threads(batch_size) == self.runner.crew.n_threads
 
     def continue_with(self, state, data, start):
         """Train another state of the same network for one epoch on other rows, with the same buffers; return the result."""
@@ -297,8 +298,10 @@ class SGDRun:
 
 
 def _batch_size(batch_size, n_rows):
-    if batch_size == "auto":
-        return min(200, n_rows)
-    if batch_size > n_rows:
+    if batch_size != "auto" and batch_size > n_rows:
         warn_user("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
-    return min(batch_size, n_rows)
+    return _clipped_batch_size(batch_size, n_rows)
+
+
+def _clipped_batch_size(batch_size, n_rows):
+    return min(200 if batch_size == "auto" else batch_size, n_rows)
