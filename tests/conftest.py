@@ -26,6 +26,7 @@ from fastbp._kernels.codes import ScheduleCode, Status
 from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._kernels.settings import PROGRESS, SETTINGS, record
 from fastbp._kernels.shuffles import MT19937State
+from fastbp._network import threads
 from fastbp._network.activations import per_layer
 from fastbp._network.architecture import Architecture, Objective, Plan
 from fastbp._network.kernel_settings import configure_network
@@ -34,11 +35,20 @@ from fastbp._network.optimizers import write_penalties, write_solver
 from fastbp._network.threads import ThreadCrew
 from fastbp._network.workspace import MovingStatistics, workspace
 
+# Tests of several threads train small networks, for which one thread would be used even if n_threads is given.
+_MIN_WORK, threads._MIN_WORK = threads._MIN_WORK, 1
+
 # A shell that is not interactive starts background processes with SIGINT ignored, but some tests send this signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("fastbp", derandomize=True, deadline=None, database=None, max_examples=40)
 hypothesis.settings.load_profile("fastbp")
+
+
+@pytest.fixture
+def default_min_work(monkeypatch):
+    """The minimum work of a thread is the value that users have."""
+    monkeypatch.setattr(threads, "_MIN_WORK", _MIN_WORK)
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +93,7 @@ class Network:
     The options are those of the plan and of the penalties, and fields of `SETTINGS`, with names instead of codes. The data `X`, `y`
     and `weight`, which may be None, are float64 arrays whose values are exact in dtype. Scratch buffers, and the unused space after
     each buffer, initially contain `fill`. Each of the n_threads threads has its own scratch buffers; `scratch` has those of the
-    first thread.
+    first thread. By default, the number of shares of a batch is the number of threads.
     """
 
     def __init__(
@@ -97,9 +107,11 @@ class Network:
         seed=0,
         fill=np.nan,
         n_threads=1,
+        n_shares=None,
         **options,
     ):
-        self.dtype, self.fill, self.n_threads = np.dtype(dtype), fill, n_threads
+        self.dtype, self.fill = np.dtype(dtype), fill
+        self.n_threads, self.n_shares = n_threads, n_threads if n_shares is None else n_shares
         self.layout = Layout(sizes, N_NORM_PARAMETERS[options.get("norm")])
         self.options = {**DEFAULTS, "batch_size": n_rows, "block_size": n_rows, **options}
         random = np.random.default_rng(seed)
@@ -145,7 +157,7 @@ class Network:
         write_solver(settings, self.options["solver"], self.dtype)
         self._write_penalties(settings)
         configure_network(settings, self.plan, self.options["block_size"], self.dtype)
-        settings[0].schedule = ScheduleCode[self.options["schedule"]]
+        settings[0].schedule, settings[0].n_threads = ScheduleCode[self.options["schedule"]], self.n_threads
         for name, value in self.options.items():
             if name not in ("solver", "schedule", *PLAN_OPTIONS, *PENALTY_OPTIONS):
                 setattr(settings[0], name, value)
@@ -173,7 +185,7 @@ class Network:
     @cached_property
     def _workspace(self):
         penalties, moving = self._write_penalties(record(SETTINGS)), MovingStatistics.fresh(self.layout)
-        sizes = self.options["block_size"], self.dtype, self.n_threads
+        sizes = self.options["block_size"], self.dtype, self.n_threads, self.n_shares
         team, scratches = workspace(self.plan, *sizes, gathered=True, moving=moving, penalties=penalties)
         for scratch in scratches:
             scratch.hyperparams[...] = self.fill
@@ -220,9 +232,22 @@ class Network:
         """Return Σ loss and Σ weight of rows start to stop, and a copy of the gradient."""
         stop = len(self.X) if stop is None else stop
         loss, weight_sum = passes.loss_and_gradient(
-            self.settings, self.table, self.params, self.rows, *self.targets, start, stop, self.scratch, start == 0
+            self.settings,
+            self.table,
+            self.params,
+            self.rows,
+            *self.targets,
+            start,
+            stop,
+            self.scratch,
+            self.team.gradients[0],
+            start == 0,
         )
-        return loss, weight_sum, self.scratch.gradient.copy()
+        return loss, weight_sum, self.gradient.copy()
+
+    @property
+    def gradient(self):
+        return self.team.gradients[0, : self.params.size]
 
     def predict(self, order=IN_ORDER, start=0, stop=None):
         """Return the outputs (n_rows, n_outputs). Rows outside the range from start to stop are -1."""

@@ -276,7 +276,7 @@ def test_kernels_return_to_python_in_time(n_rows, batch_size, sizes, n_epochs, s
     state = TrainingState.untrained(layout, params, ("identity", 0), "identity")
     state.optimizer = optimizer
     progress = training.start_progress(EarlyStoppingStart())
-    descent = training.EpochRunner(problem, state, settings, None, progress, y[:, 0], shuffles, n_threads)
+    descent = training.EpochRunner(problem, state, settings, None, progress, y[:, 0], shuffles, n_threads, n_threads)
     while descent.progress[0].epoch < n_epochs:
         descent.run_kernel()
     descent.close()

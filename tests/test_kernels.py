@@ -351,19 +351,20 @@ def test_updates_of_each_solver(solver, nesterov, sizes, cuts, dtype, network):
     net = network(sizes, dtype, solver=solver, nesterov=nesterov)
     n_coefs, weight_sum, w = net.layout.n_coefs, 1.75, net.params.astype(float).tolist()
     trainer = reference.Trainer([], [], **net.options)
-    moments, hyperparams, product = [(0.0,) * reference.SOLVERS[solver][1]] * len(w), net.scratch.hyperparams, 1.0
+    moments, hyperparams = [(0.0,) * reference.SOLVERS[solver][1]] * len(w), net.scratch.hyperparams
     for step in range(1, 5):
         gradient = drawn(len(w) + 3, dtype, step)  # the gradient may be longer than the parameters
-        # the parameters are divided in the same way as among threads; each thread counts the step
+        rate, base = solvers.begin_step(net.settings[0], net.progress[0], 1 / weight_sum, hyperparams)
         for low, high in itertools.pairwise(cuts):
-            solvers.update(
-                *(net.settings[0], net.progress[0], net.params, gradient, net.moments, hyperparams),
+            squares = solvers.update(
+                *(net.settings[0], rate, base, net.params, gradient, net.moments, hyperparams),
                 *(n_coefs, net.options["alpha"], 1 / weight_sum, low, high),
             )
-            if high < len(w):
-                net.progress[0].step -= 1
-                net.progress[0].product = product
-        product = net.progress[0].product
+            if solver == "adam":
+                weights = net.params[low : min(high, n_coefs)]
+                assert squares == solvers.squared_norm(weights)
+            else:
+                assert squares == 0
         trainer.step = step
         gradient = gradient[: len(w)]
         for q, g in enumerate(gradient.tolist()):
@@ -385,7 +386,7 @@ def test_squared_norm(dtype):
 
 @given(n=st.integers(0, 10**6), n_threads=st.integers(1, 70))
 def test_shares_are_in_order_and_differ_by_at_most_one(n, n_threads):
-    cuts = [team.share(n, rank, n_threads) for rank in range(n_threads + 1)]
+    cuts = [team.start_of_share(n, rank, n_threads) for rank in range(n_threads + 1)]
     assert (cuts[0], cuts[-1]) == (0, n)
     assert set(np.diff(cuts)) <= {n // n_threads, -(-n // n_threads)}
     # no thread needs more blocks than its share of a batch, rounded up
@@ -394,7 +395,7 @@ def test_shares_are_in_order_and_differ_by_at_most_one(n, n_threads):
 
 @given(n=st.integers(0, 10**5), n_threads=st.integers(1, 70))
 def test_shares_of_a_line_are_whole_cache_lines(n, n_threads):
-    cuts = [team.share_of_line(n, rank, n_threads) for rank in range(n_threads + 1)]
+    cuts = [team.start_of_line_share(n, rank, n_threads) for rank in range(n_threads + 1)]
     assert (cuts[0], cuts[-1]) == (0, n)
     assert min(np.diff(cuts)) >= 0
     # 64 bytes of the smaller dtype
@@ -406,7 +407,7 @@ def test_shares_of_a_line_are_whole_cache_lines(n, n_threads):
 @each_dtype
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_sums_over_threads(n_threads, dtype):
-    crew = team.Team(np.zeros(2, np.int64), drawn((n_threads, 3), float), drawn((n_threads, 48), dtype, 1))
+    crew = team.Team(np.zeros(3, np.int64), drawn((n_threads, 3), float), drawn((n_threads, 48), dtype, 1))
     before, sums = crew.gradients.copy(), crew.sums.copy()
     for column in range(3):
         want = 0.0
@@ -507,7 +508,7 @@ def test_gradient_agrees_with_the_reference(activation, loss, out_activation, dt
     # the initial content of scratch buffers, NaN or zeros, does not matter
     clean = network(dtype=dtype, fill=0, **options)
     assert clean.loss_and_gradient()[:2] == (loss, weight_sum)
-    np.testing.assert_array_equal(clean.scratch.gradient, gradient)
+    np.testing.assert_array_equal(clean.gradient, gradient)
 
 
 @each_activation
@@ -558,7 +559,7 @@ def test_gradient_of_drawn_networks_in_two_calls(network, sizes, n_rows, block_s
     second = net.loss_and_gradient(cut, n_rows)[:2]
     want_loss, want_weight_sum, want_gradient = expected(net)
     close(np.add(first, second), [want_loss, want_weight_sum], slack=10)
-    close(net.scratch.gradient, want_gradient, slack=10)
+    close(net.gradient, want_gradient, slack=10)
 
 
 OF_CLASSES = [(*pair, share) for pair in reference.OF_CODES for share in (0.0, 0.2)]
@@ -879,7 +880,7 @@ def test_order_selects_the_rows_of_a_batch(network):
         net.train(n_blocks=1)
         want = expected(net, [0, 0, 3])[2]
         net.train(n_blocks=1)
-        close(net.scratch.gradient, want, slack=3)
+        close(net.gradient, want, slack=3)
 
 
 def test_predict_in_order_is_the_default(network):

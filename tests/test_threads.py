@@ -30,7 +30,7 @@ from fastbp import MLPClassifier, MLPRegressor
 from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._network import prediction, threads, turns
 from fastbp._network.layout import Layout
-from fastbp._network.threads import ThreadCrew, allowed_threads, choose_threads
+from fastbp._network.threads import ThreadCrew, allowed_threads, choose_shares, choose_threads
 from fastbp._training import epochs as training
 from fastbp._training import sgd
 
@@ -122,6 +122,55 @@ def test_threads_with_sample_weights(n_threads, solver):
     assert_same_fit(*fitted)
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        *({"solver": solver} for solver in N_MOMENTS),
+        {"alpha": 3.0, "activation": "logistic"},
+        {"weight_decay": 0.01, "learning_rate": "cosine"},
+        {"clip_norm": 0.1},
+        {"l1": 0.01, "ema_decay": 0.9},
+        {"max_norm": 0.5},
+        {"layer_norm": True, "dropout": 0.2, "input_noise": 0.1},
+        {"activation": ["gelu", "tanh"]},
+        {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (1, 40)},
+        {"batch_size": 44, "early_stopping": True},  # the last batch has fewer rows than shares
+        {"batch_size": 90, "shuffle": False},
+        {"n_shares": 3},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+def test_same_number_of_shares_gives_the_same_bits(parameters, dtype, monkeypatch):
+    monkeypatch.setattr(Layout, "block_size", lambda layout, n_rows, itemsize: min(n_rows, 4))  # several blocks in a share
+    X, y = data(dtype=dtype)
+    weight = np.linspace(0, 2, len(y))
+    one, *others = (
+        classifier(**{"n_shares": 5, **parameters}, n_threads=n).fit(X, y, sample_weight=weight) for n in (1, 2, 3, 5, 9)
+    )
+    for other in others:
+        assert bits(other) == bits(one)
+    rows = csr_array(X)
+    if not {"dropout"} & parameters.keys():
+        one, *others = (classifier(**{"n_shares": 5, **parameters}, n_threads=n).fit(rows, y) for n in (1, 2, 4))
+        assert all(bits(other) == bits(one) for other in others)
+
+
+def test_number_of_shares_changes_only_rounding():
+    X, y = data()
+    one, *others = (classifier(n_threads=1, n_shares=n).fit(X, y) for n in (1, 2, 5, 30))
+    for other in others:
+        assert_same_fit(one, other)
+    assert len({tuple(bits(model)) for model in (one, *others)}) > 1
+
+
+def test_shares_are_rejected_with_batch_normalization():
+    X, y = data()
+    with pytest.raises(ValueError, match=r"n_shares=2 is not supported with batch_norm=True.*Set n_shares to None"):
+        classifier(n_shares=2, batch_norm=True).fit(X, y)
+
+
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
 def test_threads_of_a_regressor(loss):
     X, y = data()
@@ -165,7 +214,6 @@ def test_n_threads_does_not_change_the_result_of_lbfgs(n_rows, sparse):
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_n_threads_does_not_change_predictions(monkeypatch, dtype, sparse):
-    monkeypatch.setattr(threads, "_MIN_WORK", 1)
     X, y = data(3001, dtype)
     model = classifier(max_iter=1, layer_norm=True, n_threads=1).fit(X, y)
     rows = csr_array(X) if sparse else X
@@ -181,7 +229,6 @@ def test_n_threads_does_not_change_predictions(monkeypatch, dtype, sparse):
 
 
 def test_error_in_a_predicting_thread_is_raised(monkeypatch):
-    monkeypatch.setattr(threads, "_MIN_WORK", 1)
     monkeypatch.setattr(prediction, "_PART_WORK", 1)
     X, y = data(3001)
     model = classifier(max_iter=1, n_threads=2).fit(X, y)
@@ -319,10 +366,10 @@ def test_fits_in_joblib_workers(backend):
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_fit_with_threads_in_another_process(method):
     X, y = data()
-    model = classifier(n_threads=2).fit(X, y)
+    model = classifier(n_threads=2, hidden_layer_sizes=(300, 300)).fit(X, y)  # large enough for two threads
     context = multiprocessing.get_context(method)
     with concurrent.futures.ThreadPoolExecutor(1) as pool, concurrent.futures.ProcessPoolExecutor(1, context) as processes:
-        busy = pool.submit(classifier(max_iter=300, n_threads=2).fit, X, y)  # these threads run at the moment of the fork
+        busy = pool.submit(clone(model).set_params(max_iter=100).fit, X, y)  # these threads run at the moment of the fork
         fitted = processes.submit(clone(model).fit, X, y).result(timeout=120)
         busy.result()
     assert bits(fitted) == bits(model)
@@ -365,6 +412,8 @@ SIGNAL = """
 import json, os, signal, threading, time, warnings
 import numpy as np
 from fastbp import MLPRegressor
+from fastbp._network import threads
+threads._MIN_WORK = 1
 random = np.random.default_rng(0)
 X = random.normal(size=(20_000, 30))
 endless = dict(max_iter=10**6, tol=0, n_iter_no_change=10**6, random_state=0, n_threads=2)
@@ -439,7 +488,7 @@ def interrupted(settings, progress, rank, *others):
             raise KeyboardInterrupt
     return train(settings, progress, rank, *others)
 
-training.train, turns._FIRST_CALL_WORK = interrupted, 1
+training.train, turns._FIRST_CALL_WORK, threads._MIN_WORK = interrupted, 1, 1
 X = np.random.default_rng(0).normal(size=(100, 3))
 model = MLPRegressor(hidden_layer_sizes=(5,), max_iter=10**4, tol=0, n_iter_no_change=10**6, batch_size=10, n_threads=2)
 model.fit(X, X[:, 0])
@@ -545,7 +594,7 @@ def test_crew_runs_in_the_given_number_of_threads(n_threads):
 @pytest.mark.parametrize("n_possible", [0, 1, 2])
 def test_one_thread_is_used_if_other_threads_cannot_be_started(n_possible, monkeypatch):
     X, y = data()
-    want = classifier(n_threads=1).fit(X, y)
+    want = classifier(n_threads=1, n_shares=4).fit(X, y)
     start, n_started = threading.Thread.start, [0]
 
     def limited(thread):
@@ -605,19 +654,41 @@ def test_fit_in_a_thread_of_a_pool_uses_one_thread():
         assert pool.submit(choose_threads, 3, 10**12, 1000).result() == 3  # n_threads takes precedence
 
 
-@pytest.mark.usefixtures("many_processors")
+@pytest.mark.usefixtures("many_processors", "default_min_work")
 def test_choose_threads():
     plenty = 10**12
     assert choose_threads(None, plenty, 200) == 8
     assert choose_threads(None, plenty, 3) == 3  # not more threads than rows
-    assert choose_threads(None, 0, 200) == choose_threads(None, 10_000, 200) == 1  # the work takes less time than two barriers
+    for wanted in (None, 2):  # the work takes less time than two barriers
+        assert choose_threads(wanted, 0, 200) == choose_threads(wanted, 10_000, 200) == 1
     in_order = [choose_threads(None, work, 200) for work in np.geomspace(1, plenty, 50)]
     assert in_order == sorted(in_order)
     for wanted in (1, 2, 5, 30, np.int64(7)):
-        chosen = choose_threads(wanted, 1, 200)
+        chosen = choose_threads(wanted, plenty, 200)
         assert (chosen, type(chosen)) == (wanted, int)
         assert choose_threads(wanted, plenty, 1) == 1
     assert choose_threads(30, plenty, 20) == 20
+
+
+@pytest.mark.usefixtures("many_processors")
+def test_choose_shares():
+    plenty = 10**8
+    assert choose_shares(None, 1, 1000, 200) == 1  # the default for small networks
+    assert [choose_shares(None, 1, plenty, n_rows) for n_rows in (1, 99, 100, 200, 399, 400, 10**6)] == [1, 1, 2, 4, 7, 8, 8]
+    assert [choose_shares(None, 5, plenty, n_rows) for n_rows in (20, 200, 400)] == [5, 5, 8]
+    assert choose_shares(None, 1, 10**13, 400) == 1  # gradients of 8 GB
+    assert choose_shares(7, 2, 1000, 200) == choose_shares(np.int64(7), 2, plenty, 200) == 7
+    assert choose_shares(7, 2, 1000, 4) == 4  # not more shares than rows
+
+
+def test_default_number_of_shares_depends_on_the_problem_only():
+    """With enough rows in a batch, every number of threads gives the same bits without further parameters."""
+    X, y = data(500)
+    params = {"hidden_layer_sizes": (120, 80), "batch_size": 200, "max_iter": 2}
+    assert len({b"".join(bits(classifier(**params, n_threads=n).fit(X, y))) for n in (1, 2, 3, 4)}) == 1
+    assert b"".join(bits(classifier(**params, n_threads=1, n_shares=1).fit(X, y))) not in {
+        b"".join(bits(classifier(**params, n_threads=1).fit(X, y)))
+    }
 
 
 def test_one_thread_is_used_without_compilation(monkeypatch):
@@ -659,10 +730,19 @@ class Recorder:
         descent = sgd.EpochRunner
 
         def record(*arguments, **options):
-            self.numbers.append(arguments[-1])
+            self.numbers.append(arguments[-2])
             return descent(*arguments, **options)
 
         monkeypatch.setattr(sgd, "EpochRunner", record)
+
+
+@pytest.mark.usefixtures("many_processors", "default_min_work")
+def test_small_networks_use_one_thread(monkeypatch):
+    X, y = data()
+    recorder = Recorder(monkeypatch)
+    for n_threads in (None, 2):
+        classifier(n_threads=n_threads).fit(X, y)
+    assert recorder.numbers == [1, 1]
 
 
 @pytest.mark.usefixtures("many_processors")
@@ -671,15 +751,14 @@ def test_number_of_threads_that_estimators_use(monkeypatch):
     recorder = Recorder(monkeypatch)
     assert classifier().n_threads is None
     assert MLPRegressor().n_threads is None
-    classifier().fit(X, y)  # too little work for several threads
     classifier(n_threads=3).fit(X, y)
     classifier(n_threads=3, batch_size=2).fit(X, y)
     MLPRegressor(hidden_layer_sizes=(500, 500), max_iter=1, n_threads=np.int32(2)).fit(X, y)
     MLPRegressor(hidden_layer_sizes=(500, 500), max_iter=1).fit(X, y)
     classifier(n_threads=2).partial_fit(X, y, classes=[0, 1, 2])
-    assert recorder.numbers == [1, 3, 2, 2, 8, 2]
+    assert recorder.numbers == [3, 2, 2, 8, 2]
     classifier(n_threads=3, solver="lbfgs").fit(X, y)
-    assert len(recorder.numbers) == 6
+    assert len(recorder.numbers) == 5
 
 
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])

@@ -13,7 +13,7 @@ from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._kernels.scratch import HYPERPARAMS
 from fastbp._kernels.settings import PROGRESS, SETTINGS, record
 from fastbp._kernels.shuffles import MT19937State, shuffle
-from fastbp._kernels.solvers import update
+from fastbp._kernels.solvers import begin_step, update
 from fastbp._kernels.vector_code import VECTOR_BYTES
 from fastbp._network.layout import Layout, aligned_zeros
 
@@ -157,7 +157,8 @@ class Shuffle:
 @_compiled
 def _update(n, settings, progress, params, gradient, moments, hyperparams, n_coefs):
     for _ in range(n):
-        update(settings[0], progress[0], params, gradient, moments, hyperparams, n_coefs, 1e-4, 1e-2, 0, params.size)
+        rate, base = begin_step(settings[0], progress[0], 1e-2, hyperparams)
+        update(settings[0], rate, base, params, gradient, moments, hyperparams, n_coefs, 1e-4, 1e-2, 0, params.size)
 
 
 class Update:

@@ -170,6 +170,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         max_time: float | None = None,
         callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
         n_threads: int | None = None,
+        n_shares: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -225,6 +226,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.max_time = max_time
         self.callbacks = callbacks
         self.n_threads = n_threads
+        self.n_shares = n_shares
 
     @available_with(lambda estimator: estimator._check_partial_fit() is None)
     @continues_run

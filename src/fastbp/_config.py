@@ -70,6 +70,7 @@ class FitConfig(NamedTuple):
     max_time: float | None
     callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None
     n_threads: int | None
+    n_shares: int | None
     scale_y: str | None = None
 
     @classmethod
@@ -118,6 +119,11 @@ def check_config(config, X):
     """Raise a ValueError if parameters cannot be combined with each other or with this X."""
     if config.batch_norm and config.layer_norm:
         raise ValueError("batch_norm and layer_norm must not both be True. Set one of them to False.")
+    if config.batch_norm and config.n_shares is not None:
+        raise ValueError(
+            f"n_shares={config.n_shares} is not supported with batch_norm=True, which needs the statistics of all rows of a batch "
+            "at the same time. Set n_shares to None."
+        )
     if not issparse(X):
         return
     rates = [] if isinstance(config.dropout, Real) else list(_as_rates(config.dropout))

@@ -75,6 +75,7 @@ CONSTRAINTS = {
     "max_time": [_POSITIVE, None],
     "callbacks": [list, tuple, callable, None],
     "n_threads": [_COUNT, None],
+    "n_shares": [_COUNT, None],
 }
 
 # The documentation of the parameters, in the order of the signatures. Each class replaces the names in braces.
@@ -265,10 +266,15 @@ callbacks : callable or list of callables, default=None
     affect the running fit. `fastbp.Checkpoint` is a callback. The callbacks of scikit-learn are set with the method
     ``set_callbacks`` instead.
 n_threads : int, default=None
-    The number of threads that train together. Each thread processes a part of the rows of each batch. None means at most all CPUs
-    that this process may use, fewer if the steps are small, and one if ``fit`` is called outside the main thread. Predictions
-    use several threads, too. The same seed and the same number of threads give the same bits. Predictions and the results of
-    'lbfgs' do not depend on the number of threads.
+    The maximum number of threads that train together; fewer are used if the steps are small. None means all CPUs that this process
+    may use, and one if ``fit`` is called outside the main thread. Predictions use several threads, too. The threads divide the
+    rows of each batch into shares, see `n_shares`. The same seed and the same number of shares give the same bits.
+n_shares : int, default=None
+    The number of shares into which the rows of each batch are divided for several threads; the sums over the shares are added in
+    their order. With a fixed number of shares, results have the same bits for every number of threads. None means a number that
+    depends only on the batch size and the number of weights, with at least 50 rows in a share; if there are more threads, it is the
+    number of threads. Not supported with `batch_norm`. Predictions and the results of 'lbfgs' do not depend on `n_threads` and
+    `n_shares`.
 """
 
 ATTRIBUTES = """\

@@ -161,6 +161,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         max_time: float | None = None,
         callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
         n_threads: int | None = None,
+        n_shares: int | None = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -218,6 +219,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.max_time = max_time
         self.callbacks = callbacks
         self.n_threads = n_threads
+        self.n_shares = n_shares
 
     @continues_run
     @fit_method

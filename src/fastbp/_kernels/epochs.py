@@ -14,9 +14,21 @@ from .function_pointers import call
 from .jit import entry, kernel
 from .network import gradient_of_block
 from .shuffles import shuffle
-from .solvers import squared_norm, update
+from .solvers import begin_step, squared_norm, update
 from .subnormals import flush_subnormals, restore_subnormals
-from .team import LOSS, PENALTY, SQUARES, WEIGHT, add_gradients, share, share_of_line, total, wait_at_barrier
+from .team import (
+    LOSS,
+    PENALTY,
+    SQUARES,
+    WEIGHT,
+    WEIGHT_SQUARES,
+    add_gradients,
+    gradient_of_share,
+    start_of_line_share,
+    start_of_share,
+    total,
+    wait_at_barrier,
+)
 from .views import vector, without_refcounts
 
 # Parameters of at most _CACHED_BYTES are copied after every epoch with a lower loss. Larger ones are copied at most once per
@@ -45,7 +57,8 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
     """
     team, table, params, moments, rows = without_refcounts(team, table, params, moments, rows)
     y, weight, order, rng_state, scratch, trace = without_refcounts(y, weight, order, rng_state, scratch, trace)
-    options, state, n_threads = settings[0], progress[rank], team.sums.shape[0]
+    options, state = settings[0], progress[rank]
+    n_threads = options.n_threads
     mode = flush_subnormals()
     n_epochs = 0
     while state.status == Status.running and n_blocks > 0 and n_epochs < trace.losses.size:
@@ -53,7 +66,7 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
             state.shuffled = True
             if rank == 0:
                 shuffle(order, rng_state)
-            if n_threads > 1 and not wait_at_barrier(team, state):
+            if not wait_at_barrier(team, state, n_threads):
                 break
         _train_block(options, state, rank, team, table, params, moments, rows, y, weight, order, scratch)
         n_blocks -= 1
@@ -65,7 +78,8 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
                 _keep(state, params, trace.best, rank, n_threads, order.size, loss)
             _end_epoch(options, state, order.size, loss)
     restore_subnormals(mode)
-    state.squares = 0.0  # the weights may be changed before the next call
+    for share in range(rank, team.sums.shape[0], n_threads):
+        team.sums[share, WEIGHT_SQUARES] = 0.0  # the weights may be changed before the next call
     return n_epochs
 
 
@@ -91,7 +105,7 @@ def _keep(state, params, best, rank, n_threads, n_rows, loss):
     due = params.nbytes <= _CACHED_BYTES or (state.rows_seen + n_rows) // _MANY_ROWS > state.rows_seen // _MANY_ROWS
     if due and (state.kept_epoch == 0 or loss < state.kept_loss):
         state.kept_epoch, state.kept_loss = state.epoch + 1, loss
-        low, high = share_of_line(params.size, rank, n_threads), share_of_line(params.size, rank + 1, n_threads)
+        low, high = start_of_line_share(params.size, rank, n_threads), start_of_line_share(params.size, rank + 1, n_threads)
         _copy(vector(params, low, high - low), vector(best, low, high - low))
 
 
@@ -103,70 +117,84 @@ def _copy(source, target):
 
 @kernel(optimize=False)
 def _train_block(settings, state, rank, team, table, params, moments, rows, y, weight, order, scratch):
-    """Process the next block of this thread's rows of a batch; after the last block, update the parameters."""
-    n_threads = team.sums.shape[0]
+    """Process the next block of this thread's shares of a batch; after the last block, update the parameters."""
+    n_threads, n_shares, block_size = settings.n_threads, team.sums.shape[0], settings.block_size
     n_rows = min(settings.batch_size, order.size - state.row)
-    stop = state.row + share(n_rows, rank + 1, n_threads)
-    start = min(state.row + share(n_rows, rank, n_threads) + state.blocks_done * settings.block_size, stop)
-    n_block, first = min(settings.block_size, stop - start), state.blocks_done == 0
-    scratch.draw_state[0].step, scratch.draw_state[0].first_row = state.step, start - state.row
-    loss, weight_sum = gradient_of_block(settings, table, params, rows, y, weight, order, start, n_block, scratch, first)
-    state.batch_loss += loss
-    state.batch_weight += weight_sum
+    n_blocks = max(1, (n_rows + n_shares * block_size - 1) // (n_shares * block_size))  # of a share
+    share, block = rank + state.blocks_done // n_blocks * n_threads, state.blocks_done % n_blocks
+    if share < n_shares:
+        stop = state.row + start_of_share(n_rows, share + 1, n_shares)
+        start = min(state.row + start_of_share(n_rows, share, n_shares) + block * block_size, stop)
+        n_block, is_new, add, gradient = (
+            min(block_size, stop - start),
+            state.blocks_done == 0,
+            block > 0,
+            gradient_of_share(team, share),
+        )
+        scratch.draw_state[0].step, scratch.draw_state[0].first_row = state.step, start - state.row
+        loss, weight_sum = gradient_of_block(
+            settings, table, params, rows, y, weight, order, start, n_block, scratch, gradient, is_new, add
+        )
+        team.sums[share, LOSS] = team.sums[share, LOSS] + loss if add else loss
+        team.sums[share, WEIGHT] = team.sums[share, WEIGHT] + weight_sum if add else weight_sum
     state.blocks_done += 1
-    if state.blocks_done * settings.block_size * n_threads >= n_rows:
+    if state.blocks_done >= n_blocks * ((n_shares + n_threads - 1) // n_threads):
         _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows, order.size)
 
 
 @kernel(optimize=False)
 def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows, n_rows_of_epoch):
-    """Update this thread's share of the parameters by the gradients of all threads."""
+    """Update this thread's shares of the parameters by the gradients of all shares of the rows."""
     n_coefs = table[0].biases_at  # all weights precede all biases
-    n_threads = team.sums.shape[0]
-    low, high = share_of_line(params.size, rank, n_threads), share_of_line(params.size, rank + 1, n_threads)
-    penalty = _penalty(settings, state, vector(params, low, max(0, min(high, n_coefs) - low)), scratch)
-    if n_threads > 1:
-        team.sums[rank, LOSS], team.sums[rank, WEIGHT], team.sums[rank, PENALTY] = state.batch_loss, state.batch_weight, penalty
-        if not wait_at_barrier(team, state):
-            state.status = Status.aborted
-            return
-        state.batch_loss, state.batch_weight, penalty = total(team, LOSS), total(team, WEIGHT), total(team, PENALTY)
-        add_gradients(team, low, high)
-    if state.batch_weight == 0 and not settings.global_weights:
+    n_threads, n_shares, has_penalties = settings.n_threads, team.sums.shape[0], settings.penalty_gradient_address != 0
+    for share in range(rank, n_shares, n_threads):
+        low, high = start_of_line_share(params.size, share, n_shares), start_of_line_share(params.size, share + 1, n_shares)
+        w = vector(params, low, max(0, min(high, n_coefs) - low))
+        team.sums[share, PENALTY] = _penalty(settings, team.sums[share, WEIGHT_SQUARES], w, scratch)
+    if not wait_at_barrier(team, state, n_threads):
+        state.status = Status.aborted
+        return
+    batch_loss, batch_weight, penalty = total(team, LOSS), total(team, WEIGHT), total(team, PENALTY)
+    if batch_weight == 0 and not settings.global_weights:
         state.status = Status.zero_weights
         return
     # a fit with early stopping continues, as in scikit-learn, because its best weights are restored at the end
-    if np.isnan(state.batch_loss) and not settings.validated:
+    if np.isnan(batch_loss) and not settings.validated:
         state.status = Status.diverged
         return
-    weight_sum = float(n_rows) if settings.global_weights else state.batch_weight
-    state.loss += (state.batch_loss + penalty) / weight_sum * n_rows
+    weight_sum = float(n_rows) if settings.global_weights else batch_weight
+    state.loss += (batch_loss + penalty) / weight_sum * n_rows
     if settings.schedule == ScheduleCode.by_address:
         _follow_schedule(settings, state, scratch.schedule, n_rows_of_epoch)
     alpha, scale = settings.alpha, 1 / weight_sum
-    if settings.penalty_gradient_address:
-        alpha, scale = 0.0, _adjust_gradient(settings, state, rank, team, params, scratch.penalties, n_coefs, scale, low, high)
-    update(settings, state, params, team.gradients, moments, scratch.hyperparams, n_coefs, alpha, scale, low, high)
-    if n_threads > 1:
-        wait_at_barrier(team, state)
+    if has_penalties:
+        alpha, scale = 0.0, _adjust_gradient(settings, state, rank, team, params, scratch.penalties, n_coefs, scale)
+    rate, base = begin_step(settings, state, scale, scratch.hyperparams)
+    for share in range(rank, n_shares, n_threads):
+        low, high = start_of_line_share(params.size, share, n_shares), start_of_line_share(params.size, share + 1, n_shares)
+        if not has_penalties:
+            add_gradients(team, low, high)
+        squares = update(
+            settings, rate, base, params, team.gradients, moments, scratch.hyperparams, n_coefs, alpha, scale, low, high
+        )
+        team.sums[share, WEIGHT_SQUARES] = 0.0 if settings.limit_weight_norms_address else squares
+    wait_at_barrier(team, state, n_threads)
     if settings.limit_weight_norms_address:
-        call(settings.limit_weight_norms_address, table, params, scratch.strip, scratch.penalties, rank, n_threads)
-        state.squares = 0.0
-        if n_threads > 1:
-            wait_at_barrier(team, state)
+        for share in range(rank, n_shares, n_threads):
+            call(settings.limit_weight_norms_address, table, params, scratch.strip, scratch.penalties, share, n_shares)
+        wait_at_barrier(team, state, n_threads)
     if settings.average_address:  # the averaged parameters follow the moments of the solver
+        low, high = start_of_line_share(params.size, rank, n_threads), start_of_line_share(params.size, rank + 1, n_threads)
         average = vector(moments, moments.size - params.size + low, high - low)
         call(settings.average_address, average, vector(params, low, high - low), scratch.penalties)
     state.row += n_rows
     state.blocks_done = 0
-    state.batch_loss = 0.0
-    state.batch_weight = 0.0
 
 
 @kernel(optimize=False)
-def _penalty(settings, state, w, scratch):
-    """Return alpha / 2 Σ w² + l1 Σ |w|."""
-    penalty = 0.5 * settings.alpha * (state.squares if state.squares > 0 else squared_norm(w))
+def _penalty(settings, squares, w, scratch):
+    """Return alpha / 2 Σ w² + l1 Σ |w|; squares is Σ w², or 0 if it is unknown."""
+    penalty = 0.5 * settings.alpha * (squares if squares > 0 else squared_norm(w))
     if settings.l1 > 0:
         call(settings.absolute_sum_address, w, w, scratch.penalties)
         penalty += settings.l1 * scratch.penalties[0].total
@@ -183,19 +211,21 @@ def _follow_schedule(settings, state, schedule, n_rows_of_epoch):
 
 
 @kernel(optimize=False)
-def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scale, low, high):
-    """Add the penalties to this thread's share of the gradient; return its scale, reduced if the norm exceeds clip_norm."""
-    n_threads, n_weights = team.sums.shape[0], max(0, min(high, n_coefs) - low)
-    call(settings.penalty_gradient_address, vector(params, low, n_weights), vector(team.gradients, low, n_weights), numbers)
+def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scale):
+    """Add up this thread's shares of the gradient with the penalties; return its scale, reduced if the norm exceeds clip_norm."""
+    n_threads, n_shares = settings.n_threads, team.sums.shape[0]
+    for share in range(rank, n_shares, n_threads):
+        low, high = start_of_line_share(params.size, share, n_shares), start_of_line_share(params.size, share + 1, n_shares)
+        add_gradients(team, low, high)
+        n_weights = max(0, min(high, n_coefs) - low)
+        call(settings.penalty_gradient_address, vector(params, low, n_weights), vector(team.gradients, low, n_weights), numbers)
+        if settings.clip_norm > 0:
+            gradient = vector(team.gradients, low, high - low)
+            call(settings.square_sum_address, gradient, gradient, numbers)
+            team.sums[share, SQUARES] = numbers[0].total
     if settings.clip_norm > 0:
-        gradient = vector(team.gradients, low, high - low)
-        call(settings.square_sum_address, gradient, gradient, numbers)
-        squares = numbers[0].total
-        if n_threads > 1:
-            team.sums[rank, SQUARES] = squares
-            wait_at_barrier(team, state)
-            squares = total(team, SQUARES)
-        norm = np.sqrt(squares) * scale
+        wait_at_barrier(team, state, n_threads)
+        norm = np.sqrt(total(team, SQUARES)) * scale
         if norm > settings.clip_norm:
             scale *= settings.clip_norm / norm
     return scale

@@ -144,8 +144,8 @@ def _norm(table, layer, address, params, beta, Z, scratch, exchange_at, add):
 
 
 @kernel(optimize=False)
-def backward(table, params, rows, order, start, n_rows, scratch, add):
-    """Set the gradient, or add to it if `add`.
+def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
+    """Set the gradient (≥ n_params,), or add to it if `add`.
 
     ∂/∂W[l] = A[l−1]ᵀ·delta[l], ∂/∂b[l] = Σ_rows delta[l], delta[l−1] = delta[l]·W[l]ᵀ ⊙ g'(Z[l−1]).
     """
@@ -153,13 +153,13 @@ def backward(table, params, rows, order, start, n_rows, scratch, add):
     for layer in range(table.shape[0] - 1, -1, -1):
         row, per_unit = table[layer], scratch.moving_statistics.size > 0
         delta = layer_outputs(table, layer, n_rows, scratch.deltas)
-        G = layer_weights(table, layer, scratch.gradient)
+        G = layer_weights(table, layer, gradient)
         if row.norm_back_address and not per_unit:
-            g = vector(scratch.gradient, row.gamma_at, n_hidden + row.n_out)
+            g = vector(gradient, row.gamma_at, n_hidden + row.n_out)
             _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
-        column_sums(delta, layer_biases(table, layer, scratch.gradient), add, scratch.strip)
+        column_sums(delta, layer_biases(table, layer, gradient), add, scratch.strip)
         if row.norm_back_address and per_unit:  # after the column sums, because b is the shift of batch normalization
-            g = vector(scratch.gradient, row.gamma_at, row.n_out)
+            g = vector(gradient, row.gamma_at, row.n_out)
             _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
         if layer == 0 and is_sparse(rows):
             sparse_weight_gradient(rows, order, start, delta, G, add)
@@ -230,32 +230,35 @@ def loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows
 
 
 @kernel(optimize=False)
-def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch, first):
-    """Add Σ ∂loss/∂params of rows order[start:start + n_rows] to scratch.gradient, or set it for the first block of a batch.
+def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch, gradient, is_new, add):
+    """Set the gradient to Σ ∂loss/∂params of rows order[start:start + n_rows], or add this sum to it if `add`.
 
-    Return Σ weight · loss and Σ weight; n_rows is at most settings.block_size.
+    `is_new` is True for the first block after a change of the parameters. Return Σ weight · loss and Σ weight; n_rows is at most
+    settings.block_size.
     """
-    if first:
+    if is_new:
         transpose_weights(table, params, scratch.transposed)
     sums = loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch)
-    backward(table, params, rows, order, start, n_rows, scratch, not first)
+    backward(table, params, rows, order, start, n_rows, scratch, gradient, add)
     return sums
 
 
 @entry
-def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scratch, first):
+def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scratch, gradient, first):
     """Apply `gradient_of_block` to rows start to stop, in the order of the data.
 
     The gradient is set if `first` is True; otherwise, it is added to.
     """
-    table, params, rows, y, weight, scratch = without_refcounts(table, params, rows, y, weight, scratch)
+    table, params, rows, y, weight = without_refcounts(table, params, rows, y, weight)
+    scratch, gradient = without_refcounts(scratch, gradient)
     options = settings[0]
     order = np.empty(0, np.int64)
     loss, weight_sum = 0.0, 0.0
     for at in range(start, stop, options.block_size):
         n_rows = min(options.block_size, stop - at)
-        is_first = first and at == start
-        block_loss, block_weight = gradient_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch, is_first)
+        is_new = first and at == start
+        block = gradient_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch, gradient, is_new, not is_new)
+        block_loss, block_weight = block
         loss += block_loss
         weight_sum += block_weight
     return loss, weight_sum

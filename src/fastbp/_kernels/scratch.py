@@ -81,11 +81,10 @@ class Scratch(NamedTuple):
 
     `activations`, `slopes`, `normalized`, `deltas`, `targets` and `weights` contain values for a block of rows; `slopes` and
     `normalized` have the same offsets as the outputs. `transposed` contains Wᵀ of all layers, `strip` copies of columns for the
-    products, `gradient` the gradient of a batch, and `inv_std` the statistics of norms: three for each unit with batch
-    normalization, one for each row with layer normalization. `hyperparams`,
-    `penalties`, `schedule`, `loss_numbers`, `draw_state` and `norm_state` are the records above. `output_numbers` lists quantiles,
-    or the sizes of groups of classes. The threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch
-    normalization needs.
+    products, and `inv_std` the statistics of norms: three for each unit with batch normalization, one for each row with layer
+    normalization. `hyperparams`, `penalties`, `schedule`, `loss_numbers`, `draw_state` and `norm_state` are the records above.
+    `output_numbers` lists quantiles, or the sizes of groups of classes. The threads of a team share `moving_statistics`, `exchange`
+    and `barrier`, which batch normalization needs.
     """
 
     activations: np.ndarray
@@ -96,7 +95,6 @@ class Scratch(NamedTuple):
     weights: np.ndarray
     transposed: np.ndarray
     strip: np.ndarray
-    gradient: np.ndarray
     inv_std: np.ndarray
     hyperparams: np.ndarray
     penalties: np.ndarray

@@ -21,7 +21,8 @@ SETTINGS = np.dtype(
             ("solver_address", np.int64),
             ("schedule", np.int64),
             ("schedule_address", np.int64),
-            # the batches of an epoch; a batch is processed in blocks of at most block_size rows
+            ("n_threads", np.int64),
+            # the batches of an epoch; a share of a batch is processed in blocks of at most block_size rows
             ("batch_size", np.int64),
             ("block_size", np.int64),
             ("shuffle", np.int64),
@@ -71,8 +72,6 @@ PROGRESS = np.dtype(
             ("shuffled", np.int64),  # whether the rows have been shuffled for this epoch
             ("row", np.int64),  # the number of rows of this epoch before this batch
             ("blocks_done", np.int64),  # the number of finished blocks of this batch in each thread
-            ("batch_loss", np.float64),  # the sum of the losses of these blocks
-            ("batch_weight", np.float64),  # the sum of their sample weights
             ("epoch", np.int64),  # the number of finished epochs of this fit
             ("epochs_before", np.int64),  # the number of finished epochs of earlier fits with the same optimizer
             ("rows_seen", np.int64),  # scikit-learn's t_
@@ -80,7 +79,6 @@ PROGRESS = np.dtype(
             ("learning_rate", np.float64),
             ("factor", np.float64),  # the factor of the learning rate from a schedule
             ("product", np.float64),  # the product of Nadam's momenta
-            ("squares", np.float64),  # Σ w² of this thread's share of the weights; 0 if unknown, as between calls
             ("loss", np.float64),  # of this epoch so far: the sum over batches of the mean loss times the number of rows
             ("best", np.float64),  # the lowest value of the stopping rule so far
             ("bad_epochs", np.int64),  # the number of consecutive epochs that did not improve on `best` by tol

@@ -13,13 +13,11 @@ from .jit import EXACT, kernel
 from .views import vector
 
 
-@kernel(optimize=False)
-def update(settings, progress, params, gradient, moments, hyperparams, n_coefs, alpha, scale, low, high):
-    """Update parameters low to high by one step.
+@kernel()
+def begin_step(settings, progress, scale, hyperparams):
+    """Count a step; return its learning rate, and the learning rate from which the weight decay is computed.
 
-    params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,). The L2 penalty and the weight decay apply to the
-    first n_coefs parameters. gradient contains Σ_rows ∂loss/∂params, and the solver receives (gradient + alpha · W) · scale.
-    `hyperparams` is written for solvers that are called by address. epsilon must be a normal number.
+    `hyperparams` is written for solvers that are called by address.
     """
     progress.step += 1
     base = progress.learning_rate * progress.factor
@@ -29,15 +27,27 @@ def update(settings, progress, params, gradient, moments, hyperparams, n_coefs, 
         progress.learning_rate = rate = base * np.sqrt(1 - settings.beta_2**progress.step) / (1 - settings.beta_1**progress.step)
     elif settings.solver == SolverCode.by_address:
         _write_hyperparams(settings, progress, rate, scale, hyperparams[0])
+    return rate, base
+
+
+@kernel(optimize=False)
+def update(settings, rate, base, params, gradient, moments, hyperparams, n_coefs, alpha, scale, low, high):
+    """Update parameters low to high by one step; return Σ w² of the weights among them after a step of Adam, or 0.
+
+    params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,). The L2 penalty and the weight decay apply to the
+    first n_coefs parameters, the weights. gradient contains Σ_rows ∂loss/∂params, and the solver receives
+    (gradient + alpha · W) · scale. `rate` and `base` are the results of `begin_step`. epsilon must be a normal number.
+    """
     middle = min(max(n_coefs, low), high)
     if settings.weight_decay > 0:
         _decay(vector(params, low, middle - low), base * settings.weight_decay)
-    start, stop = low, middle
+    start, stop, squares = low, middle, 0.0
     for part in range(2):  # first the weights, then the rest; a loop, because each call of a kernel inlines its code
-        squares = _step(settings, rate, scale, alpha, params, gradient, moments, hyperparams, start, stop - start)
+        of_part = _step(settings, rate, scale, alpha, params, gradient, moments, hyperparams, start, stop - start)
         if part == 0:
-            progress.squares = squares
+            squares = of_part
         start, stop, alpha = middle, high, 0.0
+    return squares
 
 
 @kernel()

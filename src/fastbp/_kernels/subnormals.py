@@ -6,15 +6,13 @@ as zero. Each thread has its own mode, which is restored when training returns, 
 these functions do nothing. This module does not know what is computed.
 """
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 
 from .._compat import cgutils
 from .jit import intrinsic_kernel
+from .processor import IS_ARM, IS_X86
 
-_ARCHITECTURE = llvm.get_process_triple().partition("-")[0]
-_IS_X86, _IS_ARM = _ARCHITECTURE in ("x86_64", "i386", "i686"), _ARCHITECTURE in ("aarch64", "arm64")
 # The bits of the control register that replace subnormal operands and results by zero.
 _FLUSH_X86, _FLUSH_ARM = 0x8040, 1 << 24
 
@@ -29,7 +27,7 @@ def flush_subnormals(typing_context):
 
     def build(context, builder, signature, arguments):
         mode = _read_control_register(builder)
-        _write_control_register(builder, builder.or_(mode, ir.Constant(mode.type, _FLUSH_ARM if _IS_ARM else _FLUSH_X86)))
+        _write_control_register(builder, builder.or_(mode, ir.Constant(mode.type, _FLUSH_ARM if IS_ARM else _FLUSH_X86)))
         return mode
 
     return types.int64(), build
@@ -51,22 +49,22 @@ def restore_subnormals(typing_context, mode):
 
 
 def _read_control_register(builder):
-    if _IS_X86:
+    if IS_X86:
         word = cgutils.alloca_once(builder, ir.IntType(32))
         _call_x86(builder, "stmxcsr", word)
         return builder.zext(builder.load(word), ir.IntType(64))
-    if _IS_ARM:
+    if IS_ARM:
         kind = ir.FunctionType(ir.IntType(64), [])
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.get.fpcr"), [])
     return ir.Constant(ir.IntType(64), 0)
 
 
 def _write_control_register(builder, mode):
-    if _IS_X86:
+    if IS_X86:
         word = cgutils.alloca_once(builder, ir.IntType(32))
         builder.store(builder.trunc(mode, ir.IntType(32)), word)
         _call_x86(builder, "ldmxcsr", word)
-    elif _IS_ARM:
+    elif IS_ARM:
         kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)])
         builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.set.fpcr"), [mode])
 

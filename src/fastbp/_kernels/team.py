@@ -1,34 +1,27 @@
 """Cooperation of the threads that train one network.
 
-Each thread runs the same kernel on its own rows of every batch. The threads wait for each other at a barrier: a waiting thread
-polls a counter and, after some time, yields the processor. All sums over threads are computed in the order of the ranks, so that
-the same seed and the same number of threads give the same bits. This module does not know what is computed between two barriers.
+The rows of each batch and the parameters are divided into the same number of shares, which does not depend on the number of
+threads. Each thread runs the same kernel and computes the shares rank, rank + n_threads, … Sums over a batch are added in the order
+of the shares, so that the result has the same bits for every number of threads. The threads wait for each other at a barrier. This
+module does not know what is computed between two barriers.
 """
 
-import os
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from .._compat import cgutils, make_array
+from .barrier import wait
 from .jit import kernel
 from .views import vector
 
-_N_SPINS = 2000
-# The operating system's function that yields the processor. It is called by name, because the machine code is kept on disk.
-_YIELD = "SwitchToThread" if os.name == "nt" else "sched_yield"
-# The columns of `Team.sums`, for one batch: the sums of loss and weight over the thread's rows, the penalty of the thread's share
-# of the weights, and the sum of squares of the thread's share of the gradient.
-LOSS, WEIGHT, PENALTY, SQUARES = range(4)
-# The elements of a barrier: the number of arrivals so far, summed over the threads, and whether a thread has failed.
-N_ARRIVED, ABORTED = range(2)
+# The columns of `Team.sums`, for one batch: the sums of loss and weight over the rows of a share; the penalty of a share of the
+# weights; the sum of squares of a share of the gradient; and Σ w² of a share of the weights, or 0 if it is unknown.
+LOSS, WEIGHT, PENALTY, SQUARES, WEIGHT_SQUARES = range(5)
+N_SUMS = 5
 
 
 class Team(NamedTuple):
-    """Arrays that all threads share: `barrier` (2,), and one row per thread of `sums` (n_threads, 4) and `gradients`."""
+    """Arrays that all threads share: `barrier` (3,), `sums` (n_shares, 5) and `gradients` (n_shares, ≥ n_params)."""
 
     barrier: np.ndarray
     sums: np.ndarray
@@ -36,92 +29,53 @@ class Team(NamedTuple):
 
 
 @kernel()
-def wait_at_barrier(team, state):
+def wait_at_barrier(team, state, n_threads):
     """Wait until every thread has arrived at the barrier; return False if a thread has failed, True otherwise."""
+    if n_threads == 1:
+        return True
     state.n_barriers += 1
-    return _wait(team.barrier, state.n_barriers * team.sums.shape[0])
+    return wait(team.barrier, state.n_barriers * n_threads)
 
 
 @kernel()
 def wait_at_layer_barrier(barrier, n_barriers, n_threads):
     """Wait at another barrier than the team's, for the n_barriers-th time; the result is that of `wait_at_barrier`."""
-    return n_threads == 1 or _wait(barrier, n_barriers * n_threads)
-
-
-@kernel()
-def _wait(barrier, expected):
-    _atomic_add(barrier, N_ARRIVED, 1)
-    n_spins = 0
-    while _atomic_load(barrier, N_ARRIVED) < expected:
-        if _atomic_load(barrier, ABORTED):
-            return False
-        n_spins += 1
-        if n_spins > _N_SPINS:
-            _yield_processor()
-    return True
+    return n_threads == 1 or wait(barrier, n_barriers * n_threads)
 
 
 @kernel()
 def total(team, column):
-    """Return the sum of a column of `Team.sums` over the threads, in the order of their ranks."""
+    """Return the sum of a column of `Team.sums` over the shares, in their order."""
     result = 0.0
-    for rank in range(team.sums.shape[0]):
-        result += team.sums[rank, column]
+    for share in range(team.sums.shape[0]):
+        result += team.sums[share, column]
     return result
 
 
 @kernel()
-def share(n, rank, n_threads):
-    """Return the start of a thread's share of n items; the share ends where that of rank + 1 starts."""
-    return n * rank // n_threads
+def start_of_share(n, share, n_shares):
+    """Return the start of a share of n items; it ends where the next share starts."""
+    return n * share // n_shares
 
 
 @kernel()
-def share_of_line(n, rank, n_threads):
-    """Return the same as `share` in whole cache lines of n numbers, so that no two threads write to the same cache line."""
-    return min(n, 16 * share((n + 15) // 16, rank, n_threads))
+def start_of_line_share(n, share, n_shares):
+    """Return the same in whole cache lines of n numbers, so that no two threads write to the same cache line."""
+    return min(n, 16 * start_of_share((n + 15) // 16, share, n_shares))
+
+
+@kernel()
+def gradient_of_share(team, share):
+    """Return the buffer (≥ n_params,) for the gradient of a share of the rows."""
+    n = team.gradients.shape[1]
+    return vector(team.gradients, share * n, n)
 
 
 @kernel()
 def add_gradients(team, low, high):
-    """Add gradients[rank, low:high] of all other threads to gradients[0, low:high]."""
+    """Add gradients[share, low:high] of all other shares to gradients[0, low:high]."""
     first = vector(team.gradients, low, high - low)
-    for rank in range(1, team.sums.shape[0]):
-        other = vector(team.gradients, rank * team.gradients.shape[1] + low, high - low)
+    for share in range(1, team.sums.shape[0]):
+        other = vector(team.gradients, share * team.gradients.shape[1] + low, high - low)
         for q in range(first.size):
             first[q] += other[q]
-
-
-@intrinsic
-def _atomic_add(typing_context, counters, index, change):
-    """Add `change` to counters[index] atomically."""
-
-    def build(context, builder, signature, arguments):
-        counter = builder.gep(make_array(counters)(context, builder, arguments[0]).data, [arguments[1]])
-        builder.atomic_rmw("add", counter, arguments[2], "seq_cst")
-        return context.get_dummy_value()
-
-    return types.void(counters, types.intp, types.int64), build
-
-
-@intrinsic
-def _atomic_load(typing_context, counters, index):
-    """Return counters[index], read atomically."""
-
-    def build(context, builder, signature, arguments):
-        counter = builder.gep(make_array(counters)(context, builder, arguments[0]).data, [arguments[1]])
-        return builder.load_atomic(counter, "seq_cst", 8)
-
-    return types.int64(counters, types.intp), build
-
-
-@intrinsic
-def _yield_processor(typing_context):
-    """Let another thread run on this processor."""
-
-    def build(context, builder, signature, arguments):
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), _YIELD)
-        builder.call(function, [])
-        return context.get_dummy_value()
-
-    return types.void(), build

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._kernels.barrier import BARRIER_SIZE
 from .._kernels.scratch import (
     DRAW_STATE,
     HYPERPARAMS,
@@ -20,7 +21,7 @@ from .._kernels.scratch import (
     Scratch,
 )
 from .._kernels.settings import record
-from .._kernels.team import Team
+from .._kernels.team import N_SUMS, Team
 from .._kernels.vector_code import VECTOR_BYTES
 from .layout import aligned_zeros
 
@@ -92,25 +93,25 @@ class MovingStatistics:
         return [self.statistics[start:stop].reshape(2, -1) for start, stop in pairwise(ends)]
 
 
-def workspace(plan, block_size, dtype, n_threads, *, gathered, moving=None, penalties=None, schedule=None, seed=0):
+def workspace(plan, block_size, dtype, n_threads, n_shares, *, gathered, moving=None, penalties=None, schedule=None, seed=0):
     """Return the `Team` that the threads share in training, and a list with the `Scratch` of each thread.
 
     `moving` are the `MovingStatistics` of batch normalization, `penalties` the `PENALTY_NUMBERS`, and `schedule` the
     `SCHEDULE_NUMBERS`. `seed` is the seed of dropout and noise.
     """
     layout, per_unit = plan.layout, plan.architecture.norm == "batch_norm"
-    gradients = aligned_zeros(n_threads * layout.gradient_stride(np.dtype(dtype).itemsize), dtype).reshape(n_threads, -1)
+    gradients = aligned_zeros(n_shares * layout.gradient_stride(np.dtype(dtype).itemsize), dtype).reshape(n_shares, -1)
     shared = _empty_scratch(dtype)._replace(
         moving_statistics=moving.statistics if per_unit else np.empty(0),
         exchange=np.zeros((n_threads, layout.exchange_size * per_unit)),
-        barrier=np.zeros(2, np.int64),
+        barrier=np.zeros(BARRIER_SIZE, np.int64),
     )
     scratches = []
-    for rank, gradient in enumerate(gradients):
+    for rank in range(n_threads):
         buffers = _training_buffers(plan, block_size, dtype, gathered)
         numbers = _training_numbers(plan, penalties, schedule, seed, rank)
-        scratches.append(shared._replace(gradient=gradient[: layout.n_params], **buffers, **numbers))
-    return Team(np.zeros(2, np.int64), np.zeros((n_threads, 4)), gradients), scratches
+        scratches.append(shared._replace(**buffers, **numbers))
+    return Team(np.zeros(BARRIER_SIZE, np.int64), np.zeros((n_shares, N_SUMS)), gradients), scratches
 
 
 def _training_buffers(plan, block_size, dtype, gathered):

@@ -12,12 +12,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from .._kernels.barrier import ABORTED
 from .._kernels.codes import Status
 from .._kernels.epochs import Trace, train, update_early_stopping
 from .._kernels.products import Rows
 from .._kernels.settings import PROGRESS, record
 from .._kernels.shuffles import MT19937State
-from .._kernels.team import ABORTED
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
 from .._network.threads import ThreadCrew
@@ -26,8 +26,6 @@ from .._network.workspace import workspace
 
 _MAX_EPOCHS_PER_CALL = 1000
 _RUNNING = int(Status.running)  # comparisons with a member of an enumeration take longer
-# The fields of PROGRESS that differ between threads: the sums over a batch, which may take more than one kernel call.
-_PER_THREAD = ["batch_loss", "batch_weight"]
 
 
 @dataclass
@@ -48,9 +46,9 @@ class Problem:
     def n_rows(self):
         return self.y.shape[0]
 
-    def workspace(self, state, settings, batch_size, n_threads, schedule=None):
+    def workspace(self, state, settings, batch_size, n_threads, n_shares, schedule=None):
         """Set the block size for a batch size; return the layer table, the ``Team``, and the ``Scratch`` of each thread."""
-        plan, dtype, rows_each = self.plan, state.params.dtype, -(-batch_size // n_threads)
+        plan, dtype, rows_each = self.plan, state.params.dtype, -(-batch_size // n_shares)
         # batch normalization needs the statistics of all rows of a batch before it can compute the next layer
         whole = plan.architecture.norm == "batch_norm"
         block_size = rows_each if whole else plan.layout.block_size(rows_each, dtype.itemsize)
@@ -60,6 +58,7 @@ class Problem:
             block_size,
             dtype,
             n_threads,
+            n_shares,
             gathered=self.rows is None or self.rows.indptr.size == 0,
             moving=state.moving,
             penalties=self.penalties,
@@ -113,7 +112,7 @@ class EpochRunner:
     ``kept`` contains the parameters after the epoch with the lowest loss; otherwise it is empty.
     """
 
-    def __init__(self, problem, state, settings, schedule, progress, order, shuffles, n_threads, *, keep_best=False):
+    def __init__(self, problem, state, settings, schedule, progress, order, shuffles, n_threads, n_shares, *, keep_best=False):
         self.problem, self.state, self.settings = problem, state, settings
         self.order, self.shuffles = order, shuffles
         state.optimizer.write_progress(progress)
@@ -125,7 +124,8 @@ class EpochRunner:
         try:
             self.progress = np.repeat(progress, self.crew.n_threads)  # one record per thread; Python reads the first
             batch_size = settings["batch_size"].item()
-            self.table, self.team, self.scratches = problem.workspace(state, settings, batch_size, self.crew.n_threads, schedule)
+            n_threads = settings["n_threads"] = self.crew.n_threads
+            self.table, self.team, self.scratches = problem.workspace(state, settings, batch_size, n_threads, n_shares, schedule)
         except BaseException:
             self.crew.close()
             raise
@@ -190,9 +190,7 @@ class EpochRunner:
     def _synchronize(self):
         """Copy the progress of the first thread, which Python may have changed, to all threads, and reset the barrier."""
         if self.crew.n_threads > 1:
-            own = self.progress[_PER_THREAD].copy()
             self.progress[1:] = self.progress[0]
-            self.progress[_PER_THREAD] = own
         self.progress["n_barriers"] = 0
         self.team.barrier[:] = 0
 

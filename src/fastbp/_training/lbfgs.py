@@ -72,10 +72,15 @@ class _Objective:
         self.problem, self.settings, self.hooks, self.state, self.params = problem, settings, hooks, state, state.params
         work = problem.n_rows * self.params.nbytes * _WORK_OF_STEP
         n_shares = max(1, min(_MAX_SHARES, problem.n_rows // _MIN_SHARE_ROWS)) if useful_threads(2, work, 2) > 1 else 1
-        self.table, _, self.scratches = problem.workspace(state, settings, problem.n_rows, n_shares)
+        self.crew = ThreadCrew(useful_threads(n_threads, work, n_shares))
+        try:
+            workspace = problem.workspace(state, settings, problem.n_rows, self.crew.n_threads, n_shares)
+        except BaseException:
+            self.crew.close()
+            raise
+        self.table, self.team, self.scratches = workspace
         self.parts = [self._parts(share, n_shares) for share in range(n_shares)]
         self.sums, self.stopped = np.empty((n_shares, 2)), False
-        self.crew = ThreadCrew(useful_threads(n_threads, work, n_shares))
 
     def _parts(self, share, n_shares):
         """The (start, stop) of the kernel calls for a share of the rows, each of which takes a few milliseconds."""
@@ -86,17 +91,18 @@ class _Objective:
         settings, n_coefs = self.settings[0], self.problem.plan.layout.n_coefs
         self.params[...] = x  # x is float64 and has no padding
         loss, weight_sum = self._sums()
-        W, gradient, l1 = x[:n_coefs], self.scratches[0].gradient.astype(np.float64), settings.l1
-        for scratch in self.scratches[1:]:
-            gradient += scratch.gradient
+        first, *others = self.team.gradients[:, : x.size]
+        W, gradient, l1 = x[:n_coefs], first.astype(np.float64), settings.l1
+        for other in others:
+            gradient += other
         gradient[:n_coefs] += settings.alpha * W + l1 * np.sign(W)
         return (loss + 0.5 * settings.alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum, gradient / weight_sum
 
     def _sums(self):
-        """Return Σ loss and Σ weight of all rows; the gradient of each share is in ``scratch.gradient`` afterwards."""
+        """Return Σ loss and Σ weight of all rows; the gradient of each share is in ``team.gradients`` afterwards."""
         self.sums[...], self.stopped = 0, False
         shares = iter(range(len(self.parts)))
-        self.crew.run(lambda rank: self._work(shares), self._stop)
+        self.crew.run(lambda rank: self._work(shares, self.scratches[rank]), self._stop)
         if self.stopped:
             raise _Stop("max_time")
         loss, weight_sum = (float(sum(column)) for column in self.sums.T)
@@ -104,7 +110,7 @@ class _Objective:
             raise zero_weights_error()
         return loss, weight_sum
 
-    def _work(self, shares):
+    def _work(self, shares, scratch):
         """Compute the shares that no other thread has taken."""
         problem = self.problem
         for share in shares:
@@ -113,7 +119,8 @@ class _Objective:
                     return
                 first = start == self.parts[share][0][0]
                 rows = problem.rows, problem.y, problem.weight, start, stop
-                sums = loss_and_gradient(self.settings, self.table, self.params, *rows, self.scratches[share], first)
+                gradient = self.team.gradients[share]
+                sums = loss_and_gradient(self.settings, self.table, self.params, *rows, scratch, gradient, first)
                 self.sums[share] += sums
                 if self.hooks.out_of_time:
                     self.stopped = True  # not |=, which could undo the assignment of another thread

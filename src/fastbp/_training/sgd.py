@@ -17,7 +17,7 @@ from .._kernels.codes import Status
 from .._kernels.user_warnings import warn_user
 from .._network.optimizers import Optimizer, write_penalties
 from .._network.schedules import user_factor
-from .._network.threads import choose_threads
+from .._network.threads import choose_shares, choose_threads
 from .context import TrainingRows, time_message
 from .epochs import EpochRunner, Problem, Shuffles, start_progress
 from .result import Divergence, EpochRecord, FitResult
@@ -43,11 +43,11 @@ class SGDRun:
         problem = self._problem(plan, data, settings)
         shuffles = Shuffles(state.rng, wanted=config.shuffle, shared=not isinstance(config.random_state, Integral))
         self.batch_capacity = batch_size
-        n_threads = self._choose_threads(batch_size)
+        self.division = self._divide(batch_size)
         # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
         self.runner = EpochRunner(
-            problem, state, settings, rates, progress, rows.order.copy(), shuffles, n_threads, keep_best=keep_best
+            problem, state, settings, rates, progress, rows.order.copy(), shuffles, *self.division, keep_best=keep_best
         )
 
     # ------------------------------------------------------------------ start
@@ -93,8 +93,13 @@ class SGDRun:
             seed = int(self.state.rng.randint(np.iinfo(np.int32).max)) if plan.architecture.draws else 0
         return Problem(plan, rows, y, weight, penalties, seed)
 
-    def _choose_threads(self, batch_size):
-        return choose_threads(self.config.n_threads, 3 * batch_size * self.state.params.nbytes, batch_size)
+    def _divide(self, batch_size):
+        """The number of threads, and the number of shares of a batch that they compute."""
+        config, work = self.config, 3 * batch_size * self.state.params.nbytes
+        n_threads = choose_threads(config.n_threads, work, batch_size)
+        # batch normalization needs all rows of a batch at the same time
+        n_shares = n_threads if config.batch_norm else choose_shares(config.n_shares, n_threads, work, batch_size)
+        return min(n_threads, n_shares), n_shares
 
     # ------------------------------------------------------------------ other rows
 
@@ -109,7 +114,7 @@ class SGDRun:
     def can_continue_with(self, n_rows):
         """Whether ``continue_with`` gives the same result as a new run for n_rows rows."""
         batch_size = _clipped_batch_size(self.config.batch_size, n_rows)
-        return batch_size <= self.batch_capacity and self._choose_threads(batch_size) == self.runner.crew.n_threads
+        return batch_size <= self.batch_capacity and self._divide(batch_size) == self.division
 
     def continue_with(self, state, data, start):
         """Train another state of the same network for one epoch on other rows, with the same buffers; return the result."""

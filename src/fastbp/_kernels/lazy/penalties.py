@@ -45,8 +45,8 @@ def update_average(average, w, numbers):
 
 
 @lazy_entry
-def limit_weight_norms(table, params, sums, numbers, rank, n_threads):
-    """Reduce the norm of the weights of each unit in this thread's share to at most max_norm (Srivastava and others 2014).
+def limit_weight_norms(table, params, sums, numbers, share, n_shares):
+    """Reduce the norm of the weights of each unit in a share to at most max_norm (Srivastava and others 2014).
 
     The weights of a unit are a column of W (n_in, n_out); `sums` is scratch memory for one number per unit.
     """
@@ -54,7 +54,7 @@ def limit_weight_norms(table, params, sums, numbers, rank, n_threads):
     zero, one, most = real(0), real(1), real(numbers[0].max_norm)
     for layer in range(table.shape[0]):
         n_in, n_out, at = table[layer].n_in, table[layer].n_out, table[layer].weights_at
-        low, high = n_out * rank // n_threads, n_out * (rank + 1) // n_threads
+        low, high = n_out * share // n_shares, n_out * (share + 1) // n_shares
         factors = vector(sums, low, high - low)
         for j in range(factors.size):
             factors[j] = zero
