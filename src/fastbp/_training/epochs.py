@@ -130,6 +130,7 @@ class EpochRunner:
             self.crew.close()
             raise
         self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
+        self._n_counted = self._n_blocks() if self._first_epoch else 0
 
     def restart(self, state, rows, progress, shuffles):
         """Continue with another state of the same network and other rows, whose batches are not larger than the buffers."""
@@ -138,7 +139,7 @@ class EpochRunner:
         self.state, self.shuffles, self.order = state, shuffles, np.arange(problem.n_rows)
         state.optimizer.write_progress(progress)
         self.settings["shuffle"] = shuffles.by_kernel
-        self._losses, self._rates, self._first_epoch = [], [], 0
+        self._losses, self._rates, self._first_epoch, self._n_counted = [], [], 0, 0
         self.crew = ThreadCrew(len(self.scratches))
         if self.crew.n_threads < len(self.scratches):  # the system cannot start another thread
             self.crew.close()
@@ -172,15 +173,20 @@ class EpochRunner:
 
     def run_kernel(self, n_epochs=_MAX_EPOCHS_PER_CALL):
         """Train for one kernel call, at most n_epochs epochs; return whether an epoch ended."""
-        n_before = len(self.losses)
+        self._read_epochs()  # the kernel writes the losses of new epochs to the same buffer
+        epoch = self.progress["epoch"].item(0)
         if self.shuffles.by_python:
             n_epochs = 1
             self._shuffle()
-        blocks_before, start = self._n_blocks(), time.perf_counter()
-        self._synchronize()
+        start = time.perf_counter()
+        if self.crew.n_threads > 1:
+            self._synchronize()
         self.crew.run(lambda rank: self._train(rank, n_epochs), self._abort)
-        self.pacer.measure(self._n_blocks() - blocks_before, time.perf_counter() - start)
-        return len(self.losses) > n_before
+        if self.running:
+            n_blocks = self._n_blocks()
+            self.pacer.measure(n_blocks - self._n_counted, time.perf_counter() - start)
+            self._n_counted = n_blocks
+        return self.progress["epoch"].item(0) > epoch
 
     def _shuffle(self):
         if not self.progress["shuffled"][0]:
@@ -189,8 +195,7 @@ class EpochRunner:
 
     def _synchronize(self):
         """Copy the progress of the first thread, which Python may have changed, to all threads, and reset the barrier."""
-        if self.crew.n_threads > 1:
-            self.progress[1:] = self.progress[0]
+        self.progress[1:] = self.progress[0]
         self.progress["n_barriers"] = 0
         self.team.barrier[:] = 0
 
