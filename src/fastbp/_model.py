@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import ADAPTERS_MANAGER, Method, _get_output_config
 from ._data.inputs import FLOATS, Matrix, as_rows, common_float, is_plain
+from ._data.sparse import check_indices
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
 from ._network.hidden_layers import first_layers
@@ -236,6 +237,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         preparation = None if self._state is None else self._state.preparation
         if not self._is_plain_input(X):
             check_is_fitted(self)
+            check_indices(X, "X")
             has_imputer = preparation is not None and preparation.imputer is not None
             X = validate_data(self, X, accept_sparse=["csr", "csc"], ensure_all_finite=_finite_or_nan(has_imputer), reset=False)
         return X if preparation is None else preparation.imputed(X)
@@ -255,6 +257,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
         else:
+            check_indices(X, "X")
             options |= {"accept_sparse": ["csr", "csc"], "dtype": FLOATS, "multi_output": True}
             finite = _finite_or_nan(self.missing == "indicator")
             X, y = validate_data(self, X, y, ensure_all_finite=finite, reset=reset, **options)
