@@ -187,7 +187,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
             check_output_layer(config, (n_outputs, self._link_kind, out_activation), (self.n_outputs_, link, self.out_activation_))
             params, layout = self._flat_params()
             before = self._state or TrainingState.untrained(layout, params, self._link_kind, out_activation)
-            state = before.continued(config, params, rng)
+            state = before.continued(config, params, layout, rng)
             X, y = state.preparation.prepared(X, y, config.dtype)
         else:
             preparation = Preparation.learned(X, y, config, out_activation)

@@ -217,8 +217,10 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _prediction_plan(self, layout, state):
         """The ``Plan`` of a network for predictions: of a state, or of weights that the user set if ``state`` is None."""
         link, numbers = self._link
-        norm = None if state is None else state.published_norm
-        activations = per_layer(self.activation, len(layout.sizes) - 2) if state is None else state.activations
+        norm, n_hidden = None if state is None else state.published_norm, len(layout.sizes) - 2
+        fitted = () if state is None else state.activations
+        # the activations of the last fit, unless the user has set the weights of a network with another number of layers
+        activations = fitted if len(fitted) == n_hidden else per_layer(self.activation, n_hidden)
         return Plan(layout, Architecture(activations, link, norm, numbers=numbers), self._objective())
 
     # ------------------------------------------------------------------ prediction, on a snapshot
