@@ -122,7 +122,8 @@ def test_rows_are_not_kept(kind):
 
 
 @each_kind
-def test_changes_by_the_user_are_used(kind):
+@pytest.mark.parametrize(("solver", "schedule"), [("sgd", "constant"), ("sgd", "invscaling"), ("adam", "constant")])
+def test_changes_by_the_user_are_used(kind, solver, schedule):
     """New weights, elements of weights, parameters and the learning rate of the optimizer act on the next call."""
 
     def replace(model):
@@ -136,10 +137,12 @@ def test_changes_by_the_user_are_used(kind):
         assign,
         lambda model: model.set_params(alpha=0.1),
         lambda model: setattr(model._optimizer, "learning_rate", 0.1),
+        lambda model: setattr(model._optimizer, "learning_rate_init", 0.1),
         lambda model: model.fit(*rows(kind, 50)),
     ]
     for change in changes:
-        kept, fresh = (first_call(kind, solver="sgd", max_iter=2, tol=1e9).partial_fit(*rows(kind, 40)) for _ in range(2))
+        params = {"solver": solver, "learning_rate": schedule, "max_iter": 2, "tol": 1e9}
+        kept, fresh = (first_call(kind, **params).partial_fit(*rows(kind, 40)) for _ in range(2))
         with warnings.catch_warnings(action="ignore"):
             change(kept)
             change(fresh)
