@@ -177,6 +177,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
         sizes = hidden_sizes(config)
         is_fitted = hasattr(self, "coefs_")
         continues = is_fitted and (bool(config.warm_start) or incremental)
+        if continues:
+            self._complete()
         X, y = self._validate_input(X, y, incremental, reset=not continues)
         check_config(config, X)
         sample_weight = self._row_weights(X, y, sample_weight, incremental)

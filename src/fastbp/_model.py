@@ -26,7 +26,7 @@ from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
 from ._network.hidden_layers import first_layers
 from ._network.layout import padded_copy
-from ._network.parameters import check_shapes, gathered, published_layout
+from ._network.parameters import broadcast_intercepts, check_link, check_shapes, gathered, published_layout
 from ._network.prediction import outputs
 from ._training.state import TrainingState
 
@@ -75,7 +75,9 @@ def on_snapshot(method: Method) -> Method:
 
     @wraps(method)
     def run(self, *arguments, **options):
-        return method(self._snapshot(), *arguments, **options)
+        snapshot = self._snapshot()
+        snapshot._complete()
+        return method(snapshot, *arguments, **options)
 
     return cast(Method, run)
 
@@ -116,6 +118,16 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         with attributes_lock:
             snapshot.__dict__.update(self.__dict__)
         return snapshot
+
+    def _complete(self):
+        """Set the missing attributes of an estimator that was never fitted and whose weights were set by the user."""
+        if self._state is not None or not hasattr(self, "coefs_"):
+            return
+        shapes = [np.shape(W) for W in self.coefs_]
+        n_inputs, n_outputs = (shapes[0][0], shapes[-1][-1]) if shapes and all(shapes) else (0, 0)
+        derived = {"n_features_in_": n_inputs, "n_outputs_": n_outputs, "n_layers_": len(shapes) + 1}
+        derived |= {"n_iter_": 0, "t_": 0, "_no_improvement_count": 0}
+        self.__dict__.update(derived | self.__dict__)
 
     def _snapshot_with_lists(self):
         """A snapshot with copies of the lists that have one entry per epoch, because a running fit appends to its lists."""
@@ -211,8 +223,10 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             return published.params, published.layout
         lists = {name: getattr(self, name) for name in ("coefs_", "intercepts_")}  # AttributeError if the user deleted one
         lists |= {name: attributes[name] for name in ("norm_scales_", "norm_shifts_") if name in attributes}
+        lists["intercepts_"] = broadcast_intercepts(lists["coefs_"], lists["intercepts_"])
         check_shapes(lists, self._n_inputs, self.n_outputs_, self._norm)
-        return gathered(lists.values()), self._layout()
+        check_link(self.out_activation_)
+        return gathered(lists), self._layout()
 
     def _prediction_plan(self, layout, state):
         """The ``Plan`` of a network for predictions: of a state, or of weights that the user set if ``state`` is None."""
@@ -311,7 +325,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     @property
     def _n_features_out(self):
         """The number of units of the default layer of ``transform``, from which scikit-learn generates feature names."""
-        return self._layout().sizes[-2]
+        return len(self.coefs_[-1])
 
     def _layer_outputs(self, X, layer):
         check_is_fitted(self)
