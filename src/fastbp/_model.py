@@ -230,12 +230,15 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _prediction_plan(self, layout, state):
         """The ``Plan`` of a network for predictions: of a state, or of weights that the user set if ``state`` is None."""
+        return Plan(layout, self._prediction_architecture(len(layout.sizes) - 2, state), self._objective())
+
+    def _prediction_architecture(self, n_hidden, state):
         link, numbers = self._link
-        norm, n_hidden = None if state is None else state.published_norm, len(layout.sizes) - 2
+        norm = None if state is None else state.published_norm
         fitted = () if state is None else state.activations
         # the activations of the last fit, unless the user has set the weights of a network with another number of layers
         activations = fitted if len(fitted) == n_hidden else per_layer(self.activation, n_hidden)
-        return Plan(layout, Architecture(activations, link, norm, numbers=numbers), self._objective())
+        return Architecture(activations, link, norm, numbers=numbers)
 
     # ------------------------------------------------------------------ prediction, on a snapshot
 
@@ -257,6 +260,19 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             has_imputer = preparation is not None and preparation.imputer is not None
             X = validate_data(self, X, accept_sparse=["csr", "csc"], ensure_all_finite=_finite_or_nan(has_imputer), reset=False)
         return X if preparation is None else preparation.imputed(X)
+
+    @on_snapshot
+    def _forward_pass_fast(self, X, check_input=True):
+        """The outputs of the network for X, computed in NumPy; for code that calls this method of scikit-learn's estimators."""
+        if check_input:
+            X = self._inputs(X)
+        elif self._state is not None:
+            X = self._state.preparation.imputed(X)
+        return self._forward_pass([X] + [None] * len(self.coefs_))[-1]
+
+    @abstractmethod
+    def _forward_pass(self, activations):
+        """The activations of all layers, computed in NumPy."""
 
     def _is_plain_input(self, X):
         """Whether validation would return X unchanged: a plain array with the right number of features, without feature names."""

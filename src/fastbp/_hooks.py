@@ -1,0 +1,47 @@
+"""The private methods of scikit-learn's estimators that subclasses override, but that compiled kernels never call.
+
+An estimator goes in; a TypeError is raised if its class overrides such a method, because the override would be ignored. This module
+does not know how a network is trained.
+"""
+
+from functools import cache
+
+# for each method, the parameters and public methods to use instead
+_INITIALIZERS = "weight_init and bias_init, which may be functions, or coefs_init and intercepts_init"
+_VALUES = "activation=fastbp.Activation(...) or out_activation, or override predict"
+_SCORES = "scoring and validation_splitter, or pass X_val and y_val to fit"
+_GRADIENTS = "loss=fastbp.Loss(...), activation=fastbp.Activation(...), or the parameters alpha, l1, clip_norm and max_norm"
+_REMEDIES = {
+    "_init_coef": _INITIALIZERS,
+    "_initialize": _INITIALIZERS,
+    "_forward_pass": _VALUES,
+    "_forward_pass_fast": _VALUES,
+    "_predict": "the public method predict: override it",
+    "_backprop": _GRADIENTS,
+    "_compute_loss_grad": _GRADIENTS,
+    "_loss_grad_lbfgs": _GRADIENTS,
+    "_unpack": "coefs_init and intercepts_init",
+    "_fit_stochastic": "solver, learning_rate and callbacks, or override fit",
+    "_fit_lbfgs": "callbacks and max_time, or override fit",
+    "_update_no_improvement_count": "tol, n_iter_no_change and scoring, or a callback that returns True to end training",
+    "_score": _SCORES,
+    "_score_with_function": _SCORES,
+    "_check_solver": "the public method partial_fit: override it",
+}
+
+
+def check_no_overridden_hooks(estimator, base):
+    """Raise a TypeError if the class of an estimator overrides a method of scikit-learn that ``base`` or no class defines."""
+    cls = type(estimator)
+    # not cached for each class, because methods of a class can be replaced, for example in tests
+    for name, method in _methods_of(base):
+        if getattr(cls, name, None) is not method or name in estimator.__dict__:
+            raise TypeError(
+                f"{cls.__name__} must not override {name}, because compiled code trains the network and never calls this method "
+                f"of scikit-learn's estimators. Use {_REMEDIES[name]}. If only your own code calls the method, rename it."
+            )
+
+
+@cache
+def _methods_of(base):
+    return [(name, getattr(base, name, None)) for name in _REMEDIES]
