@@ -177,6 +177,17 @@ def test_sizes_that_do_not_agree_are_an_error(batch_norm):
             assert [W.shape for W in loaded.coefs_] == [(4, 6), (6, 1)]
 
 
+def test_damaged_groups_of_classes_are_an_error():
+    """A damaged pickle may have other numbers of classes than output units."""
+    y = np.column_stack([np.arange(60) % 3, np.arange(60) % 2])
+    model = MLPClassifier(**SMALL, warm_start=True).fit(X, y)
+    model._groups = (3, 200)
+    loaded = pickle.loads(pickle.dumps(model))
+    for call in (lambda: loaded.predict(X), lambda: loaded.fit(X, y)):
+        with pytest.raises(ValueError, match=r"\(3, 200\), must add up to the 5 units.*damaged"):
+            call()
+
+
 # ====================================================================== temporary files
 
 

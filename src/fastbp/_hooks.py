@@ -31,17 +31,19 @@ _REMEDIES = {
 
 
 def check_no_overridden_hooks(estimator, base):
-    """Raise a TypeError if the class of an estimator overrides a method of scikit-learn that ``base`` or no class defines."""
+    """Raise a TypeError if an estimator overrides a method of scikit-learn that ``base`` defines, or that no class defines."""
     cls = type(estimator)
-    # not cached for each class, because methods of a class can be replaced, for example in tests
-    for name, method in _methods_of(base):
-        if getattr(cls, name, None) is not method or name in estimator.__dict__:
-            raise TypeError(
-                f"{cls.__name__} must not override {name}, because compiled code trains the network and never calls this method "
-                f"of scikit-learn's estimators. Use {_REMEDIES[name]}. If only your own code calls the method, rename it."
-            )
+    overridden = _overridden_hook(cls, base)
+    if overridden is None and any(map(vars(estimator).__contains__, _REMEDIES)):
+        overridden = next(name for name in _REMEDIES if name in vars(estimator))
+    if overridden is not None:
+        raise TypeError(
+            f"{cls.__name__} must not override {overridden}, because compiled code trains the network and never calls this method "
+            f"of scikit-learn's estimators. Use {_REMEDIES[overridden]}. If only your own code calls the method, rename it."
+        )
 
 
 @cache
-def _methods_of(base):
-    return [(name, getattr(base, name, None)) for name in _REMEDIES]
+def _overridden_hook(cls, base):
+    """Return the name of the first overridden method of a class, or None."""
+    return next((name for name in _REMEDIES if getattr(cls, name, None) is not getattr(base, name, None)), None)

@@ -14,8 +14,6 @@ from .architecture import Plan
 from .layout import Layout
 from .user_functions import user_function_address
 
-_NO_LAYOUT = Layout(())  # the loss does not depend on the layout
-
 
 def _softmax_of_rows(Z):
     np.exp(Z - Z.max(axis=1, keepdims=True), out=Z)
@@ -117,7 +115,7 @@ def loss_and_delta_of_outputs(architecture, objective, y, A, sample_weight, *, e
         if architecture.numbers and objective.of_classes:  # the numbers of classes of several outputs
             n_classes = np.repeat(architecture.numbers, architecture.numbers)
         targets = (1 - objective.smoothing) * y + objective.smoothing / n_classes
-        return _compiled_loss(Plan(_NO_LAYOUT, architecture, objective), targets.astype(A.dtype), A, sample_weight)
+        return _compiled_loss(Plan(Layout(A.shape[1:]), architecture, objective), targets.astype(A.dtype), A, sample_weight)
     delta = A - y
     if sample_weight is not None:
         delta *= sample_weight.reshape(-1, 1)
