@@ -13,6 +13,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from fastbp import MLPClassifier, MLPRegressor
+from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._training import kept_run
 
 SIZES = (40, 40, 33, 7, 1, 40, 20, 60, 60, 13)  # rows of each call; more rows than before need larger buffers
@@ -151,6 +152,20 @@ def test_changes_by_the_user_are_used(kind, solver, schedule):
             for model in (kept, fresh):
                 model.partial_fit(*rows(kind, 40, seed))
             assert outcome(kept) == outcome(fresh)
+
+
+@each_kind
+@pytest.mark.parametrize("solver", sorted(N_MOMENTS))
+def test_assigned_initial_learning_rate_acts_with_every_solver(kind, solver):
+    """With "sgd", it acts only if the schedule computes the rate from the initial rate, as in scikit-learn."""
+    params = {"solver": solver, "learning_rate": "invscaling" if solver == "sgd" else "constant", "learning_rate_init": 0.01}
+    model, unchanged = (first_call(kind, **params).partial_fit(*rows(kind, 40)) for _ in range(2))
+    model._optimizer.learning_rate_init = 0.02
+    for one in (model, unchanged):
+        one.partial_fit(*rows(kind, 40)).partial_fit(*rows(kind, 40))
+    assert not np.allclose(model.coefs_[0], unchanged.coefs_[0], rtol=1e-6, atol=0)
+    if solver not in ("sgd", "adam"):
+        assert model._optimizer.learning_rate == 0.02
 
 
 @each_kind

@@ -84,7 +84,7 @@ class NumPyMethods:
             )
         parts = np.split(packed_parameters, ends[:-1])
         views = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-        self.coefs_[:], self.intercepts_[:] = views[: len(self.coefs_)], views[len(self.coefs_) :]
+        self.coefs_, self.intercepts_ = views[: len(self.coefs_)], views[len(self.coefs_) :]
 
     # ------------------------------------------------------------------ parts
 

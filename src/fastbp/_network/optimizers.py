@@ -50,6 +50,8 @@ class Optimizer:
     def learning_rate_init(self, value):
         # the copies of an optimizer share the dict
         self.hyperparams = self.hyperparams | {"learning_rate_init": value}
+        if self.hyperparams["solver"] not in ("sgd", "adam"):  # the kernels read the initial rate for these two solvers only
+            self.learning_rate = float(value)
 
     @classmethod
     def fresh(cls, config, params):
