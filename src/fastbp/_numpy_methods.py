@@ -89,7 +89,8 @@ class NumPyMethods:
     # ------------------------------------------------------------------ parts
 
     def _weighted_sums(self, activations, layer):
-        Z = safe_sparse_dot(activations[layer], self.coefs_[layer])
+        """Z (n_rows, n_out) of one layer, a new C-contiguous array."""
+        Z = np.ascontiguousarray(safe_sparse_dot(activations[layer], self.coefs_[layer]))
         Z += self.intercepts_[layer]
         return Z
 

@@ -82,9 +82,9 @@ class ResumePoint:
         are_valid = all(_are_row_numbers(numbers, self.n_rows) for numbers in rows)
         if not are_valid or not 0 <= self.progress["row"] < len(self.order) or self.progress["epoch"] < 0:
             raise ValueError(
-                "warm_start='resume' cannot continue: the stored order of the rows is damaged, because it has numbers that are not "
-                f"between 0 and {self.n_rows - 1}. Load another copy of the model, or set warm_start=True to continue from the "
-                "weights only."
+                "warm_start='resume' cannot continue, because the file from which the model was loaded is damaged: the stored row "
+                f"numbers must be between 0 and {self.n_rows - 1}, and the number of the epoch must not be negative. Load another "
+                "copy of the model, or set warm_start=True to continue from the weights only."
             )
 
     def start(self):
