@@ -1130,6 +1130,56 @@ def test_changed_parameters_in_partial_fit_agree_with_scikit_learn(theirs, ours,
     assert models[0]._optimizer.learning_rate == pytest.approx(models[1]._optimizer.learning_rate, rel=1e-12)
 
 
+# {name: values that are assigned to attributes of `_optimizer`}
+ASSIGNED = {
+    "learning_rate_init": {"learning_rate_init": 0.03},
+    "learning_rate": {"learning_rate": 0.03},
+    "both": {"learning_rate_init": 0.03, "learning_rate": 0.01},
+}
+
+
+@few_epochs
+@each_pair
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"solver": "adam"},
+        *(
+            {"solver": "sgd", "learning_rate": name, "n_iter_no_change": 1, "tol": 0.5}
+            for name in ("constant", "invscaling", "adaptive")
+        ),
+        {"solver": "sgd", "momentum": 0.0},
+    ],
+    ids=lambda params: " ".join(map(str, params.values())),
+)
+@pytest.mark.parametrize("values", ASSIGNED.values(), ids=ASSIGNED)
+@pytest.mark.parametrize("n_before", [0, 3])
+def test_assigned_learning_rates_agree_with_scikit_learn(theirs, ours, params, values, n_before):
+    models = [fitted(kind, "partial_fit", **params) for kind in (theirs, ours)]
+    for model in models:
+        for _ in range(n_before):
+            model.partial_fit(X, y_for(ours))
+        for name, value in values.items():
+            assert hasattr(model._optimizer, name)
+            setattr(model._optimizer, name, value)
+        for _ in range(3):
+            model.partial_fit(X, y_for(ours))
+    assert_same_weights(*models)
+    assert models[1].loss_curve_ == pytest.approx(models[0].loss_curve_, rel=1e-9)
+    assert models[1]._optimizer.learning_rate == pytest.approx(models[0]._optimizer.learning_rate, rel=1e-12)
+    assert models[1]._optimizer.learning_rate_init == models[0]._optimizer.learning_rate_init
+
+
+@few_epochs
+@each_kind
+def test_assigned_learning_rate_acts_on_one_estimator_only(kind):
+    model, expected = (fitted(kind, "partial_fit") for _ in range(2))
+    copy.copy(model)._optimizer.learning_rate_init = 0.5
+    for one in (model, expected):
+        one.partial_fit(X, y_for(kind))
+    assert_array_equal(model.coefs_[0], expected.coefs_[0])
+
+
 @few_epochs
 @each_kind
 def test_state_of_a_solver_for_another_network_is_an_error(kind):

@@ -13,6 +13,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from fastbp import MLPClassifier, MLPRegressor
+from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._training import kept_run
 
 SIZES = (40, 40, 33, 7, 1, 40, 20, 60, 60, 13)  # rows of each call; more rows than before need larger buffers
@@ -122,7 +123,8 @@ def test_rows_are_not_kept(kind):
 
 
 @each_kind
-def test_changes_by_the_user_are_used(kind):
+@pytest.mark.parametrize(("solver", "schedule"), [("sgd", "constant"), ("sgd", "invscaling"), ("adam", "constant")])
+def test_changes_by_the_user_are_used(kind, solver, schedule):
     """New weights, elements of weights, parameters and the learning rate of the optimizer act on the next call."""
 
     def replace(model):
@@ -136,10 +138,12 @@ def test_changes_by_the_user_are_used(kind):
         assign,
         lambda model: model.set_params(alpha=0.1),
         lambda model: setattr(model._optimizer, "learning_rate", 0.1),
+        lambda model: setattr(model._optimizer, "learning_rate_init", 0.1),
         lambda model: model.fit(*rows(kind, 50)),
     ]
     for change in changes:
-        kept, fresh = (first_call(kind, solver="sgd", max_iter=2, tol=1e9).partial_fit(*rows(kind, 40)) for _ in range(2))
+        params = {"solver": solver, "learning_rate": schedule, "max_iter": 2, "tol": 1e9}
+        kept, fresh = (first_call(kind, **params).partial_fit(*rows(kind, 40)) for _ in range(2))
         with warnings.catch_warnings(action="ignore"):
             change(kept)
             change(fresh)
@@ -148,6 +152,20 @@ def test_changes_by_the_user_are_used(kind):
             for model in (kept, fresh):
                 model.partial_fit(*rows(kind, 40, seed))
             assert outcome(kept) == outcome(fresh)
+
+
+@each_kind
+@pytest.mark.parametrize("solver", sorted(N_MOMENTS))
+def test_assigned_initial_learning_rate_acts_with_every_solver(kind, solver):
+    """With "sgd", it acts only if the schedule computes the rate from the initial rate, as in scikit-learn."""
+    params = {"solver": solver, "learning_rate": "invscaling" if solver == "sgd" else "constant", "learning_rate_init": 0.01}
+    model, unchanged = (first_call(kind, **params).partial_fit(*rows(kind, 40)) for _ in range(2))
+    model._optimizer.learning_rate_init = 0.02
+    for one in (model, unchanged):
+        one.partial_fit(*rows(kind, 40)).partial_fit(*rows(kind, 40))
+    assert not np.allclose(model.coefs_[0], unchanged.coefs_[0], rtol=1e-6, atol=0)
+    if solver not in ("sgd", "adam"):
+        assert model._optimizer.learning_rate == 0.02
 
 
 @each_kind

@@ -22,9 +22,11 @@ from ._config import FitConfig, check_config, check_lbfgs, check_output_layer, d
 from ._data.inputs import Matrix
 from ._data.preparation import Preparation
 from ._data.sample_weights import relative_weights
+from ._hooks import check_no_overridden_hooks
 from ._model import NetworkModel, PausedFit, attributes_lock, paused_fits
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
+from ._numpy_methods import NumPyMethods
 from ._training.callback_runner import CallbackRunner
 from ._training.context import EarlyStoppingStart, EpochHooks, FitContext, Publication, TrainingData, TrainingRows, deadline_after
 from ._training.divergence import divergence_error
@@ -41,7 +43,7 @@ _validated = threading.local()
 _NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
 
 
-class BaseMLP(CallbackSupportMixin, NetworkModel):
+class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
     """A multilayer perceptron; see the subclasses."""
 
     loss_: float
@@ -134,6 +136,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
 
     def _fit(self, X, y, sample_weight, *, incremental=False, classes=None, validation=_NO_ROWS):
         """Train a snapshot and commit its attributes; after an error, restore the attributes that were changed for callbacks."""
+        check_no_overridden_hooks(self, BaseMLP)
         fitting = self._snapshot_with_lists()
         fitting._validate_changed_params()
         hooks, publication = EpochHooks(float("inf") if incremental else deadline_after(fitting.max_time)), Publication()
@@ -177,6 +180,8 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
         sizes = hidden_sizes(config)
         is_fitted = hasattr(self, "coefs_")
         continues = is_fitted and (bool(config.warm_start) or incremental)
+        if continues:
+            self._complete()
         X, y = self._validate_input(X, y, incremental, reset=not continues)
         check_config(config, X)
         sample_weight = self._row_weights(X, y, sample_weight, incremental)
@@ -187,7 +192,7 @@ class BaseMLP(CallbackSupportMixin, NetworkModel):
             check_output_layer(config, (n_outputs, self._link_kind, out_activation), (self.n_outputs_, link, self.out_activation_))
             params, layout = self._flat_params()
             before = self._state or TrainingState.untrained(layout, params, self._link_kind, out_activation)
-            state = before.continued(config, params, rng)
+            state = before.continued(config, params, layout, rng)
             X, y = state.preparation.prepared(X, y, config.dtype)
         else:
             preparation = Preparation.learned(X, y, config, out_activation)

@@ -297,7 +297,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         outputs = self._outputs(X)
         if self._groups:
             return [self._as_probabilities(part, exclusive=True) for part in split_groups(outputs, self._groups)]
-        outputs = self._as_probabilities(outputs, exclusive=self._label_binarizer.y_type_ == "multiclass")
+        labels = getattr(self, "_label_binarizer", None)  # probabilities do not need it, as in scikit-learn
+        outputs = self._as_probabilities(outputs, exclusive=labels is not None and labels.y_type_ == "multiclass")
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
 
     def _as_probabilities(self, outputs, exclusive):

@@ -21,11 +21,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import ADAPTERS_MANAGER, Method, _get_output_config
 from ._data.inputs import FLOATS, Matrix, as_rows, common_float, is_plain
+from ._data.sparse import check_indices
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
 from ._network.hidden_layers import first_layers
 from ._network.layout import padded_copy
-from ._network.parameters import check_shapes, gathered, published_layout
+from ._network.parameters import broadcast_intercepts, check_link, check_shapes, gathered, published_layout
 from ._network.prediction import outputs
 from ._training.state import TrainingState
 
@@ -74,7 +75,9 @@ def on_snapshot(method: Method) -> Method:
 
     @wraps(method)
     def run(self, *arguments, **options):
-        return method(self._snapshot(), *arguments, **options)
+        snapshot = self._snapshot()
+        snapshot._complete()
+        return method(snapshot, *arguments, **options)
 
     return cast(Method, run)
 
@@ -115,6 +118,16 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         with attributes_lock:
             snapshot.__dict__.update(self.__dict__)
         return snapshot
+
+    def _complete(self):
+        """Set the missing attributes of an estimator that was never fitted and whose weights were set by the user."""
+        if self._state is not None or not hasattr(self, "coefs_"):
+            return
+        shapes = [np.shape(W) for W in self.coefs_]
+        n_inputs, n_outputs = (shapes[0][0], shapes[-1][-1]) if shapes and all(shapes) else (0, 0)
+        derived = {"n_features_in_": n_inputs, "n_outputs_": n_outputs, "n_layers_": len(shapes) + 1}
+        derived |= {"n_iter_": 0, "t_": 0, "_no_improvement_count": 0}
+        self.__dict__.update(derived | self.__dict__)
 
     def _snapshot_with_lists(self):
         """A snapshot with copies of the lists that have one entry per epoch, because a running fit appends to its lists."""
@@ -210,15 +223,22 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             return published.params, published.layout
         lists = {name: getattr(self, name) for name in ("coefs_", "intercepts_")}  # AttributeError if the user deleted one
         lists |= {name: attributes[name] for name in ("norm_scales_", "norm_shifts_") if name in attributes}
+        lists["intercepts_"] = broadcast_intercepts(lists["coefs_"], lists["intercepts_"])
         check_shapes(lists, self._n_inputs, self.n_outputs_, self._norm)
-        return gathered(lists.values()), self._layout()
+        check_link(self.out_activation_)
+        return gathered(lists), self._layout()
 
     def _prediction_plan(self, layout, state):
         """The ``Plan`` of a network for predictions: of a state, or of weights that the user set if ``state`` is None."""
+        return Plan(layout, self._prediction_architecture(len(layout.sizes) - 2, state), self._objective())
+
+    def _prediction_architecture(self, n_hidden, state):
         link, numbers = self._link
         norm = None if state is None else state.published_norm
-        activations = per_layer(self.activation, len(layout.sizes) - 2) if state is None else state.activations
-        return Plan(layout, Architecture(activations, link, norm, numbers=numbers), self._objective())
+        fitted = () if state is None else state.activations
+        # the activations of the last fit, unless the user has set the weights of a network with another number of layers
+        activations = fitted if len(fitted) == n_hidden else per_layer(self.activation, n_hidden)
+        return Architecture(activations, link, norm, numbers=numbers)
 
     # ------------------------------------------------------------------ prediction, on a snapshot
 
@@ -236,9 +256,23 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         preparation = None if self._state is None else self._state.preparation
         if not self._is_plain_input(X):
             check_is_fitted(self)
+            check_indices(X, "X")
             has_imputer = preparation is not None and preparation.imputer is not None
             X = validate_data(self, X, accept_sparse=["csr", "csc"], ensure_all_finite=_finite_or_nan(has_imputer), reset=False)
         return X if preparation is None else preparation.imputed(X)
+
+    @on_snapshot
+    def _forward_pass_fast(self, X, check_input=True):
+        """The outputs of the network for X, computed in NumPy; for code that calls this method of scikit-learn's estimators."""
+        if check_input:
+            X = self._inputs(X)
+        elif self._state is not None:
+            X = self._state.preparation.imputed(X)
+        return self._forward_pass([X] + [None] * len(self.coefs_))[-1]
+
+    @abstractmethod
+    def _forward_pass(self, activations):
+        """The activations of all layers, computed in NumPy."""
 
     def _is_plain_input(self, X):
         """Whether validation would return X unchanged: a plain array with the right number of features, without feature names."""
@@ -255,6 +289,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
         else:
+            check_indices(X, "X")
             options |= {"accept_sparse": ["csr", "csc"], "dtype": FLOATS, "multi_output": True}
             finite = _finite_or_nan(self.missing == "indicator")
             X, y = validate_data(self, X, y, ensure_all_finite=finite, reset=reset, **options)
@@ -306,7 +341,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     @property
     def _n_features_out(self):
         """The number of units of the default layer of ``transform``, from which scikit-learn generates feature names."""
-        return self._layout().sizes[-2]
+        return len(self.coefs_[-1])
 
     def _layer_outputs(self, X, layer):
         check_is_fitted(self)

@@ -294,6 +294,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     # ------------------------------------------------------------------ implementation of the base class
 
+    def _complete(self):
+        super()._complete()
+        if self._state is None and self.loss == "quantile":
+            self.__dict__.setdefault("_quantiles", tuple(np.atleast_1d(self.quantile).tolist()))
+
     def _validate_input(self, X, y, incremental, reset):
         self._quantiles = ()
         if self.loss == "quantile":

@@ -6,12 +6,12 @@ does not know how training is resumed.
 
 import os
 import pickle
-import threading
 from numbers import Integral
 from pathlib import Path
 
 from ._base import BaseMLP
 from ._model import is_resumable
+from ._training.checkpoint_file import read_checkpoint, write_checkpoint
 
 __all__ = ["Checkpoint", "load_checkpoint"]
 
@@ -19,8 +19,9 @@ __all__ = ["Checkpoint", "load_checkpoint"]
 class Checkpoint:
     """A callback that writes the estimator to a file, from which training can be resumed exactly.
 
-    The file is replaced atomically: if writing is interrupted, the previous file is kept. The file is a pickle, so all other
-    `callbacks` must be picklable, for example functions that are defined in a module.
+    The file is replaced atomically: if writing is interrupted, the previous file is kept. If the process is killed while it writes,
+    a temporary file is left, which the next checkpoint of the same path removes. The file is a pickle followed by a digest, so all
+    other `callbacks` must be picklable, for example functions that are defined in a module.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ class Checkpoint:
     def __call__(self, estimator: BaseMLP, epoch: int, logs: dict[str, float]) -> None:
         """Write the estimator if ``epoch`` is a multiple of `every`."""
         if epoch % self.every == 0:
-            _write_pickle(self.path, estimator)
+            _write_estimator(self.path, estimator)
 
     def __repr__(self) -> str:
         return f"Checkpoint({str(self.path)!r}, every={self.every})"
@@ -88,10 +89,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> BaseMLP:
     Raises
     ------
     ValueError
-        If the file was not written by a `Checkpoint`.
+        If the file was not written by a `Checkpoint`, or if it is empty, incomplete or damaged.
     """
-    with open(path, "rb") as file:
-        estimator = pickle.load(file)
+    estimator = read_checkpoint(path)
     if not is_resumable(estimator):
         raise ValueError(
             f"{str(path)!r} must be a file written by a fastbp.Checkpoint during a fit with a solver other than 'lbfgs'; it "
@@ -100,16 +100,11 @@ def load_checkpoint(path: str | os.PathLike[str]) -> BaseMLP:
     return estimator.set_params(warm_start="resume")
 
 
-def _write_pickle(path, estimator):
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+def _write_estimator(path, estimator):
     try:
-        with open(temporary, "wb") as file:
-            pickle.dump(estimator, file, protocol=pickle.HIGHEST_PROTOCOL)
-        os.replace(temporary, path)
+        write_checkpoint(path, estimator)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TypeError(
             f"{str(path)!r} cannot be written, because the estimator contains an object that pickle does not support ({error}). "
             "Use functions that are defined in a module for callbacks, scoring and other parameters."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -86,6 +86,12 @@ class Plan:
     def loss_numbers(self):
         """Return the `LOSS_NUMBERS` record and the array of quantiles or group sizes, for the links and losses in the kernels."""
         architecture, objective, numbers = self.architecture, self.objective, record(LOSS_NUMBERS)
+        if architecture.link == LinkCode.grouped_softmax.name and sum(architecture.numbers) != self.layout.sizes[-1]:
+            raise ValueError(
+                f"The numbers of classes of all outputs, {architecture.numbers}, must add up to the {self.layout.sizes[-1]} units "
+                "of the output layer. The file from which the model was loaded is damaged; load another copy, or fit the model "
+                "again."
+            )
         numbers["link"] = LinkCode[architecture.link]
         if objective is not None:
             numbers["n_groups"] = len(architecture.numbers) if objective.of_classes else 0

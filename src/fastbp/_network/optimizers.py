@@ -41,6 +41,18 @@ class Optimizer:
     product: float
     moments: np.ndarray
 
+    @property
+    def learning_rate_init(self):
+        """The initial learning rate. An assigned value acts on later calls of `partial_fit`, as in scikit-learn."""
+        return self.hyperparams["learning_rate_init"]
+
+    @learning_rate_init.setter
+    def learning_rate_init(self, value):
+        # the copies of an optimizer share the dict
+        self.hyperparams = self.hyperparams | {"learning_rate_init": value}
+        if self.hyperparams["solver"] not in ("sgd", "adam"):  # the kernels read the initial rate for these two solvers only
+            self.learning_rate = float(value)
+
     @classmethod
     def fresh(cls, config, params):
         """Return a new optimizer; config has the parameters of the estimator as attributes."""
@@ -55,7 +67,8 @@ class Optimizer:
         n_moments = N_MOMENTS[self.hyperparams["solver"]] + averaged
         if self.moments.size == (n_moments - averaged) * params.size and averaged:
             return replace(self, moments=np.concatenate([self.moments, params]).astype(params.dtype, copy=False))
-        if self.moments.size < n_moments * params.size or self.moments.size % params.size:
+        n_stored, rest = divmod(self.moments.size, params.size)
+        if rest or n_stored not in (n_moments, n_moments + 1):  # an average that is not used any more may follow the moments
             raise ValueError(
                 "partial_fit continues with the state of the optimizer, but this state belongs to a network with another number of "
                 f"weights and biases than {params.size}. Call fit, or restore the shapes of coefs_ and intercepts_."

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from .._data.inputs import FLOATS
+from .._kernels.codes import LinkCode
 from .layout import Layout, padded_copy
 
 
@@ -22,12 +23,24 @@ def published_layout(coefs, n_inputs, norm):
     return Layout(layer_sizes(coefs, n_inputs), 2 if norm == "layer_norm" else 0)
 
 
+def broadcast_intercepts(coefs, intercepts):
+    """Return the intercepts as arrays (n_out,), if their shapes are (), (1,) or (1, n_out), which scikit-learn also accepts."""
+    if len(coefs) != len(intercepts):
+        return intercepts
+    return [_broadcast(b, np.shape(W)[-1:]) for W, b in zip(coefs, intercepts, strict=True)]
+
+
+def _broadcast(b, shape):
+    return np.broadcast_to(np.ravel(b), shape) if np.shape(b) in ((), (1,), (1, *shape)) else b
+
+
 def gathered(lists):
-    """Return a flat, padded copy of lists of arrays; integers become float64."""
-    flat = np.concatenate([np.ravel(array) for arrays in lists for array in arrays])
+    """Return a flat, padded copy of lists, a dict by attribute name, in the smallest dtype for the weights: float32 or float64."""
+    flat = np.concatenate([np.ravel(array) for arrays in lists.values() for array in arrays])
     if flat.dtype.kind not in "fiub":
         raise ValueError(f"coefs_ and intercepts_ must hold real numbers, got {flat.dtype}.")
-    return padded_copy(flat, flat.dtype if flat.dtype in FLOATS else np.float64)
+    dtype = np.result_type(np.float32, *(np.asarray(W).dtype for W in lists["coefs_"]))
+    return padded_copy(flat, dtype if dtype in FLOATS else np.float64)
 
 
 def check_shapes(lists, n_inputs, n_outputs, norm):
@@ -39,8 +52,14 @@ def check_shapes(lists, n_inputs, n_outputs, norm):
         if shapes != expected:
             raise ValueError(f"{name} must hold one vector for each hidden layer, of shapes {expected}; got {shapes}.")
     sizes = [n_inputs, *(shape[-1] if shape else 0 for shape in weights)]
-    if weights != list(pairwise(sizes)) or biases != [(n,) for n in sizes[1:]] or sizes[-1] != n_outputs:
+    if not weights or weights != list(pairwise(sizes)) or biases != [(n,) for n in sizes[1:]] or sizes[-1] != n_outputs:
         raise ValueError(
             f"coefs_ and intercepts_ must form a network from {n_inputs} inputs to {n_outputs} outputs, with W of shape "
             f"(n_in, n_out) and b of shape (n_out,) for each layer; got shapes {weights} and {biases}."
         )
+
+
+def check_link(name):
+    """Raise a ValueError if the user has set ``out_activation_`` to a name that no output layer has."""
+    if name not in LinkCode.__members__:
+        raise ValueError(f"out_activation_ must be one of {list(LinkCode.__members__)[:6]}, got {name!r}. Set one of these names.")

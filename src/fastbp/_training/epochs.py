@@ -81,7 +81,12 @@ class Shuffles:
         in_kernel = self.state["bit_generator"] == "MT19937" and not (shared and threading.active_count() > 1)
         self.by_kernel = wanted and in_kernel
         self.by_python = wanted and not in_kernel
-        inner = self.state["state"] if self.by_kernel else {"key": np.zeros(624, np.uint32), "pos": 0}
+        inner: dict = self.state["state"] if self.by_kernel else {"key": np.zeros(624, np.uint32), "pos": 0}
+        if not 0 <= inner["pos"] <= 624:  # NumPy accepts any position
+            raise ValueError(
+                f"random_state must be a valid generator, but the position of its next number is {inner['pos']}, which is not "
+                "between 0 and 624. Its stored state is damaged; create a new generator."
+            )
         self.generator = MT19937State(np.array(inner["key"], np.uint32), np.array([inner["pos"]], np.int64))
 
     @classmethod

@@ -20,7 +20,7 @@ class KeptRun:
 
     def __init__(self, run, params):
         self.run, self.params, self.state, self.lock = run, params, run.state, threading.Lock()
-        self.spares = []
+        self.hyperparams, self.spares = run.state.optimizer.hyperparams, []
         self.release_rows()
 
     def __reduce__(self):
@@ -36,6 +36,7 @@ class KeptRun:
         return (
             attributes["_state"] is state
             and state.published.are_in(attributes)
+            and state.optimizer.hyperparams is self.hyperparams  # the settings of the run contain these values
             and all(map(is_, params, self.params))
             and X.dtype == state.params.dtype
             and self.run.can_continue_with(len(X))

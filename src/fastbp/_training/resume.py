@@ -1,8 +1,8 @@
 """The data that a fit needs to continue exactly where another fit stopped.
 
 A running or finished SGD fit goes in; a ``ResumePoint`` comes out. It is a part of the training state of the estimator and is
-copied and pickled with it. The training state and the estimator contain the parameters, the optimizer and the history. This module
-does not know how a network is trained.
+copied and pickled with it. The training state and the estimator contain the parameters, the optimizer and the history. After it was
+loaded from a pickle, all numbers that kernels use as indices are checked once. This module does not know how a network is trained.
 """
 
 import copy
@@ -25,7 +25,7 @@ class ResumePoint:
     ``progress`` is a dict of fields of ``PROGRESS``; an unfinished batch is started again. With early stopping, ``trained`` are
     copies of the arrays that training changes, and ``best`` are copies of the same arrays after the best epoch; otherwise both are
     None. ``seed`` is the seed of the random numbers that are drawn in each step. ``published_hash`` is the hash of the published
-    parameters if they differ from the trained ones.
+    parameters if they differ from the trained ones. ``is_checked`` is False after loading, until ``check`` has checked the indices.
     """
 
     n_rows: int
@@ -38,6 +38,10 @@ class ResumePoint:
     best: list | None = None
     seed: int = 0
     published_hash: bytes | None = None
+    is_checked: bool = True
+
+    def __setstate__(self, attributes):
+        vars(self).update(attributes, is_checked=False)
 
     @classmethod
     def of(cls, state, rows, progress, seed):
@@ -68,6 +72,20 @@ class ResumePoint:
                 f"{self.early_stopping} and is {early_stopping} now), and X_val and y_val must be passed in both fits or in none. "
                 "Set warm_start=True to continue from the weights only."
             )
+        if not self.is_checked:
+            self._check_indices()
+            self.is_checked = True
+
+    def _check_indices(self):
+        """Raise a ValueError if a number that kernels use as an index is out of range, because the loaded file was damaged."""
+        rows = [self.order] if self.held_out is None else [self.order, self.held_out]
+        are_valid = all(_are_row_numbers(numbers, self.n_rows) for numbers in rows)
+        if not are_valid or not 0 <= self.progress["row"] < len(self.order) or self.progress["epoch"] < 0:
+            raise ValueError(
+                "warm_start='resume' cannot continue, because the file from which the model was loaded is damaged: the stored row "
+                f"numbers must be between 0 and {self.n_rows - 1}, and the number of the epoch must not be negative. Load another "
+                "copy of the model, or set warm_start=True to continue from the weights only."
+            )
 
     def start(self):
         """A ``PROGRESS`` record to continue from."""
@@ -80,6 +98,12 @@ class ResumePoint:
     def stream(self, random_state):
         """The generator to continue with: the ``RandomState`` of the user, or else a copy of the stored generator."""
         return random_state if isinstance(random_state, np.random.RandomState) else copy.deepcopy(self.rng)
+
+
+def _are_row_numbers(numbers, n_rows):
+    """Whether an array that was loaded from a file contains only row numbers of n_rows rows."""
+    is_array = isinstance(numbers, np.ndarray) and numbers.ndim == 1 and numbers.dtype.kind == "i" and numbers.size > 0
+    return is_array and numbers.min() >= 0 and numbers.max() < n_rows
 
 
 def check_resumable(resume):

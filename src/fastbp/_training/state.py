@@ -120,8 +120,12 @@ class TrainingState:
 
     # ------------------------------------------------------------------ continuing
 
-    def continued(self, config, shown, rng):
-        """A copy of this state, to continue training; ``shown`` are the published parameters, including changes by the user."""
+    def continued(self, config, shown, layout, rng):
+        """A copy of this state, to continue training.
+
+        ``shown`` are the published parameters, including changes by the user, who may also have replaced them by the parameters of
+        another network, with this ``layout``.
+        """
         self._check_fixed(config)
         if self.is_folded and params_hash(shown) != self.published_hash:
             raise ValueError(
@@ -131,8 +135,19 @@ class TrainingState:
             )
         params = self.params if self.is_folded else shown
         state = self.copy(params if config.dtype == "auto" else params.astype(config.dtype, copy=False))
-        state.rng = rng
+        state.rng, state.layout = rng, self.layout if self.is_folded else layout
+        state._check_sizes()
         return state
+
+    def _check_sizes(self):
+        """Raise a ValueError if the buffers have other sizes than the layout, because the file of the model was damaged."""
+        moving_size = 2 * self.layout.n_hidden
+        if self.params.size != self.layout.n_params or (self.moving is not None and self.moving.statistics.size != moving_size):
+            raise ValueError(
+                f"The training state must have {self.layout.n_params} parameters for the layer sizes {self.layout.sizes}, got "
+                f"{self.params.size}. The file from which the model was loaded is damaged; load another copy, or call fit with "
+                "warm_start=False."
+            )
 
     def _check_fixed(self, config):
         for name, now, before in zip(_FIXED, _fixed_values(config), self.fixed, strict=True):
@@ -238,6 +253,8 @@ class TrainingState:
 
     def with_published(self, params):
         """A copy of an unpickled state with ``params`` as published parameters and with writable, padded buffers."""
+        if params.size != self.published_layout.n_params:
+            raise ValueError("coefs_ and intercepts_ do not have the sizes of this state.")
         state = self.copy()
         if not self.is_folded:
             state.params = params
