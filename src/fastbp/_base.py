@@ -9,6 +9,7 @@ import threading
 from abc import abstractmethod
 from functools import cache
 from inspect import signature
+from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
@@ -258,7 +259,7 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
 
     def _continue(self, kept, X, y, sample_weight, classes):
         """The result of one epoch of the kept run, or None if it cannot be used. Called on a snapshot only."""
-        if not (self._is_plain_input(X) and kept.can_continue(vars(self), self._param_values(), X)):
+        if not kept.can_continue(vars(self), self._param_values(), X):
             return None
         self._learn_classes(y, classes)
         X, y = self._validate_input(X, y, incremental=True, reset=False)
@@ -271,7 +272,11 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
         return result
 
     def _param_values(self):
-        return tuple(map(vars(self).get, _defaults(type(self))))
+        names, get = _param_names(type(self))
+        try:
+            return get(vars(self))
+        except KeyError:  # a subclass does not set all attributes
+            return tuple(map(vars(self).get, names))
 
     # ------------------------------------------------------------------ start of a fit
 
@@ -430,6 +435,13 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
             return callbacks.end_epoch(self, result.n_iter, logs)
         finally:
             paused_fits.fits.pop()
+
+
+@cache
+def _param_names(cls):
+    """The names of all parameters, also of those that a subclass does not have, and a function that gets their values."""
+    names = tuple({**_defaults(cls), **cls._parameter_constraints}.keys() - {"self"})
+    return names, itemgetter(*names)
 
 
 @cache

@@ -22,14 +22,12 @@ _MAX_PLAIN_SIZE = 100_000
 
 def is_plain(array, n_dimensions):
     """Whether scikit-learn's validation would return this array unchanged: small, not empty, finite and of a usual dtype."""
-    return (
-        type(array) is np.ndarray
-        and array.dtype.isnative
-        and array.ndim == n_dimensions
-        and (array.dtype in FLOATS or (n_dimensions == 1 and array.dtype.kind in "iub"))
-        and 0 < array.size <= _MAX_PLAIN_SIZE
-        and (array.dtype.kind != "f" or bool(np.isfinite(array).all()))
-    )
+    if type(array) is not np.ndarray or array.ndim != n_dimensions or not 0 < array.size <= _MAX_PLAIN_SIZE:
+        return False
+    dtype = array.dtype
+    if dtype.char in "fd":  # comparisons of dtypes take longer
+        return dtype.isnative and bool(np.isfinite(array).all())
+    return n_dimensions == 1 and dtype.kind in "iub" and dtype.isnative
 
 
 def common_float(*arrays):
@@ -59,6 +57,9 @@ def _empty(dtype):
 
 
 def _kernel_array(array, dtype):
-    array = np.require(np.asarray(array), dtype=dtype, requirements=["C", "ALIGNED"]).view()
-    array.flags.writeable = False
-    return array
+    array = np.asarray(array)
+    if not (array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned):
+        array = np.require(array, dtype=dtype, requirements=["C", "ALIGNED"])
+    view = array.view()
+    view.setflags(write=False)
+    return view

@@ -96,8 +96,8 @@ class Optimizer:
     def read_progress(self, progress):
         """Read the state from `PROGRESS`."""
         for name in _PROGRESS_FIELDS:
-            setattr(self, name, progress[name][0].item())
-        self.epochs = (progress["epochs_before"][0] + progress["epoch"][0]).item()
+            setattr(self, name, progress[name].item(0))
+        self.epochs = progress["epochs_before"].item(0) + progress["epoch"].item(0)
 
     @property
     def is_adaptive(self):

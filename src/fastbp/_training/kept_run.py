@@ -31,10 +31,13 @@ class KeptRun:
         self.run.release_rows()
 
     def can_continue(self, attributes, params, X):
-        """Whether the next call can use this run: the attributes and parameters of the estimator, and X, a plain array, fit it."""
+        """Whether the next call can use this run: the attributes and parameters of the estimator fit it, and X is an array."""
         state = self.state
         return (
-            attributes["_state"] is state
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and len(X) > 0
+            and attributes["_state"] is state
             and state.published.are_in(attributes)
             and state.optimizer.hyperparams is self.hyperparams  # the settings of the run contain these values
             and all(map(is_, params, self.params))

@@ -133,7 +133,7 @@ class SGDRun:
     def release_rows(self):
         """Drop the references to the rows of the last call."""
         problem = self.runner.problem
-        problem.rows, problem.y, problem.weight = None, problem.y[:0].copy(), problem.weight[:0].copy()
+        problem.rows, problem.y, problem.weight = None, as_targets(None, problem.y.dtype), as_targets(None, problem.y.dtype)
 
     # ------------------------------------------------------------------ epochs
 
