@@ -66,21 +66,6 @@ def padded(values):
     return values if type(values.base) is PaddedMemory else padded_copy(values, values.dtype)
 
 
-class PaddedAttribute:
-    """An attribute that contains a flat array with padding: assigning another array stores a copy with padding."""
-
-    def __set_name__(self, owner, name):
-        self.name = name
-
-    def __get__(self, instance, owner=None):
-        if instance is None:
-            raise AttributeError(self.name)  # for dataclasses, which ask the class for a default value
-        return instance.__dict__[self.name]
-
-    def __set__(self, instance, values):
-        instance.__dict__[self.name] = padded(values)
-
-
 @dataclass(frozen=True)
 class Layout:
     """The layout of a network with the given layer sizes, inputs first and outputs last.

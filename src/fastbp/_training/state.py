@@ -14,7 +14,7 @@ from .._data.preparation import Preparation
 from .._network.activations import per_layer
 from .._network.folding import fold_batch_norm
 from .._network.initializers import draw_into, put_into
-from .._network.layout import N_NORM_PARAMETERS, Layout, PaddedAttribute, aligned_zeros, padded, padded_copy
+from .._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros, padded, padded_copy
 from .._network.optimizers import Optimizer
 from .._network.workspace import MovingStatistics
 from .resume import ResumePoint
@@ -54,15 +54,16 @@ class PublishedParams:
 class TrainingState:
     """The state of training.
 
-    ``params`` (n_params,) are the parameters that are trained; an array without padding is copied. ``published`` are the parameters of the network that predicts; they
-    are in the same buffer, unless scaling, batch normalization or averaging is folded into them. ``link`` identifies the function
-    of the output layer, and ``activations`` are those of the hidden layers in the last fit. ``fixed`` are the values of the
-    parameters in ``_FIXED``. During a fit with early stopping, ``best`` contains copies of the arrays in ``trained`` after the best
-    epoch; a fit that continues starts with the arrays themselves.
+    ``params`` (n_params,) are the parameters that are trained; an array without padding is copied when it is assigned.
+    ``published`` are the parameters of the network that predicts; they are in the same buffer, unless scaling, batch normalization
+    or averaging is folded into them. ``link`` identifies the function of the output layer, and ``activations`` are those of the
+    hidden layers in the last fit. ``fixed`` are the values of the parameters in ``_FIXED``. During a fit with early stopping,
+    ``best`` contains copies of the arrays in ``trained`` after the best epoch; a fit that continues starts with the arrays
+    themselves.
     """
 
     layout: Layout
-    params: PaddedAttribute = PaddedAttribute()  # noqa: RUF009 (a descriptor, not a value)
+    params: np.ndarray
     preparation: Preparation
     norm: str | None
     is_averaged: bool
@@ -77,6 +78,13 @@ class TrainingState:
     published_hash: bytes | None = None
     best: list | None = None
     resume: ResumePoint | None = None
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, padded(value) if name == "params" else value)
+
+    def __setstate__(self, attributes):
+        for name, value in attributes.items():
+            setattr(self, name, value)  # which adds the padding that a pickled array does not have
 
     @classmethod
     def drawn(cls, config, preparation, sizes, dtype, *, link, out_activation, rng):
@@ -243,10 +251,6 @@ class TrainingState:
             state.params = params = padded(params)
         state.published, state.resume = PublishedParams(self.published_layout, params), self.resume
         return state
-
-    def __setstate__(self, attributes):
-        for name, value in attributes.items():
-            setattr(self, name, value)  # which gives the parameters their padding again
 
 
 def params_hash(params):
