@@ -74,7 +74,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Notes
     -----
     With the same parameters and the same `random_state`, results in float64 agree with those of scikit-learn: starting weights,
-    batches, losses and the last epoch. float32 data are trained in float32. The compiled kernels are cached on disk.
+    batches, losses and the last epoch; for the solver 'lbfgs', the starting weights and the first iterations. float32 data are
+    trained in float32. The compiled kernels are cached on disk.
 
     References
     ----------
