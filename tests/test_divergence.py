@@ -358,6 +358,16 @@ def test_overflow_with_lbfgs_is_a_warning():
 
 
 @few_epochs
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_predictions_of_fits_with_an_exponential_are_tested(form, dtype, solver):
+    """With the exponential, predictions are tested after every fit; L-BFGS returns float64 weights for float32 data."""
+    model = MLPRegressor("poisson", hidden_layer_sizes=5, solver=solver, max_iter=5, random_state=0)
+    assert fit_and_warnings(model, form(X.astype(dtype)), np.abs(Y[MLPRegressor]))[1] == []
+
+
+@few_epochs
 @pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("clip_norm", [None, 1e300])

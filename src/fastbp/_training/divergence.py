@@ -10,6 +10,7 @@ from math import exp, isfinite, isnan, log
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .._data.inputs import as_targets
 from .._kernels.user_warnings import warn_user
 from .._network.architecture import Architecture, Plan
 from .._network.layout import Layout, padded_copy
@@ -101,7 +102,11 @@ def _count_overflows(end, state):
     if not np.isfinite(params).all():
         return n_rows, n_rows
     plan = Plan(state.published_layout, plan.architecture.for_prediction(), plan.objective)
-    predictions = outputs(plan, state.predicting_params(), end.rows, n_rows, order)
+    predicting, rows = state.predicting_params(), end.rows
+    if rows.dense.dtype != predicting.dtype:  # after L-BFGS, weights are float64
+        dense, data = (as_targets(values, predicting.dtype) for values in (rows.dense, rows.data))
+        rows = rows._replace(dense=dense, data=data)
+    predictions = outputs(plan, predicting, rows, n_rows, order)
     return int(n_rows - np.isfinite(predictions).all(axis=1).sum()), n_rows
 
 
