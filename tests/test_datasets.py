@@ -5,10 +5,14 @@ import hashlib
 import re
 import shutil
 import sys
+from inspect import signature
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
+from sklearn.datasets import fetch_california_housing
+from sklearn.datasets._covtype import FEATURE_NAMES, TARGET_NAMES
 from sklearn.utils import Bunch
 
 from fastbp import datasets
@@ -22,7 +26,9 @@ FACTS = {
     datasets.load_covtype: datasets._COVTYPE,
 }
 every_loader = pytest.mark.parametrize("load", FACTS, ids=lambda load: load.__name__)
-numeric_loader = pytest.mark.parametrize("load", [datasets.load_mnist, datasets.load_covtype], ids=lambda load: load.__name__)
+numeric_loader = pytest.mark.parametrize(
+    "load", [datasets.load_mnist, datasets.load_covtype, datasets.load_california_housing], ids=lambda load: load.__name__
+)
 
 
 def assert_same(a, b):
@@ -50,7 +56,7 @@ def test_types_and_shapes_of_arrays(load):
     assert bunch.data.shape == (facts.n_rows, len(facts.features)) == (len(bunch.target), len(bunch.feature_names))
     assert (bunch.data.dtype == object) == bool(bunch.categories)
     assert bunch.data.flags.c_contiguous
-    assert bunch.target.dtype.kind == {"int64": "i", "float64": "f", "str": "U"}[facts.target_type]
+    assert bunch.target.dtype.kind == {"int64": "i", "int32": "i", "float64": "f", "str": "U"}[facts.target_type]
     assert bunch.frame is None
     assert bunch.target_names == [facts.target]
     assert bunch.DESCR is facts.about
@@ -112,10 +118,71 @@ def test_adult_question_marks_are_missing_values():
     assert adult.target.value_counts().to_dict() == {"<=50K": 37155, ">50K": 11687}
 
 
-def test_california_keeps_missing_bedrooms():
-    housing = datasets.load_california_housing(as_frame=True)
-    missing = housing.data.isna().sum()
-    assert missing[missing > 0].to_dict() == {"total_bedrooms": 207}
+@pytest.fixture
+def fetched_housing(tmp_path):
+    """The result of scikit-learn's own loader with ``as_frame=True``, for the numbers in the file."""
+    columns = {name: number for number, name in enumerate(RAW_HOUSING)}
+    lines = gzip.decompress((FOLDER / "california_housing.csv.gz").read_bytes()).decode().split("\n")[1:-1]
+    table = np.array([[float(value or "nan") for value in line.split(",")[:9]] for line in lines])
+    order = ["median_house_value", "median_income", "housing_median_age", "total_rooms", "total_bedrooms", "population"]
+    order += ["households", "latitude", "longitude"]
+    joblib.dump(table[:, [columns[name] for name in order]], tmp_path / "cal_housing_py3.pkz")
+    return fetch_california_housing(data_home=tmp_path, download_if_missing=False, as_frame=True)
+
+
+RAW_HOUSING = (
+    *("longitude", "latitude", "housing_median_age", "total_rooms", "total_bedrooms", "population", "households"),
+    *("median_income", "median_house_value"),
+)
+
+
+def test_california_housing_is_the_same_as_in_scikit_learn(fetched_housing):
+    """Scikit-learn's loader computes the columns from the numbers in the file, without a download."""
+    ours, theirs = datasets.load_california_housing(as_frame=True), fetched_housing
+    assert set(theirs) <= set(ours)
+    assert (ours.feature_names, ours.target_names) == (theirs.feature_names, theirs.target_names)
+    for name in ("data", "target", "frame"):
+        mine, other = ours[name], theirs[name]
+        assert type(mine) is type(other)
+        assert mine.equals(other)  # values, dtypes and names; NaN counts as equal to NaN
+    arrays = datasets.load_california_housing()
+    assert (arrays.data.dtype, arrays.target.dtype) == (np.float64, np.float64)
+    np.testing.assert_array_equal(arrays.data, theirs.data.to_numpy())
+    missing = np.isnan(arrays.data).sum(axis=0)
+    assert missing.tolist() == [0, 0, 0, 207, 0, 0, 0, 0]
+
+
+def test_california_housing_has_the_documented_values_of_scikit_learn():
+    """The first row, as printed by scikit-learn, and the range of the target in its documentation (0.15 to 5)."""
+    housing = datasets.load_california_housing()
+    row = [8.3252, 41.0, 6.98412698, 1.02380952, 322.0, 2.55555556, 37.88, -122.23]
+    np.testing.assert_allclose(housing.data[0], row, rtol=1e-8)
+    assert (housing.target[0], round(housing.target.min(), 2), housing.target.max()) == (4.526, 0.15, 5.00001)
+
+
+def test_covtype_has_the_columns_and_dtypes_of_scikit_learn():
+    covtype = datasets.load_covtype()
+    assert covtype.feature_names == FEATURE_NAMES
+    assert covtype.target_names == TARGET_NAMES
+    assert (covtype.data.dtype, covtype.target.dtype) == (np.float64, np.int32)
+
+
+@every_loader
+def test_parameters_are_those_of_scikit_learn(load):
+    """The parameters of scikit-learn's loaders that do not concern downloads have the same names and defaults."""
+    ours, theirs = signature(load).parameters, signature(fetch_california_housing).parameters
+    assert list(ours) == ["data_home", "return_X_y", "as_frame"]
+    for name, parameter in ours.items():
+        assert (parameter.default, parameter.kind) == (theirs[name].default, theirs[name].kind)
+
+
+@every_loader
+def test_arrays_can_be_changed(load):
+    """As with scikit-learn's loaders, and without effect on the next call."""
+    X, y = load(return_X_y=True)
+    first = X[0, 0], y[0]
+    X[0, 0] = y[0] = y[-1]
+    assert (load().data[0, 0], load().target[0]) == first
 
 
 def test_diamonds_grades_are_ordered():

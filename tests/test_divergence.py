@@ -1,10 +1,11 @@
 """Divergence: training stops at the batch whose loss is NaN, the error names the epoch and the layer, and usable weights are kept.
 
 The tests of the kernel check when training stops, and the parameters of the best epoch. The tests of the estimators check the error
-messages, whose first words are those of scikit-learn.
+messages, whose first words are those of scikit-learn, and the warnings for fits that diverge without an error in scikit-learn.
 """
 
 import copy
+import warnings
 
 import joblib
 import numpy as np
@@ -12,12 +13,14 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn import neural_network
+from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import MLPClassifier, MLPRegressor
-from fastbp._data.inputs import as_rows
+from fastbp._data.inputs import IN_ORDER, as_rows
 from fastbp._network.architecture import Architecture, Plan
 from fastbp._network.layout import Layout
-from fastbp._training.divergence import first_layer
+from fastbp._training.divergence import describe_losses, first_layer, has_grown
+from fastbp._training.result import TrainingEnd
 
 X = np.random.RandomState(3).normal(size=(60, 4))
 HUGE = np.full_like(X, 1.7e308)
@@ -253,3 +256,178 @@ def test_best_epoch_is_not_kept_with_averages_or_batch_norm(more):
     with pytest.raises(ValueError, match=r"^Solver produced non-finite .* layer \d of 2"):
         model.fit(X, X[:, 0])
     assert not hasattr(model, "coefs_")
+
+
+# ====================================================================== divergence without an error
+
+NO_HIDDEN = {"hidden_layer_sizes": (), "batch_size": 60}
+
+
+def fit_and_warnings(model, X, y, method="fit"):
+    """Fit a model; return it with the messages of its warnings of divergence."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        getattr(model, method)(X, y)
+    return model, [str(w.message) for w in caught if w.category is ConvergenceWarning and "diverged" in str(w.message)]
+
+
+def assert_same_fit(ours, theirs, rtol=1e-9):
+    for mine, other in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=rtol)
+    assert ours.n_iter_ == theirs.n_iter_
+
+
+@pytest.mark.parametrize("more", [{}, {"early_stopping": True}], ids=str)
+def test_growing_losses_without_nan_are_a_warning(more):
+    """The weights and the losses are those of scikit-learn, which does not warn."""
+    params = GROWING | SLOW | {"max_iter": 600} | more
+    model, messages = fit_and_warnings(MLPRegressor(**params), X, Y[MLPRegressor])
+    theirs, others = fit_and_warnings(neural_network.MLPRegressor(**params), X, Y[MLPRegressor])
+    assert others == []
+    first, last = model.loss_curve_[0], model.loss_curve_[-1]
+    assert last > 1e60 * first
+    assert np.isfinite(last)
+    np.testing.assert_allclose(model.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+    assert_same_fit(model, theirs)
+    (message,) = messages
+    assert f"the loss was {first:.3g} in epoch 1 and {last:.3g} in epoch 600. Try a smaller learning_rate_init (now 1.6)" in message
+    assert message.endswith("The model has the weights with the best validation score.") == bool(more)
+
+
+def test_infinite_loss_is_a_warning():
+    params = GROWING | SLOW | {"max_iter": 28, "learning_rate_init": 10.0}
+    model, messages = fit_and_warnings(MLPRegressor(**params), X.astype(np.float32), Y[MLPRegressor])
+    assert model.loss_curve_[-1] == np.inf
+    assert " and inf in epoch 28. Try" in messages[0]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_nan_losses_with_early_stopping_are_a_warning():
+    """As in scikit-learn, training continues with NaN losses until max_iter."""
+    params = GROWING | {"early_stopping": True, "max_iter": 40}
+    model, messages = fit_and_warnings(MLPRegressor(**params), X, Y[MLPRegressor])
+    theirs, _ = fit_and_warnings(neural_network.MLPRegressor(**params), X, Y[MLPRegressor])
+    first_nan = int(np.flatnonzero(np.isnan(theirs.loss_curve_))[0])
+    assert model.n_iter_ == theirs.n_iter_ == 40
+    assert_array_equal(np.isnan(model.loss_curve_), np.isnan(theirs.loss_curve_))
+    assert f"and NaN from epoch {first_nan + 1} on. Try" in messages[0]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("options", "n_bad"),
+    [
+        ({"hidden_layer_sizes": (5, 5), "learning_rate_init": 1e120}, "60 of 60"),
+        ({"hidden_layer_sizes": 5, "learning_rate_init": 1e3, "loss": "poisson"}, "13 of 60"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_overflow_of_predictions_after_the_last_epoch_is_a_warning(options, n_bad, method):
+    """The weights are finite and those of scikit-learn, but predictions overflow."""
+    params, y = GROWING | {"batch_size": 60, "max_iter": 1} | options, np.abs(Y[MLPRegressor])
+    if "loss" in options and method == "partial_fit":
+        params["learning_rate_init"] = 1e60  # partial_fit tests predictions only if the weights are large
+    y = y if "loss" in options else Y[MLPRegressor]
+    model, messages = fit_and_warnings(MLPRegressor(**params), X, y, method)
+    theirs, _ = fit_and_warnings(neural_network.MLPRegressor(**params), X, y, method)
+    assert_same_fit(model, theirs)
+    bad = ~np.isfinite(model.predict(X))
+    assert_array_equal(bad, ~np.isfinite(theirs.predict(X)))
+    assert f"The predictions for {bad.sum()} of 60 training rows are NaN or infinite." in messages[0]
+    assert method == "partial_fit" or n_bad in messages[0]
+
+
+def test_weights_that_are_not_finite_after_folding_are_a_warning():
+    """The trained weights are finite, but the weights into which the scaling is folded overflow."""
+    small = np.column_stack([X[:, 0] * 1e-30, X[:, 1]]).astype(np.float32)
+    params = GROWING | NO_HIDDEN | {"max_iter": 1, "learning_rate_init": 1e10, "scale": "standard"}
+    model, messages = fit_and_warnings(MLPRegressor(**params), small, Y[MLPRegressor])
+    assert not np.isfinite(model.coefs_[0]).all()
+    assert "The predictions for 60 of 60 training rows are NaN or infinite." in messages[0]
+
+
+def test_overflow_with_lbfgs_is_a_warning():
+    model, messages = fit_and_warnings(
+        MLPRegressor(hidden_layer_sizes=5, solver="lbfgs", random_state=0), X, Y[MLPRegressor] * 1e200
+    )
+    assert np.isnan(model.loss_)
+    assert messages[0].startswith(
+        "lbfgs: Training diverged; the loss was inf at the start and nan at the end. Try a larger alpha (now"
+    )
+
+
+@few_epochs
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_predictions_of_fits_with_an_exponential_are_tested(form, dtype, solver):
+    """With the exponential, predictions are tested after every fit; L-BFGS returns float64 weights for float32 data."""
+    model = MLPRegressor("poisson", hidden_layer_sizes=5, solver=solver, max_iter=5, random_state=0)
+    assert fit_and_warnings(model, form(X.astype(dtype)), np.abs(Y[MLPRegressor]))[1] == []
+
+
+@few_epochs
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("clip_norm", [None, 1e300])
+@pytest.mark.parametrize("scale", [None, "standard"])
+@pytest.mark.parametrize("scale_y", [None, "standard"])
+def test_advice_does_not_name_remedies_in_use(solver, kind, clip_norm, scale, scale_y):
+    """This is the same for warnings and errors."""
+    params = {"clip_norm": clip_norm} if solver == "sgd" else {}
+    params |= {"scale_y": scale_y} if kind is MLPRegressor else {}
+    model = kind(**GROWING | params | {"scale": scale, "solver": solver, "learning_rate_init": 1e200, "batch_size": 60})
+    huge = X * (1e307 if solver == "lbfgs" and scale is None else 1)
+    try:
+        text = "".join(fit_and_warnings(model, huge, Y[kind])[1])
+    except ValueError as error:
+        text = str(error)
+    if solver == "lbfgs" and scale is not None:  # nothing diverges
+        assert text == ""
+        return
+    assert "diverged" in text or "non-finite" in text
+    assert ("a clip_norm" in text) == (solver == "sgd" and clip_norm is None)
+    assert ("scale='standard'" in text) == (scale is None)
+    assert ("scale_y='standard'" in text) == (kind is MLPRegressor and scale_y is None)
+    assert ("a larger alpha" in text, "a smaller learning_rate_init" in text) == (solver == "lbfgs", solver == "sgd")
+
+
+@pytest.mark.parametrize(
+    ("losses", "y", "dtype", "expected"),
+    [
+        ([1.0, 0.5, 1e5], 1, float, False),
+        ([1.0, 0.5, 1e7], 1, float, True),
+        ([1e133, 1e304], 1, float, True),
+        ([1e-30, 1e-2], 1, float, False),  # started from perfect weights
+        ([1e-30, 1e12], 1e4, float, False),
+        ([1e-30, 1e16], 1e4, float, True),
+        ([1e12, 1e11], 1, float, False),  # large inputs
+        ([1.0, np.inf], 1, np.float32, True),
+        ([np.inf, np.inf], 1, float, False),
+        ([1.0, np.inf], 1e20, np.float32, False),  # the loss of useful predictions overflows
+        ([1.0, np.nan], 1e200, float, True),
+        ([np.nan, np.nan], 1, float, True),
+    ],
+)
+def test_rule_for_growing_losses(losses, y, dtype, expected):
+    end = TrainingEnd(None, None, None, np.array([y, -y / 2]), IN_ORDER, losses)
+    assert has_grown(end, dtype) == expected
+
+
+def test_description_of_losses():
+    assert describe_losses([1.0]) == "the loss was 1 in epoch 1"
+    assert describe_losses([1.0, 2.0, 3e9]) == "the loss was 1 in epoch 1 and 3e+09 in epoch 3"
+    assert describe_losses([1.0, np.nan]) == "the loss was 1 in epoch 1 and NaN from epoch 2 on"
+    assert describe_losses([1.0, 5.0, np.nan, np.nan]) == "the loss was 1 in epoch 1, 5 in epoch 2 and NaN from epoch 3 on"
+    assert describe_losses([np.nan]) == "the loss was NaN from epoch 1 on"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1e-6, 1, 1e6])
+def test_fit_that_starts_from_perfect_weights_does_not_warn(dtype, size):
+    """Steps of Adam increase the loss from 0 to the order of the square of the learning rate."""
+    y, start = (size * X[:, 0]).astype(dtype), np.eye(4, 1) * size
+    params = NO_HIDDEN | {"coefs_init": [start], "intercepts_init": [np.zeros(1)], "alpha": 0, "max_iter": 20, "random_state": 0}
+    for rate in (1e-3, 0.1 * size):
+        assert fit_and_warnings(MLPRegressor(**params, learning_rate_init=rate), X.astype(dtype), y)[1] == []

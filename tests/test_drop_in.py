@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import neural_network
 from sklearn.base import clone, is_classifier
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
@@ -430,6 +431,20 @@ def test_signatures_extend_those_of_scikit_learn(theirs, ours):
         assert all(kind is inspect.Parameter.KEYWORD_ONLY for _, kind, _ in got[len(expected) :])
     assert theirs().get_params().items() <= ours().get_params().items()
     assert {name for name in dir(theirs) if not name.startswith("_")} <= set(dir(ours))
+
+
+@pytest.mark.parametrize(
+    ("load", "kind"), [(load_iris, "MLPClassifier"), (load_breast_cancer, "MLPClassifier"), (load_diabetes, "MLPRegressor")]
+)
+@pytest.mark.parametrize("hidden_layer_sizes", [(100,), (30, 30)])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_first_iterations_of_lbfgs_agree(load, kind, hidden_layer_sizes):
+    """The README promises this for 10 iterations. Later iterations amplify rounding errors."""
+    X, y = load(return_X_y=True)
+    params = {"hidden_layer_sizes": hidden_layer_sizes, "solver": "lbfgs", "max_iter": 10, "random_state": 0}
+    theirs, ours = (model(**params).fit(X, y) for model in PAIRS[kind])
+    assert ours.n_iter_ == theirs.n_iter_ == 10
+    assert_allclose(ours.loss_, theirs.loss_, rtol=1e-12)
 
 
 @each_pair

@@ -30,7 +30,7 @@ from ._network.architecture import Architecture, Plan
 from ._numpy_methods import NumPyMethods
 from ._training.callback_runner import CallbackRunner
 from ._training.context import EarlyStoppingStart, EpochHooks, FitContext, Publication, TrainingData, TrainingRows, deadline_after
-from ._training.divergence import divergence_error
+from ._training.divergence import divergence_error, warn_of_divergence
 from ._training.history import extend_history, start_history
 from ._training.kept_run import KeptRun
 from ._training.lbfgs import fit_lbfgs
@@ -156,7 +156,8 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
                 fitting._learn_classes(y, classes)
             state, result = fitting._train(X, y, sample_weight, validation, incremental, hooks)
             if result.divergence is not None and not result.divergence.kept_epoch:
-                raise divergence_error(result.divergence, fitting.learning_rate_init)
+                raise divergence_error(result.divergence)
+            warn_of_divergence(state, result)
         except BaseException:
             with attributes_lock:  # another thread may have committed a fit in the meantime
                 if publication.state is not None and self._state is publication.state:
@@ -166,7 +167,7 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
             fitting._set_result(state, result, publication)
             self._commit(fitting)
         if result.divergence is not None:
-            raise divergence_error(result.divergence, fitting.learning_rate_init)
+            raise divergence_error(result.divergence)
         callbacks.end()
         return self
 
@@ -268,7 +269,8 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
             return None
         result = kept.train((X, y, sample_weight), self._start_epochs(kept.run.config, is_fresh=False))
         if result.divergence is not None:
-            raise divergence_error(result.divergence, self.learning_rate_init)
+            raise divergence_error(result.divergence)
+        warn_of_divergence(kept.state, result)
         return result
 
     def _param_values(self):

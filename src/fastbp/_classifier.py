@@ -52,7 +52,10 @@ class_weight : dict or 'balanced', default=None
     as w rows; it is not available for ``partial_fit``. Must be None if y has several columns.""",
     out_activation="""'auto' is 'softmax' for the log-loss of a multiclass y, and 'logistic' otherwise. The other values are
     'identity', 'logistic', 'softmax', 'relu', 'softplus' and 'exp'; not every loss supports all of them.""",
-    out_activation_="'logistic' for a binary or multilabel y, 'softmax' for a multiclass y, or the value of `out_activation`.",
+    out_activation_="""'softmax' for the log-loss of a multiclass y, 'logistic' otherwise, or the value of `out_activation`.
+    If y has several multiclass outputs, the softmax is computed for the classes of each output separately. With a loss other than
+    'log_loss', the outputs need not be probabilities: `predict_proba` clips them to [0, 1] and, for a multiclass y, divides them by
+    their sum. ``transform(X, layer=-1)`` returns the outputs themselves.""",
     held_out="stratified for a binary y",
     score="accuracy",
     Score="The accuracy",
@@ -82,7 +85,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Notes
     -----
     With the same parameters and the same `random_state`, results in float64 agree with those of scikit-learn: starting weights,
-    batches, losses and the last epoch. float32 data are trained in float32. The compiled kernels are cached on disk.
+    batches, losses and the last epoch; for the solver 'lbfgs', the starting weights and the first iterations. float32 data are
+    trained in float32. The compiled kernels are cached on disk.
 
     References
     ----------

@@ -99,7 +99,8 @@ solver : str, default='adam'
     - 'sgd' is stochastic gradient descent with momentum.
     - 'adam' is the optimizer of [2]_.
     - 'lbfgs' is SciPy's L-BFGS-B [3]_. It uses all rows in each iteration and computes in float64. It is often the best solver for
-      small data sets.
+      small data sets. Every iteration amplifies rounding errors: the first iterations agree with those of scikit-learn, but fits of
+      more than about 50 iterations may end at another iteration and with another loss.
     - 'adagrad', 'adadelta', 'rmsprop', 'adamw', 'nadam' and 'adamax' compute the same steps as PyTorch's optimizers of these names.
       'lion', which PyTorch does not have, follows its paper. Their parameters are `rho`, `beta_1`, `beta_2` and `epsilon`. Use a
       `learning_rate_init` of 1 for 'adadelta' and of about 1e-4 for 'lion'.

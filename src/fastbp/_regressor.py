@@ -39,7 +39,9 @@ scale_y : {'standard', 'robust'}, default=None
     supported. The reported losses are those of the scaled targets; predictions are not scaled.""",
     out_activation="""'auto' is 'exp' for the deviances and 'identity' for all other losses. The other values are 'identity',
     'logistic', 'relu', 'softplus' and 'exp'; not every loss supports all of them.""",
-    out_activation_="'identity', 'exp' for the deviances, or the value of `out_activation`.",
+    out_activation_="""'identity', 'exp' for the deviances, or the value of `out_activation`.
+    For several quantiles, it is 'ordered_quantiles': with the weighted sums z of the output layer, the predictions for one target
+    are a[0] = z[0] and a[j] = a[j - 1] + ln(1 + exp(z[j])).""",
     held_out="at random",
     score="R²",
     Score="R²",
@@ -72,7 +74,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Notes
     -----
     With the same parameters and the same `random_state`, results in float64 agree with those of scikit-learn: starting weights,
-    batches, losses and the last epoch. float32 data are trained in float32. The compiled kernels are cached on disk.
+    batches, losses and the last epoch; for the solver 'lbfgs', the starting weights and the first iterations. float32 data are
+    trained in float32. The compiled kernels are cached on disk.
 
     References
     ----------
@@ -315,7 +318,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @property
     def _link(self):
-        return "ordered_quantiles" if self._n_quantiles > 1 else self.out_activation_, self._quantiles
+        # an estimator whose weights were set by the user has no quantiles of a fit
+        is_rebuilt = self.out_activation_ == "ordered_quantiles" and not self._quantiles
+        return self.out_activation_, tuple(np.atleast_1d(self.quantile).tolist()) if is_rebuilt else self._quantiles
 
     def _output_layer(self, y):
         if self.scale_y is not None and self._n_quantiles > 1:

@@ -1,14 +1,17 @@
 """Loaders for the data sets in the folder `datasets/` of the checkout, with the same interface as scikit-learn's loaders.
 
 Each loader reads one file and returns a `Bunch` or the pair `(X, y)`. The data are not scaled, and the rows are in the order of the
-file. A file with unexpected contents raises an error. This module does not download, shuffle, scale or encode data. pandas is
-imported only for tables that contain text, or with `as_frame=True`.
+file. If scikit-learn has a loader for the same data set, columns, names, dtypes and units are the same. A file with unexpected
+contents raises an error. This module does not download, shuffle, scale or encode data. pandas is imported only for tables that
+contain text, or with `as_frame=True`.
 
 Every Bunch has the fields `data`, `target`, `feature_names`, `target_names`, `DESCR` and `filename`. `frame` is a DataFrame of the
 data and the target with `as_frame=True`, and None otherwise. `categories` maps the name of each categorical column to the list of
 its values. `n_train` is the number of rows in the standard training set, which come first, or None if there is no standard split.
 """
 
+import csv
+import gzip
 import os
 import zipfile
 import zlib
@@ -125,7 +128,9 @@ def load_adult(
 def load_california_housing(
     *, data_home: str | os.PathLike[str] | None = None, return_X_y: bool = False, as_frame: bool = False
 ) -> Bunch | tuple[Any, Any]:
-    """Load the California housing data set: median house values of 20,640 census block groups in 1990. Requires pandas.
+    """Load the California housing data set: median house values of 20,640 census block groups in 1990.
+
+    The rows, the columns and the target are those of scikit-learn's `fetch_california_housing`, except for 207 missing values.
 
     Parameters
     ----------
@@ -135,16 +140,17 @@ def load_california_housing(
     return_X_y : bool, default=False
         Whether to return `(data, target)` instead of a Bunch.
     as_frame : bool, default=False
-        Whether to return data and target as pandas objects, with one dtype per column, instead of arrays.
+        Whether to return data and target as pandas objects instead of arrays. Requires pandas.
 
     Returns
     -------
     bunch : Bunch
-        data : object, shape (20640, 9)
-            Eight columns of numbers and `ocean_proximity`. Missing values are NaN; they occur in `total_bedrooms` (207 rows).
-            With `as_frame=True`, the dtypes are float64 and category.
+        data : float64, shape (20640, 8)
+            MedInc, HouseAge, AveRooms, AveBedrms, Population, AveOccup, Latitude and Longitude. The averages are per household.
+            AveBedrms is NaN in 207 rows, because the file does not have their numbers of bedrooms, which scikit-learn's data have.
+            All other values are equal to scikit-learn's. ``MLPRegressor(missing="indicator")`` accepts NaN.
         target : float64, shape (20640,)
-            The median house value in dollars. Larger values are set to 500,001.
+            The median house value in units of 100,000 dollars. Larger values are set to 5.00001.
         All other fields are described in the docstring of the module.
 
     Raises
@@ -152,7 +158,7 @@ def load_california_housing(
     OSError
         If the file is damaged. If it is not in the folder, a FileNotFoundError is raised.
     ImportError
-        If pandas is not installed.
+        If pandas is not installed and `as_frame` is True.
 
     References
     ----------
@@ -161,9 +167,9 @@ def load_california_housing(
     Examples
     --------
     >>> from fastbp.datasets import load_california_housing
-    >>> X, y = load_california_housing(return_X_y=True, as_frame=True)
-    >>> X.shape, y.max()
-    ((20640, 9), np.float64(500001.0))
+    >>> X, y = load_california_housing(return_X_y=True)
+    >>> X.shape, np.isnan(X).sum(axis=0).tolist()
+    ((20640, 8), [0, 0, 0, 207, 0, 0, 0, 0])
     """
     return _load(_CALIFORNIA_HOUSING, data_home, return_X_y, as_frame)
 
@@ -233,9 +239,10 @@ def load_covtype(
     Returns
     -------
     bunch : Bunch
-        data : int64, shape (20000, 54)
-            Ten measurements, followed by one-hot columns for 4 wilderness areas and 40 soil types.
-        target : int64, shape (20000,)
+        data : float64, shape (20000, 54)
+            Ten measurements, followed by one-hot columns for 4 wilderness areas and 40 soil types, as in scikit-learn's
+            `fetch_covtype`.
+        target : int32, shape (20000,)
             The cover type, 1 to 7. Rare types are more frequent than in the full data set.
         All other fields are described in the docstring of the module.
 
@@ -253,7 +260,7 @@ def load_covtype(
     >>> from fastbp.datasets import load_covtype
     >>> X, y = load_covtype(return_X_y=True)
     >>> X.shape, y.min(), y.max()
-    ((20000, 54), np.int64(1), np.int64(7))
+    ((20000, 54), np.int32(1), np.int32(7))
     """
     return _load(_COVTYPE, data_home, return_X_y, as_frame)
 
@@ -316,8 +323,22 @@ def _read_images(path, facts):
 
 
 def _read_numbers(path, facts):
-    table = np.loadtxt(path, delimiter=",", dtype=np.int64)
+    table = np.loadtxt(path, delimiter=",", dtype=np.float64)
     return np.ascontiguousarray(table[:, :-1]), table[:, -1].copy()
+
+
+_TOTALS = ("households", "total_rooms", "total_bedrooms", "population")
+_OTHERS = ("median_income", "housing_median_age", "latitude", "longitude", "median_house_value")
+
+
+def _read_housing(path, facts):
+    """The columns of scikit-learn's data set, which are computed from the totals in the file."""
+    with gzip.open(path, "rt", newline="") as file:
+        rows = [[row[name] or "nan" for name in (*_TOTALS, *_OTHERS)] for row in csv.DictReader(file)]
+    households, rooms, bedrooms, persons, *others, value = np.array(rows, np.float64).T
+    income, age, *place = others
+    averages = rooms / households, bedrooms / households, persons, persons / households
+    return np.column_stack([income, age, *averages, *place]), value / 100_000
 
 
 def _read_table(path, facts):
@@ -391,15 +412,11 @@ _ADULT = _Facts(
 )
 _CALIFORNIA_HOUSING = _Facts(
     file="california_housing.csv.gz",
-    reader=_read_table,
+    reader=_read_housing,
     n_rows=20_640,
-    features=(
-        *("longitude", "latitude", "housing_median_age", "total_rooms", "total_bedrooms", "population", "households"),
-        *("median_income", "ocean_proximity"),
-    ),
-    target="median_house_value",
+    features=("MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup", "Latitude", "Longitude"),
+    target="MedHouseVal",
     target_type="float64",
-    categories={"ocean_proximity": None},
     about="California housing: block groups of the 1990 US census. Pace, Barry 1997; from ageron/handson-ml2 (Apache-2.0).",
 )
 _DIAMONDS = _Facts(
@@ -428,6 +445,6 @@ _COVTYPE = _Facts(
         *(f"Soil_Type_{i}" for i in range(40)),
     ),
     target="Cover_Type",
-    target_type="int64",
+    target_type="int32",
     about="Covertype, 20,000 rows: forest cover types in Colorado. Blackard; UCI, CC BY 4.0; from h2oai/h2o-2 (Apache-2.0).",
 )

@@ -2,8 +2,8 @@
 
 The parameters are in one flat buffer, first all weights and then all biases, in the order in which scikit-learn packs them for
 L-BFGS; ``coefs_`` and ``intercepts_`` are views of it. Rows of activations and deltas are padded to whole vectors. Each buffer of a
-fit is allocated once and is followed by unused space, because vector instructions may access elements after its end. This module
-does not know what the kernels compute.
+fit is allocated once and is followed by unused space, because vector instructions may access elements after its end. The type of
+the memory shows whether an array has this padding. This module does not know what the kernels compute.
 """
 
 from dataclasses import dataclass
@@ -30,13 +30,28 @@ _MAX_WORK = 1 << 29
 N_NORM_PARAMETERS = {None: 0, "batch_norm": 1, "layer_norm": 2}
 
 
+class PaddedMemory(np.ndarray):
+    """The memory of arrays that are followed by the unused space that kernels need; the ``base`` of such an array has this type.
+
+    Only ``aligned_buffers`` creates it. The base of a slice of such an array is the array itself, so that a slice does not pass as
+    padded.
+    """
+
+
+def aligned_buffers(sizes, dtype):
+    """Return arrays of zeros of these sizes in one memory; each starts at a cache line and is followed by space for two vectors."""
+    itemsize = np.dtype(dtype).itemsize
+    line = _LINE_BYTES // itemsize
+    *starts, end = accumulate(((-(-size // line) + 2) * line for size in sizes), initial=0)
+    memory = PaddedMemory(end + line, dtype)
+    memory.fill(0)
+    first = -memory.ctypes.data % _LINE_BYTES
+    return [np.ndarray((size,), dtype, memory, first + start * itemsize) for size, start in zip(sizes, starts, strict=True)]
+
+
 def aligned_zeros(size, dtype):
     """Return an array of zeros (size,) that starts at a cache line and is followed by space for two vectors."""
-    itemsize = np.dtype(dtype).itemsize
-    spare = _LINE_BYTES // itemsize
-    whole = np.zeros(size + 3 * spare, dtype)
-    start = -whole.ctypes.data % _LINE_BYTES // itemsize
-    return whole[start : start + size]
+    return aligned_buffers((size,), dtype)[0]
 
 
 def padded_copy(values, dtype):
@@ -44,6 +59,11 @@ def padded_copy(values, dtype):
     copy = aligned_zeros(values.size, dtype)
     copy[...] = values
     return copy
+
+
+def padded(values):
+    """Return a flat array, or a copy if the array does not have the padding that kernels need."""
+    return values if type(values.base) is PaddedMemory else padded_copy(values, values.dtype)
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,8 @@ def _compile_loss(value, gradient):
 def link_of_regressor(loss, out_activation, n_quantiles):
     """Return the output activation of a regressor for its parameters `loss` and `out_activation`."""
     if n_quantiles > 1:
-        return _choose_link(out_activation, ("identity",), "several quantiles, which a softplus keeps in order")
+        _choose_link(out_activation, ("identity",), "several quantiles, which a softplus keeps in order")
+        return "ordered_quantiles"
     return _choose_link(out_activation, _ANY if isinstance(loss, Loss) else _LINKS[loss], f"the loss {loss!r}")
 
 

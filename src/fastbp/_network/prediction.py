@@ -14,7 +14,7 @@ from .._data.inputs import IN_ORDER
 from .._kernels.network import evaluate, predict
 from .._kernels.settings import SETTINGS, record
 from .kernel_settings import configure_network
-from .layout import LARGEST_BLOCK, Layout
+from .layout import LARGEST_BLOCK, Layout, padded
 from .threads import ThreadCrew, useful_threads
 from .turns import BlockPacer, fixed_ranges, timed_ranges
 from .workspace import ScratchTemplate
@@ -29,6 +29,7 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
 
     ``n_threads`` is the maximum number of threads, or None for the default. The result does not depend on it.
     """
+    params = padded(params)
     forward = _forward_pass(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), False)
     out = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype)
     n_threads = useful_threads(n_threads, n_rows * params.nbytes / _MIN_STEPS, -(-n_rows // forward.block_size))
@@ -52,7 +53,7 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
 
 def mean_loss(plan, params, rows, y, weight, order=IN_ORDER):
     """Return the mean loss without penalties, for the same rows as `outputs`; y and weight are results of `as_targets`."""
-    n_rows, loss, weight_sum = order.size or y.shape[0], 0.0, 0.0
+    params, n_rows, loss, weight_sum = padded(params), order.size or y.shape[0], 0.0, 0.0
     forward = _forward_pass(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), True)
     scratch = forward.template.scratch()
     for start, stop in forward.ranges(n_rows):

@@ -23,7 +23,7 @@ from .._kernels.scratch import (
 from .._kernels.settings import record
 from .._kernels.team import N_SUMS, Team
 from .._kernels.vector_code import VECTOR_BYTES
-from .layout import aligned_zeros
+from .layout import aligned_buffers, aligned_zeros
 
 
 class ScratchTemplate(NamedTuple):
@@ -55,7 +55,7 @@ class ScratchTemplate(NamedTuple):
     def scratch(self):
         """Return a new `Scratch`."""
         dtype = self.shared.activations.dtype
-        buffers = {name: aligned_zeros(size, dtype) for name, size in self.sizes.items()}
+        buffers = dict(zip(self.sizes, aligned_buffers(self.sizes.values(), dtype), strict=True))
         # the kernels write the sum of the losses to loss_numbers
         return self.shared._replace(loss_numbers=self.shared.loss_numbers.copy(), **buffers)
 

@@ -1,25 +1,126 @@
-"""The error message of a fit that diverged.
+"""The error and the warnings of a fit that diverged, and the rules by which divergence is detected.
 
-The network and the rows of the batch whose loss was NaN go in; an error comes out that names the first layer whose weighted sums
-are not finite. This module is used only after a fit has diverged; it does not know how training runs.
+The network, its training rows and the losses of the epochs go in; an error or a warning comes out. An error names the
+first layer whose weighted sums are not finite. This module does not know how training runs.
 """
 
-import numpy as np
+from functools import lru_cache
+from math import exp, isfinite, isnan, log
 
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from .._data.inputs import as_targets
+from .._kernels.user_warnings import warn_user
 from .._network.architecture import Architecture, Plan
 from .._network.layout import Layout, padded_copy
 from .._network.prediction import outputs
+from .advice import advice
+
+# A fit has diverged if its last loss is more than _GROWTH times its first loss, 1, and the largest squared target. The losses of a
+# useful fit are far below this limit, even if it starts from perfect weights: a model that predicts 0 has a loss of about 1 in
+# classification, and of at most the largest squared target in regression.
+_GROWTH = 1e6
+# Predictions are tested if a weight is at least as large as `_largest_safe_weight`. With the exponential and other functions whose
+# values can be much larger than their arguments, there is no such bound: predictions are tested for weights of this size, and in a
+# fit, the predictions of up to _N_TESTED rows are tested in any case.
+_LARGE_WEIGHT, _N_TESTED = 10.0, 1000
 
 
-def divergence_error(divergence, learning_rate_init):
+def divergence_error(divergence):
     """The error for a ``Divergence``."""
     kept_epoch, failure = divergence.kept_epoch, _first_failure(divergence.problem, divergence.params, divergence.batch)
     return ValueError(
         "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed. "
-        f"In epoch {divergence.epoch}, {failure}. Try a smaller learning_rate_init (now "
-        f"{learning_rate_init:g}), a clip_norm, or scale='standard'."
+        f"In epoch {divergence.epoch}, {failure}. {advice(divergence.config, divergence.problem.plan)}"
         + (f" The model keeps the weights of epoch {kept_epoch}, which had a lower loss." if kept_epoch else "")
     )
+
+
+# ====================================================================== divergence without an error
+
+
+def warn_of_divergence(state, result):
+    """Issue a warning if training diverged without an error; the weights and losses are those of scikit-learn."""
+    end = result.end
+    if end is None or not end.losses:
+        return
+    is_lbfgs = end.config.solver == "lbfgs"
+    # one epoch of `partial_fit` does not show whether the loss grows; L-BFGS never accepts a higher loss, except for NaN
+    has_diverged = not isfinite(end.losses[-1]) if is_lbfgs else not end.incremental and has_grown(end, state.params.dtype)
+    n_overflows, n_tested = _count_overflows(end, state)
+    if not has_diverged and not n_overflows:
+        return
+    if is_lbfgs:
+        text = f"lbfgs: Training diverged; the loss was {end.losses[0]:.3g} at the start and {end.losses[-1]:.3g} at the end"
+    else:
+        text = f"Stochastic Optimizer: Training diverged; {describe_losses(end.losses)}"
+    text += f". {advice(end.config, end.plan)}"
+    if n_overflows:
+        text += f" The predictions for {n_overflows} of {n_tested} training rows are NaN or infinite."
+    elif end.config.early_stopping and not is_lbfgs:
+        text += " The model has the weights with the best validation score."
+    warn_user(text, ConvergenceWarning)
+
+
+def has_grown(end, dtype):
+    """Whether the last loss of a fit is NaN or so much larger than the first loss and the targets that the fit has diverged."""
+    first, last = end.losses[0], end.losses[-1]
+    if last <= _GROWTH * max(1.0, first):
+        return False
+    largest = float(np.abs(end.y).max())
+    limit = _GROWTH * max(1.0, first, largest * largest)
+    return isnan(last) or (limit < float(np.finfo(dtype).max) and last > limit)
+
+
+def describe_losses(losses):
+    """The part of a warning that says how the losses of the epochs developed."""
+    n_finite = next((n for n, loss in enumerate(losses) if isnan(loss)), len(losses))
+    known = f"the loss was {losses[0]:.3g} in epoch 1" if n_finite else ""
+    known += f"{' and' if n_finite == len(losses) else ','} {losses[n_finite - 1]:.3g} in epoch {n_finite}" * (n_finite > 1)
+    if n_finite == len(losses):
+        return known
+    return f"{known}{' and' if n_finite else 'the loss was'} NaN from epoch {n_finite + 1} on"
+
+
+def _count_overflows(end, state):
+    """The number of training rows whose predictions are NaN or infinite, and the number of rows that were tested.
+
+    Rows are tested only if the published weights are large or, except for ``partial_fit``, if a function of the network can have
+    much larger values than its arguments.
+    """
+    params, plan, order = state.published.params, end.plan, end.order
+    can_explode = plan.architecture.link == "exp" or not all(isinstance(name, str) for name in plan.architecture.activations)
+    limit = _LARGE_WEIGHT if can_explode else _largest_safe_weight(plan.layout.sizes, params.dtype.type)
+    is_large = not (np.minimum.reduce(params) > -limit and np.maximum.reduce(params) < limit)
+    if not is_large and (end.incremental or not can_explode):
+        return 0, 0
+    n_rows = order.size or len(end.y)
+    if not is_large and n_rows > _N_TESTED:
+        order = (order if order.size else np.arange(n_rows))[:_N_TESTED]
+        n_rows = _N_TESTED
+    if not np.isfinite(params).all():
+        return n_rows, n_rows
+    plan = Plan(state.published_layout, plan.architecture.for_prediction(), plan.objective)
+    predicting, rows = state.predicting_params(), end.rows
+    if rows.dense.dtype != predicting.dtype:  # after L-BFGS, weights are float64
+        dense, data = (as_targets(values, predicting.dtype) for values in (rows.dense, rows.data))
+        rows = rows._replace(dense=dense, data=data)
+    predictions = outputs(plan, predicting, rows, n_rows, order)
+    return int(n_rows - np.isfinite(predictions).all(axis=1).sum()), n_rows
+
+
+@lru_cache(maxsize=64)
+def _largest_safe_weight(sizes, dtype):
+    """The weight below which activations cannot overflow, if no input exceeds the largest number to the power of 1/4.
+
+    With weights of at most w, a layer multiplies the largest activation by at most (n_in + 1) w. This includes the bias.
+    """
+    growth = 0.75 * log(float(np.finfo(dtype).max)) - sum(log(n_in + 1) for n_in in sizes[:-1])
+    return exp(min(growth / (len(sizes) - 1), 700.0))
+
+
+# ====================================================================== the layer that failed
 
 
 def _first_failure(problem, params, batch):

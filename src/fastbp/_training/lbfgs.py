@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from .._data.inputs import as_rows, as_targets
+from .._data.inputs import IN_ORDER, as_rows, as_targets
 from .._data.sample_weights import zero_weights_error
 from .._kernels.network import loss_and_gradient
 from .._kernels.settings import SETTINGS, record
@@ -17,9 +17,10 @@ from .._network.layout import padded_copy
 from .._network.optimizers import write_penalties
 from .._network.threads import ThreadCrew, one_blas_thread, useful_threads
 from .._network.turns import fixed_ranges
+from .advice import advice
 from .context import time_message
 from .epochs import Problem
-from .result import FitResult
+from .result import FitResult, TrainingEnd
 
 
 def fit_lbfgs(state, config, plan, data, hooks):
@@ -39,15 +40,16 @@ def fit_lbfgs(state, config, plan, data, hooks):
         objective.crew.close()
     if not np.isfinite(result.x).all():
         raise ValueError(
-            "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
-            " Scale the data, for example with scale='standard', or use a larger alpha."
+            "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed. "
+            + advice(config, plan)
         )
     # SciPy computes in float64, and scikit-learn keeps these weights for data of any dtype
     state.params = padded_copy(result.x, np.float64)
     state.publish()
     n_iter = min(result.nit, config.max_iter)
     _warn(result, ended_by, n_iter, config)
-    return FitResult(n_iter, float(result.fun))
+    losses = [] if objective.first_loss is None else [objective.first_loss, float(result.fun)]
+    return FitResult(n_iter, float(result.fun), end=TrainingEnd(config, plan, problem.rows, problem.y, IN_ORDER, losses))
 
 
 # Python distributes an evaluation to threads, so that threads need more work to be useful than in a step of the other solvers.
@@ -80,7 +82,7 @@ class _Objective:
             raise
         self.table, self.team, self.scratches = workspace
         self.parts = [self._parts(share, n_shares) for share in range(n_shares)]
-        self.sums, self.stopped = np.empty((n_shares, 2)), False
+        self.sums, self.stopped, self.first_loss = np.empty((n_shares, 2)), False, None
 
     def _parts(self, share, n_shares):
         """The (start, stop) of the kernel calls for a share of the rows, each of which takes a few milliseconds."""
@@ -96,7 +98,10 @@ class _Objective:
         for other in others:
             gradient += other
         gradient[:n_coefs] += settings.alpha * W + l1 * np.sign(W)
-        return (loss + 0.5 * settings.alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum, gradient / weight_sum
+        loss = (loss + 0.5 * settings.alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum
+        if self.first_loss is None:
+            self.first_loss = loss
+        return loss, gradient / weight_sum
 
     def _sums(self):
         """Return Σ loss and Σ weight of all rows; the gradient of each share is in ``team.gradients`` afterwards."""
@@ -169,6 +174,6 @@ def _warn(result, ended_by, n_iter, config):
     elif ended_by is None and result.status != 0:
         warn_user(
             f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}): {result.message}. Increase max_iter "
-            f"(now {config.max_iter}) or max_fun (now {config.max_fun}), or scale the data.",
+            f"(now {config.max_iter}) or max_fun (now {config.max_fun}){', or scale the data' * (config.scale is None)}.",
             ConvergenceWarning,
         )

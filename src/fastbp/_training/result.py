@@ -39,24 +39,45 @@ class EpochRecord:
 class Divergence:
     """The point at which training diverged: the rows ``batch`` of ``epoch``, with the parameters ``params``.
 
-    ``kept_epoch`` is the epoch whose weights the model keeps, or 0 if there are none.
+    ``config`` are the parameters of the estimator. ``kept_epoch`` is the epoch whose weights the model keeps, or 0 if there are
+    none.
     """
 
     problem: Any
+    config: Any
     params: np.ndarray
     batch: np.ndarray
     epoch: int
     kept_epoch: int
 
 
+@dataclass(frozen=True)
+class TrainingEnd:
+    """The end of training without an error, from which it is found out whether training diverged.
+
+    ``rows`` and ``y`` are the data, and ``order`` are the numbers of the training rows, or an empty array for all rows. ``losses``
+    are those of all epochs or, for L-BFGS, the first and the last loss. ``incremental`` is True for ``partial_fit``.
+    """
+
+    config: Any
+    plan: Any
+    rows: Any
+    y: np.ndarray
+    order: np.ndarray
+    losses: list
+    incremental: bool = False
+
+
 @dataclass
 class FitResult:
     """The result of a fit, or of its epochs so far.
 
-    ``loss`` is None if no epoch ended, ``epochs`` is None for L-BFGS, ``divergence`` is None unless training diverged.
+    ``loss`` is None if no epoch ended, ``epochs`` is None for L-BFGS, ``divergence`` is None unless training failed because it
+    diverged. ``end`` is None if training failed, and while it runs.
     """
 
     n_iter: int
     loss: float | None
     epochs: EpochRecord | None = None
     divergence: Divergence | None = None
+    end: TrainingEnd | None = None

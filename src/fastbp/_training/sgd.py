@@ -20,7 +20,7 @@ from .._network.schedules import user_factor
 from .._network.threads import choose_shares, choose_threads
 from .context import TrainingRows, time_message
 from .epochs import EpochRunner, Problem, Shuffles, start_progress
-from .result import Divergence, EpochRecord, FitResult
+from .result import Divergence, EpochRecord, FitResult, TrainingEnd
 from .resume import ResumePoint
 from .state import params_hash
 
@@ -243,7 +243,10 @@ class SGDRun:
         state.publish()
         self._keep_resume_point(state, resume)
         self._warn(ended_by)
-        return self.result()
+        result, problem, order = self.result(), self.runner.problem, self.runner.order
+        losses, incremental = result.epochs.losses, self.context.incremental
+        result.end = TrainingEnd(self.config, problem.plan, problem.rows, problem.y, order, losses, incremental)
+        return result
 
     def state_if_stopped(self):
         """Return the state that the fit would have if it ended after the last epoch, as a copy with a ``ResumePoint``."""
@@ -277,7 +280,7 @@ class SGDRun:
         progress, epoch = runner.progress[0], len(runner.losses) + (runner.status == Status.diverged)
         kept_epoch = int(progress.kept_epoch) if np.isfinite(runner.kept).all() else 0
         batch = runner.order[progress.row : progress.row + runner.settings[0].batch_size]
-        divergence = Divergence(runner.problem, state.params.copy(), batch, epoch, kept_epoch)
+        divergence = Divergence(runner.problem, self.config, state.params.copy(), batch, epoch, kept_epoch)
         if kept_epoch:
             state.params[...] = runner.kept
             state.optimizer = None  # its moments led to the divergence, so `partial_fit` starts with a new optimizer

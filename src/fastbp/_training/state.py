@@ -14,7 +14,7 @@ from .._data.preparation import Preparation
 from .._network.activations import per_layer
 from .._network.folding import fold_batch_norm
 from .._network.initializers import draw_into, put_into
-from .._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros, padded_copy
+from .._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros, padded, padded_copy
 from .._network.optimizers import Optimizer
 from .._network.workspace import MovingStatistics
 from .resume import ResumePoint
@@ -28,10 +28,10 @@ class PublishedParams:
     """The flat parameters of the network that predicts, with the views in ``coefs_`` and ``intercepts_``."""
 
     def __init__(self, layout, params):
-        self.layout, self.params = layout, params
-        coefs, intercepts = layout.views(params)
+        self.layout, self.params = layout, padded(params)
+        coefs, intercepts = layout.views(self.params)
         self.views = {"coefs_": coefs, "intercepts_": intercepts}
-        self.views |= dict(zip(("norm_scales_", "norm_shifts_"), layout.norms(params), strict=False))
+        self.views |= dict(zip(("norm_scales_", "norm_shifts_"), layout.norms(self.params), strict=False))
         self._arrays = [(name, [(view, view.shape) for view in views]) for name, views in self.views.items()]
 
     def attributes(self):
@@ -54,11 +54,12 @@ class PublishedParams:
 class TrainingState:
     """The state of training.
 
-    ``params`` (n_params,) are the parameters that are trained. ``published`` are the parameters of the network that predicts; they
-    are in the same buffer, unless scaling, batch normalization or averaging is folded into them. ``link`` identifies the function
-    of the output layer, and ``activations`` are those of the hidden layers in the last fit. ``fixed`` are the values of the
-    parameters in ``_FIXED``. During a fit with early stopping, ``best`` contains copies of the arrays in ``trained`` after the best
-    epoch; a fit that continues starts with the arrays themselves.
+    ``params`` (n_params,) are the parameters that are trained; an array without padding is copied when it is assigned.
+    ``published`` are the parameters of the network that predicts; they are in the same buffer, unless scaling, batch normalization
+    or averaging is folded into them. ``link`` identifies the function of the output layer, and ``activations`` are those of the
+    hidden layers in the last fit. ``fixed`` are the values of the parameters in ``_FIXED``. During a fit with early stopping,
+    ``best`` contains copies of the arrays in ``trained`` after the best epoch; a fit that continues starts with the arrays
+    themselves.
     """
 
     layout: Layout
@@ -77,6 +78,13 @@ class TrainingState:
     published_hash: bytes | None = None
     best: list | None = None
     resume: ResumePoint | None = None
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, padded(value) if name == "params" else value)
+
+    def __setstate__(self, attributes):
+        for name, value in attributes.items():
+            setattr(self, name, value)  # which adds the padding that a pickled array does not have
 
     @classmethod
     def drawn(cls, config, preparation, sizes, dtype, *, link, out_activation, rng):
@@ -252,12 +260,12 @@ class TrainingState:
         return replace(self, published=None, params=self.params if self.is_folded else self.params[:0].copy())
 
     def with_published(self, params):
-        """A copy of an unpickled state with ``params`` as published parameters and with writable, padded buffers."""
+        """A copy of an unpickled state with ``params`` as published parameters and with writable buffers."""
         if params.size != self.published_layout.n_params:
             raise ValueError("coefs_ and intercepts_ do not have the sizes of this state.")
         state = self.copy()
         if not self.is_folded:
-            state.params = params
+            state.params = params = padded(params)
         state.published, state.resume = PublishedParams(self.published_layout, params), self.resume
         return state
 

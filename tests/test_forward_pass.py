@@ -1,0 +1,136 @@
+"""`coefs_`, `intercepts_`, `activation` and `out_activation_` describe the predictions, as the README says.
+
+For every combination of a loss and an output activation that the registries allow, a forward pass in NumPy gives the result of
+`predict` or `predict_proba`. The forward pass reads only public attributes.
+"""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit, softmax
+
+from fastbp import Loss, MLPClassifier, MLPRegressor
+from fastbp._network.losses import REGRESSION, link_of_classifier, link_of_regressor
+from fastbp._parameters import CONSTRAINTS
+
+X = np.random.RandomState(0).normal(size=(40, 5))
+VALUES = np.abs(X[:, :2] - X[:, 2:4]) + 0.1
+CODES = 1 * (X[:, :2] > 0) + (X[:, 2:4] > 0.3)  # two columns of three classes
+LABELS = {
+    "binary": CODES[:, 0] > 0,
+    "multiclass": CODES[:, 0],
+    "multilabel": 1 * (X[:, :3] > 0),
+    "multioutput": CODES,
+}
+OUT_ACTIVATIONS = {
+    "identity": lambda Z: Z,
+    "logistic": expit,
+    "softmax": lambda Z: softmax(Z, axis=1),
+    "relu": lambda Z: np.maximum(Z, 0),
+    "softplus": lambda Z: np.logaddexp(0, Z),
+    "exp": np.exp,
+    "ordered_quantiles": lambda Z: np.cumsum(np.hstack([Z[:, :1], np.logaddexp(0, Z[:, 1:])]), axis=1),
+}
+NAMES = sorted(set(OUT_ACTIVATIONS) - {"ordered_quantiles"})
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def square(y, a):
+    return (y - a) ** 2
+
+
+def twice(y, a):
+    return 2 * (a - y)
+
+
+OWN = Loss(square, twice)
+
+
+def outputs(model, groups):
+    """The outputs of the network; groups are the columns of Z to which the output activation is applied together."""
+    A = X
+    for W, b in zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True):
+        A = np.tanh(A @ W + b)
+    Z = A @ model.coefs_[-1] + model.intercepts_[-1]
+    function = OUT_ACTIVATIONS[model.out_activation_]
+    return np.hstack([function(part) for part in np.split(Z, np.cumsum(groups)[:-1], axis=1)])
+
+
+def is_possible(choose, *arguments):
+    try:
+        choose(*arguments)
+    except ValueError:
+        return False
+    return True
+
+
+def fitted(kind, y, **params):
+    return kind(hidden_layer_sizes=(6, 4), activation="tanh", max_iter=20, learning_rate_init=0.01, random_state=0, **params).fit(
+        X, y
+    )
+
+
+def test_every_output_activation_is_tested():
+    (options,) = CONSTRAINTS["out_activation"]
+    assert set(NAMES) == options.options - {"auto"}
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [case for case in product((*REGRESSION, OWN), ("auto", *NAMES)) if is_possible(link_of_regressor, *case, 1)],
+    ids=str,
+)
+@pytest.mark.parametrize("n_columns", [1, 2])
+def test_predictions_of_regressors(loss, name, n_columns):
+    model = fitted(MLPRegressor, VALUES[:, 0] if n_columns == 1 else VALUES, loss=loss, out_activation=name)
+    assert name in ("auto", model.out_activation_)
+    A = outputs(model, [n_columns])
+    assert_allclose(model.predict(X), A.reshape(model.predict(X).shape), rtol=1e-9, atol=1e-12)
+    assert_allclose(model.transform(X, layer=-1), A, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_columns", [1, 2])
+@pytest.mark.parametrize("quantiles", [[0.5], [0.1, 0.9], [0.1, 0.5, 0.9]])
+def test_predictions_of_several_quantiles(quantiles, n_columns):
+    """They are also those of a new estimator that has only the parameters and the public attributes."""
+    model = fitted(MLPRegressor, VALUES[:, 0] if n_columns == 1 else VALUES, loss="quantile", quantile=quantiles)
+    assert model.out_activation_ == ("identity" if len(quantiles) == 1 else "ordered_quantiles")
+    A = outputs(model, [len(quantiles)] * n_columns)
+    assert_allclose(model.predict(X), A.reshape(model.predict(X).shape), rtol=1e-9, atol=1e-12)
+    assert_allclose(model.transform(X, layer=-1), A, rtol=1e-9, atol=1e-12)
+    rebuilt = MLPRegressor(**model.get_params())
+    for attribute in ("coefs_", "intercepts_", "n_layers_", "n_outputs_", "n_features_in_", "out_activation_"):
+        setattr(rebuilt, attribute, getattr(model, attribute))
+    assert_array_equal(rebuilt.transform(X, layer=-1), model.transform(X, layer=-1))
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "kind"),
+    [
+        (loss, name, kind)
+        for loss, name, kind in product(("log_loss", "squared_error", OWN), ("auto", *NAMES), LABELS)
+        if is_possible(link_of_classifier, loss, name, 3 * kind.startswith("multic") + 3 * (kind == "multioutput"))
+    ],
+    ids=str,
+)
+def test_probabilities_of_classifiers(loss, name, kind):
+    model = fitted(MLPClassifier, LABELS[kind], loss=loss, out_activation=name)
+    assert name in ("auto", model.out_activation_)
+    groups = {"binary": [1], "multilabel": [3], "multiclass": [3], "multioutput": [3, 3]}[kind]
+    A = outputs(model, groups)
+    assert_allclose(model.transform(X, layer=-1), A, rtol=1e-9, atol=1e-12)
+    parts = np.split(A, np.cumsum(groups)[:-1], axis=1)
+    if loss != "log_loss":
+        parts = [part.clip(0, 1) for part in parts]
+        if kind in ("multiclass", "multioutput"):
+            # if all outputs are 0, the classes are equally probable
+            parts = [np.where(part.any(axis=1)[:, None], part, 1) for part in parts]
+            parts = [part / part.sum(axis=1, keepdims=True) for part in parts]
+    if kind == "binary":
+        parts = [np.hstack([1 - parts[0], parts[0]])]
+    found = model.predict_proba(X)
+    for part, probabilities in zip(parts, found if kind == "multioutput" else [found], strict=True):
+        assert_allclose(probabilities, part, rtol=1e-9, atol=1e-12)
