@@ -142,7 +142,7 @@ OPTIONS = [
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: next(iter(options), "default"))
 def test_every_path_passes_padded_parameters(kind, options, passed):
     y = Y if kind is MLPRegressor else Y > 0
     model = kind(hidden_layer_sizes=4, max_iter=2, random_state=0, **options).fit(X, y)

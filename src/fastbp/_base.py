@@ -7,9 +7,6 @@ targets, and ``fastbp._training`` runs the training. This module does not know h
 
 import threading
 from abc import abstractmethod
-from functools import cache
-from inspect import signature
-from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +25,7 @@ from ._model import NetworkModel, PausedFit, attributes_lock, paused_fits
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
 from ._numpy_methods import NumPyMethods
+from ._parameters import default_params, param_values
 from ._training.callback_runner import CallbackRunner
 from ._training.context import EarlyStoppingStart, EpochHooks, FitContext, Publication, TrainingData, TrainingRows, deadline_after
 from ._training.divergence import divergence_error, warn_of_divergence
@@ -236,7 +234,7 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
         run = SGDRun(state, config, plan, (data.X, data.y, sample_weight), rows, validation, context)
         result = run.train()
         if run.is_plain and result.divergence is None:
-            self._kept_run = KeptRun(run, self._param_values())
+            self._kept_run = KeptRun(run, param_values(self))
         return result
 
     # ------------------------------------------------------------------ repeated calls of partial_fit
@@ -260,7 +258,7 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
 
     def _continue(self, kept, X, y, sample_weight, classes):
         """The result of one epoch of the kept run, or None if it cannot be used. Called on a snapshot only."""
-        if not kept.can_continue(vars(self), self._param_values(), X):
+        if not kept.can_continue(vars(self), param_values(self), X):
             return None
         self._learn_classes(y, classes)
         X, y = self._validate_input(X, y, incremental=True, reset=False)
@@ -273,18 +271,11 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
         warn_of_divergence(kept.state, result)
         return result
 
-    def _param_values(self):
-        names, get = _param_names(type(self))
-        try:
-            return get(vars(self))
-        except KeyError:  # a subclass does not set all attributes
-            return tuple(map(vars(self).get, names))
-
     # ------------------------------------------------------------------ start of a fit
 
     def _validate_params(self):
         """Validate the parameters that differ from their defaults, as scikit-learn does; validating all parameters is slow."""
-        defaults, values = _defaults(type(self)), vars(self)
+        defaults, values = default_params(type(self)), vars(self)
         names = (name for name in self._parameter_constraints if values.get(name) is not defaults.get(name, values))
         given = {name: values.get(name) for name in names}
         validate_parameter_constraints(self._parameter_constraints, given, caller_name=type(self).__name__)
@@ -292,7 +283,7 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
 
     def _validate_changed_params(self):
         """Validate the parameters again if another thread has changed them since scikit-learn validated them."""
-        defaults, values, validated = _defaults(type(self)), vars(self), getattr(_validated, "params", None)
+        defaults, values, validated = default_params(type(self)), vars(self), getattr(_validated, "params", None)
         if validated is None:  # scikit-learn's validation is switched off
             return
         for name in self._parameter_constraints:
@@ -437,15 +428,3 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
             return callbacks.end_epoch(self, result.n_iter, logs)
         finally:
             paused_fits.fits.pop()
-
-
-@cache
-def _param_names(cls):
-    """The names of all parameters, also of those that a subclass does not have, and a function that gets their values."""
-    names = tuple({**_defaults(cls), **cls._parameter_constraints}.keys() - {"self"})
-    return names, itemgetter(*names)
-
-
-@cache
-def _defaults(cls):
-    return {name: parameter.default for name, parameter in signature(cls.__init__).parameters.items()}

@@ -6,8 +6,10 @@ scikit-learn's validation reads ``CONSTRAINTS``. The decorator ``documented`` in
 parameters.
 """
 
-from inspect import cleandoc
+from functools import cache
+from inspect import cleandoc, signature
 from numbers import Integral, Real
+from operator import itemgetter
 
 import numpy as np
 
@@ -360,3 +362,26 @@ def documented(**words):
         return cls
 
     return fill
+
+
+def param_values(estimator):
+    """The values of all parameters of an estimator, as a tuple in a fixed order."""
+    names, get = _param_names(estimator.__class__)
+    try:
+        return get(vars(estimator))
+    except KeyError:  # a subclass does not set all attributes
+        return tuple(map(vars(estimator).get, names))
+
+
+@cache
+def _param_names(cls):
+    """The names of all parameters, also of those that a subclass does not have, and a function that gets their values."""
+    names = tuple({**default_params(cls), **cls._parameter_constraints})
+    return names, itemgetter(*names)
+
+
+@cache
+def default_params(cls):
+    """The default values of the parameters of a class of estimators, as a dict."""
+    parameters = list(signature(cls.__init__).parameters.items())[1:]
+    return {name: parameter.default for name, parameter in parameters}
