@@ -15,6 +15,7 @@ from functools import cached_property
 from numba import config, njit, types
 
 from .._compat import Compiler, CompilerBase, CPUDispatcher, DefaultPassBuilder, JITCodeLibrary, NativeLowering, register_pass
+from .codegen import target_context
 
 # By default, LLVM uses only 256-bit vectors on processors with AVX-512, because 512-bit vectors lowered the clock rate of
 # processors of 2017. With 256-bit vectors, exp takes a third longer.
@@ -71,6 +72,7 @@ class EntryDispatcher(CPUDispatcher):
     def _use(self, compiler, *, fast):
         self._compiler.pipeline_class, self._is_fast = compiler, fast
         self._cache = self._make_cache(fast=fast) or self._no_cache
+        self._release = getattr(self._cache, "release", lambda: None)
 
     def compile(self, sig):
         with _one_entry_at_a_time:  # so that no other entry is compiled while the pipeline changes
@@ -79,6 +81,8 @@ class EntryDispatcher(CPUDispatcher):
                     return super().compile(sig)
                 except Exception as error:
                     self._change_pipeline(sig, error)
+                finally:
+                    self._release()
             elif self._is_fast:
                 self._use(Compiler, fast=False)
             return super().compile(sig)
@@ -122,8 +126,8 @@ class _UnoptimizedKernelLibrary(_KernelLibrary):
         self._finalize_final_module()
 
 
-class _EntryLibrary(JITCodeLibrary):
-    """Machine code of a function that calls kernels."""
+class _LightEntryLibrary(JITCodeLibrary):
+    """Machine code of a function whose loops are mostly in the kernels that it calls."""
 
     def _optimize_final_module(self):
         """Optimize at level 1, which takes two thirds of the time; the loops of kernels are vectorized already."""
@@ -133,12 +137,18 @@ class _EntryLibrary(JITCodeLibrary):
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _LowerEntry(NativeLowering):
-    _name = "fastbp_lower_entry"
+    _name, library = "fastbp_lower_entry", JITCodeLibrary
 
     def run_pass(self, state):
-        state.library = _EntryLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.targetctx = target_context(state.targetctx)
+        state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         return super().run_pass(state)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _LowerLightEntry(_LowerEntry):
+    _name, library = "fastbp_lower_light_entry", _LightEntryLibrary
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -147,7 +157,7 @@ class _LowerOptimizedKernel(NativeLowering):
 
     def run_pass(self, state):
         # Kernels do not allocate and do not own arrays. Code that counts references would be two fifths of their code.
-        state.targetctx = state.targetctx.subtarget(enable_nrt=False)
+        state.targetctx = target_context(state.targetctx).subtarget(enable_nrt=False)
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.flags.no_compile = state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
         super().run_pass(state)
@@ -222,6 +232,12 @@ class EntryCompiler(CompilerBase):
         manager.passes = [(self.lowering if step is NativeLowering else step, name) for step, name in manager.passes]
         manager.finalize()
         return [manager]
+
+
+class LightEntryCompiler(EntryCompiler):
+    """A pipeline for entries without hot loops of their own."""
+
+    lowering = _LowerLightEntry
 
 
 class _OptimizedKernelCompiler(EntryCompiler):
