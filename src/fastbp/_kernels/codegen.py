@@ -5,11 +5,10 @@ declarations with the original, and code that the user compiles with Numba is no
 compiled.
 """
 
-import os
 from functools import cache
 
 from .._compat import JITCPUCodegen
-from .targets import HOST, LEVELS, TARGET
+from .targets import COMPILE_ONLY, HOST, LEVELS, TARGET
 from .user_warnings import warn_once
 
 
@@ -31,7 +30,7 @@ def target_context(context):
     try:
         return context.subtarget(_internal_codegen=LevelCodegen("fastbp"))
     except Exception as error:  # an unknown version of Numba may raise any error
-        if os.environ.get("FASTBP_COMPILE_ONLY"):
+        if COMPILE_ONLY:  # the code would be stored for the wrong processor
             raise
         warn_once(
             "target",

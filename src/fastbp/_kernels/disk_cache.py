@@ -105,7 +105,7 @@ class StampedCache:
                 _warn_about_missing_folder([str(folder) for folder, is_written in folders_for(self._source) if is_written])
                 return
             name, key = self._name_and_key(sig, data.codegen)
-            _write(self._written_folder / name, self._stamp + key, dumps(data._reduce()))
+            _write_stamped(self._written_folder / name, self._stamp + key, dumps(data._reduce()))
         except Exception as error:  # for example a full disk, a deleted folder
             _warn_about_damage(self._written_folder, error)
         finally:
@@ -129,7 +129,7 @@ class StampedCache:
     def _load(self, name, key, context):
         for folder in self._read_folders():
             try:
-                content = _read(folder / name, self._stamp + key)
+                content = _read_stamped(folder / name, self._stamp + key)
                 if content is not None:
                     return CompileResult._rebuild(context, *pickle.loads(content))
             except Exception as error:  # any error that unpickling a damaged file may raise
@@ -139,7 +139,7 @@ class StampedCache:
         return None
 
 
-def _read(path, stamp):
+def _read_stamped(path, stamp):
     """Return the content of a file, or None if the file cannot be read or has another stamp."""
     try:
         file = path.read_bytes()
@@ -152,7 +152,7 @@ def _read(path, stamp):
     return content[len(stamp) :] if content.startswith(stamp) else None
 
 
-def _write(path, stamp, content):
+def _write_stamped(path, stamp, content):
     """Write a file. Other processes see it either complete or not at all."""
     content, temporary = stamp + content, path.with_name(f"{path.name}.{uuid4().hex[:16]}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -77,12 +77,13 @@ class EntryDispatcher(CPUDispatcher):
     def compile(self, sig):
         with _one_entry_at_a_time:  # so that no other entry is compiled while the pipeline changes
             if InlineKernel.pipeline_works:
+                release = self._release  # of this cache, which a change of the pipeline replaces
                 try:
                     return super().compile(sig)
                 except Exception as error:
                     self._change_pipeline(sig, error)
                 finally:
-                    self._release()
+                    release()
             elif self._is_fast:
                 self._use(Compiler, fast=False)
             return super().compile(sig)

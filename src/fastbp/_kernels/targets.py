@@ -80,7 +80,8 @@ def choose_target(value, features, *, any_level=False):
 # The features of this processor. Numba's variables, such as NUMBA_ENABLE_AVX, can remove some of them.
 HOST_FEATURES = _host_features()
 # `python -m fastbp.warmup` sets FASTBP_COMPILE_ONLY in processes that compile for another processor and do not run the code.
-TARGET = choose_target(os.environ.get("FASTBP_TARGET"), HOST_FEATURES, any_level=bool(os.environ.get("FASTBP_COMPILE_ONLY")))
+COMPILE_ONLY = bool(os.environ.get("FASTBP_COMPILE_ONLY"))
+TARGET = choose_target(os.environ.get("FASTBP_TARGET"), HOST_FEATURES, any_level=COMPILE_ONLY)
 VECTOR_BYTES = widest_vectors(HOST_FEATURES) if TARGET == HOST else LEVELS[TARGET].vector_bytes
 HAS_AVX512, HAS_AVX2 = VECTOR_BYTES == 64, VECTOR_BYTES >= 32
 HAS_NEON = "neon" in HOST_FEATURES or (TARGET != HOST and ARCHITECTURE == "aarch64")
