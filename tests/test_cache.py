@@ -22,7 +22,7 @@ import pytest
 
 import fastbp
 from fastbp import warmup
-from fastbp._kernels import cache_folders, disk_cache, file_lock, jit, targets, user_warnings
+from fastbp._kernels import cache_folders, disk_cache, file_lock, inline, jit, targets, user_warnings
 from fastbp._kernels.epochs import update_early_stopping
 from fastbp._kernels.settings import PROGRESS, SETTINGS, record
 
@@ -94,10 +94,10 @@ import numpy as np
 warnings.simplefilter("ignore")
 from fastbp import MLPRegressor
 from fastbp._kernels import targets
-from fastbp._kernels.codegen import target_context
+from fastbp._kernels.inline import target_context
 from fastbp._kernels.epochs import train
 X = np.linspace(-1, 1, 150).reshape(50, 3)
-model = MLPRegressor((19, 3), max_iter=5, batch_size=20, random_state=0).fit(X, X[:, 0])
+model = MLPRegressor(hidden_layer_sizes=(19, 3), max_iter=5, batch_size=20, random_state=0).fit(X, X[:, 0])
 codegen = target_context(train.targetctx).codegen()
 print(json.dumps([targets.TARGET, targets.VECTOR_BYTES, codegen.magic_tuple()[1:], model.loss_curve_]))
 """
@@ -135,6 +135,32 @@ def test_other_targets_raise_an_error_at_import():
     process = start("import fastbp", FASTBP_TARGET="pentium")
     assert "ValueError: On this processor, the environment variable FASTBP_TARGET must be one of" in process.communicate()[1]
     assert process.returncode == 1
+
+
+@compiled
+@pytest.mark.usefixtures("x86")
+def test_without_a_code_generator_for_levels_exactly_this_processor_is_used(monkeypatch):
+    def fail(name):
+        raise AttributeError("made up")
+
+    context = update_early_stopping.targetctx
+    monkeypatch.setattr(user_warnings, "_given", set())
+    monkeypatch.setattr(inline, "TARGET", "x86-64-v3")
+    monkeypatch.setattr(inline, "_LevelCodegen", fail)
+    with pytest.warns(RuntimeWarning, match=r"'x86-64-v3' cannot be generated .*made up.* FASTBP_TARGET=host"):
+        assert inline.target_context.__wrapped__(context) is context
+    monkeypatch.setattr(inline, "COMPILE_ONLY", True)
+    with pytest.raises(AttributeError, match="made up"):
+        inline.target_context.__wrapped__(context)
+
+
+def test_features_of_the_processor_follow_the_variables_of_numba(monkeypatch):
+    monkeypatch.setattr(targets.llvm, "get_host_cpu_features", lambda: {"avx2": True, "sse2": True, "avx512f": False})
+    assert targets._host_features() == {"avx2", "sse2"}
+    monkeypatch.setattr(numba.config, "ENABLE_AVX", 0)
+    assert targets._host_features() == {"sse2"}
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", "+sse2,-avx,+fma")
+    assert targets._host_features() == {"sse2", "fma"}
 
 
 # ---------------------------------------------------------------------- folders
@@ -390,7 +416,7 @@ from fastbp import MLPClassifier, MLPRegressor
 X = np.linspace(-1, 1, 80, dtype="float32").reshape(40, 2)
 with event.install_recorder("numba:compile") as recorder:
     MLPClassifier((4,), early_stopping=True, max_iter=2, tol=1e9).fit(X, X[:, 0] > 0).predict(X)
-    MLPRegressor((4,), solver="lbfgs", max_iter=50).fit(X, X[:, 0]).predict(X)
+    MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", max_iter=50).fit(X, X[:, 0]).predict(X)
 print(json.dumps(len(recorder.buffer)))
 """
 

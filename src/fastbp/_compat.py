@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 #
 # `numba.extending.intrinsic` is public, but the code inside an intrinsic needs these helpers. Both compiler modes need them.
 #
+# The version of llvmlite. Public replacement: `importlib.metadata.version`, which takes longer.
+from llvmlite import __version__ as llvmlite_version
+
 # Generates loops, branches, stack variables and external functions in LLVM code. Numba's documentation uses `cgutils` in its
 # examples. Public replacement: `llvmlite.ir.IRBuilder`, with more code.
 from numba.core import cgutils
-
-# The features of this processor, as a string of flags. Public replacement: `llvmlite.binding.get_host_cpu_features()`, which
-# ignores Numba's environment variables, such as NUMBA_ENABLE_AVX.
-from numba.core.codegen import get_host_cpu_features
 
 # These functions read and write the fields of an array: data pointer, shape, strides, owner. No public replacement.
 # `_kernels/views.py` also calls `_getvalue` of the result.
@@ -94,7 +93,7 @@ __all__ = [
     "available_with",
     "cgutils",
     "fit_method",
-    "get_host_cpu_features",
+    "llvmlite_version",
     "make_array",
     "populate_array",
     "validate_parameter_constraints",
@@ -125,7 +124,7 @@ else:
 #
 # Without these names, or if they behave differently, fastbp compiles with the public `numba.njit`, which takes longer.
 #
-# Private members that `_kernels/inline.py` and `_kernels/codegen.py` use:
+# Private members that `_kernels/inline.py` uses:
 # - Dispatcher: _cache, _compile_for_args, _compiler.pipeline_class, _insert, get_call_template, get_overload
 # - the result of a compilation: cfunc, fndesc, _replace
 # - JITCodeLibrary: _codegen, _final_module, _finalize_dynamic_globals, _finalize_final_module, _finalized, _linking_libraries,

@@ -18,11 +18,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from uuid import uuid4
 
-import llvmlite
 import numba
 from numba import config
 
-from .._compat import CompileResult, dumps
+from .._compat import CompileResult, dumps, llvmlite_version
 from .cache_folders import can_be_written, folders_for
 from .file_lock import FileLock
 from .targets import TARGET
@@ -47,7 +46,7 @@ def _stamp_of_this_copy():
 
 def _environment(compiler_mode):
     """Return the versions and settings that affect machine code but are not part of the key."""
-    versions = numba.__version__, llvmlite.__version__
+    versions = numba.__version__, llvmlite_version
     return *versions, str(config.OPT), config.LOOP_VECTORIZE, config.SLP_VECTORIZE, compiler_mode
 
 

@@ -4,18 +4,29 @@ Numba optimizes every function separately, generates machine code and Python wra
 in every caller. An `InlineKernel` is compiled only to LLVM's intermediate code, which its callers include. A kernel with loops is
 optimized before that, because LLVM vectorizes a loop most reliably in a small function; a kernel that mostly calls other kernels
 is not. Kernels do not count references to arrays. Python calls an `EntryDispatcher`; it is optimized lightly, because its loops are
-optimized already. These changes more than halve the time of a first fit. If this pipeline fails, Numba's own pipeline is used.
+optimized already. These changes more than halve the time of a first fit. The machine code is generated for the target of `targets`.
+If this pipeline fails, Numba's own pipeline is used.
 """
 
 import gc
 import os
 import threading
-from functools import cached_property
+from functools import cache, cached_property
 
 from numba import config, njit, types
 
-from .._compat import Compiler, CompilerBase, CPUDispatcher, DefaultPassBuilder, JITCodeLibrary, NativeLowering, register_pass
-from .codegen import target_context
+from .._compat import (
+    Compiler,
+    CompilerBase,
+    CPUDispatcher,
+    DefaultPassBuilder,
+    JITCodeLibrary,
+    JITCPUCodegen,
+    NativeLowering,
+    register_pass,
+)
+from .targets import COMPILE_ONLY, HOST, LEVELS, TARGET
+from .user_warnings import warn_once
 
 # By default, LLVM uses only 256-bit vectors on processors with AVX-512, because 512-bit vectors lowered the clock rate of
 # processors of 2017. With 256-bit vectors, exp takes a third longer.
@@ -100,6 +111,37 @@ class EntryDispatcher(CPUDispatcher):
             # if the second compilation fails, too, the function is wrong, not the pipeline; KeyboardInterrupt is passed on
             raise error if isinstance(other, Exception) else other from None
         self._warn(error)
+
+
+class _LevelCodegen(JITCPUCodegen):
+    """Numba's code generator for a level of processors, instead of for exactly this processor."""
+
+    def _get_host_cpu_name(self):
+        return LEVELS[TARGET].cpu
+
+    def _get_host_cpu_features(self):
+        return ""  # LLVM knows the features of a level
+
+
+@cache
+def target_context(context):
+    """Return a copy of Numba's context for the target, or the context itself if the target is this processor.
+
+    The copy shares all declarations with the original, and code that the user compiles with Numba is not affected.
+    """
+    if TARGET == HOST:
+        return context
+    try:
+        return context.subtarget(_internal_codegen=_LevelCodegen("fastbp"))
+    except Exception as error:  # an unknown version of Numba may raise any error
+        if COMPILE_ONLY:  # the code would be stored for the wrong processor
+            raise
+        warn_once(
+            "target",
+            f"code for {TARGET!r} cannot be generated with this version of Numba ({type(error).__name__}: {error}), so kernels are "
+            "compiled for exactly this processor; set the environment variable FASTBP_TARGET=host to do this without this warning",
+        )
+        return context
 
 
 class _KernelLibrary(JITCodeLibrary):

@@ -22,8 +22,7 @@ try:
 except ImportError:  # a private name of Numba is missing
     StampedCache = None
 try:
-    from .codegen import target_context
-    from .inline import EntryCompiler, EntryDispatcher, InlineKernel, LightEntryCompiler
+    from .inline import EntryCompiler, EntryDispatcher, InlineKernel, LightEntryCompiler, target_context
 except Exception as error:  # an unknown version of Numba may raise any error
     PIPELINE_ERROR = PIPELINE_IMPORT_ERROR or error
 else:

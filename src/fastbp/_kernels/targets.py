@@ -12,8 +12,6 @@ from typing import NamedTuple
 import llvmlite.binding as llvm
 from numba import config
 
-from .._compat import get_host_cpu_features
-
 ARCHITECTURE = llvm.get_process_triple().partition("-")[0].replace("arm64", "aarch64")
 HOST = "host"
 
@@ -54,8 +52,13 @@ def widest_vectors(features):
 
 
 def _host_features():
-    flags = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()
-    return {flag[1:] for flag in flags.split(",") if flag.startswith("+")}
+    if config.CPU_FEATURES is not None:
+        return {flag[1:] for flag in config.CPU_FEATURES.split(",") if flag.startswith("+")}
+    try:
+        features = llvm.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know the features of this processor
+        return set()
+    return {name for name, is_available in features.items() if is_available and (config.ENABLE_AVX or not name.startswith("avx"))}
 
 
 def choose_target(value, features, *, any_level=False):
