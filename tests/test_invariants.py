@@ -723,7 +723,7 @@ def fail(*arguments):
     ("owner", "name"),
     [
         (inline._LightEntryLibrary, "_optimize_final_module"),
-        (inline._KernelLibrary, "add_ir_module"),
+        (inline._TunedLibrary, "add_ir_module"),
         (inline._LowerUnoptimizedKernel, "libraries_for_callers"),
         (inline.EntryCompiler, "define_pipelines"),
     ],

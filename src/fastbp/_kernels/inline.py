@@ -31,6 +31,7 @@ from .user_warnings import warn_once
 # By default, LLVM uses only 256-bit vectors on processors with AVX-512, because 512-bit vectors lowered the clock rate of
 # processors of 2017. With 256-bit vectors, exp takes a third longer.
 _VECTOR_WIDTH = '"prefer-vector-width"="512"'
+_TUNING = [f'"tune-cpu"="{LEVELS[TARGET].tuning}"'] if TARGET != HOST and LEVELS[TARGET].tuning else []
 
 _one_entry_at_a_time = threading.RLock()
 
@@ -144,13 +145,22 @@ def target_context(context):
         return context
 
 
-class _KernelLibrary(JITCodeLibrary):
-    """Optimized intermediate code that is never compiled to machine code."""
+class _TunedLibrary(JITCodeLibrary):
+    """Machine code of a function, with attributes that affect which of several equivalent instructions LLVM selects."""
+
+    attributes = _TUNING
 
     def add_ir_module(self, ir_module):
         for function in ir_module.functions:
-            set.add(function.attributes, _VECTOR_WIDTH)  # the method `add` of the class rejects attributes with a value
+            for attribute in self.attributes:
+                set.add(function.attributes, attribute)  # the method `add` of the class rejects attributes with a value
         super().add_ir_module(ir_module)
+
+
+class _KernelLibrary(_TunedLibrary):
+    """Optimized intermediate code that is never compiled to machine code."""
+
+    attributes = [*_TUNING, _VECTOR_WIDTH]
 
     def _finalize_final_module(self):
         self._finalize_dynamic_globals()
@@ -169,7 +179,7 @@ class _UnoptimizedKernelLibrary(_KernelLibrary):
         self._finalize_final_module()
 
 
-class _LightEntryLibrary(JITCodeLibrary):
+class _LightEntryLibrary(_TunedLibrary):
     """Machine code of a function whose loops are mostly in the kernels that it calls."""
 
     def _optimize_final_module(self):
@@ -180,7 +190,7 @@ class _LightEntryLibrary(JITCodeLibrary):
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _LowerEntry(NativeLowering):
-    _name, library = "fastbp_lower_entry", JITCodeLibrary
+    _name, library = "fastbp_lower_entry", _TunedLibrary
 
     def run_pass(self, state):
         state.targetctx = target_context(state.targetctx)
