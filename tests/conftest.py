@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 os.environ["NUMBA_CACHE_DIR"] = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).parents[1] / ".pytest_cache" / "numba")
+os.environ.pop("FASTBP_CACHE_DIR", None)  # it would be used instead of NUMBA_CACHE_DIR
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # one core per worker
 
 import hypothesis

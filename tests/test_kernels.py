@@ -26,7 +26,7 @@ from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._kernels.network import evaluate, gather_targets
 from fastbp._kernels.scratch import PENALTY_NUMBERS, SCHEDULE_NUMBERS
 from fastbp._kernels.settings import record
-from fastbp._kernels.vector_code import VECTOR_BYTES
+from fastbp._kernels.targets import VECTOR_BYTES
 from fastbp._network.activations import ACTIVATION_NAMES
 from fastbp._network.layout import Layout, aligned_zeros
 

@@ -21,8 +21,8 @@ import pytest
 from fastbp._kernels import products, solvers
 from fastbp._kernels.scratch import HYPERPARAMS
 from fastbp._kernels.settings import PROGRESS, SETTINGS, record
+from fastbp._kernels.targets import VECTOR_BYTES
 from fastbp._kernels.tiles import TILE_VECTORS
-from fastbp._kernels.vector_code import VECTOR_BYTES
 
 pytestmark = pytest.mark.compiled
 
@@ -423,7 +423,7 @@ for call in sys.argv[1:]:
     for dtype in test_tiles.DTYPES:
         eval("test_tiles." + call, {"test_tiles": test_tiles, "dtype": dtype})
 from fastbp._kernels import tiles
-from fastbp._kernels.vector_code import VECTOR_BYTES
+from fastbp._kernels.targets import VECTOR_BYTES
 print(json.dumps([VECTOR_BYTES, tiles.TILE_ROWS[0]]))
 """
 

@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from fastbp._kernels.jit import FASTMATH
 from fastbp._kernels.products import backward_product, forward_product, transpose, weight_gradient
-from fastbp._kernels.vector_code import VECTOR_BYTES
+from fastbp._kernels.targets import VECTOR_BYTES
 from fastbp._kernels.views import matrix, vector, without_refcounts
 from fastbp._network.layout import Layout, aligned_zeros
 

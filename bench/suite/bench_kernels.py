@@ -14,7 +14,7 @@ from fastbp._kernels.scratch import HYPERPARAMS
 from fastbp._kernels.settings import PROGRESS, SETTINGS, record
 from fastbp._kernels.shuffles import MT19937State, shuffle
 from fastbp._kernels.solvers import begin_step, update
-from fastbp._kernels.vector_code import VECTOR_BYTES
+from fastbp._kernels.targets import VECTOR_BYTES
 from fastbp._network.layout import Layout, aligned_zeros
 
 from .common import DTYPES, profile, rounded, seconds_of

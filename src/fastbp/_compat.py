@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 #
 # `numba.extending.intrinsic` is public, but the code inside an intrinsic needs these helpers. Both compiler modes need them.
 #
+# The version of llvmlite. Public replacement: `importlib.metadata.version`, which takes longer.
+from llvmlite import __version__ as llvmlite_version
+
 # Generates loops, branches, stack variables and external functions in LLVM code. Numba's documentation uses `cgutils` in its
 # examples. Public replacement: `llvmlite.ir.IRBuilder`, with more code.
 from numba.core import cgutils
-
-# The features of this processor, as a string of flags. Public replacement: `llvmlite.binding.get_host_cpu_features()`, which
-# ignores Numba's environment variables, such as NUMBA_ENABLE_AVX.
-from numba.core.codegen import get_host_cpu_features
 
 # These functions read and write the fields of an array: data pointer, shape, strides, owner. No public replacement.
 # `_kernels/views.py` also calls `_getvalue` of the result.
@@ -94,7 +93,7 @@ __all__ = [
     "available_with",
     "cgutils",
     "fit_method",
-    "get_host_cpu_features",
+    "llvmlite_version",
     "make_array",
     "populate_array",
     "validate_parameter_constraints",
@@ -106,17 +105,20 @@ __all__ = [
 # replacement is `njit(cache=True)`, but it does not detect changes of a kernel in another file.
 #
 # Private members that `_kernels/disk_cache.py` uses:
-# - FunctionCache: _cache_file, _cache_path, _impl.filename_base
-# - IndexDataCacheFile: _data_name, _data_path, _dump, _load_data, _load_index, _open_for_write, _save_data, _save_index,
-#   _source_stamp
+# - CompileResult: _rebuild, _reduce, codegen, library.has_dynamic_globals
+# - CPUContext: codegen, refresh
+# - JITCPUCodegen: magic_tuple
 # `_kernels/jit.py` and `_kernels/inline.py` replace `Dispatcher._cache` by this cache.
 try:
-    # The cache of one compiled function, and the files in which it is stored.
-    from numba.core.caching import FunctionCache, IndexDataCacheFile
+    # The machine code of one version of a function, and all that is needed to call it.
+    from numba.core.compiler import CompileResult
+
+    # Pickles objects of Numba, for example the environment of a compiled function.
+    from numba.core.serialize import dumps
 except ImportError:
     pass
 else:
-    __all__ += ["FunctionCache", "IndexDataCacheFile"]
+    __all__ += ["CompileResult", "dumps"]
 
 # ---------------------------------------------------------------------- Numba: the fast compilation pipeline
 #
@@ -127,15 +129,15 @@ else:
 # - the result of a compilation: cfunc, fndesc, _replace
 # - JITCodeLibrary: _codegen, _final_module, _finalize_dynamic_globals, _finalize_final_module, _finalized, _linking_libraries,
 #   _optimize_final_module, _optimize_functions
-# - JITCPUCodegen: _data_layout, _module_pass_manager
-# - CPUContext: codegen, insert_user_function, subtarget
+# - JITCPUCodegen: _data_layout, _module_pass_manager; _get_host_cpu_name and _get_host_cpu_features are overridden
+# - CPUContext: _internal_codegen, codegen, insert_user_function, subtarget
 # - llvmlite.ir.Function.attributes: `set.add` is called for this set, because its own `add` rejects attributes with a value
 # `_kernels/function_pointers.py` uses two other members of the result of a compilation: fndesc.llvm_cfunc_wrapper_name and
 # library.get_pointer_to_function. Public replacement: `numba.cfunc(...).address`, which needs explicit signatures.
 PIPELINE_IMPORT_ERROR = None
 try:
-    # The LLVM code and the machine code of one function.
-    from numba.core.codegen import JITCodeLibrary
+    # The LLVM code and the machine code of one function, and the generator of machine code.
+    from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 
     # A compilation pipeline. Numba documents these classes for custom pipelines, but they are in `numba.core`.
     from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
@@ -156,6 +158,7 @@ else:
         "Compiler",
         "CompilerBase",
         "DefaultPassBuilder",
+        "JITCPUCodegen",
         "JITCodeLibrary",
         "NativeLowering",
         "register_pass",

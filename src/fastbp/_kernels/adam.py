@@ -12,7 +12,8 @@ from numba import types
 
 from .._compat import cgutils
 from .jit import intrinsic_kernel
-from .vector_code import FIRST_LANE, HAS_AVX512, I64, VectorCode, i64
+from .targets import HAS_AVX512
+from .vector_code import FIRST_LANE, I64, VectorCode, i64
 
 # The number of independent partial sums of squares. With one sum, each addition would have to wait for the previous one.
 _N_SUMS = 4

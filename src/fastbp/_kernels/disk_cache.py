@@ -1,21 +1,34 @@
-"""The disk cache of compiled functions.
+"""The disk cache of the machine code of entries.
 
-Numba's cache checks only whether the file of the cached function has changed. Here, the stamp of every cached function is a hash of
-all kernel files, together with the version of Numba and the compiler mode; machine code with another stamp is not loaded. If a
-file is damaged or the folder is not writable, a warning is issued once and the function is compiled again. This module does not
-know what the functions compute.
+Numba's own cache checks only whether the file of the cached function has changed, uses code only from a folder that it can write,
+and compiles for exactly this processor. Here, every file contains a stamp, which is a hash of all kernel files and of the versions
+and settings that affect machine code; code with another stamp is not loaded. Code is read from several folders, see
+`cache_folders`. Of several processes that need the same code at the same time, one compiles it and the others wait. If a file is
+damaged or no folder can be written, a warning is issued once and the function is compiled. This module does not know what the
+functions compute.
 """
 
 import hashlib
+import inspect
+import os
 import pickle
-from functools import cache
+import sys
+from contextlib import suppress
+from functools import cache, cached_property
 from pathlib import Path
+from uuid import uuid4
 
 import numba
 from numba import config
 
-from .._compat import FunctionCache, IndexDataCacheFile
+from .._compat import CompileResult, dumps, llvmlite_version
+from .cache_folders import can_be_written, folders_for
+from .file_lock import FileLock
+from .targets import TARGET
 from .user_warnings import warn_once
+
+# After this time in seconds, a process stops waiting for another process that compiles the same function.
+PATIENCE = 120.0
 
 
 def source_stamp(package=Path(__file__).parents[1]):
@@ -32,78 +45,142 @@ def _stamp_of_this_copy():
 
 
 def _environment(compiler_mode):
-    """Return the settings that affect machine code but are not part of Numba's own key."""
-    return numba.__version__, str(config.OPT), config.LOOP_VECTORIZE, config.SLP_VECTORIZE, compiler_mode
+    """Return the versions and settings that affect machine code but are not part of the key."""
+    versions = numba.__version__, llvmlite_version
+    return *versions, str(config.OPT), config.LOOP_VECTORIZE, config.SLP_VECTORIZE, compiler_mode
 
 
-class StampedCache(FunctionCache):
-    """Numba's disk cache of one function, with the stamp in its index; damaged files do not raise errors."""
+class StampedCache:
+    """The cached versions of one function, with the interface that Numba's dispatchers expect.
 
-    def __init__(self, function, compiler_mode):
-        super().__init__(function)
-        self._cache_file = CacheFile(
-            cache_path=self._cache_path,
-            filename_base=self._impl.filename_base + ("" if compiler_mode == "fast" else f".{compiler_mode}"),
-            source_stamp=(_stamp_of_this_copy(), _environment(compiler_mode)),
-        )
+    `context` maps Numba's target context to the context for which the function is compiled. With `exclusive`, a process that must
+    compile a version locks it; `save_overload` and `release` unlock it.
+    """
+
+    def __init__(self, function, compiler_mode, *, context=lambda context: context, exclusive=False):
+        self._function, self._context, self._exclusive, self._lock = function, context, exclusive, None
+        self._source = Path(inspect.getfile(function)).resolve()
+        self._stamp = _sha256(repr((_stamp_of_this_copy(), _environment(compiler_mode))).encode())
+        self._suffix = "" if compiler_mode == "fast" else f".{compiler_mode}"
+
+    @cached_property
+    def _written_folder(self):
+        return next((folder for folder, is_written in folders_for(self._source) if is_written and can_be_written(folder)), None)
+
+    def _read_folders(self):
+        """Yield the folders in their order, up to the first one that can be written."""
+        for folder, is_written in folders_for(self._source):
+            yield folder
+            if is_written and can_be_written(folder):
+                return
+
+    @property
+    def cache_path(self):
+        """The folder where new code is stored, or None."""
+        return None if self._written_folder is None else str(self._written_folder)
+
+    def enable(self):
+        """Do nothing: this cache is always used."""
+
+    disable = flush = enable
 
     def load_overload(self, sig, target_context):
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception as error:  # any error that unpickling a damaged file may raise
-            self._recover(error)
-            return None
+        target_context.refresh()
+        context = self._context(target_context)
+        name, key = self._name_and_key(sig, context.codegen())
+        code = self._load(name, key, context)
+        if code is None and self._exclusive and self._written_folder is not None:
+            self._lock = FileLock(self._written_folder / f"{name}.lock", PATIENCE)
+            code = self._load(name, key, context)  # another process may have stored it in the meantime
+            if code is not None:
+                self.release()
+        return code
 
     def save_overload(self, sig, data):
         try:
-            super().save_overload(sig, data)
-        except Exception as error:  # for example a full disk, a deleted folder, a damaged index
-            self._recover(error)
+            if data.library.has_dynamic_globals:  # the code contains addresses that are valid only in this process
+                return
+            if self._written_folder is None:
+                _warn_about_missing_folder([str(folder) for folder, is_written in folders_for(self._source) if is_written])
+                return
+            name, key = self._name_and_key(sig, data.codegen)
+            _write_stamped(self._written_folder / name, self._stamp + key, dumps(data._reduce()))
+        except Exception as error:  # for example a full disk, a deleted folder
+            _warn_about_damage(self._written_folder, error)
+        finally:
+            self.release()
 
-    def _recover(self, error):
-        warn_once(
-            "damaged cache",
-            f"the cached kernels in {self._cache_path} cannot be used ({type(error).__name__}: {error}) and are compiled again; "
-            "if this warning comes back, delete that folder or set NUMBA_CACHE_DIR to another folder",
-        )
-        try:
-            self.flush()
-        except OSError:
-            self.disable()
+    def release(self):
+        """Let other processes load or compile the version that this process has compiled or failed to compile."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+    def _name_and_key(self, sig, codegen):
+        function, python = self._function, f"py{sys.version_info[0]}{sys.version_info[1]}{getattr(sys, 'abiflags', '')}"
+        cells = [cell.cell_contents for cell in function.__closure__ or ()]
+        code = _sha256(function.__code__.co_code).hex(), _sha256(dumps(cells) if cells else b"").hex()
+        key = _sha256(repr((sig, codegen.magic_tuple(), TARGET, code)).encode())
+        qualname = function.__qualname__.replace("<", "").replace(">", "")
+        base = f"{self._source.stem}.{qualname}-{function.__code__.co_firstlineno}.{python}{self._suffix}"
+        return f"{base}.{key.hex()[:12]}.nbc", key
+
+    def _load(self, name, key, context):
+        for folder in self._read_folders():
+            try:
+                content = _read_stamped(folder / name, self._stamp + key)
+                if content is not None:
+                    return CompileResult._rebuild(context, *pickle.loads(content))
+            except Exception as error:  # any error that unpickling a damaged file may raise
+                _warn_about_damage(folder, error)
+                with suppress(OSError):
+                    (folder / name).unlink()
+        return None
 
 
-class CacheFile(IndexDataCacheFile):
-    """Numba's files of one function, safe against concurrent writes by several processes and against damage.
+def _read_stamped(path, stamp):
+    """Return the content of a file, or None if the file cannot be read or has another stamp."""
+    try:
+        file = path.read_bytes()
+    except OSError:
+        return None
+    expected, content = file[:32], file[32:]
+    # the file starts with a hash of its content, because damaged machine code would crash the process
+    if expected != _sha256(content):
+        raise ValueError(f"{path.name} is damaged")
+    return content[len(stamp) :] if content.startswith(stamp) else None
 
-    The name of a data file is derived from its key, so that processes that compile for different types at the same time never write
-    to the same file. The file starts with a hash of its content, because damaged machine code would crash the process. A hash of
-    the stamp follows, because two versions of fastbp that write at the same time use the same file name.
-    """
 
-    def save(self, key, data):
-        name = self._data_name(int(_sha256(repr(key).encode()).hex()[:12], 16))
-        self._save_data(name, data)
-        overloads = self._load_index()
-        overloads[key] = name
-        self._save_index(overloads)
-
-    def _save_data(self, name, data):
-        content = self._stamp_hash() + self._dump(data)
-        with self._open_for_write(self._data_path(name)) as file:
-            file.write(_sha256(content) + content)
-
-    def _load_data(self, name):
-        file = Path(self._data_path(name)).read_bytes()
-        expected, content = file[:32], file[32:]
-        if expected != _sha256(content):
-            raise ValueError(f"{name} is damaged")
-        if content[:32] != self._stamp_hash():
-            raise OSError("written by another version")  # Numba treats an OSError as a missing file
-        return pickle.loads(content[32:])
-
-    def _stamp_hash(self):
-        return _sha256(repr(self._source_stamp).encode())
+def _write_stamped(path, stamp, content):
+    """Write a file. Other processes see it either complete or not at all."""
+    content, temporary = stamp + content, path.with_name(f"{path.name}.{uuid4().hex[:16]}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.write_bytes(_sha256(content) + content)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        # on Windows, a file that another process reads at this moment cannot be replaced
+        if not (os.name == "nt" and isinstance(error, PermissionError)):
+            raise
 
 
 def _sha256(content):
     return hashlib.sha256(content).digest()
+
+
+def _warn_about_damage(folder, error):
+    warn_once(
+        "damaged cache",
+        f"the cached kernels in {folder} cannot be used ({type(error).__name__}: {error}) and are compiled again; if this warning "
+        "comes back, delete that folder or set NUMBA_CACHE_DIR to another folder",
+    )
+
+
+def _warn_about_missing_folder(folders):
+    warn_once(
+        "no cache",
+        f"none of the folders where compiled kernels can be kept can be written ({', '.join(folders)}), so every new process will "
+        "compile them again, which takes seconds; set FASTBP_CACHE_DIR or NUMBA_CACHE_DIR to a folder that this user can write",
+    )

@@ -4,21 +4,34 @@ Numba optimizes every function separately, generates machine code and Python wra
 in every caller. An `InlineKernel` is compiled only to LLVM's intermediate code, which its callers include. A kernel with loops is
 optimized before that, because LLVM vectorizes a loop most reliably in a small function; a kernel that mostly calls other kernels
 is not. Kernels do not count references to arrays. Python calls an `EntryDispatcher`; it is optimized lightly, because its loops are
-optimized already. These changes more than halve the time of a first fit. If this pipeline fails, Numba's own pipeline is used.
+optimized already. These changes more than halve the time of a first fit. The machine code is generated for the target of `targets`.
+If this pipeline fails, Numba's own pipeline is used.
 """
 
 import gc
 import os
 import threading
-from functools import cached_property
+from functools import cache, cached_property
 
 from numba import config, njit, types
 
-from .._compat import Compiler, CompilerBase, CPUDispatcher, DefaultPassBuilder, JITCodeLibrary, NativeLowering, register_pass
+from .._compat import (
+    Compiler,
+    CompilerBase,
+    CPUDispatcher,
+    DefaultPassBuilder,
+    JITCodeLibrary,
+    JITCPUCodegen,
+    NativeLowering,
+    register_pass,
+)
+from .targets import COMPILE_ONLY, HOST, LEVELS, TARGET
+from .user_warnings import warn_once
 
 # By default, LLVM uses only 256-bit vectors on processors with AVX-512, because 512-bit vectors lowered the clock rate of
 # processors of 2017. With 256-bit vectors, exp takes a third longer.
 _VECTOR_WIDTH = '"prefer-vector-width"="512"'
+_TUNING = [f'"tune-cpu"="{LEVELS[TARGET].tuning}"'] if TARGET != HOST and LEVELS[TARGET].tuning else []
 
 _one_entry_at_a_time = threading.RLock()
 
@@ -71,14 +84,18 @@ class EntryDispatcher(CPUDispatcher):
     def _use(self, compiler, *, fast):
         self._compiler.pipeline_class, self._is_fast = compiler, fast
         self._cache = self._make_cache(fast=fast) or self._no_cache
+        self._release = getattr(self._cache, "release", lambda: None)
 
     def compile(self, sig):
         with _one_entry_at_a_time:  # so that no other entry is compiled while the pipeline changes
             if InlineKernel.pipeline_works:
+                release = self._release  # of this cache, which a change of the pipeline replaces
                 try:
                     return super().compile(sig)
                 except Exception as error:
                     self._change_pipeline(sig, error)
+                finally:
+                    release()
             elif self._is_fast:
                 self._use(Compiler, fast=False)
             return super().compile(sig)
@@ -97,13 +114,53 @@ class EntryDispatcher(CPUDispatcher):
         self._warn(error)
 
 
-class _KernelLibrary(JITCodeLibrary):
-    """Optimized intermediate code that is never compiled to machine code."""
+class _LevelCodegen(JITCPUCodegen):
+    """Numba's code generator for a level of processors, instead of for exactly this processor."""
+
+    def _get_host_cpu_name(self):
+        return LEVELS[TARGET].cpu
+
+    def _get_host_cpu_features(self):
+        return ""  # LLVM knows the features of a level
+
+
+@cache
+def target_context(context):
+    """Return a copy of Numba's context for the target, or the context itself if the target is this processor.
+
+    The copy shares all declarations with the original, and code that the user compiles with Numba is not affected.
+    """
+    if TARGET == HOST:
+        return context
+    try:
+        return context.subtarget(_internal_codegen=_LevelCodegen("fastbp"))
+    except Exception as error:  # an unknown version of Numba may raise any error
+        if COMPILE_ONLY:  # the code would be stored for the wrong processor
+            raise
+        warn_once(
+            "target",
+            f"code for {TARGET!r} cannot be generated with this version of Numba ({type(error).__name__}: {error}), so kernels are "
+            "compiled for exactly this processor; set the environment variable FASTBP_TARGET=host to do this without this warning",
+        )
+        return context
+
+
+class _TunedLibrary(JITCodeLibrary):
+    """Machine code of a function, with attributes that affect which of several equivalent instructions LLVM selects."""
+
+    attributes = _TUNING
 
     def add_ir_module(self, ir_module):
         for function in ir_module.functions:
-            set.add(function.attributes, _VECTOR_WIDTH)  # the method `add` of the class rejects attributes with a value
+            for attribute in self.attributes:
+                set.add(function.attributes, attribute)  # the method `add` of the class rejects attributes with a value
         super().add_ir_module(ir_module)
+
+
+class _KernelLibrary(_TunedLibrary):
+    """Optimized intermediate code that is never compiled to machine code."""
+
+    attributes = [*_TUNING, _VECTOR_WIDTH]
 
     def _finalize_final_module(self):
         self._finalize_dynamic_globals()
@@ -122,8 +179,8 @@ class _UnoptimizedKernelLibrary(_KernelLibrary):
         self._finalize_final_module()
 
 
-class _EntryLibrary(JITCodeLibrary):
-    """Machine code of a function that calls kernels."""
+class _LightEntryLibrary(_TunedLibrary):
+    """Machine code of a function whose loops are mostly in the kernels that it calls."""
 
     def _optimize_final_module(self):
         """Optimize at level 1, which takes two thirds of the time; the loops of kernels are vectorized already."""
@@ -133,12 +190,18 @@ class _EntryLibrary(JITCodeLibrary):
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _LowerEntry(NativeLowering):
-    _name = "fastbp_lower_entry"
+    _name, library = "fastbp_lower_entry", _TunedLibrary
 
     def run_pass(self, state):
-        state.library = _EntryLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.targetctx = target_context(state.targetctx)
+        state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         return super().run_pass(state)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _LowerLightEntry(_LowerEntry):
+    _name, library = "fastbp_lower_light_entry", _LightEntryLibrary
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -147,7 +210,7 @@ class _LowerOptimizedKernel(NativeLowering):
 
     def run_pass(self, state):
         # Kernels do not allocate and do not own arrays. Code that counts references would be two fifths of their code.
-        state.targetctx = state.targetctx.subtarget(enable_nrt=False)
+        state.targetctx = target_context(state.targetctx).subtarget(enable_nrt=False)
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.flags.no_compile = state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = True
         super().run_pass(state)
@@ -222,6 +285,12 @@ class EntryCompiler(CompilerBase):
         manager.passes = [(self.lowering if step is NativeLowering else step, name) for step, name in manager.passes]
         manager.finalize()
         return [manager]
+
+
+class LightEntryCompiler(EntryCompiler):
+    """A pipeline for entries without hot loops of their own."""
+
+    lowering = _LowerLightEntry
 
 
 class _OptimizedKernelCompiler(EntryCompiler):

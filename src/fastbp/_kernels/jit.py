@@ -22,7 +22,7 @@ try:
 except ImportError:  # a private name of Numba is missing
     StampedCache = None
 try:
-    from .inline import Compiler, EntryCompiler, EntryDispatcher, InlineKernel
+    from .inline import EntryCompiler, EntryDispatcher, InlineKernel, LightEntryCompiler, target_context
 except Exception as error:  # an unknown version of Numba may raise any error
     PIPELINE_ERROR = PIPELINE_IMPORT_ERROR or error
 else:
@@ -100,7 +100,7 @@ def entry(function, *, fastmath=FASTMATH, light=True):
         dispatcher = njit(**options)(function)
         dispatcher._cache = make_cache(fast=False) or dispatcher._cache
         return dispatcher
-    compiler = EntryCompiler if light else Compiler
+    compiler = LightEntryCompiler if light else EntryCompiler
     return EntryDispatcher(function, options, compiler=compiler, make_cache=make_cache, warn=_warn_about_pipeline)
 
 
@@ -110,23 +110,15 @@ def _compiler_options(fastmath):
 
 def _disk_cache(function, *, fast):
     """Return the disk cache of a function for a compiler mode, or None."""
-    consequence = "every new process will compile them again, which takes seconds"
     if StampedCache is None:
         warn_once(
             "no cache",
-            f"compiled kernels cannot be kept on disk with Numba {numba.__version__}, so {consequence}; install a version of Numba "
-            "that fastbp supports",
+            f"compiled kernels cannot be kept on disk with Numba {numba.__version__}, so every new process will compile them "
+            "again, which takes seconds; install a version of Numba that fastbp supports",
         )
         return None
-    try:
-        return StampedCache(function, "fast" if fast else "plain")
-    except (RuntimeError, OSError) as error:
-        warn_once(
-            "no cache",
-            f"there is no folder where compiled kernels can be kept ({error}), so {consequence}; set NUMBA_CACHE_DIR to a folder "
-            "that this user can write",
-        )
-        return None
+    # Numba compiles for exactly this processor, and does not always unlock a version whose compilation failed
+    return StampedCache(function, "fast", context=target_context, exclusive=True) if fast else StampedCache(function, "plain")
 
 
 def cache_folder(entry):

@@ -13,6 +13,7 @@ import numpy as np
 
 from .dots import row_dots, weighted_rows
 from .jit import kernel
+from .targets import VECTOR_BYTES
 from .tiles import (
     TILE_ROWS,
     TILE_VECTORS,
@@ -23,7 +24,6 @@ from .tiles import (
     pack_panel,
     transpose_tile,
 )
-from .vector_code import VECTOR_BYTES
 from .views import flat, vector
 
 

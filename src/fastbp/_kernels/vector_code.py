@@ -1,17 +1,14 @@
-"""LLVM vector code for the current processor: the size of its vectors, and the operations on them.
+"""LLVM vector code for the target processor: operations on vectors of the size that the target has.
 
 `VectorCode` generates the instructions that load, store, multiply, reduce and transpose vectors of one dtype. The intrinsics of
 `tiles`, `dots` and `adam` use it. This module does not know which formulas are computed.
 """
 
 from llvmlite import ir
-from numba import config, types
+from numba import types
 
-from .._compat import get_host_cpu_features, make_array
-
-_FEATURES = (config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()).split(",")
-HAS_AVX512, HAS_AVX2, HAS_NEON = ("+avx512f" in _FEATURES), ("+avx2" in _FEATURES), ("+neon" in _FEATURES)
-VECTOR_BYTES = 64 if HAS_AVX512 else 32 if HAS_AVX2 else 16
+from .._compat import make_array
+from .targets import VECTOR_BYTES
 
 I64 = ir.IntType(64)
 FIRST_LANE = ir.Constant(ir.IntType(32), 0)

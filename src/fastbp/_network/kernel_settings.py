@@ -11,7 +11,7 @@ import numpy as np
 
 from .._kernels.codes import ActivationCode, LinkCode, LossCode
 from .._kernels.lazy.addresses import lazy_address
-from .._kernels.vector_code import VECTOR_BYTES
+from .._kernels.targets import VECTOR_BYTES
 from .user_functions import user_function_address
 
 _ONE = 1 << 32  # rates and deviations are stored as multiples of 2⁻³²

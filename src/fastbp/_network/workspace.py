@@ -21,8 +21,8 @@ from .._kernels.scratch import (
     Scratch,
 )
 from .._kernels.settings import record
+from .._kernels.targets import VECTOR_BYTES
 from .._kernels.team import N_SUMS, Team
-from .._kernels.vector_code import VECTOR_BYTES
 from .layout import aligned_buffers, aligned_zeros
 
 
