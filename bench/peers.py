@@ -192,7 +192,7 @@ class Page:
             "conditions. `slowest quarter` is the mean of the slowest quarter of the fits. A busy process runs a Python loop. The "
             "dtype is float32 unless the name includes float64.\n"
         )
-        self.table(report.BUSY_HEAD, (report.busy_row(name, busy_fits(name, self.effort)) for name in names))
+        self.table(report.BUSY_HEAD, (report.busy_row(name, seconds) for name, seconds in busy_fits(names, self.effort)))
 
     def after_call(self, names):
         from sidebyside import report

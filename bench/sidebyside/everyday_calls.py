@@ -65,7 +65,7 @@ class LbfgsIteration(Repeated):
     """One iteration of a fit with solver='lbfgs' in float64: the time of a fit divided by its number of iterations."""
 
     def __init__(self, library, n_rows, sizes, n_iter):
-        n_rows, n_iter = (min(n_rows, 500), 2) if is_quick() else (n_rows, n_iter)
+        n_rows, n_iter = (min(n_rows, 100), 2) if is_quick() else (n_rows, n_iter)
         random = np.random.default_rng(0)
         self.X = random.standard_normal((n_rows, sizes[0]))
         self.y = np.sin(self.X[:, 0]) + self.X[:, 1] ** 2 + random.standard_normal(n_rows)
@@ -87,7 +87,7 @@ class PredictRows(Repeated):
     """`predict` of `n_rows` rows with 20 features. The classifier is trained for only one epoch."""
 
     def __init__(self, library, n_rows, hidden, dtype):
-        self.X, y = _data(min(n_rows, 500) if is_quick() else n_rows, 20, dtype)
+        self.X, y = _data(min(n_rows, 100) if is_quick() else n_rows, 20, dtype)
         self.estimator = estimator(library, "MLPClassifier", hidden, max_iter=1, n_threads=None)
         quietly(self.estimator.fit, self.X[:1000], y[:1000])
 
@@ -110,9 +110,9 @@ class PredictOne(Repeated):
 
 
 class ThreadedFits:
-    """A fit of fastbp with different numbers of threads."""
+    """A fit of fastbp with different numbers of threads. `prepare` chooses the fit."""
 
-    def __init__(self, fit):
+    def prepare(self, fit):
         self.batch_size, self.hidden = fit.batch_size, fit.sizes[1:-1]
         n_rows, self.n_epochs = (2 * fit.batch_size, 1) if is_quick() else (fit.n_rows, fit.n_epochs)
         self.X, self.y = _data(n_rows, fit.sizes[0], fit.dtype)
@@ -137,7 +137,8 @@ class FitsAfterCall:
 
     def __init__(self, library):
         self.other = _PRODUCTS[library]()
-        self.fits = ThreadedFits(FIT_AFTER_CALL)
+        self.fits = ThreadedFits()
+        self.fits.prepare(FIT_AFTER_CALL)
 
     def seconds_alone(self):
         time.sleep(0.0 if is_quick() else self.pause)

@@ -212,7 +212,7 @@ def memory_of_predict(library, n_rows):
 
 # ---------------------------------------------------------------------- everyday use
 
-FITS_PER_ROUND = 4  # so that a quarter of all fits is more than one fit
+FITS_PER_ROUND = 4  # to have enough fits in the slowest quarter
 
 
 def everyday_calls(names, effort):
@@ -229,12 +229,17 @@ def everyday_calls(names, effort):
             yield Result(name, seconds, {"scikit-learn": CALLS[name].goal}, {})
 
 
-def busy_fits(name, effort):
-    """Time the fits of a row of `BUSY_ROWS` in turns; return {"one thread" or a key of `N_THREADS`: [seconds of each fit]}."""
-    fit, state = BUSY_ROWS[name]
-    with Remote("sidebyside.everyday_calls:ThreadedFits", FITS[fit], n_threads=None) as remote, BusyProcesses(N_BUSY[state]):
-        ways = {"one thread": 1, **N_THREADS}
-        return _in_turns(_more(effort), {way: lambda n=n: remote.call("seconds", n) for way, n in ways.items()})
+def busy_fits(names, effort):
+    """Time the fits of rows of `BUSY_ROWS` in turns; yield (row, {"one thread" or a key of `N_THREADS`: [seconds of each fit]})."""
+    ways = {"one thread": 1, **N_THREADS}
+    with Remote("sidebyside.everyday_calls:ThreadedFits", n_threads=None) as remote:
+        ask = {way: lambda n=n: remote.call("seconds", n) for way, n in ways.items()}
+        for name in names:
+            fit, state = BUSY_ROWS[name]
+            remote.call("prepare", FITS[fit])
+            with BusyProcesses(N_BUSY[state]):
+                seconds = _in_turns(_more(effort), ask)
+            yield name, seconds
 
 
 def fits_after_call(name, effort):

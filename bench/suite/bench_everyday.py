@@ -8,6 +8,7 @@ named `time_…` run in this process, where BLAS and fastbp use one thread by de
 from statistics import median
 
 from sidebyside.everyday import BUSY_ROWS, LBFGS_ITERATIONS, PARTIAL_FITS, PREDICTIONS, worst_quarter
+from sidebyside.everyday_calls import prepare
 from sidebyside.measure import Effort, busy_fits, everyday_calls
 
 from .common import profile, rounded
@@ -22,6 +23,12 @@ def _measure(rows):
     return {result.name: (result.median("fastbp"), result.ratio("scikit-learn")) for result in everyday_calls(rows, _effort())}
 
 
+def _ratios(seconds):
+    """The median and the mean of the slowest quarter of the times of two threads, divided by the median time of one thread."""
+    one, two = median(seconds["one thread"]), seconds["n_threads=2"]
+    return median(two) / one, worst_quarter(two) / one
+
+
 class PartialFit:
     """One call of `partial_fit`."""
 
@@ -34,8 +41,6 @@ class PartialFit:
     setup_cache.timeout = 900
 
     def setup(self, measured, name):
-        from sidebyside.everyday_calls import prepare
-
         self.prepared = prepare("fastbp", name)
         self.prepared.call()  # compiles
 
@@ -107,7 +112,7 @@ class TwoThreads:
     param_names = ["fit"]
 
     def setup_cache(self):
-        return {name: self._measure(name) for name in self.params}
+        return {name: _ratios(seconds) for name, seconds in busy_fits(self.params, _effort())}
 
     setup_cache.timeout = 900
 
@@ -120,9 +125,3 @@ class TwoThreads:
         return rounded(measured[name][1], 3)
 
     track_slowest_quarter.unit = "times one thread"
-
-    def _measure(self, name):
-        """The median and the mean of the slowest quarter."""
-        seconds = busy_fits(name, _effort())
-        one, two = median(seconds["one thread"]), seconds["n_threads=2"]
-        return median(two) / one, worst_quarter(two) / one
