@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-FITS = {"iris": 14, "wine": 14, "diabetes": 8}
+FITS = {"iris": 14, "wine": 14, "diabetes": 14}
 PREDICTIONS = {1: 3, 100_000: 2}
 MEMORY_ROWS = (100_000, 400_000)
 
@@ -73,10 +73,14 @@ class Page:
 
     def names(self):
         """The names of all rows that can be measured, in order."""
+        from sidebyside.everyday import BUSY_ROWS, CALLS
+        from sidebyside.measure import after_rows_here
         from sidebyside.works import SPARSE_WORKS, WORKS
 
         fits = [f"default fit of {table}" for table in FITS]
-        return [*WORKS, *SPARSE_WORKS, *fits, *map(_predict_name, PREDICTIONS), "memory of predict", "cross_val_score", *CURVES]
+        everyday = [*CALLS, *BUSY_ROWS, *after_rows_here()]
+        others = ["memory of predict", "cross_val_score", *CURVES]
+        return [*WORKS, *SPARSE_WORKS, *fits, *map(_predict_name, PREDICTIONS), *everyday, *others]
 
     def wanted(self, name):
         return any(part in name for part in self.parts)
@@ -96,7 +100,7 @@ class Page:
             "means that it does not. This page was written by `make bench-peers`; `bench/README.md` explains the figures.\n"
         )
         self.say(f"{self.where}.\n")
-        for section in (self.training, self.calls, self.memory, self.cross_validation, self.growth):
+        for section in (self.training, self.calls, self.everyday, self.memory, self.cross_validation, self.growth):
             section()
 
     def training(self):
@@ -151,6 +155,54 @@ class Page:
                 yield report.call_row(self.results[-1])
 
         self.table(report.CALLS_HEAD, rows())
+
+    def everyday(self):
+        from sidebyside.everyday import BUSY_ROWS, CALLS
+        from sidebyside.measure import after_rows_here
+
+        names = [[name for name in rows if self.wanted(name)] for rows in (CALLS, BUSY_ROWS, after_rows_here())]
+        if any(names):
+            self.say("## Everyday use\n")
+        for section, wanted in zip((self.everyday_calls, self.busy, self.after_call), names, strict=True):
+            if wanted:
+                section(wanted)
+
+    def everyday_calls(self, names):
+        from sidebyside import report
+        from sidebyside.measure import everyday_calls
+
+        self.say(
+            "Each library runs in its own process with its default number of threads. The dtype is float64 unless the name "
+            "includes float32. The time of an iteration of lbfgs is the time of a fit divided by its number of iterations.\n"
+        )
+
+        def rows():
+            for result in everyday_calls(names, self.effort):
+                self.results.append(result)
+                yield report.everyday_row(result)
+
+        self.table(report.EVERYDAY_HEAD, rows())
+
+    def busy(self, names):
+        from sidebyside import report
+        from sidebyside.measure import busy_fits
+
+        self.say(
+            "The following ratios are the time of a fit divided by the median time of a fit with one thread under the same "
+            "conditions. `slowest quarter` is the mean of the slowest quarter of the fits. A busy process runs a Python loop. The "
+            "dtype is float32 unless the name includes float64.\n"
+        )
+        self.table(report.BUSY_HEAD, (report.busy_row(name, seconds) for name, seconds in busy_fits(names, self.effort)))
+
+    def after_call(self, names):
+        from sidebyside import report
+        from sidebyside.measure import fits_after_call
+
+        self.say(
+            "The threads of other libraries wait actively for some time after a call. Here, a fit with two threads starts right "
+            "after a matrix product of the other library in the same process. The ratio compares it with a fit alone.\n"
+        )
+        self.table(report.AFTER_HEAD, (report.after_row(name, fits_after_call(name, self.effort)) for name in names))
 
     def memory(self):
         from sidebyside import report

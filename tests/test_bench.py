@@ -113,15 +113,16 @@ def test_ratios_prints_its_table():
     lines = run(BENCH / "ratios.py", "--quick").splitlines()
     assert lines[0].startswith("| work")
     assert set(lines[1]) <= set("|-:")
-    works = [line.split("|")[1].strip() for line in lines[2:7]]
+    works = [line.split("|")[1].strip() for line in lines[2:8]]
     assert works == [
         "an epoch of 10-16-1 b10 sgd",
         "an epoch of 20-100-1 b200 adam",
         "an epoch of 32-64-64-3 b32 adam",
         "a default fit of iris",
         "a default fit of wine",
+        "a default fit of diabetes",
     ]
-    assert {line.count("|") for line in lines[:7]} == {6}
+    assert {line.count("|") for line in lines[:8]} == {6}
     assert "numba" in lines[-1]
     assert "sklearn" in lines[-1]
 
@@ -148,6 +149,48 @@ def test_peers_reach_equal_losses_and_write_the_page(tmp_path):
     assert "(linear.png)" in page
     for name in ("peers.png", "linear.png", "speed.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_peers_measure_everyday_use():
+    parts = ["partial_fit of 1 row", "2-100-100", "one row of diabetes", "30-32-4 b200", "BLAS of NumPy"]
+    printed = run(BENCH / "peers.py", "--quick", *(word for part in parts for word in ("--only", part)))
+    section = printed.partition("\n## Everyday use")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| ")]
+    first = [row[0] for row in rows if not row[0].startswith("-")]
+    assert first == [
+        "call, default number of threads",
+        "partial_fit of 1 row, MLPRegressor 20-50",
+        "partial_fit of 1 row, MLPClassifier 20-50",
+        "iteration of lbfgs, 100 rows, 2-100-100",
+        "predict of one row of diabetes",
+        "fit",
+        "threads of 30-32-4 b200, quiet machine",
+        "threads of 30-32-4 b200, two busy processes",
+        "fit of 30-256-256-4 b64",
+        "two threads after a call of BLAS of NumPy",
+    ]
+
+
+def test_busy_processes_end_with_their_context():
+    from sidebyside.everyday import BusyProcesses
+
+    with BusyProcesses(2) as busy:
+        assert [process.poll() for process in busy.processes] == [None, None]
+    assert None not in [process.poll() for process in busy.processes]
+
+
+def test_everyday_calls_do_the_same_work_in_both_libraries():
+    from sidebyside import everyday_calls
+    from sidebyside.everyday import CALLS
+
+    for name in ("partial_fit of 32 rows, MLPClassifier 20-50", "iteration of lbfgs, 100 rows, 2-100-100"):
+        assert name in CALLS
+        both = [everyday_calls.prepare(library, name) for library in ("fastbp", "scikit-learn")]
+        for prepared in both:
+            prepared.call()
+        ours, theirs = (prepared.estimator.loss_ for prepared in both)
+        assert ours == pytest.approx(theirs, rel=1e-7)
 
 
 def test_readme_has_the_table_of_the_latest_results(tmp_path):

@@ -1,14 +1,15 @@
 """Measure the rows of the results page.
 
-The input is the name of a row and an `Effort`. The output is one `Result`, `Limit` or `Curve` per row. Each library runs in its own
-process. In each round, every process measures once, so that a slow phase of the machine affects all of them; ratios are computed
-within a round.
+The input is the name of a row and an `Effort`. The output is one `Result`, `Limit` or `Curve` per row, or a dict of seconds. Each
+library runs in its own process. In each round, every process measures once, so that a slow phase of the machine affects all of
+them; ratios are computed within a round.
 """
 
 from dataclasses import dataclass, replace
 from importlib import metadata, util
 from statistics import median
 
+from .everyday import AFTER_ROWS, BUSY_ROWS, CALLS, FITS, LIBRARIES_WITH_THREADS, N_BUSY, N_THREADS, BusyProcesses
 from .remote import Remote
 from .works import PEERS, SPARSE_WORKS, WORKS, data, is_quick, loss
 
@@ -207,6 +208,54 @@ def memory_of_predict(library, n_rows):
     """The peak memory in bytes that `predict` needs in addition to its input, in a new process."""
     with Remote("sidebyside.calls:Predict", library, n_rows) as remote:
         return remote.call("growth")
+
+
+# ---------------------------------------------------------------------- everyday use
+
+FITS_PER_ROUND = 4  # to have enough fits in the slowest quarter
+
+
+def everyday_calls(names, effort):
+    """Time rows of `CALLS` in fastbp and scikit-learn, with default numbers of threads; yield one Result per row."""
+    with _Processes() as processes:
+        both = {
+            library: processes.start(library, "everyday_calls:Caller", library, n_threads=None)
+            for library in ("fastbp", "scikit-learn")
+        }
+        for name in names:
+            for remote in both.values():
+                remote.call("prepare", name, effort.seconds)
+            seconds = _in_turns(effort, {library: lambda remote=remote: remote.call("seconds") for library, remote in both.items()})
+            yield Result(name, seconds, {"scikit-learn": CALLS[name].goal}, {})
+
+
+def busy_fits(names, effort):
+    """Time the fits of rows of `BUSY_ROWS` in turns; yield (row, {"one thread" or a key of `N_THREADS`: [seconds of each fit]})."""
+    ways = {"one thread": 1, **N_THREADS}
+    with Remote("sidebyside.everyday_calls:ThreadedFits", n_threads=None) as remote:
+        ask = {way: lambda n=n: remote.call("seconds", n) for way, n in ways.items()}
+        for name in names:
+            fit, state = BUSY_ROWS[name]
+            remote.call("prepare", FITS[fit])
+            with BusyProcesses(N_BUSY[state]):
+                seconds = _in_turns(_more(effort), ask)
+            yield name, seconds
+
+
+def fits_after_call(name, effort):
+    """Time a fit alone and after a call of another library, in turns; return {"alone" or "after": [seconds of each fit]}."""
+    with Remote("sidebyside.everyday_calls:FitsAfterCall", AFTER_ROWS[name], n_threads=None) as remote:
+        methods = {"alone": "seconds_alone", "after": "seconds_after_call"}
+        return _in_turns(_more(effort), {when: lambda method=method: remote.call(method) for when, method in methods.items()})
+
+
+def after_rows_here():
+    """The rows of `AFTER_ROWS` whose library is installed."""
+    return [name for name, library in AFTER_ROWS.items() if util.find_spec(LIBRARIES_WITH_THREADS[library])]
+
+
+def _more(effort):
+    return replace(effort, rounds=FITS_PER_ROUND * effort.rounds)
 
 
 # ---------------------------------------------------------------------- cross-validation

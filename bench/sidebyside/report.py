@@ -6,6 +6,7 @@ a PNG file. Nothing is measured here.
 
 from statistics import median
 
+from .everyday import CALLS, MOST_MEDIAN, MOST_WORST, N_THREADS, worst_quarter
 from .works import PEERS
 
 # The rows of `peers.md` that README shows, in README's order: {row: (name, description)}.
@@ -42,6 +43,11 @@ def against(ratio, goal):
     """A ratio and its goal: `13.4 ≥ 13` if the ratio reaches the goal, `12.1 < 13` if it does not."""
     shown = f"{ratio:.3g}" if ratio < 100 else f"{ratio:.0f}"
     return shown if goal is None else f"{shown} {'≥' if ratio >= goal else '<'} {goal:g}"
+
+
+def at_most(ratio, goal):
+    """A ratio and its maximum: `1.2 ≤ 1.5` if the ratio is not larger, `1.6 > 1.5` if it is."""
+    return f"{ratio:.2f} {'≤' if ratio <= goal else '>'} {goal:g}"
 
 
 def time_of(seconds):
@@ -101,6 +107,43 @@ MEMORY_HEAD = ["predict, 20-100-100-4", "fastbp: MB", "scikit-learn: MB"]
 
 def memory_row(n_rows, growth):
     return [f"{n_rows:,} rows", *(f"{growth[library] / 1e6:.1f}" for library in ("fastbp", "scikit-learn"))]
+
+
+EVERYDAY_HEAD = ["call, default number of threads", "fastbp", "scikit-learn", "× scikit-learn", "time of fastbp and its goal"]
+
+
+def everyday_row(result):
+    fastbp, sklearn = (result.median(library) for library in ("fastbp", "scikit-learn"))
+    most = CALLS[result.name].most_seconds
+    shown = "–" if most is None else f"{time_of(fastbp)} {'≤' if fastbp <= most else '>'} {time_of(most)}"
+    return [
+        result.name,
+        time_of(fastbp),
+        time_of(sklearn),
+        against(result.ratio("scikit-learn"), result.goals["scikit-learn"]),
+        shown,
+    ]
+
+
+BUSY_HEAD = ["fit", "one thread", *(f"{way}: {what}" for way in N_THREADS for what in ("median", "slowest quarter"))]
+
+
+def busy_row(name, seconds):
+    one = median(seconds["one thread"])
+    cells = []
+    for way in N_THREADS:
+        cells.append(at_most(median(seconds[way]) / one, MOST_MEDIAN))
+        cells.append(at_most(worst_quarter(seconds[way]) / one, MOST_WORST))
+    return [name, time_of(one), *cells]
+
+
+AFTER_HEAD = ["fit of 30-256-256-4 b64", "alone", "right after the call", "ratio: median", "ratio: slowest quarter"]
+
+
+def after_row(name, seconds):
+    ratios = [after / alone for after, alone in zip(seconds["after"], seconds["alone"], strict=True)]
+    times = [time_of(median(seconds[when])) for when in ("alone", "after")]
+    return [name, *times, f"{median(ratios):.2f}", f"{worst_quarter(ratios):.2f}"]
 
 
 CROSS_HEAD = ["cross_val_score, 4 folds", "seconds", "÷ the faster run with n_jobs=1"]

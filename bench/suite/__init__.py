@@ -1,1 +1,8 @@
-"""The asv benchmarks. Each module measures one aspect; `common` has the shared code."""
+"""The asv benchmarks of fastbp. `bench_everyday` imports the package `sidebyside`, whose folder asv does not search."""
+
+import sys
+from pathlib import Path
+
+_BENCH = str(Path(__file__).parents[1])
+if _BENCH not in sys.path:
+    sys.path.append(_BENCH)

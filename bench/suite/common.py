@@ -17,7 +17,7 @@ import numba
 import numpy as np
 import scipy
 import sklearn.neural_network
-from sklearn.datasets import load_iris, load_wine, make_classification
+from sklearn.datasets import load_diabetes, load_iris, load_wine, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
@@ -98,19 +98,22 @@ NETWORKS = {
     "784-128-10 b128 adam": Network((784, 128, 10), 128, n_rows=12800),
 }
 DTYPES = ["float32", "float64"]
-TABLES = {"iris": load_iris, "wine": load_wine}
+TABLES = {"iris": load_iris, "wine": load_wine, "diabetes": load_diabetes}
 
 
 def table(name, dtype):
-    """X and y of a small data set of scikit-learn, standardized."""
+    """X and y of a small data set of scikit-learn, standardized. The targets of diabetes are divided by 100."""
     X, y = TABLES[name](return_X_y=True)
+    if name == "diabetes":
+        y = (y / 100).astype(dtype)
     return StandardScaler().fit_transform(X).astype(dtype), y
 
 
-def default_estimator(library):
-    """A classifier with default parameters. The quick profile reduces max_iter."""
+def default_estimator(library, name):
+    """An estimator with default parameters for this data set. The quick profile reduces max_iter."""
     limits = {"max_iter": 2} if profile() is PROFILES["quick"] else {}
-    return LIBRARIES[library].MLPClassifier(random_state=0, **limits)
+    estimator = LIBRARIES[library].MLPRegressor if name == "diabetes" else LIBRARIES[library].MLPClassifier
+    return estimator(random_state=0, **limits)
 
 
 # ---------------------------------------------------------------------- timing
@@ -193,11 +196,11 @@ def compare_epochs(network, dtype):
 
 
 def compare_default_fits(name, dtype):
-    """Compare complete fits with default parameters on iris or wine; return a `Comparison`."""
+    """Compare complete fits with default parameters on a small data set; return a `Comparison`."""
     X, y = table(name, dtype)
 
     def measure(library):
-        estimator = default_estimator(library)
+        estimator = default_estimator(library, name)
         return seconds_of(lambda: fit(estimator, X, y))
 
     for library in LIBRARIES:
