@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 from .._compat import cgutils, make_array
 from .jit import kernel
-from .processor import ARCHITECTURE, IS_ARM, IS_X86
+from .targets import ARCHITECTURE, IS_ARM, IS_X86
 
 # The elements of a barrier: the number of arrivals so far, summed over the threads; whether a thread has failed; and the number of
 # threads that sleep.

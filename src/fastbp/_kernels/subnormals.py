@@ -11,7 +11,7 @@ from numba import types
 
 from .._compat import cgutils
 from .jit import intrinsic_kernel
-from .processor import IS_ARM, IS_X86
+from .targets import IS_ARM, IS_X86
 
 # The bits of the control register that replace subnormal operands and results by zero.
 _FLUSH_X86, _FLUSH_ARM = 0x8040, 1 << 24

@@ -13,6 +13,7 @@ import llvmlite.binding as llvm
 from numba import config
 
 ARCHITECTURE = llvm.get_process_triple().partition("-")[0].replace("arm64", "aarch64")
+IS_X86, IS_ARM = ARCHITECTURE in ("x86_64", "i386", "i686"), ARCHITECTURE == "aarch64"
 HOST = "host"
 
 
