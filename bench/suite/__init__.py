@@ -1,4 +1,7 @@
-"""The asv benchmarks of fastbp. `bench_everyday` imports the package `sidebyside`, whose folder asv does not search."""
+"""The asv benchmarks. Each module measures one aspect; `common` has the shared code.
+
+`bench_everyday` imports the package `sidebyside`. Its folder is added here, because asv does not search it.
+"""
 
 import sys
 from pathlib import Path
