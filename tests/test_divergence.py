@@ -411,7 +411,7 @@ def test_advice_does_not_name_remedies_in_use(solver, kind, clip_norm, scale, sc
     ],
 )
 def test_rule_for_growing_losses(losses, y, dtype, expected):
-    end = TrainingEnd(None, None, None, np.array([y, -y / 2]), IN_ORDER, losses)
+    end = TrainingEnd(None, None, None, np.array([y, -y / 2]), IN_ORDER, losses, 1.0)
     assert has_grown(end, dtype) == expected
 
 

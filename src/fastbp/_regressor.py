@@ -310,7 +310,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X, y = self._validated(X, y, reset, y_numeric=True)
         y = check_values(y)
         check_targets(self.loss, y, self.tweedie_power)
-        return X, np.repeat(y, self._n_quantiles, axis=1)
+        return X, y if self._n_quantiles == 1 else np.repeat(y, self._n_quantiles, axis=1)
 
     @property
     def _n_quantiles(self):

@@ -63,3 +63,8 @@ def check_link(name):
     """Raise a ValueError if the user has set ``out_activation_`` to a name that no output layer has."""
     if name not in LinkCode.__members__:
         raise ValueError(f"out_activation_ must be one of {list(LinkCode.__members__)[:6]}, got {name!r}. Set one of these names.")
+
+
+def largest_absolute(values):
+    """The largest absolute value of a flat array that is not empty, or NaN if it contains NaN."""
+    return max(-float(np.minimum.reduce(values)), float(np.maximum.reduce(values)))

@@ -22,7 +22,7 @@ _MIN_WORK = 6_000_000
 # The limits of the default number of shares. With less work, there is one share. With at least this many rows in a share, training
 # with one thread takes at most 3 % longer than without shares. Each share has a buffer for its gradient.
 _MIN_WORK_OF_SHARES = 2 * _MIN_WORK
-_MIN_ROWS_PER_SHARE, _MAX_BATCH_SHARES, _MAX_GRADIENT_BYTES = 50, 8, 1 << 28
+_MIN_ROWS_PER_SHARE, _MAX_BATCH_SHARES, _MAX_GRADIENT_BYTES = 500, 8, 1 << 28
 # Limits that joblib sets for its worker processes, and that users set for numerical libraries.
 _LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 

@@ -14,6 +14,7 @@ from .._data.inputs import as_targets
 from .._kernels.user_warnings import warn_user
 from .._network.architecture import Architecture, Plan
 from .._network.layout import Layout, padded_copy
+from .._network.parameters import largest_absolute
 from .._network.prediction import outputs
 from .advice import advice
 
@@ -92,7 +93,7 @@ def _count_overflows(end, state):
     params, plan, order = state.published.params, end.plan, end.order
     can_explode = plan.architecture.link == "exp" or not all(isinstance(name, str) for name in plan.architecture.activations)
     limit = _LARGE_WEIGHT if can_explode else _largest_safe_weight(plan.layout.sizes, params.dtype.type)
-    is_large = not (np.minimum.reduce(params) > -limit and np.maximum.reduce(params) < limit)
+    is_large = not (end.largest_weight if params is state.params else largest_absolute(params)) < limit
     if not is_large and (end.incremental or not can_explode):
         return 0, 0
     n_rows = order.size or len(end.y)

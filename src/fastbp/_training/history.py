@@ -23,6 +23,11 @@ def extend_history(history, new):
     {'loss': [3.0, 2.0], 'learning_rate': [0.1, 0.1], 'val_loss': [nan, 2.5]}
     """
     n_before, n_new = len(history["loss"]), len(new["loss"])
-    for name in dict.fromkeys([*history, *new]):
-        entries = list(new.get(name, ()))
-        history.setdefault(name, [float("nan")] * n_before).extend(entries + [float("nan")] * (n_new - len(entries)))
+    for name in new:
+        if name not in history:
+            history[name] = [float("nan")] * n_before
+    for name, entries in history.items():
+        entries.extend(new.get(name, ()))
+        n_missing = n_before + n_new - len(entries)
+        if n_missing:
+            entries.extend([float("nan")] * n_missing)

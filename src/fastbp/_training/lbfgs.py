@@ -15,6 +15,7 @@ from .._kernels.settings import SETTINGS, record
 from .._kernels.user_warnings import warn_user
 from .._network.layout import padded_copy
 from .._network.optimizers import write_penalties
+from .._network.parameters import largest_absolute
 from .._network.threads import ThreadCrew, one_blas_thread, useful_threads
 from .._network.turns import fixed_ranges
 from .advice import advice
@@ -49,7 +50,8 @@ def fit_lbfgs(state, config, plan, data, hooks):
     n_iter = min(result.nit, config.max_iter)
     _warn(result, ended_by, n_iter, config)
     losses = [] if objective.first_loss is None else [objective.first_loss, float(result.fun)]
-    return FitResult(n_iter, float(result.fun), end=TrainingEnd(config, plan, problem.rows, problem.y, IN_ORDER, losses))
+    end = TrainingEnd(config, plan, problem.rows, problem.y, IN_ORDER, losses, largest_absolute(state.params))
+    return FitResult(n_iter, float(result.fun), end=end)
 
 
 # Python distributes an evaluation to threads, so that threads need more work to be useful than in a step of the other solvers.

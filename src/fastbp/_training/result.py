@@ -56,7 +56,8 @@ class TrainingEnd:
     """The end of training without an error, from which it is found out whether training diverged.
 
     ``rows`` and ``y`` are the data, and ``order`` are the numbers of the training rows, or an empty array for all rows. ``losses``
-    are those of all epochs or, for L-BFGS, the first and the last loss. ``incremental`` is True for ``partial_fit``.
+    are those of all epochs or, for L-BFGS, the first and the last loss. ``largest_weight`` is the largest absolute value of the
+    trained parameters. ``incremental`` is True for ``partial_fit``.
     """
 
     config: Any
@@ -65,6 +66,7 @@ class TrainingEnd:
     y: np.ndarray
     order: np.ndarray
     losses: list
+    largest_weight: float
     incremental: bool = False
 
 

@@ -5,6 +5,7 @@ in place, and a ``FitResult`` comes out. Without callbacks, validation and ``ver
 Python runs after each epoch. The stopping rule is part of the kernels. This module does not know about estimators.
 """
 
+from math import isfinite
 from numbers import Integral
 
 import numpy as np
@@ -16,6 +17,7 @@ from .._data.sample_weights import zero_weights_error
 from .._kernels.codes import Status
 from .._kernels.user_warnings import warn_user
 from .._network.optimizers import Optimizer, write_penalties
+from .._network.parameters import largest_absolute
 from .._network.schedules import user_factor
 from .._network.threads import choose_shares, choose_threads
 from .context import TrainingRows, time_message
@@ -236,7 +238,8 @@ class SGDRun:
             raise zero_weights_error()
         resume = self._resume_point() if self.context.resumable else None
         self._restore_best()
-        if status == Status.diverged or not np.isfinite(state.params).all():
+        largest_weight = largest_absolute(state.params)
+        if status == Status.diverged or not isfinite(largest_weight):
             divergence = self._keep_best_epoch()
             state.publish()
             return self.result(divergence)
@@ -245,7 +248,7 @@ class SGDRun:
         self._warn(ended_by)
         result, problem, order = self.result(), self.runner.problem, self.runner.order
         losses, incremental = result.epochs.losses, self.context.incremental
-        result.end = TrainingEnd(self.config, problem.plan, problem.rows, problem.y, order, losses, incremental)
+        result.end = TrainingEnd(self.config, problem.plan, problem.rows, problem.y, order, losses, largest_weight, incremental)
         return result
 
     def state_if_stopped(self):
@@ -298,7 +301,7 @@ class SGDRun:
                 f"n_iter_no_change (now {config.n_iter_no_change}) to continue.",
                 ConvergenceWarning,
             )
-        elif self.runner.status == Status.exhausted and not self.context.incremental and ended_by is None:
+        elif not self.context.incremental and ended_by is None and self.runner.status == Status.exhausted:
             warn_user(
                 f"Stochastic Optimizer: Maximum iterations ({config.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
