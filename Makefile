@@ -18,6 +18,10 @@ WORKERS ?= 2
 BENCHMARKS ?= ^(?!.*(ratio|score))
 # Functions that generate LLVM code run only during compilation, so test-coverage uses an empty cache and compiles all kernels.
 COVERAGE_CACHE := $(CURDIR)/.pytest_cache/coverage
+# Compiles the kernels of both dtypes at the same time, where tests/conftest.py stores them. Otherwise, each worker would wait for the
+# other worker, or compile both.
+COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/numba}"; \
+	$(VENV)/$(BIN)/python -m fastbp.warmup float32 >/dev/null & $(VENV)/$(BIN)/python -m fastbp.warmup float64 >/dev/null; wait
 
 .PHONY: help demo test test-slow test-nojit test-plain test-stress test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
 .NOTPARALLEL:
@@ -33,6 +37,7 @@ demo: $(VENV)/.has-demo ## train on real data and compare with scikit-learn
 	$(VENV)/$(BIN)/python bench/demo.py
 
 test: $(VENV)/.has-test ## run the tests and the examples in the docstrings, except the slow tests
+	@$(COMPILE)
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
 test-slow: $(VENV)/.has-test ## run the slow tests, most of which compile kernels again or run benchmarks

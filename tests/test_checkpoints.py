@@ -177,6 +177,7 @@ def test_sizes_that_do_not_agree_are_an_error(batch_norm):
             assert [W.shape for W in loaded.coefs_] == [(4, 6), (6, 1)]
 
 
+@pytest.mark.slow
 def test_damaged_groups_of_classes_are_an_error():
     """A damaged pickle may have other numbers of classes than output units."""
     y = np.column_stack([np.arange(60) % 3, np.arange(60) % 2])
@@ -191,6 +192,7 @@ def test_damaged_groups_of_classes_are_an_error():
 # ====================================================================== temporary files
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(on_windows, reason="Windows has no SIGKILL")
 def test_temporary_files_of_killed_processes_are_removed(path):
     before = path.read_bytes()
@@ -213,6 +215,7 @@ write_checkpoint(pathlib.Path(sys.argv[1]), [bytes(10**6), Kill()])
     assert set(path.parent.iterdir()) == {path, other}
 
 
+@pytest.mark.slow
 def test_temporary_files_that_are_being_written_are_kept(path):
     """Another process writes the same checkpoint at the same time."""
     code = """

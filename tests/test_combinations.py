@@ -355,6 +355,7 @@ def test_fit_succeeds_or_the_error_names_a_rejected_parameter(case):
     assert_sound(case, model)
 
 
+@pytest.mark.slow
 @given(valid_cases)
 def test_second_fit_clone_and_pickle_are_bitwise_identical(case):
     model = case.fit()

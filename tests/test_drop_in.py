@@ -378,11 +378,13 @@ AGAIN = [("fit", "fit"), ("fit", "fit", "fit")]
 INCREMENTAL = [("partial_fit",) * 3, ("partial_fit",) * 8, ("fit", "partial_fit", "partial_fit")]
 
 
+@pytest.mark.slow
 @drawn(120, st.sampled_from(["sgd", "adam", "lbfgs"]).flatmap(lambda solver: cases(solver, AGAIN)))
 def test_drawn_warm_start(case):
     assert_same_course(case)
 
 
+@pytest.mark.slow
 @drawn(120, st.sampled_from(["sgd", "adam"]).flatmap(lambda solver: cases(solver, INCREMENTAL)))
 def test_drawn_partial_fit(case):
     assert_same_course(case)

@@ -870,6 +870,7 @@ def test_subnormal_numbers_are_zero_only_in_training(network):
     assert tiny[0] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_predictions_can_be_subnormal(network):
     net = network((1, 1), np.float32, n_rows=1, activation="identity")

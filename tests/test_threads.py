@@ -497,6 +497,7 @@ print(json.dumps({"left": left, "epochs": model.n_iter_, "finite": bool(np.isfin
 """
 
 
+@pytest.mark.slow
 def test_interruption_before_the_first_thread_runs_does_not_hang():
     got = run(EARLY, timeout=40)
     assert got.left == []
@@ -714,6 +715,7 @@ print(json.dumps({"numbers": [*numbers, allowed_threads()]}))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="requires affinity, which only Linux has")
 def test_affinity_limits_threads():
     unlimited, n_processors, by_environment, by_affinity = run(ALLOWED).numbers

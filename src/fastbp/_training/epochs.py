@@ -78,11 +78,12 @@ class Shuffles:
     def __init__(self, random_state, *, wanted, shared):
         self.random_state = random_state
         self.state = random_state.get_state(legacy=False)
-        in_kernel = self.state["bit_generator"] == "MT19937" and not (shared and threading.active_count() > 1)
+        is_twister = self.state["bit_generator"] == "MT19937"
+        in_kernel = is_twister and not (shared and threading.active_count() > 1)
         self.by_kernel = wanted and in_kernel
         self.by_python = wanted and not in_kernel
-        inner: dict = self.state["state"] if self.by_kernel else {"key": np.zeros(624, np.uint32), "pos": 0}
-        if not 0 <= inner["pos"] <= 624:  # NumPy accepts any position
+        inner: dict = self.state["state"] if wanted and is_twister else {"key": np.zeros(624, np.uint32), "pos": 0}
+        if not 0 <= inner["pos"] <= 624:  # NumPy accepts any position, and reads outside its state
             raise ValueError(
                 f"random_state must be a valid generator, but the position of its next number is {inner['pos']}, which is not "
                 "between 0 and 624. Its stored state is damaged; create a new generator."
