@@ -193,6 +193,7 @@ def test_everyday_calls_do_the_same_work_in_both_libraries():
         assert ours == pytest.approx(theirs, rel=1e-7)
 
 
+@pytest.mark.slow
 def test_readme_has_the_table_of_the_latest_results(tmp_path):
     """README has the table that `peers.py` makes from `bench/results/peers.md`, and no row is missing."""
     pytest.importorskip("matplotlib")

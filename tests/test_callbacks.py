@@ -292,7 +292,7 @@ def test_progress_bar(kind, solver):
 
 @few_epochs
 @each_kind
-@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("n_jobs", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_callbacks_of_a_parameter_search(kind, n_jobs):
     """The search passes its callbacks to the estimators. The scores of all epochs of all fits are recorded."""
     scoring = "accuracy" if kind is MLPClassifier else "r2"

@@ -367,6 +367,7 @@ def test_second_fit_clone_and_pickle_are_bitwise_identical(case):
         assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @given(going_on)
 def test_one_and_two_threads_agree(case):
     if case.params["solver"] == "lion" and case.params["batch_norm"]:

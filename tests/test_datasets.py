@@ -63,6 +63,7 @@ def test_types_and_shapes_of_arrays(load):
     assert bunch.filename == str(FOLDER / facts.file)
 
 
+@pytest.mark.slow
 @every_loader
 def test_frames_have_the_same_values_as_arrays(load):
     bunch, frames = load(), load(as_frame=True)
@@ -78,6 +79,7 @@ def test_frames_have_the_same_values_as_arrays(load):
         assert set(frames.data[name].dropna()) == set(bunch.categories[name])
 
 
+@pytest.mark.slow
 @every_loader
 @pytest.mark.parametrize("as_frame", [False, True])
 def test_return_X_y(load, as_frame):

@@ -1093,7 +1093,7 @@ def test_cross_validation_agrees_with_scikit_learn(theirs, ours):
 
 @few_epochs
 @each_kind
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 def test_searches_in_parallel(kind, backend):
     """Two workers (processes or threads) give exactly the same results as one."""
     found = []

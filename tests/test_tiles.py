@@ -178,6 +178,7 @@ def test_products_near_the_sizes_of_tiles(dtype):
     sweep(dtype)
 
 
+@pytest.mark.slow
 @each_dtype
 def test_products_with_few_columns(dtype):
     sweep_few(dtype)
@@ -275,6 +276,7 @@ def test_backward_keeps_nan_and_infinities_except_for_inactive_units(n_in, n_out
             np.testing.assert_array_equal(out.array, np.repeat(np.array(want)[:, None], stride, axis=1))
 
 
+@pytest.mark.slow
 @each_dtype
 @pytest.mark.parametrize("n_out", [1, 2, 33])
 def test_gradient_keeps_nan_and_infinities(n_out, dtype):

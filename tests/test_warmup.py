@@ -26,6 +26,7 @@ def test_option_all_compiles_all_functions(capsys):
     assert f"and {len(all_lazy_functions())} functions" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_other_dtypes_are_rejected():
     with pytest.raises(ValueError, match=r"must be among .* got \['float16'\]"):
         warmup(["float16"])
