@@ -393,6 +393,7 @@ def test_score_in_history_equals_the_score_of_the_fitted_model(case):
     assert_allclose(model.history_["val_score"][-1], model.score(*rows.values(), weight), rtol=rtol, atol=rtol)
 
 
+@pytest.mark.slow
 @given(going_on, st.integers(1, N_EPOCHS - 1), st.booleans())
 def test_resumed_training_is_bitwise_identical(case, n, pickled):
     whole, parts = case.fit(warm_start="resume"), case.fit(warm_start="resume", max_iter=n)
@@ -406,6 +407,7 @@ def test_resumed_training_is_bitwise_identical(case, n, pickled):
     assert bits(case.fit()) == bits(whole)
 
 
+@pytest.mark.slow
 @given(going_on, st.integers(1, N_EPOCHS - 1))
 def test_partial_fit_continues_exactly_after_a_pickle(case, n):
     params, more = {"early_stopping": False}, {}

@@ -178,6 +178,7 @@ def test_parameters_are_those_of_scikit_learn(load):
         assert (parameter.default, parameter.kind) == (theirs[name].default, theirs[name].kind)
 
 
+@pytest.mark.slow
 @every_loader
 def test_arrays_can_be_changed(load):
     """As with scikit-learn's loaders, and without effect on the next call."""

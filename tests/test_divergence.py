@@ -87,6 +87,7 @@ def test_parameters_of_the_best_epoch_are_kept(network, n_threads, n_blocks, dty
     assert_array_equal(net.best, part.params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_parameters_of_large_networks_are_kept_only_after_enough_rows(network, n_threads):
     """The parameters are copied only after enough rows, because copying takes as long as training on some rows."""

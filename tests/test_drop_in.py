@@ -359,16 +359,19 @@ def drawn(max_examples, strategy):
     return lambda test: settings(max_examples=asked or max_examples, derandomize=not asked, **rules)(given(case=strategy)(test))
 
 
+@pytest.mark.slow
 @drawn(200, cases("sgd"))
 def test_drawn_sgd(case):
     assert_same_course(case)
 
 
+@pytest.mark.slow
 @drawn(200, cases("adam"))
 def test_drawn_adam(case):
     assert_same_course(case)
 
 
+@pytest.mark.slow
 @drawn(120, cases("lbfgs"))
 def test_drawn_lbfgs(case):
     assert_same_course(case)

@@ -103,6 +103,7 @@ def test_errors_in_units_in_the_last_place(name, dtype):
         assert off[worst] <= bound(name, x.dtype, PYTHON_BOUNDS if config.DISABLE_JIT else BOUNDS), f"at {x[worst]!r}"
 
 
+@pytest.mark.slow
 @each_dtype
 @each_function
 def test_plain_python_agrees_with_compiled_code(name, dtype):

@@ -330,6 +330,7 @@ UNWEIGHTED = "scaling ignores sample weights, as the scalers in a pipeline do"
 BY_WEIGHT = {f"check_sample_weight_equivalence_on_{form}_data": UNWEIGHTED for form in ("dense", "sparse")}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(PREPARED, expected_failed_checks=lambda model: BY_WEIGHT)
 def test_checks_with_scaling_and_missing_values(estimator, check):

@@ -219,6 +219,7 @@ def test_log_loss_of_a_wrong_class_with_probability_one_is_finite(out_activation
 # ---------------------------------------------------------------------- products
 
 
+@pytest.mark.slow
 @each_dtype
 @pytest.mark.parametrize(
     ("n_rows", "n_in", "n_out"), [(1, 1, 1), (1, 5, 3), (1, 5, 1), (6, 1, 3), (6, 1, 1), (6, 5, 1), (6, 5, 3), (17, 9, 33)]

@@ -346,6 +346,7 @@ def test_functions_that_cannot_be_compiled_are_rejected():
         Loss(half_square, in_words)
 
 
+@pytest.mark.slow
 def test_wrong_derivatives_are_rejected():
     with pytest.raises(ValueError, match=r"^gradient must be the derivative of value"):
         Loss(half_square, twice_the_difference)

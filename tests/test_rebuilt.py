@@ -103,6 +103,7 @@ def test_predictions_agree_with_scikit_learn(name, change, dtype, activation):
     assert not hasattr(ours, "n_features_in_")  # predictions do not change the estimator
 
 
+@pytest.mark.slow
 @each_target
 @pytest.mark.parametrize("change", TRAINABLE)
 @pytest.mark.parametrize("params", [{}, {"solver": "sgd"}, {"solver": "lbfgs"}, {"hidden_layer_sizes": (7, 9)}], ids=str)

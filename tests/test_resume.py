@@ -112,6 +112,7 @@ def through(kind, counts, make=lambda model, _: model, path=None, data=X, **para
     return model
 
 
+@pytest.mark.slow
 @few_epochs
 @each_kind
 @each_params

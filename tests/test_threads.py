@@ -88,6 +88,7 @@ def test_two_threads_give_the_results_of_one(batch_size, sparse, solver):
     assert_same_fit(*models)
 
 
+@pytest.mark.slow
 @each_solver
 @pytest.mark.parametrize("n_threads", [2, 5])
 @pytest.mark.parametrize(
@@ -272,6 +273,7 @@ def test_threads_divide_long_batches_into_blocks(monkeypatch):
 # ---------------------------------------------------------------------- only the kernel, with scratch memory filled with NaN
 
 
+@pytest.mark.slow
 @each_solver
 @pytest.mark.parametrize("n_threads", [2, 3, 5])
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])

@@ -258,6 +258,7 @@ def test_forward_keeps_biases_that_are_not_finite(n_out, dtype):
         np.testing.assert_array_equal(z.array[:, :n_out], np.tile(np.maximum(2 + b, 0), (4, 1)))
 
 
+@pytest.mark.slow
 @each_dtype
 @pytest.mark.parametrize("n_out", [1, 2, 17])
 @pytest.mark.parametrize("n_in", [1, 2, 33])
@@ -303,6 +304,7 @@ def test_gradient_keeps_nan_and_infinities(n_out, dtype):
         np.testing.assert_array_equal(g.array, np.full((3, n_out), n_rows))
 
 
+@pytest.mark.slow
 @each_dtype
 def test_alignment_of_arrays_does_not_change_the_result(dtype):
     random, results = np.random.default_rng(3), {}
@@ -413,6 +415,7 @@ def adam_steps(dtype):
     np.testing.assert_allclose(params.astype(np.longdouble), want, rtol=8 * info.eps, atol=0)
 
 
+@pytest.mark.slow
 @each_dtype
 def test_steps_of_adam(dtype):
     adam_steps(dtype)
