@@ -29,6 +29,21 @@ def _ratios(seconds):
     return median(two) / one, worst_quarter(two) / one
 
 
+def _compared(cls):
+    """Add the results of `_measure`, which `setup_cache` returns, to a class of benchmarks."""
+
+    def track_ratio_to_sklearn(self, measured, name):
+        return rounded(measured[name][1], 3)
+
+    def track_seconds(self, measured, name):
+        return rounded(measured[name][0], 3)
+
+    track_ratio_to_sklearn.unit, track_seconds.unit = "times faster", "s"
+    cls.track_ratio_to_sklearn, cls.track_seconds = track_ratio_to_sklearn, track_seconds
+    return cls
+
+
+@_compared
 class PartialFit:
     """One call of `partial_fit`."""
 
@@ -47,17 +62,8 @@ class PartialFit:
     def time_partial_fit(self, measured, name):
         self.prepared.call()
 
-    def track_ratio_to_sklearn(self, measured, name):
-        return rounded(measured[name][1], 3)
 
-    track_ratio_to_sklearn.unit = "times faster"
-
-    def track_seconds(self, measured, name):
-        return rounded(measured[name][0], 3)
-
-    track_seconds.unit = "s"
-
-
+@_compared
 class LbfgsIteration:
     """One iteration of a fit with solver='lbfgs': the time of a fit divided by its number of iterations."""
 
@@ -69,17 +75,8 @@ class LbfgsIteration:
 
     setup_cache.timeout = 900
 
-    def track_ratio_to_sklearn(self, measured, name):
-        return rounded(measured[name][1], 3)
 
-    track_ratio_to_sklearn.unit = "times faster"
-
-    def track_seconds(self, measured, name):
-        return rounded(measured[name][0], 3)
-
-    track_seconds.unit = "s"
-
-
+@_compared
 class ThreadedPredict:
     """`predict` of many rows, and of one row of a small data set. `bench_predict` measures predictions with one thread."""
 
@@ -90,16 +87,6 @@ class ThreadedPredict:
         return _measure(self.params)
 
     setup_cache.timeout = 900
-
-    def track_ratio_to_sklearn(self, measured, name):
-        return rounded(measured[name][1], 3)
-
-    track_ratio_to_sklearn.unit = "times faster"
-
-    def track_seconds(self, measured, name):
-        return rounded(measured[name][0], 3)
-
-    track_seconds.unit = "s"
 
 
 class TwoThreads:
