@@ -21,6 +21,13 @@ from llvmlite import __version__ as llvmlite_version
 # examples. Public replacement: `llvmlite.ir.IRBuilder`, with more code.
 from numba.core import cgutils
 
+# Marks the result of generated code as owned by another object, so that a reference to it is counted where references are counted.
+from numba.core.imputils import impl_ret_borrowed
+
+# The base class of a template that tells Numba the types of attributes. Public replacement:
+# `numba.extending.overload_attribute`, which would compile one function for each attribute.
+from numba.core.typing.templates import AttributeTemplate
+
 # These functions read and write the fields of an array: data pointer, shape, strides, owner. No public replacement.
 # `_kernels/views.py` also calls `_getvalue` of the result.
 from numba.np.arrayobj import make_array, populate_array
@@ -80,6 +87,7 @@ def accepts_sample_weight(scorer):
 __all__ = [
     "ADAPTERS_MANAGER",
     "PIPELINE_IMPORT_ERROR",
+    "AttributeTemplate",
     "HasMethods",
     "Interval",
     "Method",
@@ -93,6 +101,7 @@ __all__ = [
     "available_with",
     "cgutils",
     "fit_method",
+    "impl_ret_borrowed",
     "llvmlite_version",
     "make_array",
     "populate_array",
@@ -129,9 +138,11 @@ else:
 # - the result of a compilation: cfunc, fndesc, _replace
 # - JITCodeLibrary: _codegen, _final_module, _finalize_dynamic_globals, _finalize_final_module, _finalized, _linking_libraries,
 #   _optimize_final_module, _optimize_functions
+# - Lower: context, create_cpython_wrapper
 # - JITCPUCodegen: _data_layout, _module_pass_manager; _get_host_cpu_name and _get_host_cpu_features are overridden
 # - CPUContext: _internal_codegen, codegen, insert_user_function, subtarget
 # - llvmlite.ir.Function.attributes: `set.add` is called for this set, because its own `add` rejects attributes with a value
+# - TargetConfig: _values; CompilerBase: state.typingctx and state.flags are replaced; types.Function: _impl_keys, get_impl_key
 # `_kernels/function_pointers.py` uses two other members of the result of a compilation: fndesc.llvm_cfunc_wrapper_name and
 # library.get_pointer_to_function. Public replacement: `numba.cfunc(...).address`, which needs explicit signatures.
 PIPELINE_IMPORT_ERROR = None
@@ -140,16 +151,25 @@ try:
     from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 
     # A compilation pipeline. Numba documents these classes for custom pipelines, but they are in `numba.core`.
-    from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
+    from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder, Flags
 
     # Registers a compiler pass. Documented, but in `numba.core`.
     from numba.core.compiler_machinery import register_pass
 
+    # Generates the LLVM code of a function and of the wrapper that Python calls.
+    from numba.core.lowering import Lower
+
     # The type of a function decorated with `njit`. It is subclassed for kernels that are compiled only inside other kernels.
     from numba.core.registry import CPUDispatcher
 
+    # The compiler flags that are in use.
+    from numba.core.targetconfig import ConfigStack
+
     # The pass that generates LLVM code. The fast pipeline replaces it.
     from numba.core.typed_passes import NativeLowering
+
+    # The types of functions and of their results. It is subclassed to remember these types.
+    from numba.core.typing.context import Context as TypingContext
 except ImportError as error:
     PIPELINE_IMPORT_ERROR = error
 else:
@@ -157,9 +177,13 @@ else:
         "CPUDispatcher",
         "Compiler",
         "CompilerBase",
+        "ConfigStack",
         "DefaultPassBuilder",
+        "Flags",
         "JITCPUCodegen",
         "JITCodeLibrary",
+        "Lower",
         "NativeLowering",
+        "TypingContext",
         "register_pass",
     ]

@@ -13,6 +13,7 @@ from .codes import ScheduleCode, SolverCode, Status
 from .function_pointers import call
 from .jit import entry, kernel
 from .network import gradient_of_block
+from .references import reference
 from .shuffles import shuffle
 from .solvers import begin_step, squared_norm, update
 from .subnormals import flush_subnormals, restore_subnormals
@@ -29,7 +30,7 @@ from .team import (
     total,
     wait_at_barrier,
 )
-from .views import vector, without_refcounts
+from .views import vector
 
 # Parameters of at most _CACHED_BYTES are copied after every epoch with a lower loss. Larger ones are copied at most once per
 # _MANY_ROWS rows, so that the copies take one or two percent of the time.
@@ -55,8 +56,7 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
 
     Each thread of a team calls this with its rank and its own scratch; the other arguments are shared.
     """
-    team, table, params, moments, rows = without_refcounts(team, table, params, moments, rows)
-    y, weight, order, rng_state, scratch, trace = without_refcounts(y, weight, order, rng_state, scratch, trace)
+    team, rows, scratch = reference(team), reference(rows), reference(scratch)
     options, state = settings[0], progress[rank]
     n_threads = options.n_threads
     mode = flush_subnormals()
@@ -142,7 +142,7 @@ def _train_block(settings, state, rank, team, table, params, moments, rows, y, w
         _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows, order.size)
 
 
-@kernel(optimize=False)
+@kernel(optimize=False, inline=False)
 def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows, n_rows_of_epoch):
     """Update this thread's shares of the parameters by the gradients of all shares of the rows."""
     n_coefs = table[0].biases_at  # all weights precede all biases

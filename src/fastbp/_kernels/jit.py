@@ -62,18 +62,20 @@ def is_interpreted():
     return bool(config.DISABLE_JIT)
 
 
-def kernel(*, fastmath=FASTMATH, optimize=True, interpreted=None):
+def kernel(*, fastmath=FASTMATH, optimize=True, inline=True, interpreted=None):
     """Compile a function that kernels call, without the GIL and without checks for division by zero.
 
-    The function is always inlined, because a call with a dozen arrays takes longer than the computation of a small layer. With
-    `optimize=False`, it is optimized only inside its callers, which shortens the compilation of functions without hot loops. With
-    NUMBA_DISABLE_JIT=1, `interpreted` replaces the function, if it is given.
+    The function is inlined, because a call with a dozen arrays takes longer than the computation of a small layer. With
+    `inline=False`, it is called. This is meant for large functions that are called at most once for each block of rows, because the
+    compilation of one very large function takes longer. With `optimize=False`, it is optimized only inside its callers, which
+    shortens the compilation of functions without hot loops. With NUMBA_DISABLE_JIT=1, `interpreted` replaces the function, if it is
+    given.
     """
 
     def compiled(function):
         if config.DISABLE_JIT:
             return interpreted or function
-        options = _compiler_options(fastmath)
+        options = {**_compiler_options(fastmath), "forceinline": inline}
         return njit(**options)(function) if COMPILER_MODE == "plain" else InlineKernel(function, options, optimize=optimize)
 
     return compiled

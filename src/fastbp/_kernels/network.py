@@ -23,7 +23,8 @@ from .products import (
     transpose,
     weight_gradient,
 )
-from .views import flat, matrix, vector, without_refcounts
+from .references import reference
+from .views import flat, matrix, stack_array, vector
 
 # The layer numbers from which the random numbers for the inputs are derived. The numbers of hidden layers start at 0.
 _INPUT_DROPOUT, _INPUT_NOISE = -1, -2
@@ -249,10 +250,9 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
 
     The gradient is set if `first` is True; otherwise, it is added to.
     """
-    table, params, rows, y, weight = without_refcounts(table, params, rows, y, weight)
-    scratch, gradient = without_refcounts(scratch, gradient)
+    rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
-    order = np.empty(0, np.int64)
+    order = vector(stack_array(1), 0, 0)
     loss, weight_sum = 0.0, 0.0
     for at in range(start, stop, options.block_size):
         n_rows = min(options.block_size, stop - at)
@@ -267,8 +267,7 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
 @entry
 def evaluate(settings, table, params, rows, y, weight, order, start, stop, scratch):
     """Return Σ weight · loss and Σ weight of rows order[start:stop], or of rows start to stop if the order is empty."""
-    table, params, rows, order = without_refcounts(table, params, rows, order)
-    y, weight, scratch = without_refcounts(y, weight, scratch)
+    rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
     loss, weight_sum = 0.0, 0.0
     for at in range(start, stop, options.block_size):
@@ -279,18 +278,23 @@ def evaluate(settings, table, params, rows, y, weight, order, start, stop, scrat
     return loss, weight_sum
 
 
+@kernel()
+def _copy_columns(A, out):
+    """Copy the first columns of A (n_rows, ≥ n_outputs) to out (n_rows, n_outputs)."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = A[i, j]
+
+
 @entry
 def predict(settings, table, params, rows, order, start, stop, scratch, out):
     """Write A[L] of rows order[start:stop], or of rows start to stop if the order is empty, to out[start:stop].
 
     out has shape (n_rows, n_outputs).
     """
-    table, params, rows, order = without_refcounts(table, params, rows, order)
-    scratch, out = without_refcounts(scratch, out)
+    rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
     for at in range(start, stop, options.block_size):
         n_rows = min(options.block_size, stop - at)
         A = forward(options, table, params, rows, order, at, n_rows, scratch)
-        for i in range(n_rows):
-            for j in range(out.shape[1]):
-                out[at + i, j] = A[i, j]
+        _copy_columns(A, matrix(out, at * out.shape[1], n_rows, out.shape[1]))

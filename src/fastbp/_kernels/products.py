@@ -48,14 +48,15 @@ def _gather_in_numpy(rows, order, start, out):
 @kernel(interpreted=_gather_in_numpy)
 def gather(rows, order, start, out):
     """Compute out[i] = rows.dense[order[start + i]]; out (n, n_features), with space for one more vector at its end."""
-    n_features, lanes = rows.dense.shape[1], lanes_of(out)
+    dense, lanes = rows.dense, lanes_of(out)
+    n_features = dense.shape[1]
     n_vectors = (n_features + lanes - 1) // lanes
     for i in range(out.shape[0]):
         at = order[start + i] * n_features
-        if at + n_vectors * lanes <= rows.dense.size:  # the next row overwrites the elements after the last column
-            pack_panel(n_vectors, rows.dense, at, 0, out, i * n_features, 0, 1)
+        if at + n_vectors * lanes <= dense.size:  # the next row overwrites the elements after the last column
+            pack_panel(n_vectors, dense, at, 0, out, i * n_features, 0, 1)
         else:
-            source, target = vector(rows.dense, at, n_features), vector(out, i * n_features, n_features)
+            source, target = vector(dense, at, n_features), vector(out, i * n_features, n_features)
             for j in range(n_features):
                 target[j] = source[j]
 
@@ -324,13 +325,14 @@ def _backward_one(delta, w, a, out, relu):
 def sparse_forward_product(rows, order, start, W, b, Z, floor):
     """Compute Z = max(A·W + b, floor) for CSR rows order[start:start + n_rows], or start to start + n_rows if order is empty."""
     n_out, low = W.shape[1], Z.dtype.type(floor)
+    data, indices, indptr = rows.data, rows.indices, rows.indptr
     for i in range(Z.shape[0]):
         r = order[start + i] if order.size else start + i
         z = vector(Z, i * Z.shape[1], n_out)
         for j in range(n_out):
             z[j] = b[j]
-        for q in range(rows.indptr[r], rows.indptr[r + 1]):
-            add_scaled(rows.data[q], vector(W, rows.indices[q] * n_out, n_out), z)
+        for q in range(indptr[r], indptr[r + 1]):
+            add_scaled(data[q], vector(W, indices[q] * n_out, n_out), z)
         for j in range(n_out):
             z[j] = low if z[j] < low else z[j]
 
@@ -338,14 +340,16 @@ def sparse_forward_product(rows, order, start, W, b, Z, floor):
 @kernel()
 def sparse_weight_gradient(rows, order, start, delta, G, add):
     """Compute G = Aᵀ·delta, plus G if `add`, for the same CSR rows; delta (n_rows, ≥ n_out), G (n_in, n_out)."""
-    n_out = G.shape[1]
+    n_out, g = G.shape[1], flat(G)
+    data, indices, indptr = rows.data, rows.indices, rows.indptr
     if not add:
-        flat(G)[:] = 0
+        for q in range(g.size):
+            g[q] = 0
     for i in range(delta.shape[0]):
         r = order[start + i] if order.size else start + i
         d = vector(delta, i * delta.shape[1], n_out)
-        for q in range(rows.indptr[r], rows.indptr[r + 1]):
-            add_scaled(rows.data[q], d, vector(G, rows.indices[q] * n_out, n_out))
+        for q in range(indptr[r], indptr[r + 1]):
+            add_scaled(data[q], d, vector(G, indices[q] * n_out, n_out))
 
 
 @kernel()

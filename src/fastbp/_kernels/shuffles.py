@@ -27,7 +27,7 @@ class MT19937State(NamedTuple):
     position: np.ndarray
 
 
-@kernel()
+@kernel(inline=False)
 def shuffle(order, twister):
     """Permute `order` as ``RandomState.shuffle`` does: Fisher–Yates from the end, with indices drawn by masked rejection.
 

@@ -46,9 +46,9 @@ def wait_at_layer_barrier(barrier, n_barriers, n_threads):
 @kernel()
 def total(team, column):
     """Return the sum of a column of `Team.sums` over the shares, in their order."""
-    result = 0.0
-    for share in range(team.sums.shape[0]):
-        result += team.sums[share, column]
+    result, sums = 0.0, team.sums
+    for share in range(sums.shape[0]):
+        result += sums[share, column]
     return result
 
 
@@ -74,8 +74,9 @@ def gradient_of_share(team, share):
 @kernel()
 def add_gradients(team, low, high):
     """Add gradients[share, low:high] of all other shares to gradients[0, low:high]."""
-    first = vector(team.gradients, low, high - low)
-    for share in range(1, team.sums.shape[0]):
-        other = vector(team.gradients, share * team.gradients.shape[1] + low, high - low)
+    gradients = team.gradients
+    first = vector(gradients, low, high - low)
+    for share in range(1, gradients.shape[0]):
+        other = vector(gradients, share * gradients.shape[1] + low, high - low)
         for q in range(first.size):
             first[q] += other[q]

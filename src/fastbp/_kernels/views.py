@@ -2,8 +2,8 @@
 
 ``matrix`` and ``vector`` return views of a part of a buffer, ``flat`` returns a view of a whole array. Unlike slices and
 ``reshape``, they do not check their arguments and do not count references, because this would take longer than the arithmetic of a
-small network. Therefore the caller must keep the buffer alive and pass valid offsets. ``without_refcounts`` returns such views of
-the arguments of an entry. ``stack_array`` returns a small array on the stack, and ``prefetch`` loads a cache line in advance.
+small network. Therefore the caller must keep the buffer alive and pass valid offsets. ``stack_array`` returns a small array on the
+stack, and ``prefetch`` loads a cache line in advance.
 """
 
 import numpy as np
@@ -48,27 +48,6 @@ def flat(typing_context, array):
         return _make_view(context, builder, signature, [arguments[0], context.get_constant(types.intp, 0), size])
 
     return _view_type(array, 1)(array), build
-
-
-def _unchanged(*arrays):
-    return arrays
-
-
-@intrinsic_kernel(_unchanged)
-def without_refcounts(typing_context, *arrays):
-    """Return the same arrays, or tuples of arrays, without their owners, so that no references are counted."""
-
-    def without_owner(context, builder, kind, value):
-        if isinstance(kind, types.BaseTuple):
-            items = [without_owner(context, builder, item, builder.extract_value(value, i)) for i, item in enumerate(kind)]
-            return context.make_tuple(builder, kind, items)
-        array = make_array(kind)(context, builder, value)
-        array.meminfo = cgutils.get_null_value(array.meminfo.type)
-        array.parent = cgutils.get_null_value(array.parent.type)
-        return array._getvalue()
-
-    kind = types.Tuple(arrays)
-    return kind(kind), lambda context, builder, signature, arguments: without_owner(context, builder, kind, arguments[0])
 
 
 def _view_type(buffer, n_dimensions):
