@@ -93,11 +93,16 @@ class Optimizer:
             progress[name] = getattr(self, name)
         progress["epochs_before"] = self.epochs - progress["epoch"]
 
+    def progress(self):
+        """Return the state at the start of an epoch, as a dict by the fields of `PROGRESS`."""
+        fields = {name: getattr(self, name) for name in _PROGRESS_FIELDS}
+        return fields | {"epochs_before": self.epochs}
+
     def read_progress(self, progress):
-        """Read the state from `PROGRESS`."""
+        """Read the state from an object with the fields of `PROGRESS` as attributes."""
         for name in _PROGRESS_FIELDS:
-            setattr(self, name, progress[name].item(0))
-        self.epochs = progress["epochs_before"].item(0) + progress["epoch"].item(0)
+            setattr(self, name, getattr(progress, name))
+        self.epochs = progress.epochs_before + progress.epoch
 
     @property
     def is_adaptive(self):

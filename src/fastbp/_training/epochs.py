@@ -7,6 +7,7 @@ of a kernel takes and provides the random numbers. It does not know about estima
 
 import threading
 import time
+from collections import namedtuple
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +19,7 @@ from .._kernels.epochs import Trace, train, update_early_stopping
 from .._kernels.products import Rows
 from .._kernels.settings import PROGRESS, record
 from .._kernels.shuffles import MT19937State
+from .._kernels.versions import version_for
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
 from .._network.threads import ThreadCrew
@@ -26,6 +28,8 @@ from .._network.workspace import workspace
 
 _MAX_EPOCHS_PER_CALL = 1000
 _RUNNING = int(Status.running)  # comparisons with a member of an enumeration take longer
+# A record of `PROGRESS` as a named tuple. Reading all fields of a record takes as long as reading two of them.
+ProgressValues = namedtuple("ProgressValues", PROGRESS.names or (), defaults=[0] * len(PROGRESS.names or ()))
 
 
 @dataclass
@@ -126,6 +130,7 @@ class EpochRunner:
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MAX_EPOCHS_PER_CALL))
         self._first_epoch = progress["epoch"].item()
         self.kept = np.empty_like(state.params) if keep_best else state.params[:0]
+        self._kernel = train
         self.crew = ThreadCrew(n_threads)
         try:
             self.progress = np.repeat(progress, self.crew.n_threads)  # one record per thread; Python reads the first
@@ -138,23 +143,37 @@ class EpochRunner:
         self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
         self._n_counted = self._n_blocks() if self._first_epoch else 0
 
-    def restart(self, state, rows, progress, shuffles):
-        """Continue with another state of the same network and other rows, whose batches are not larger than the buffers."""
+    def restart(self, state, rows, start, shuffles=None):
+        """Continue with another state of the same network and other rows, whose batches are not larger than the buffers.
+
+        Without `shuffles`, the rows are processed in the same order as in the last call.
+        """
         problem = self.problem
         problem.rows, problem.y, problem.weight = rows
-        self.state, self.shuffles, self.order = state, shuffles, np.arange(problem.n_rows)
-        state.optimizer.write_progress(progress)
-        self.settings["shuffle"] = shuffles.by_kernel
-        self._losses, self._rates, self._first_epoch, self._n_counted = [], [], 0, 0
+        self.state, self._losses, self._rates, self._first_epoch, self._n_counted = state, [], [], 0, 0
+        if shuffles is not None:
+            self.shuffles, self.order, self.settings["shuffle"] = shuffles, np.arange(problem.n_rows), shuffles.by_kernel
+        self._kernel = None if self._kernel is train else self._kernel
+        self.progress[0] = ProgressValues(
+            shuffled=shuffles is None,
+            rows_seen=start.rows_seen,
+            best=start.best,
+            bad_epochs=start.bad_epochs,
+            **state.optimizer.progress(),
+        )
         self.crew = ThreadCrew(len(self.scratches))
         if self.crew.n_threads < len(self.scratches):  # the system cannot start another thread
             self.crew.close()
             raise RuntimeError(f"cannot start {len(self.scratches)} threads")
-        self.progress = progress if len(self.scratches) == 1 else np.repeat(progress, len(self.scratches))
 
     @property
     def status(self):
         return Status(self.progress["status"].item(0))
+
+    @property
+    def values(self):
+        """The current ``ProgressValues``."""
+        return ProgressValues._make(self.progress.item(0))
 
     @property
     def running(self):
@@ -207,7 +226,7 @@ class EpochRunner:
 
     def _train(self, rank, n_epochs):
         problem, state = self.problem, self.state
-        train(
+        arguments = (
             self.settings,
             self.progress,
             rank,
@@ -224,6 +243,9 @@ class EpochRunner:
             Trace(self._buffers[0, :n_epochs], self._buffers[1], self.kept),
             self.pacer.n_blocks,
         )
+        if self._kernel is None:
+            self._kernel = version_for(train, arguments)
+        self._kernel(*arguments)
 
     def _abort(self):
         self.team.barrier[ABORTED] = self.scratches[0].barrier[ABORTED] = 1
@@ -239,7 +261,7 @@ class EpochRunner:
 
     def write_optimizer(self):
         """Copy the state that the kernels changed to the optimizer. Training can continue afterwards."""
-        self.state.optimizer.read_progress(self.progress)
+        self.state.optimizer.read_progress(self.values)
 
     def write_back(self):
         """Copy the state that the kernels changed to the random number generator and the optimizer. Training can continue."""
