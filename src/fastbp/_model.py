@@ -276,12 +276,9 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _is_plain_input(self, X):
         """Whether validation would return X unchanged: a plain array with the right number of features, without feature names."""
-        return (
-            is_plain(X, 2)
-            and hasattr(self, "coefs_")
-            and not hasattr(self, "feature_names_in_")
-            and X.shape[1] == self.n_features_in_
-        )
+        attributes = vars(self)  # `hasattr` takes longer
+        is_unnamed = "coefs_" in attributes and "feature_names_in_" not in attributes
+        return is_unnamed and is_plain(X, 2) and X.shape[1] == self.n_features_in_
 
     def _validated(self, X, y, reset, **options):
         """X and y, validated by scikit-learn unless they are plain arrays; the validation can take longer than a small fit."""

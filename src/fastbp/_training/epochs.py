@@ -181,24 +181,24 @@ class EpochRunner:
 
     @property
     def losses(self):
-        self._read_epochs()
-        return self._losses
+        return self.read_epochs()[0]
 
     @property
     def rates(self):
-        self._read_epochs()
-        return self._rates
+        return self.read_epochs()[1]
 
-    def _read_epochs(self):
+    def read_epochs(self):
+        """The lists ``losses`` and ``rates``."""
         # read from `progress`, not from the result of `train`, so that no epoch is lost if Python is interrupted after the call
         n_new = self.progress["epoch"].item(0) - self._first_epoch - len(self._losses)
         if n_new:
             for entries, new in zip((self._losses, self._rates), self._buffers[:, :n_new].tolist(), strict=True):
                 entries.extend(new)
+        return self._losses, self._rates
 
     def run_kernel(self, n_epochs=_MAX_EPOCHS_PER_CALL):
         """Train for one kernel call, at most n_epochs epochs; return whether an epoch ended."""
-        self._read_epochs()  # the kernel writes the losses of new epochs to the same buffer
+        self.read_epochs()  # the kernel writes the losses of new epochs to the same buffer
         epoch = self.progress["epoch"].item(0)
         if self.shuffles.by_python:
             n_epochs = 1
@@ -206,7 +206,9 @@ class EpochRunner:
         start = time.perf_counter()
         if self.crew.n_threads > 1:
             self._synchronize()
-        self.crew.run(lambda rank: self._train(rank, n_epochs), self._abort)
+            self.crew.run(lambda rank: self._train(rank, n_epochs), self._abort)
+        else:
+            self._train(0, n_epochs)
         if self.running:
             n_blocks = self._n_blocks()
             self.pacer.measure(n_blocks - self._n_counted, time.perf_counter() - start)

@@ -26,6 +26,8 @@ from .result import Divergence, EpochRecord, FitResult, TrainingEnd
 from .resume import ResumePoint
 from .state import params_hash
 
+# comparisons with a member of an enumeration take longer
+_ZERO_WEIGHTS, _DIVERGED = int(Status.zero_weights), int(Status.diverged)
 _MAX_EPOCHS = 2**62  # the largest number of epochs of a fit, because kernels count in int64
 
 
@@ -44,7 +46,7 @@ class SGDRun:
         settings, rates, batch_size = self._settings(progress["epoch"].item())
         problem = self._problem(plan, data, settings)
         shuffles = Shuffles(state.rng, wanted=config.shuffle, shared=not isinstance(config.random_state, Integral))
-        self.batch_capacity, self.n_ordered = batch_size, None
+        self.batch_capacity, self.n_ordered, self.no_values = batch_size, None, as_targets(None, state.params.dtype)
         self.division = self._divide(batch_size)
         # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
@@ -141,8 +143,8 @@ class SGDRun:
 
     def release_rows(self):
         """Drop the references to the rows of the last call."""
-        problem = self.runner.problem
-        problem.rows, problem.y, problem.weight = None, as_targets(None, problem.y.dtype), as_targets(None, problem.y.dtype)
+        problem, problem.rows = self.runner.problem, None
+        problem.y = problem.weight = self.no_values
 
     # ------------------------------------------------------------------ epochs
 
@@ -228,33 +230,36 @@ class SGDRun:
 
     # ------------------------------------------------------------------ end
 
-    def result(self, divergence=None, end=None):
-        """Return the result of the epochs so far."""
-        runner, progress = self.runner, self.runner.values
-        losses = runner.losses
+    def result(self, divergence=None, largest_weight=None):
+        """Return the result of the epochs so far; if ``largest_weight`` is given, training has ended without an error."""
+        progress, (losses, rates) = self.runner.values, self.runner.read_epochs()
         validation = self.val_losses, self.scores, self.validation is not None
         best = -progress.best if self.config.early_stopping else progress.best
-        epochs = EpochRecord(losses, runner.rates, *validation, best, progress.bad_epochs, progress.rows_seen)
+        epochs = EpochRecord(losses, rates, *validation, best, progress.bad_epochs, progress.rows_seen)
+        end = None if largest_weight is None else self._end(losses, largest_weight)
         return FitResult(len(losses), losses[-1] if losses else None, epochs, divergence, end)
+
+    def _end(self, losses, largest_weight):
+        problem, order = self.runner.problem, self.runner.order
+        data = problem.plan, problem.rows, problem.y, order
+        return TrainingEnd(self.config, *data, losses, largest_weight, self.context.incremental)
 
     def finish(self, ended_by):
         """Publish the trained state and return the result."""
-        state, status = self.state, self.runner.status
-        if status == Status.zero_weights:
+        state, status = self.state, self.runner.values.status
+        if status == _ZERO_WEIGHTS:
             raise zero_weights_error()
         resume = self._resume_point() if self.context.resumable else None
         self._restore_best()
         largest_weight = bound_of_absolute(state.params)
-        if status == Status.diverged or not isfinite(largest_weight):
+        if status == _DIVERGED or not isfinite(largest_weight):
             divergence = self._keep_best_epoch()
             state.publish()
             return self.result(divergence)
         state.publish()
         self._keep_resume_point(state, resume)
         self._warn(ended_by)
-        problem, losses, incremental = self.runner.problem, self.runner.losses, self.context.incremental
-        data = problem.plan, problem.rows, problem.y, self.runner.order
-        return self.result(end=TrainingEnd(self.config, *data, losses, largest_weight, incremental))
+        return self.result(largest_weight=largest_weight)
 
     def state_if_stopped(self):
         """Return the state that the fit would have if it ended after the last epoch, as a copy with a ``ResumePoint``."""
