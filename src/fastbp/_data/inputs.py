@@ -35,15 +35,8 @@ def is_plain(array, n_dimensions):
 
 def is_finite(array):
     """Whether all elements of an array of floats are finite."""
-    if array.size <= MAX_DOT_SIZE and isfinite(sum_of_squares(array)):
-        return True
-    return bool(np.isfinite(array).all())
-
-
-def sum_of_squares(array):
-    """The sum of the squared elements of an array of floats; it overflows without a warning."""
-    flat = array.ravel()
-    return flat.dot(flat)
+    # unlike `dot`, `vdot` overflows without a warning
+    return (array.size <= MAX_DOT_SIZE and isfinite(np.vdot(array, array))) or bool(np.isfinite(array).all())
 
 
 def common_float(*arrays):

@@ -1,7 +1,7 @@
 """The compiled version of an entry for given arguments.
 
-Numba finds the version from the types of all arguments in each call. With a hundred arrays, this takes longer than a step of a small
-network. This module does not know what the kernels compute.
+In each call of an entry, Numba finds the version from the types of all arguments. With a hundred arrays, this takes as long as a
+step of a small network. This module does not know what the kernels compute.
 """
 
 from numba import typeof

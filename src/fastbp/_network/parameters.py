@@ -9,7 +9,7 @@ from math import inf, isfinite, sqrt
 
 import numpy as np
 
-from .._data.inputs import FLOATS, MAX_DOT_SIZE, sum_of_squares
+from .._data.inputs import FLOATS, MAX_DOT_SIZE
 from .._kernels.codes import LinkCode
 from .layout import Layout, padded_copy
 
@@ -68,7 +68,7 @@ def check_link(name):
 
 def bound_of_absolute(values):
     """An upper bound of the absolute values of a flat array that is not empty; not finite if an element is not finite."""
-    squares = float(sum_of_squares(values)) if values.size <= MAX_DOT_SIZE else inf
+    squares = float(np.vdot(values, values)) if values.size <= MAX_DOT_SIZE else inf
     return sqrt(squares) if isfinite(squares) else largest_absolute(values)
 
 

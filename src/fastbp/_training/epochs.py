@@ -7,7 +7,6 @@ of a kernel takes and provides the random numbers. It does not know about estima
 
 import threading
 import time
-from collections import namedtuple
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +16,7 @@ from .._kernels.barrier import ABORTED
 from .._kernels.codes import Status
 from .._kernels.epochs import Trace, train, update_early_stopping
 from .._kernels.products import Rows
-from .._kernels.settings import PROGRESS, record
+from .._kernels.settings import PROGRESS, ProgressValues, record
 from .._kernels.shuffles import MT19937State
 from .._kernels.versions import version_for
 from .._network.architecture import Plan
@@ -27,9 +26,9 @@ from .._network.turns import BlockPacer
 from .._network.workspace import workspace
 
 _MAX_EPOCHS_PER_CALL = 1000
+# The threads of a restarted runner end after this number of seconds without a call.
+_PATIENCE = 0.1
 _RUNNING = int(Status.running)  # comparisons with a member of an enumeration take longer
-# A record of `PROGRESS` as a named tuple. Reading all fields of a record takes as long as reading two of them.
-ProgressValues = namedtuple("ProgressValues", PROGRESS.names or (), defaults=[0] * len(PROGRESS.names or ()))
 
 
 @dataclass
@@ -130,7 +129,7 @@ class EpochRunner:
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MAX_EPOCHS_PER_CALL))
         self._first_epoch = progress["epoch"].item()
         self.kept = np.empty_like(state.params) if keep_best else state.params[:0]
-        self._kernel = train
+        self._kernel, self._is_restarted = train, False
         self.crew = ThreadCrew(n_threads)
         try:
             self.progress = np.repeat(progress, self.crew.n_threads)  # one record per thread; Python reads the first
@@ -148,12 +147,13 @@ class EpochRunner:
 
         Without `shuffles`, the rows are processed in the same order as in the last call.
         """
+        if not self._is_restarted:
+            self._keep_threads()
         problem = self.problem
         problem.rows, problem.y, problem.weight = rows
         self.state, self._losses, self._rates, self._first_epoch, self._n_counted = state, [], [], 0, 0
         if shuffles is not None:
             self.shuffles, self.order, self.settings["shuffle"] = shuffles, np.arange(problem.n_rows), shuffles.by_kernel
-        self._kernel = None if self._kernel is train else self._kernel
         self.progress[0] = ProgressValues(
             shuffled=shuffles is None,
             rows_seen=start.rows_seen,
@@ -161,10 +161,12 @@ class EpochRunner:
             bad_epochs=start.bad_epochs,
             **state.optimizer.progress(),
         )
-        self.crew = ThreadCrew(len(self.scratches))
+
+    def _keep_threads(self):
+        self.crew = ThreadCrew(len(self.scratches), _PATIENCE)
         if self.crew.n_threads < len(self.scratches):  # the system cannot start another thread
-            self.crew.close()
             raise RuntimeError(f"cannot start {len(self.scratches)} threads")
+        self._kernel, self._is_restarted = None, True
 
     @property
     def status(self):
@@ -271,8 +273,9 @@ class EpochRunner:
         self.write_optimizer()
 
     def close(self):
-        """End the threads, then call ``write_back``."""
-        self.crew.close()
+        """End the threads, unless the runner was restarted, then call ``write_back``."""
+        if not self._is_restarted:
+            self.crew.close()
         self.write_back()
 
 

@@ -18,8 +18,8 @@ class EpochRecord(NamedTuple):
     ``bad_epochs`` the number of epochs in a row without improvement, ``rows_seen`` the value of ``t_``.
     """
 
-    losses: list
-    rates: list
+    losses: Sequence
+    rates: Sequence
     val_losses: Sequence = ()
     scores: Sequence = ()
     is_validated: bool = False
@@ -29,7 +29,7 @@ class EpochRecord(NamedTuple):
 
     def since(self, n_epochs):
         """The entries of ``history_`` after the first ``n_epochs`` epochs of this fit."""
-        new = {"loss": self.losses[n_epochs:], "learning_rate": self.rates[n_epochs:]}
+        new: dict[str, Sequence] = {"loss": self.losses[n_epochs:], "learning_rate": self.rates[n_epochs:]}
         if self.is_validated:
             new |= {"val_loss": self.val_losses[n_epochs:], "val_score": self.scores[n_epochs:]}
         return new
