@@ -28,6 +28,7 @@ from .._network.workspace import workspace
 _MAX_EPOCHS_PER_CALL = 1000
 # The threads of a restarted runner end after this number of seconds without a call.
 _PATIENCE = 0.1
+_NO_GENERATOR = MT19937State(np.zeros(624, np.uint32), np.zeros(1, np.int64))
 _RUNNING = int(Status.running)  # comparisons with a member of an enumeration take longer
 
 
@@ -100,6 +101,14 @@ class Shuffles:
         key, position = _first_generator_state(seed)
         shuffles.random_state, shuffles.by_kernel, shuffles.by_python = None, wanted, False
         shuffles.generator = MT19937State(key.copy(), position.copy())
+        return shuffles
+
+    @classmethod
+    def by_generator(cls, random_state, *, wanted):
+        """The shuffles of a valid ``RandomState``, drawn by Python; copying the generator takes as long as thousands of rows."""
+        shuffles = object.__new__(cls)
+        shuffles.random_state, shuffles.by_kernel, shuffles.by_python = random_state, False, wanted
+        shuffles.generator = _NO_GENERATOR
         return shuffles
 
     def close(self):

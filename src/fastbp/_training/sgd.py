@@ -28,6 +28,8 @@ from .state import params_hash
 
 # comparisons with a member of an enumeration take longer
 _ZERO_WEIGHTS, _DIVERGED = int(Status.zero_weights), int(Status.diverged)
+# Up to this number of rows, shuffling them once in Python takes less time than copying the random number generator for a kernel.
+_MAX_ROWS_BY_PYTHON = 5000
 _MAX_EPOCHS = 2**62  # the largest number of epochs of a fit, because kernels count in int64
 
 
@@ -138,8 +140,10 @@ class SGDRun:
             return None
         if isinstance(seed, Integral):
             return Shuffles.of_seed(int(seed), wanted=self.config.shuffle)
-        state.rng = check_random_state(seed)
-        return Shuffles(state.rng, wanted=self.config.shuffle and n_rows > 1, shared=True)
+        state.rng, wanted = check_random_state(seed), self.config.shuffle and n_rows > 1
+        if n_rows <= _MAX_ROWS_BY_PYTHON:
+            return Shuffles.by_generator(state.rng, wanted=wanted)
+        return Shuffles(state.rng, wanted=wanted, shared=True)
 
     def release_rows(self):
         """Drop the references to the rows of the last call."""
