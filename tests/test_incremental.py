@@ -89,6 +89,38 @@ def test_rows_are_shuffled_by_the_generator_of_the_user(monkeypatch, kind, by_py
     assert generators[0].randint(10**9) == fresh.random_state.randint(10**9)
 
 
+def unaligned(array):
+    memory = np.empty(array.nbytes + 1, np.uint8)
+    copy = memory[1:].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+FORMS = {
+    "Fortran order": np.asfortranarray,
+    "every second column": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+    "unaligned": unaligned,
+    "read-only": lambda X: np.frombuffer(X.tobytes()).reshape(X.shape),
+    "big-endian": lambda X: X.astype(">f8"),
+    "integers": lambda X: X.astype(int),
+    "list": np.ndarray.tolist,
+}
+
+
+@each_kind
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_forms_of_arrays(kind, form):
+    """The compiled code is called without a check of the argument types, so all arrays must have the form of the first call."""
+    kept, fresh = (first_call(kind).partial_fit(*rows(kind, 40)) for _ in range(2))
+    for seed in range(2):
+        X, y = rows(kind, 40, seed)
+        fresh = copy.deepcopy(fresh)
+        for model in (kept, fresh):
+            model.partial_fit(form(X), form(y[:, np.newaxis])[:, 0] if form is unaligned else y.tolist(), np.arange(40).tolist())
+            model.partial_fit(form(X), y)
+        assert outcome(kept) == outcome(fresh)
+
+
 @each_kind
 def test_order_of_the_rows_after_an_interrupted_call(monkeypatch, kind):
     """A call that is interrupted before its rows are shuffled does not leave their order to the next call."""
