@@ -8,10 +8,9 @@ from numba import typeof
 
 
 def version_for(entry, arguments):
-    """Return the compiled version of an entry for these arguments, or the entry itself if it is an ordinary function.
+    """Return the compiled version of an entry for these arguments, or the entry itself if there is none.
 
-    The entry must have been called with arguments of these types. The version must be called with arguments of the same types only,
-    because it does not check them.
+    The version must be called with arguments of the same types only, because it does not check them.
     """
-    versions = getattr(entry, "overloads", None)
-    return entry if versions is None else versions[tuple(map(typeof, arguments))].entry_point
+    version = getattr(entry, "overloads", {}).get(tuple(map(typeof, arguments)))
+    return entry if version is None else version.entry_point

@@ -126,8 +126,7 @@ def _first_generator_state(seed):
 class EpochRunner:
     """Trains a state by stochastic gradient descent: call ``run_kernel`` while ``running``, then ``close``.
 
-    ``losses`` and ``rates`` contain the mean loss and the last learning rate of every finished epoch. If ``keep_best`` is True,
-    ``kept`` contains the parameters after the epoch with the lowest loss; otherwise it is empty.
+    If ``keep_best`` is True, ``kept`` contains the parameters after the epoch with the lowest loss; otherwise it is empty.
     """
 
     def __init__(self, problem, state, settings, schedule, progress, order, shuffles, n_threads, n_shares, *, keep_best=False):
@@ -192,14 +191,11 @@ class EpochRunner:
 
     @property
     def losses(self):
+        """The mean loss of every finished epoch."""
         return self.read_epochs()[0]
 
-    @property
-    def rates(self):
-        return self.read_epochs()[1]
-
     def read_epochs(self):
-        """The lists ``losses`` and ``rates``."""
+        """The mean loss and the last learning rate of every finished epoch, as two lists."""
         # read from `progress`, not from the result of `train`, so that no epoch is lost if Python is interrupted after the call
         n_new = self.progress["epoch"].item(0) - self._first_epoch - len(self._losses)
         if n_new:
