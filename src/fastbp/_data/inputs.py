@@ -68,7 +68,7 @@ def _empty(dtype):
 def _kernel_array(array, dtype):
     array = np.asarray(array)
     if not (array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned):
-        array = np.require(array, dtype=dtype, requirements=["C", "ALIGNED"])
+        array = np.array(array, dtype, order="C")
     view = array.view()
     view.setflags(write=False)
     return view

@@ -234,9 +234,9 @@ class SGDRun:
 
     # ------------------------------------------------------------------ end
 
-    def result(self, divergence=None, largest_weight=None):
+    def result(self, progress=None, divergence=None, largest_weight=None):
         """Return the result of the epochs so far; if ``largest_weight`` is given, training has ended without an error."""
-        progress, (losses, rates) = self.runner.values, self.runner.read_epochs()
+        progress, (losses, rates) = progress or self.runner.values, self.runner.read_epochs()
         validation = self.val_losses, self.scores, self.validation is not None
         best = -progress.best if self.config.early_stopping else progress.best
         epochs = EpochRecord(losses, rates, *validation, best, progress.bad_epochs, progress.rows_seen)
@@ -250,20 +250,20 @@ class SGDRun:
 
     def finish(self, ended_by):
         """Publish the trained state and return the result."""
-        state, status = self.state, self.runner.values.status
-        if status == _ZERO_WEIGHTS:
+        state, progress = self.state, self.runner.values
+        if progress.status == _ZERO_WEIGHTS:
             raise zero_weights_error()
         resume = self._resume_point() if self.context.resumable else None
         self._restore_best()
         largest_weight = bound_of_absolute(state.params)
-        if status == _DIVERGED or not isfinite(largest_weight):
+        if progress.status == _DIVERGED or not isfinite(largest_weight):
             divergence = self._keep_best_epoch()
             state.publish()
-            return self.result(divergence)
+            return self.result(progress, divergence)
         state.publish()
         self._keep_resume_point(state, resume)
         self._warn(ended_by)
-        return self.result(largest_weight=largest_weight)
+        return self.result(progress, largest_weight=largest_weight)
 
     def state_if_stopped(self):
         """Return the state that the fit would have if it ended after the last epoch, as a copy with a ``ResumePoint``."""
