@@ -97,7 +97,7 @@ def check_known_labels(y, known):
 
 
 def known_codes(binarizer, y):
-    """The codes (n_rows, 1) of integer labels; None if a label is unknown, or for other labels, which need scikit-learn's checks."""
+    """The codes (n_rows, 1) of integer labels; None for unknown or other labels, which need scikit-learn's checks."""
     known = binarizer.classes_
     if y.ndim != 1 or y.dtype.kind not in "iub" or not isinstance(known, np.ndarray) or known.dtype.kind not in "iub":
         return None
