@@ -14,7 +14,8 @@ from numpy.testing import assert_array_equal
 
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._kernels.lazy.solvers import N_MOMENTS
-from fastbp._training import kept_run
+from fastbp._training import kept_run, sgd
+from fastbp._training.epochs import EpochRunner
 
 SIZES = (40, 40, 33, 7, 1, 40, 20, 60, 60, 13)  # rows of each call; more rows than before need larger buffers
 each_kind = pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
@@ -70,6 +71,72 @@ def test_results_are_those_of_calls_without_kept_buffers(copies, kind, params):
             model.partial_fit(*rows(kind, n_rows, seed))
         assert outcome(kept) == outcome(fresh)
     assert copies
+
+
+@pytest.mark.filterwarnings("ignore:Got `batch_size`")
+@each_kind
+@pytest.mark.parametrize("by_python", [True, False], ids=["shuffled in Python", "shuffled in the kernel"])
+def test_rows_are_shuffled_by_the_generator_of_the_user(monkeypatch, kind, by_python):
+    if not by_python:
+        monkeypatch.setattr(sgd, "_MAX_ROWS_BY_PYTHON", 0)
+    generators = [np.random.RandomState(7) for _ in range(2)]
+    kept, fresh = (first_call(kind, batch_size=7, random_state=generator) for generator in generators)
+    for seed, n_rows in enumerate((40, 40, 1, 40, 20)):
+        fresh = copy.deepcopy(fresh)
+        for model in (kept, fresh):
+            model.partial_fit(*rows(kind, n_rows, seed))
+        assert outcome(kept) == outcome(fresh)
+    assert generators[0].randint(10**9) == fresh.random_state.randint(10**9)
+
+
+def unaligned(array):
+    memory = np.empty(array.nbytes + 1, np.uint8)
+    copy = memory[1:].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+FORMS = {
+    "Fortran order": np.asfortranarray,
+    "every second column": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+    "unaligned": unaligned,
+    "read-only": lambda X: np.frombuffer(X.tobytes()).reshape(X.shape),
+    "big-endian": lambda X: X.astype(">f8"),
+    "integers": lambda X: X.astype(int),
+    "list": np.ndarray.tolist,
+}
+
+
+@each_kind
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_forms_of_arrays(kind, form):
+    """The compiled code is called without a check of the argument types, so all arrays must have the form of the first call."""
+    kept, fresh = (first_call(kind).partial_fit(*rows(kind, 40)) for _ in range(2))
+    for seed in range(2):
+        X, y = rows(kind, 40, seed)
+        fresh = copy.deepcopy(fresh)
+        for model in (kept, fresh):
+            model.partial_fit(form(X), form(y[:, np.newaxis])[:, 0] if form is unaligned else y.tolist(), np.arange(40).tolist())
+            model.partial_fit(form(X), y)
+        assert outcome(kept) == outcome(fresh)
+
+
+@each_kind
+def test_order_of_the_rows_after_an_interrupted_call(monkeypatch, kind):
+    """A call that is interrupted before its rows are shuffled does not leave their order to the next call."""
+    interrupted = first_call(kind, batch_size=7).partial_fit(*rows(kind, 20))
+    fresh, run = copy.deepcopy(interrupted), EpochRunner.run_kernel
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EpochRunner, "run_kernel", interrupt)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        interrupted.partial_fit(*rows(kind, 40))
+    monkeypatch.setattr(EpochRunner, "run_kernel", run)
+    for model in (interrupted, fresh):
+        model.partial_fit(*rows(kind, 40))
+    assert_array_equal(interrupted.coefs_[0], fresh.coefs_[0])
 
 
 @each_kind

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,9 +58,17 @@ def crew_threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("fastbp")]
 
 
+def wait_for_idle_threads():
+    """Wait until the threads of repeated calls of partial_fit have ended, because they had no work."""
+    deadline = time.monotonic() + 20
+    while crew_threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 @pytest.fixture(autouse=True)
 def no_thread_is_left():
     yield
+    wait_for_idle_threads()
     assert crew_threads() == []
 
 
@@ -616,6 +625,82 @@ def test_one_thread_is_used_if_other_threads_cannot_be_started(n_possible, monke
     n_started[0] = 0
     assert bits(classifier(n_threads=4).fit(X, y)) == bits(want)
     assert n_started[0] == n_possible + 1
+
+
+def test_crew_works_after_an_error_in_another_thread():
+    crew, aborted, ran = ThreadCrew(3), [], []
+
+    def fail(rank):
+        if rank == 2:
+            raise OSError("made up")
+
+    with pytest.raises(OSError, match="made up"):
+        crew.run(fail, lambda: aborted.append(True))
+    assert aborted == [True]
+    crew.run(ran.append, lambda: None)
+    assert sorted(ran) == [0, 1, 2]
+    crew.close()
+
+
+def test_crew_starts_threads_again_that_ended_without_work():
+    crew, ran = ThreadCrew(3, patience=0.001), []
+    for _ in range(3):
+        wait_for_idle_threads()
+        assert crew_threads() == []
+        crew.run(ran.append, lambda: None)
+    assert sorted(ran) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    crew.close()
+
+
+# ---------------------------------------------------------------------- threads of repeated calls of partial_fit
+
+
+def updated(n_threads=2, n_calls=2):
+    X, y = data()
+    model = classifier(n_threads=n_threads)
+    for _ in range(n_calls):
+        model.partial_fit(X, y, classes=[0, 1, 2])
+    return model
+
+
+def test_partial_fit_keeps_its_threads(monkeypatch):
+    monkeypatch.setattr(training, "_PATIENCE", 60)
+    model, one = updated(), updated(n_threads=1, n_calls=3)
+    before = crew_threads()
+    assert len(before) == 1
+    assert_same_fit(one, model.partial_fit(*data()))
+    assert crew_threads() == before
+    model._kept_run.run.runner.crew.close()
+    assert crew_threads() == []
+
+
+def test_partial_fit_starts_its_threads_again():
+    model, one = updated(), updated(n_threads=1, n_calls=3)
+    wait_for_idle_threads()
+    assert crew_threads() == []
+    assert_same_fit(one, model.partial_fit(*data()))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_partial_fit_after_a_fork(monkeypatch):
+    """The threads that the parent process keeps do not exist in the child process."""
+    monkeypatch.setattr(training, "_PATIENCE", 60)
+    model = updated()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if bits(model.partial_fit(*data())) == bits(updated(n_calls=3)) else 1
+        finally:
+            os._exit(status)
+    deadline, (done, status) = time.monotonic() + 60, (0, 0)
+    while not done and time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.01)
+    model._kept_run.run.runner.crew.close()
+    assert done, "the forked process hangs"
+    assert status == 0
 
 
 # ---------------------------------------------------------------------- the number of threads

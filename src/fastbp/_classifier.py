@@ -28,6 +28,7 @@ from ._data.targets import (
     count_outputs,
     decode_labels,
     encode_labels,
+    known_codes,
     labels_in,
     learn_first_classes,
     learn_labels,
@@ -393,6 +394,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._set_labels(learn_labels(y))
         elif self.warm_start:
             check_same_labels(y, self.classes_)
+        elif (codes := known_codes(self._label_binarizer, y)) is not None:
+            return X, codes
         else:
             check_known_labels(y, self.classes_)
         return X, encode_labels(self._label_binarizer, y)

@@ -36,6 +36,7 @@ _FITTED = (
     *("validation_scores_", "best_validation_score_", "n_features_in_", "feature_names_in_", "n_layers_", "n_outputs_"),
     *("out_activation_", "classes_", "_state", "_no_improvement_count", "_label_binarizer", "_groups", "_quantiles", "_kept_run"),
 )
+_FITTED_NAMES = frozenset(_FITTED)
 _WEIGHTS = ("coefs_", "intercepts_", "norm_scales_", "norm_shifts_")
 # Attributes of a running fit, which are not copied and not pickled.
 _NOT_COPIED = {"_kept_run", "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx"}
@@ -148,9 +149,8 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         new = {name: attributes[name] for name in _FITTED if name in attributes}
         with attributes_lock:
             own.update(new)
-            for name in _FITTED:
-                if name not in new:
-                    own.pop(name, None)
+            for name in _FITTED_NAMES - new.keys():
+                own.pop(name, None)
 
     def _copy_lists(self):
         """Replace the lists that have one entry per epoch by copies."""
@@ -276,12 +276,9 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _is_plain_input(self, X):
         """Whether validation would return X unchanged: a plain array with the right number of features, without feature names."""
-        return (
-            is_plain(X, 2)
-            and hasattr(self, "coefs_")
-            and not hasattr(self, "feature_names_in_")
-            and X.shape[1] == self.n_features_in_
-        )
+        attributes = vars(self)  # `hasattr` takes longer
+        is_unnamed = "coefs_" in attributes and "feature_names_in_" not in attributes
+        return is_unnamed and is_plain(X, 2) and X.shape[1] == self.n_features_in_
 
     def _validated(self, X, y, reset, **options):
         """X and y, validated by scikit-learn unless they are plain arrays; the validation can take longer than a small fit."""

@@ -91,17 +91,19 @@ def check_same_labels(y, known):
 
 def check_known_labels(y, known):
     """Raise scikit-learn's error if y has classes that were not passed to the first call of ``partial_fit``."""
-    if _are_in(y, known):
-        return
     for classes, before in labels_in(y, known):
         if len(np.setdiff1d(classes, before, assume_unique=True)):
             raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {before}. 'y' has {classes}.")
 
 
-def _are_in(labels, known):
-    """Whether plain labels are all in the sorted array ``known``; False for other labels, which need scikit-learn's checks."""
-    plain = isinstance(known, np.ndarray) and known.dtype.kind in "iub" and is_plain(labels, 1) and labels.dtype.kind in "iub"
-    return plain and bool((known.take(known.searchsorted(labels), mode="clip") == labels).all())
+def known_codes(binarizer, y):
+    """The codes (n_rows, 1) of integer labels; None for unknown or other labels, which need scikit-learn's checks."""
+    known = binarizer.classes_
+    if y.ndim != 1 or y.dtype.kind not in "iub" or not isinstance(known, np.ndarray) or known.dtype.kind not in "iub":
+        return None
+    codes = known.searchsorted(y)
+    are_known = binarizer.y_type_ in ("binary", "multiclass") and (known.take(codes, mode="clip") == y).all()
+    return codes.reshape(-1, 1) if are_known else None
 
 
 def check_validation_labels(y, known):
@@ -122,7 +124,7 @@ def encode_labels(binarizer, y):
     if y.ndim == 2 or binarizer.y_type_.startswith("multilabel"):
         indicators = binarizer.transform(y)
         return indicators.toarray() if issparse(indicators) else indicators
-    return np.searchsorted(binarizer.classes_, y).reshape(-1, 1)
+    return binarizer.classes_.searchsorted(y).reshape(-1, 1)
 
 
 def decode_labels(binarizer, outputs):

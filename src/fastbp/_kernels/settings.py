@@ -5,6 +5,8 @@ records, so that a kernel has one argument instead of twenty and reads ``setting
 is the address of a function that the kernels call, or 0. This module does not know how the values are used.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 SETTINGS = np.dtype(
@@ -63,31 +65,32 @@ SETTINGS = np.dtype(
     )
 )
 
-PROGRESS = np.dtype(
-    (
-        np.record,
-        [
-            ("status", np.int64),  # a `Status`
-            ("n_barriers", np.int64),  # how often the threads have waited at the barrier in this call
-            ("shuffled", np.int64),  # whether the rows have been shuffled for this epoch
-            ("row", np.int64),  # the number of rows of this epoch before this batch
-            ("blocks_done", np.int64),  # the number of finished blocks of this batch in each thread
-            ("epoch", np.int64),  # the number of finished epochs of this fit
-            ("epochs_before", np.int64),  # the number of finished epochs of earlier fits with the same optimizer
-            ("rows_seen", np.int64),  # scikit-learn's t_
-            ("step", np.int64),  # the number of updates by this optimizer
-            ("learning_rate", np.float64),
-            ("factor", np.float64),  # the factor of the learning rate from a schedule
-            ("product", np.float64),  # the product of Nadam's momenta
-            ("loss", np.float64),  # of this epoch so far: the sum over batches of the mean loss times the number of rows
-            ("best", np.float64),  # the lowest value of the stopping rule so far
-            ("bad_epochs", np.int64),  # the number of consecutive epochs that did not improve on `best` by tol
-            ("plateau", np.int64),  # the same, since reduce_on_plateau last reduced the learning rate
-            ("kept_epoch", np.int64),  # the epoch whose parameters are in `Trace.best`, or 0 if there is none
-            ("kept_loss", np.float64),  # the loss of that epoch
-        ],
-    )
-)
+
+class ProgressValues(NamedTuple):
+    """A record of `PROGRESS`, read or written at once, which takes as long as two fields of the record."""
+
+    status: int = 0  # a `Status`
+    n_barriers: int = 0  # how often the threads have waited at the barrier in this call
+    shuffled: int = 0  # whether the rows have been shuffled for this epoch
+    row: int = 0  # the number of rows of this epoch before this batch
+    blocks_done: int = 0  # the number of finished blocks of this batch in each thread
+    epoch: int = 0  # the number of finished epochs of this fit
+    epochs_before: int = 0  # the number of finished epochs of earlier fits with the same optimizer
+    rows_seen: int = 0  # scikit-learn's t_
+    step: int = 0  # the number of updates by this optimizer
+    learning_rate: float = 0
+    factor: float = 0  # the factor of the learning rate from a schedule
+    product: float = 0  # the product of Nadam's momenta
+    loss: float = 0  # of this epoch so far: the sum over batches of the mean loss times the number of rows
+    best: float = 0  # the lowest value of the stopping rule so far
+    bad_epochs: int = 0  # the number of consecutive epochs that did not improve on `best` by tol
+    plateau: int = 0  # the same, since reduce_on_plateau last reduced the learning rate
+    kept_epoch: int = 0  # the epoch whose parameters are in `Trace.best`, or 0 if there is none
+    kept_loss: float = 0  # the loss of that epoch
+
+
+_TYPES = {int: np.int64, float: np.float64}
+PROGRESS = np.dtype((np.record, [(name, _TYPES[kind]) for name, kind in ProgressValues.__annotations__.items()]))
 
 
 def record(dtype, n=1):

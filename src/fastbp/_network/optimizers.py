@@ -89,15 +89,20 @@ class Optimizer:
     def write_progress(self, progress):
         """Write the state to `PROGRESS`; its field `epoch` is not 0 if the fit is resumed."""
         # the fields are accessed by name, because attributes of a record take ten times as long, which matters in a small fit
-        for name in _PROGRESS_FIELDS:
-            progress[name] = getattr(self, name)
-        progress["epochs_before"] = self.epochs - progress["epoch"]
+        for name, value in self.progress().items():
+            progress[name] = value
+        progress["epochs_before"] -= progress["epoch"]
+
+    def progress(self):
+        """Return the state before the first epoch of a fit, as a dict by the fields of `PROGRESS`."""
+        fields = {name: getattr(self, name) for name in _PROGRESS_FIELDS}
+        return fields | {"epochs_before": self.epochs}
 
     def read_progress(self, progress):
-        """Read the state from `PROGRESS`."""
+        """Read the state from an object with the fields of `PROGRESS` as attributes."""
         for name in _PROGRESS_FIELDS:
-            setattr(self, name, progress[name].item(0))
-        self.epochs = progress["epochs_before"].item(0) + progress["epoch"].item(0)
+            setattr(self, name, getattr(progress, name))
+        self.epochs = progress.epochs_before + progress.epoch
 
     @property
     def is_adaptive(self):

@@ -5,10 +5,11 @@ is trained or used for prediction.
 """
 
 from itertools import pairwise
+from math import inf, isfinite, sqrt
 
 import numpy as np
 
-from .._data.inputs import FLOATS
+from .._data.inputs import FLOATS, MAX_DOT_SIZE
 from .._kernels.codes import LinkCode
 from .layout import Layout, padded_copy
 
@@ -63,6 +64,12 @@ def check_link(name):
     """Raise a ValueError if the user has set ``out_activation_`` to a name that no output layer has."""
     if name not in LinkCode.__members__:
         raise ValueError(f"out_activation_ must be one of {list(LinkCode.__members__)[:6]}, got {name!r}. Set one of these names.")
+
+
+def bound_of_absolute(values):
+    """An upper bound of the absolute values of a flat array that is not empty; not finite if an element is not finite."""
+    squares = float(np.vdot(values, values)) if values.size <= MAX_DOT_SIZE else inf
+    return sqrt(squares) if isfinite(squares) else largest_absolute(values)
 
 
 def largest_absolute(values):

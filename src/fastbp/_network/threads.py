@@ -8,7 +8,7 @@ threads compute.
 
 import os
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from queue import Empty, SimpleQueue
 
 import joblib
 from threadpoolctl import ThreadpoolController
@@ -62,27 +62,26 @@ def allowed_threads():
 
 
 class ThreadCrew:
-    """Threads in addition to the calling thread. The constructor starts all of them, and ``close`` ends them."""
+    """Threads in addition to the calling thread. The constructor starts all of them, and ``close`` ends them.
 
-    def __init__(self, n_threads):
-        self.n_threads, self.pool = n_threads, None
-        if n_threads > 1:
-            self.pool = ThreadPoolExecutor(n_threads - 1, thread_name_prefix="fastbp")
-            there = threading.Barrier(n_threads)
-            try:
-                for _ in range(n_threads - 1):
-                    self.pool.submit(there.wait)
-                there.wait()
-            except BaseException as error:
-                there.abort()
-                self.close()
-                if not isinstance(error, RuntimeError):
-                    raise
-                self.n_threads = 1  # the system cannot start another thread
+    A thread without work also ends after ``patience`` seconds, and ``run`` starts it again. Therefore, a crew can be kept without a
+    later call of ``close``, and after a fork, the child process starts its own threads.
+    """
+
+    def __init__(self, n_threads, patience=10.0):
+        self.n_threads, self.patience, self.workers = n_threads, patience, []
+        try:
+            for rank in range(1, n_threads):
+                self.workers.append(_Worker(rank, patience))
+        except BaseException as error:
+            self.close()
+            if not isinstance(error, RuntimeError):
+                raise
+            self.n_threads = 1  # the system cannot start another thread
 
     def run(self, work, abort):
         """Call work(rank) in every thread, with rank 0 in this thread, and wait for all; if one fails, abort() stops the others."""
-        if self.pool is None:
+        if not self.workers:
             work(0)
             return
 
@@ -93,22 +92,90 @@ class ThreadCrew:
                 abort()
                 raise
 
-        others: list[Future] = []
+        tasks: list[_Task] = []
         try:
-            others += (self.pool.submit(guarded, rank) for rank in range(1, self.n_threads))
+            tasks += (self._submit(guarded, rank) for rank in range(1, self.n_threads))
             guarded(0)
+            _wait_for(tasks)
         except BaseException:
             abort()
+            _wait_for(tasks)
             raise
-        finally:
-            wait(others)
-        for other in others:
-            other.result()
+        for task in tasks:
+            if task.error is not None:
+                raise task.error
+
+    def _submit(self, work, rank):
+        task = _Task(work, rank)
+        if not self.workers[rank - 1].submit(task):
+            self.workers[rank - 1] = _Worker(rank, self.patience)
+            self.workers[rank - 1].submit(task)
+        return task
 
     def close(self):
-        if self.pool is not None:
-            self.pool.shutdown()
-            self.pool = None
+        workers, self.workers = self.workers, []
+        for worker in workers:
+            worker.submit(None)
+        for worker in workers:
+            worker.thread.join()
+
+
+class _Task:
+    """A call of work(rank) in another thread."""
+
+    def __init__(self, work, rank):
+        self.work, self.rank, self.error, self.running = work, rank, None, threading.Lock()
+        self.running.acquire()
+
+    def run(self):
+        try:
+            self.work(self.rank)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.running.release()
+
+
+def _wait_for(tasks):
+    for task in tasks:
+        with task.running:
+            pass
+
+
+class _Worker:
+    """A thread that runs tasks, until it gets None or has no task for ``patience`` seconds."""
+
+    def __init__(self, rank, patience):
+        self.patience, self.is_open, self.lock = patience, True, threading.Lock()
+        self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        self.thread = threading.Thread(target=self._run_tasks, name=f"fastbp_{rank}")
+        self.thread.start()
+
+    def submit(self, task):
+        """Add a task; return False if the thread has ended. After a fork, the thread does not exist in the child process."""
+        if not self.thread.is_alive():
+            return False
+        with self.lock:
+            if self.is_open:
+                self.tasks.put(task)
+            return self.is_open
+
+    def _run_tasks(self):
+        while self.is_open:
+            task = self._next_task()
+            if task is not None:
+                task.run()
+            del task  # it refers to the data of the fit
+
+    def _next_task(self):
+        try:
+            task = self.tasks.get(timeout=self.patience)
+        except Empty:
+            task = None
+        if task is None:
+            with self.lock:
+                self.is_open = not self.tasks.empty()
+        return task
 
 
 class _OneBlasThread:

@@ -7,15 +7,14 @@ trained.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .resume import ResumePoint
 
 
-@dataclass(frozen=True)
-class EarlyStoppingStart:
+class EarlyStoppingStart(NamedTuple):
     """The start of the stopping rule: the best value so far (lower is better), epochs without improvement, and rows seen."""
 
     best: float = float("inf")

@@ -93,7 +93,8 @@ def _count_overflows(end, state):
     params, plan, order = state.published.params, end.plan, end.order
     can_explode = plan.architecture.link == "exp" or not all(isinstance(name, str) for name in plan.architecture.activations)
     limit = _LARGE_WEIGHT if can_explode else _largest_safe_weight(plan.layout.sizes, params.dtype.type)
-    is_large = not (end.largest_weight if params is state.params else largest_absolute(params)) < limit
+    is_bounded = params is state.params and end.largest_weight < limit
+    is_large = not is_bounded and not largest_absolute(params) < limit
     if not is_large and (end.incremental or not can_explode):
         return 0, 0
     n_rows = order.size or len(end.y)

@@ -16,8 +16,9 @@ from .._kernels.barrier import ABORTED
 from .._kernels.codes import Status
 from .._kernels.epochs import Trace, train, update_early_stopping
 from .._kernels.products import Rows
-from .._kernels.settings import PROGRESS, record
+from .._kernels.settings import PROGRESS, ProgressValues, record
 from .._kernels.shuffles import MT19937State
+from .._kernels.versions import version_for
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
 from .._network.threads import ThreadCrew
@@ -25,6 +26,9 @@ from .._network.turns import BlockPacer
 from .._network.workspace import workspace
 
 _MAX_EPOCHS_PER_CALL = 1000
+# The threads of a restarted runner end after this number of seconds without a call.
+_PATIENCE = 0.1
+_NO_GENERATOR = MT19937State(np.zeros(624, np.uint32), np.zeros(1, np.int64))
 _RUNNING = int(Status.running)  # comparisons with a member of an enumeration take longer
 
 
@@ -99,6 +103,14 @@ class Shuffles:
         shuffles.generator = MT19937State(key.copy(), position.copy())
         return shuffles
 
+    @classmethod
+    def by_generator(cls, random_state, *, wanted):
+        """The shuffles of a valid ``RandomState``, drawn by Python; copying the generator takes as long as thousands of rows."""
+        shuffles = object.__new__(cls)
+        shuffles.random_state, shuffles.by_kernel, shuffles.by_python = random_state, False, wanted
+        shuffles.generator = _NO_GENERATOR
+        return shuffles
+
     def close(self):
         if self.by_kernel and self.random_state is not None:
             self.state["state"] = {"key": self.generator.key, "pos": int(self.generator.position[0])}
@@ -114,8 +126,7 @@ def _first_generator_state(seed):
 class EpochRunner:
     """Trains a state by stochastic gradient descent: call ``run_kernel`` while ``running``, then ``close``.
 
-    ``losses`` and ``rates`` contain the mean loss and the last learning rate of every finished epoch. If ``keep_best`` is True,
-    ``kept`` contains the parameters after the epoch with the lowest loss; otherwise it is empty.
+    If ``keep_best`` is True, ``kept`` contains the parameters after the epoch with the lowest loss; otherwise it is empty.
     """
 
     def __init__(self, problem, state, settings, schedule, progress, order, shuffles, n_threads, n_shares, *, keep_best=False):
@@ -126,6 +137,7 @@ class EpochRunner:
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MAX_EPOCHS_PER_CALL))
         self._first_epoch = progress["epoch"].item()
         self.kept = np.empty_like(state.params) if keep_best else state.params[:0]
+        self._kernel, self._is_restarted = train, False
         self.crew = ThreadCrew(n_threads)
         try:
             self.progress = np.repeat(progress, self.crew.n_threads)  # one record per thread; Python reads the first
@@ -138,23 +150,40 @@ class EpochRunner:
         self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
         self._n_counted = self._n_blocks() if self._first_epoch else 0
 
-    def restart(self, state, rows, progress, shuffles):
-        """Continue with another state of the same network and other rows, whose batches are not larger than the buffers."""
+    def restart(self, state, rows, start, shuffles=None):
+        """Continue with another state of the same network and other rows, whose batches are not larger than the buffers.
+
+        Without `shuffles`, the rows are processed in the same order as in the last call.
+        """
+        if not self._is_restarted:
+            self._keep_threads()
         problem = self.problem
         problem.rows, problem.y, problem.weight = rows
-        self.state, self.shuffles, self.order = state, shuffles, np.arange(problem.n_rows)
-        state.optimizer.write_progress(progress)
-        self.settings["shuffle"] = shuffles.by_kernel
-        self._losses, self._rates, self._first_epoch, self._n_counted = [], [], 0, 0
-        self.crew = ThreadCrew(len(self.scratches))
+        self.state, self._losses, self._rates, self._first_epoch, self._n_counted = state, [], [], 0, 0
+        if shuffles is not None:
+            self.shuffles, self.order, self.settings["shuffle"] = shuffles, np.arange(problem.n_rows), shuffles.by_kernel
+        self.progress[0] = ProgressValues(
+            shuffled=shuffles is None,
+            rows_seen=start.rows_seen,
+            best=start.best,
+            bad_epochs=start.bad_epochs,
+            **state.optimizer.progress(),
+        )
+
+    def _keep_threads(self):
+        self.crew = ThreadCrew(len(self.scratches), _PATIENCE)
         if self.crew.n_threads < len(self.scratches):  # the system cannot start another thread
-            self.crew.close()
             raise RuntimeError(f"cannot start {len(self.scratches)} threads")
-        self.progress = progress if len(self.scratches) == 1 else np.repeat(progress, len(self.scratches))
+        self._kernel, self._is_restarted = None, True
 
     @property
     def status(self):
         return Status(self.progress["status"].item(0))
+
+    @property
+    def values(self):
+        """The current ``ProgressValues``."""
+        return ProgressValues._make(self.progress.item(0))
 
     @property
     def running(self):
@@ -162,24 +191,21 @@ class EpochRunner:
 
     @property
     def losses(self):
-        self._read_epochs()
-        return self._losses
+        """The mean loss of every finished epoch."""
+        return self.read_epochs()[0]
 
-    @property
-    def rates(self):
-        self._read_epochs()
-        return self._rates
-
-    def _read_epochs(self):
+    def read_epochs(self):
+        """The mean loss and the last learning rate of every finished epoch, as two lists."""
         # read from `progress`, not from the result of `train`, so that no epoch is lost if Python is interrupted after the call
         n_new = self.progress["epoch"].item(0) - self._first_epoch - len(self._losses)
         if n_new:
             for entries, new in zip((self._losses, self._rates), self._buffers[:, :n_new].tolist(), strict=True):
                 entries.extend(new)
+        return self._losses, self._rates
 
     def run_kernel(self, n_epochs=_MAX_EPOCHS_PER_CALL):
         """Train for one kernel call, at most n_epochs epochs; return whether an epoch ended."""
-        self._read_epochs()  # the kernel writes the losses of new epochs to the same buffer
+        self.read_epochs()  # the kernel writes the losses of new epochs to the same buffer
         epoch = self.progress["epoch"].item(0)
         if self.shuffles.by_python:
             n_epochs = 1
@@ -187,7 +213,9 @@ class EpochRunner:
         start = time.perf_counter()
         if self.crew.n_threads > 1:
             self._synchronize()
-        self.crew.run(lambda rank: self._train(rank, n_epochs), self._abort)
+            self.crew.run(lambda rank: self._train(rank, n_epochs), self._abort)
+        else:
+            self._train(0, n_epochs)
         if self.running:
             n_blocks = self._n_blocks()
             self.pacer.measure(n_blocks - self._n_counted, time.perf_counter() - start)
@@ -207,7 +235,7 @@ class EpochRunner:
 
     def _train(self, rank, n_epochs):
         problem, state = self.problem, self.state
-        train(
+        arguments = (
             self.settings,
             self.progress,
             rank,
@@ -224,6 +252,9 @@ class EpochRunner:
             Trace(self._buffers[0, :n_epochs], self._buffers[1], self.kept),
             self.pacer.n_blocks,
         )
+        if self._kernel is None:
+            self._kernel = version_for(train, arguments)
+        self._kernel(*arguments)
 
     def _abort(self):
         self.team.barrier[ABORTED] = self.scratches[0].barrier[ABORTED] = 1
@@ -239,7 +270,7 @@ class EpochRunner:
 
     def write_optimizer(self):
         """Copy the state that the kernels changed to the optimizer. Training can continue afterwards."""
-        self.state.optimizer.read_progress(self.progress)
+        self.state.optimizer.read_progress(self.values)
 
     def write_back(self):
         """Copy the state that the kernels changed to the random number generator and the optimizer. Training can continue."""
@@ -247,8 +278,9 @@ class EpochRunner:
         self.write_optimizer()
 
     def close(self):
-        """End the threads, then call ``write_back``."""
-        self.crew.close()
+        """End the threads, unless the runner was restarted, then call ``write_back``."""
+        if not self._is_restarted:
+            self.crew.close()
         self.write_back()
 
 

@@ -69,22 +69,19 @@ class _Spare:
     """A state, and the number of references to each of its parts while nothing but this object refers to it."""
 
     def __init__(self, state):
-        self.state, self.n_references = state, []
+        self.state, optimizer, published = state, state.optimizer, state.published
+        self.parts = [state, published, state.params, optimizer, optimizer.moments]
+        self.parts += [array for arrays in published.views.values() for array in arrays]
+        self.parts += [array.base for array in (state.params, optimizer.moments) if array.base is not None]
+        self.n_references = []
 
     def remember_references(self):
         """Count the references. Called when nothing else refers to the state."""
-        self.n_references = self._count_references()
+        self.n_references = list(map(sys.getrefcount, self.parts))
 
     def is_unused(self):
         """Whether neither a model nor the user refers to the state or to one of its arrays."""
-        return self._count_references() == self.n_references
-
-    def _count_references(self):
-        state, published = self.state, self.state.published
-        parts = [state, published, state.params, state.optimizer, state.optimizer.moments]
-        parts += [array for arrays in published.views.values() for array in arrays]
-        parts += [array.base for array in (state.params, state.optimizer.moments) if array.base is not None]
-        return [sys.getrefcount(part) for part in parts]
+        return list(map(sys.getrefcount, self.parts)) == self.n_references
 
 
 def _copy_of(state):
@@ -98,5 +95,7 @@ def _copy_into(target, state):
     """Copy what training changes to another state of the same network."""
     np.copyto(target.params, state.params)
     np.copyto(target.optimizer.moments, state.optimizer.moments)
-    vars(target.optimizer).update(vars(state.optimizer), moments=target.optimizer.moments)
+    moments = target.optimizer.moments
+    vars(target.optimizer).update(vars(state.optimizer))
+    target.optimizer.moments = moments
     target.rng = state.rng

@@ -4,24 +4,24 @@ Training creates the records, and the estimator reads them. This module contains
 trained.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 
-@dataclass
-class EpochRecord:
-    """The measurements of the epochs of one fit; each list has one entry per finished epoch.
+class EpochRecord(NamedTuple):
+    """The measurements of the epochs of one fit; each sequence has one entry per finished epoch.
 
     ``val_losses`` and ``scores`` are empty without validation rows. ``best`` is the lowest loss or the highest score so far,
     ``bad_epochs`` the number of epochs in a row without improvement, ``rows_seen`` the value of ``t_``.
     """
 
-    losses: list
-    rates: list
-    val_losses: list = field(default_factory=list)
-    scores: list = field(default_factory=list)
+    losses: Sequence
+    rates: Sequence
+    val_losses: Sequence = ()
+    scores: Sequence = ()
     is_validated: bool = False
     best: float = float("inf")
     bad_epochs: int = 0
@@ -29,7 +29,7 @@ class EpochRecord:
 
     def since(self, n_epochs):
         """The entries of ``history_`` after the first ``n_epochs`` epochs of this fit."""
-        new = {"loss": self.losses[n_epochs:], "learning_rate": self.rates[n_epochs:]}
+        new: dict[str, Sequence] = {"loss": self.losses[n_epochs:], "learning_rate": self.rates[n_epochs:]}
         if self.is_validated:
             new |= {"val_loss": self.val_losses[n_epochs:], "val_score": self.scores[n_epochs:]}
         return new
@@ -51,13 +51,12 @@ class Divergence:
     kept_epoch: int
 
 
-@dataclass(frozen=True)
-class TrainingEnd:
+class TrainingEnd(NamedTuple):
     """The end of training without an error, from which it is found out whether training diverged.
 
     ``rows`` and ``y`` are the data, and ``order`` are the numbers of the training rows, or an empty array for all rows. ``losses``
-    are those of all epochs or, for L-BFGS, the first and the last loss. ``largest_weight`` is the largest absolute value of the
-    trained parameters. ``incremental`` is True for ``partial_fit``.
+    are those of all epochs or, for L-BFGS, the first and the last loss. ``largest_weight`` is an upper bound of the absolute
+    values of the trained parameters. ``incremental`` is True for ``partial_fit``.
     """
 
     config: Any
@@ -70,8 +69,7 @@ class TrainingEnd:
     incremental: bool = False
 
 
-@dataclass
-class FitResult:
+class FitResult(NamedTuple):
     """The result of a fit, or of its epochs so far.
 
     ``loss`` is None if no epoch ended, ``epochs`` is None for L-BFGS, ``divergence`` is None unless training failed because it

@@ -17,7 +17,7 @@ from .._data.sample_weights import zero_weights_error
 from .._kernels.codes import Status
 from .._kernels.user_warnings import warn_user
 from .._network.optimizers import Optimizer, write_penalties
-from .._network.parameters import largest_absolute
+from .._network.parameters import bound_of_absolute
 from .._network.schedules import user_factor
 from .._network.threads import choose_shares, choose_threads
 from .context import TrainingRows, time_message
@@ -26,6 +26,10 @@ from .result import Divergence, EpochRecord, FitResult, TrainingEnd
 from .resume import ResumePoint
 from .state import params_hash
 
+# comparisons with a member of an enumeration take longer
+_ZERO_WEIGHTS, _DIVERGED = int(Status.zero_weights), int(Status.diverged)
+# Up to this number of rows, shuffling them once in Python takes less time than copying the random number generator for a kernel.
+_MAX_ROWS_BY_PYTHON = 5000
 _MAX_EPOCHS = 2**62  # the largest number of epochs of a fit, because kernels count in int64
 
 
@@ -44,7 +48,7 @@ class SGDRun:
         settings, rates, batch_size = self._settings(progress["epoch"].item())
         problem = self._problem(plan, data, settings)
         shuffles = Shuffles(state.rng, wanted=config.shuffle, shared=not isinstance(config.random_state, Integral))
-        self.batch_capacity = batch_size
+        self.batch_capacity, self.n_ordered, self.no_values = batch_size, None, as_targets(None, state.params.dtype)
         self.division = self._divide(batch_size)
         # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
@@ -123,19 +127,28 @@ class SGDRun:
         X, y, sample_weight = data
         dtype, n_rows, seed = state.params.dtype, y.shape[0], self.config.random_state
         self.state, self.rows, self.runner.settings["batch_size"] = state, None, _batch_size(self.config.batch_size, n_rows)
-        if isinstance(seed, Integral):
-            shuffles = Shuffles.of_seed(int(seed), wanted=self.config.shuffle)
-        else:
-            state.rng = check_random_state(seed)
-            shuffles = Shuffles(state.rng, wanted=self.config.shuffle and n_rows > 1, shared=True)
         rows = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
-        self.runner.restart(state, rows, start_progress(start), shuffles)
-        return self.train()
+        self.runner.restart(state, rows, start, self._shuffles(state, n_rows))
+        result = self.train()
+        self.n_ordered = n_rows if result.n_iter and isinstance(seed, Integral) else None
+        return result
+
+    def _shuffles(self, state, n_rows):
+        """The ``Shuffles`` of n_rows rows, or None if their order is that of the last call, which had the same seed."""
+        seed, n_ordered, self.n_ordered = self.config.random_state, self.n_ordered, None
+        if n_rows == n_ordered:
+            return None
+        if isinstance(seed, Integral):
+            return Shuffles.of_seed(int(seed), wanted=self.config.shuffle)
+        state.rng, wanted = check_random_state(seed), self.config.shuffle and n_rows > 1
+        if n_rows <= _MAX_ROWS_BY_PYTHON:
+            return Shuffles.by_generator(state.rng, wanted=wanted)
+        return Shuffles(state.rng, wanted=wanted, shared=True)
 
     def release_rows(self):
         """Drop the references to the rows of the last call."""
-        problem = self.runner.problem
-        problem.rows, problem.y, problem.weight = None, as_targets(None, problem.y.dtype), as_targets(None, problem.y.dtype)
+        problem, problem.rows = self.runner.problem, None
+        problem.y = problem.weight = self.no_values
 
     # ------------------------------------------------------------------ epochs
 
@@ -221,35 +234,36 @@ class SGDRun:
 
     # ------------------------------------------------------------------ end
 
-    def result(self, divergence=None):
-        """Return the result of the epochs so far."""
-        runner, progress = self.runner, self.runner.progress
-        losses = runner.losses
-        rows_seen, bad_epochs, best = (progress[name].item(0) for name in ("rows_seen", "bad_epochs", "best"))
+    def result(self, progress=None, divergence=None, largest_weight=None):
+        """Return the result of the epochs so far; if ``largest_weight`` is given, training has ended without an error."""
+        progress, (losses, rates) = progress or self.runner.values, self.runner.read_epochs()
         validation = self.val_losses, self.scores, self.validation is not None
-        best = -best if self.config.early_stopping else best
-        epochs = EpochRecord(losses, runner.rates, *validation, best, bad_epochs, rows_seen)
-        return FitResult(len(losses), losses[-1] if losses else None, epochs, divergence)
+        best = -progress.best if self.config.early_stopping else progress.best
+        epochs = EpochRecord(losses, rates, *validation, best, progress.bad_epochs, progress.rows_seen)
+        end = None if largest_weight is None else self._end(losses, largest_weight)
+        return FitResult(len(losses), losses[-1] if losses else None, epochs, divergence, end)
+
+    def _end(self, losses, largest_weight):
+        problem, order = self.runner.problem, self.runner.order
+        data = problem.plan, problem.rows, problem.y, order
+        return TrainingEnd(self.config, *data, losses, largest_weight, self.context.incremental)
 
     def finish(self, ended_by):
         """Publish the trained state and return the result."""
-        state, status = self.state, self.runner.status
-        if status == Status.zero_weights:
+        state, progress = self.state, self.runner.values
+        if progress.status == _ZERO_WEIGHTS:
             raise zero_weights_error()
         resume = self._resume_point() if self.context.resumable else None
         self._restore_best()
-        largest_weight = largest_absolute(state.params)
-        if status == Status.diverged or not isfinite(largest_weight):
+        largest_weight = bound_of_absolute(state.params)
+        if progress.status == _DIVERGED or not isfinite(largest_weight):
             divergence = self._keep_best_epoch()
             state.publish()
-            return self.result(divergence)
+            return self.result(progress, divergence)
         state.publish()
         self._keep_resume_point(state, resume)
         self._warn(ended_by)
-        result, problem, order = self.result(), self.runner.problem, self.runner.order
-        losses, incremental = result.epochs.losses, self.context.incremental
-        result.end = TrainingEnd(self.config, problem.plan, problem.rows, problem.y, order, losses, largest_weight, incremental)
-        return result
+        return self.result(progress, largest_weight=largest_weight)
 
     def state_if_stopped(self):
         """Return the state that the fit would have if it ended after the last epoch, as a copy with a ``ResumePoint``."""

@@ -7,6 +7,7 @@ not know about estimators.
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from operator import is_
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class PublishedParams:
         coefs, intercepts = layout.views(self.params)
         self.views = {"coefs_": coefs, "intercepts_": intercepts}
         self.views |= dict(zip(("norm_scales_", "norm_shifts_"), layout.norms(self.params), strict=False))
-        self._arrays = [(name, [(view, view.shape) for view in views]) for name, views in self.views.items()]
+        self._shapes = [(name, views, [view.shape for view in views]) for name, views in self.views.items()]
 
     def attributes(self):
         """New lists of the views, as a dict by the names of the attributes."""
@@ -40,13 +41,10 @@ class PublishedParams:
 
     def are_in(self, attributes):
         """Whether the attributes of an estimator still contain these views, with unchanged shapes, and no other arrays."""
-        for name, views in self._arrays:
+        for name, views, shapes in self._shapes:
             arrays = attributes.get(name, ())
-            if len(arrays) != len(views):
+            if len(arrays) != len(views) or not all(map(is_, arrays, views)) or [view.shape for view in views] != shapes:
                 return False
-            for array, (view, shape) in zip(arrays, views, strict=True):
-                if array is not view or view.shape != shape:
-                    return False
         return "norm_scales_" in self.views or "norm_scales_" not in attributes
 
 
