@@ -308,6 +308,7 @@ def test_callbacks_of_a_parameter_search(kind, n_jobs):
     pickle.loads(pickle.dumps(search.best_estimator_)).predict(X)
 
 
+@pytest.mark.slow
 @few_epochs
 @each_kind
 @pytest.mark.parametrize("n_jobs", [None, 2])

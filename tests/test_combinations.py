@@ -379,6 +379,7 @@ def test_one_and_two_threads_agree(case):
         assert_allclose(one.history_["val_loss"], two.history_["val_loss"], rtol=rtol, atol=rtol)
 
 
+@pytest.mark.slow
 @given(going_on)
 def test_score_in_history_equals_the_score_of_the_fitted_model(case):
     """Scores during a fit use scaled data and unfolded parameters. Scores after the fit use unscaled data and folded parameters."""

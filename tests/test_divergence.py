@@ -52,6 +52,7 @@ def test_nan_loss_ends_training_before_the_update(network, n_threads, dtype):
     net, before = network(**options), network(**options)
     net.rows.dense.flags.writeable = True
     net.rows.dense[9] = np.nan  # in the third batch
+    net.rows.dense.flags.writeable = False  # `train` is compiled for arrays that are read-only
     before.train(n_blocks=2)
     assert net.train() == 0
     state = net.progress[0]

@@ -863,6 +863,7 @@ def test_subnormal_numbers_are_zero_only_in_training(network):
     net.params[:] = [0.0, 1e-20]
     net.rows.dense.flags.writeable = True
     net.rows.dense[:] = 1e-20
+    net.rows.dense.flags.writeable = False  # `train` is compiled for arrays that are read-only
     net.y[:] = 0
     net.train(100)
     assert net.params[0] == 0

@@ -85,6 +85,7 @@ def assert_same_fit(one, other, rtol=1e-9):
         assert_allclose(got, want, rtol=rtol, atol=rtol)
 
 
+@pytest.mark.slow
 @each_solver
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 20, 90, "auto"])
@@ -132,6 +133,7 @@ def test_threads_with_sample_weights(n_threads, solver):
     assert_same_fit(*fitted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -783,6 +785,7 @@ def test_one_thread_is_used_without_compilation(monkeypatch):
     assert choose_threads(2, 1e12, 100) == choose_threads(None, 1e12, 100) == 1
 
 
+@pytest.mark.slow
 def test_workers_of_a_process_pool_are_limited():
     with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
         assert joblib.Parallel()(joblib.delayed(allowed_threads)() for _ in range(4)) == [1] * 4

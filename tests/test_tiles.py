@@ -184,6 +184,7 @@ def test_products_with_few_columns(dtype):
     sweep_few(dtype)
 
 
+@pytest.mark.slow
 @each_dtype
 def test_products_with_packed_strips(dtype):
     sweep_far_apart(dtype)
