@@ -341,6 +341,7 @@ def assert_sound(case, model):
         assert_allclose(array, other, rtol=rtol, atol=rtol * np.abs(other).max())
 
 
+@pytest.mark.slow
 @given(cases())
 def test_fit_succeeds_or_the_error_names_a_rejected_parameter(case):
     model = case.model()

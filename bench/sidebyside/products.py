@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from fastbp._kernels.jit import FASTMATH
 from fastbp._kernels.products import backward_product, forward_product, transpose, weight_gradient
 from fastbp._kernels.targets import VECTOR_BYTES
-from fastbp._kernels.views import matrix, vector, without_refcounts
+from fastbp._kernels.views import matrix, vector
 from fastbp._network.layout import Layout, aligned_zeros
 
 _CHAINS = 12  # at least as many as latency times number of units, which is 8 to 10; 12 chains fit into 16 registers
@@ -105,9 +105,6 @@ class Products:
 
 @njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))
 def _own_products(n_steps, sizes, strides, block, n_blocks, params, gradients, activations, deltas, transposed, strip):
-    params, gradients, activations, deltas, transposed, strip = without_refcounts(
-        params, gradients, activations, deltas, transposed, strip
-    )
     n_layers = sizes.size - 1
     zero = params.dtype.type(0)
     for _ in range(n_steps):

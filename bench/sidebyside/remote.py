@@ -24,7 +24,11 @@ class Remote:
         with _limits(n_threads):
             self.process.start()
         theirs.close()
-        self.ask(target, arguments, options)
+        try:
+            self.ask(target, arguments, options)
+        except BaseException:
+            self.close()  # otherwise, this process would wait at its end for the other process
+            raise
 
     def call(self, method, *arguments):
         return self.ask(method, arguments, {})
