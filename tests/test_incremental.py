@@ -11,6 +11,7 @@ import weakref
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
 
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._kernels.lazy.solvers import N_MOMENTS
@@ -87,6 +88,19 @@ def test_rows_are_shuffled_by_the_generator_of_the_user(monkeypatch, kind, by_py
             model.partial_fit(*rows(kind, n_rows, seed))
         assert outcome(kept) == outcome(fresh)
     assert generators[0].randint(10**9) == fresh.random_state.randint(10**9)
+
+
+@each_kind
+def test_dense_rows_after_sparse_rows(kind):
+    """The buffers of a call with sparse rows have no space for dense rows, so they are not kept."""
+    X, y = rows(kind, 40)
+    kept, fresh = (first_call(kind).partial_fit(csr_array(X), y) for _ in range(2))
+    assert kept._kept_run is None
+    for seed in range(2):
+        fresh = copy.deepcopy(fresh)
+        for model in (kept, fresh):
+            model.partial_fit(*rows(kind, 40, seed))
+        assert outcome(kept) == outcome(fresh)
 
 
 def unaligned(array):

@@ -645,12 +645,20 @@ def test_crew_works_after_an_error_in_another_thread():
 
 
 def test_crew_starts_threads_again_that_ended_without_work():
-    crew, ran = ThreadCrew(3, patience=0.001), []
+    crew, ran = ThreadCrew(3, idle_seconds=0.001), []
     for _ in range(3):
         wait_for_idle_threads()
         assert crew_threads() == []
         crew.run(ran.append, lambda: None)
     assert sorted(ran) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    crew.close()
+
+
+def test_task_is_not_lost_if_a_new_thread_ends_at_once():
+    crew, ran = ThreadCrew(2, idle_seconds=0.0), []
+    for _ in range(20):
+        crew.run(ran.append, lambda: None)
+    assert sorted(ran) == [0] * 20 + [1] * 20
     crew.close()
 
 
@@ -666,7 +674,7 @@ def updated(n_threads=2, n_calls=2):
 
 
 def test_partial_fit_keeps_its_threads(monkeypatch):
-    monkeypatch.setattr(training, "_PATIENCE", 60)
+    monkeypatch.setattr(training, "_IDLE_SECONDS", 60)
     model, one = updated(), updated(n_threads=1, n_calls=3)
     before = crew_threads()
     assert len(before) == 1
@@ -683,11 +691,45 @@ def test_partial_fit_starts_its_threads_again():
     assert_same_fit(one, model.partial_fit(*data()))
 
 
+def test_threads_are_not_kept_after_an_interruption(monkeypatch):
+    """If Ctrl-C is pressed again while the calling thread waits for the others, they have ended when the call returns."""
+    monkeypatch.setattr(training, "_IDLE_SECONDS", 60)
+    model = updated()
+    assert len(crew_threads()) == 1
+
+    def interrupt(tasks):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "_wait_for", interrupt)
+        with pytest.warns(UserWarning, match="interrupted by user"):
+            model.partial_fit(*data())
+    assert crew_threads() == []
+    X, y = data()
+    model.partial_fit(X, y)
+    assert np.isfinite(model.loss_)
+    assert len(crew_threads()) == 1
+    model._kept_run.run.runner.crew.close()
+
+
+def test_partial_fit_uses_one_thread_if_its_thread_cannot_be_started_again(monkeypatch):
+    model, one = updated(n_calls=1), updated(n_threads=1, n_calls=3)
+    wait_for_idle_threads()
+
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    for _ in range(2):
+        model.partial_fit(*data())
+    assert_same_fit(one, model)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_partial_fit_after_a_fork(monkeypatch):
     """The threads that the parent process keeps do not exist in the child process."""
-    monkeypatch.setattr(training, "_PATIENCE", 60)
+    monkeypatch.setattr(training, "_IDLE_SECONDS", 60)
     model = updated()
     child = os.fork()
     if child == 0:

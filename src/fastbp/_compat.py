@@ -140,9 +140,14 @@ else:
 #   _optimize_final_module, _optimize_functions
 # - Lower: context, create_cpython_wrapper
 # - JITCPUCodegen: _data_layout, _module_pass_manager; _get_host_cpu_name and _get_host_cpu_features are overridden
-# - CPUContext: _internal_codegen, codegen, insert_user_function, subtarget
+# - CPUContext: _internal_codegen, codegen, enable_nrt, insert_user_function, subtarget
+# - NativeLowering: lowering_class is overridden
 # - llvmlite.ir.Function.attributes: `set.add` is called for this set, because its own `add` rejects attributes with a value
-# - TargetConfig: _values; CompilerBase: state.typingctx and state.flags are replaced; types.Function: _impl_keys, get_impl_key
+# - TargetConfig: _values
+# - CompilerBase: state.typingctx and state.flags are replaced
+# - TypingContext: resolve_function_type is overridden; all attributes are shared with a copy
+# - types.Function: _impl_keys, get_impl_key
+# - the names of the compiler passes in _UNUSED_PASSES
 # `_kernels/function_pointers.py` uses two other members of the result of a compilation: fndesc.llvm_cfunc_wrapper_name and
 # library.get_pointer_to_function. Public replacement: `numba.cfunc(...).address`, which needs explicit signatures.
 PIPELINE_IMPORT_ERROR = None

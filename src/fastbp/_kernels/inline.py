@@ -179,14 +179,18 @@ class _TunedLibrary(JITCodeLibrary):
         super().add_ir_module(ir_module)
 
 
-class _KernelLibrary(_TunedLibrary):
+class _WholeModuleLibrary(_TunedLibrary):
+    """Code that is optimized once, after all functions have been linked."""
+
+    def _optimize_functions(self, ll_module):
+        """Set only the data layout."""
+        ll_module.data_layout = self._codegen._data_layout
+
+
+class _KernelLibrary(_WholeModuleLibrary):
     """Optimized intermediate code that is never compiled to machine code."""
 
     attributes = [*_TUNING, _VECTOR_WIDTH]
-
-    def _optimize_functions(self, ll_module):
-        """Set only the data layout; the whole module is optimized once."""
-        ll_module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self):
         manager, builder = self._codegen._module_pass_manager()
@@ -200,21 +204,13 @@ class _KernelLibrary(_TunedLibrary):
 class _UnoptimizedKernelLibrary(_KernelLibrary):
     """Intermediate code of a single function, without optimization and without the kernels that it calls."""
 
-    def _optimize_functions(self, ll_module):
-        """Set only the data layout; the callers optimize the function."""
-        ll_module.data_layout = self._codegen._data_layout
-
     def finalize(self):
         """Link nothing: the entry links all kernels once; otherwise, each level of calls would link them again."""
         self._finalize_final_module()
 
 
-class _LightEntryLibrary(_TunedLibrary):
+class _LightEntryLibrary(_WholeModuleLibrary):
     """Machine code of a function whose loops are mostly in the kernels that it calls."""
-
-    def _optimize_functions(self, ll_module):
-        """Set only the data layout."""
-        ll_module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self):
         """Clean and inline the kernels, without the passes for loops, because the loops of kernels are optimized already.
@@ -332,7 +328,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_paused_garbage_collection.after_fork)
 
 
-class _RememberingContext(TypingContext):
+class _CachingContext(TypingContext):
     """A typing context that remembers the signatures of functions.
 
     Numba derives the signature of every operation again, although kernels use the same few operations on integers and floats
@@ -354,9 +350,9 @@ class _RememberingContext(TypingContext):
 
 
 @cache
-def _remembering(context):
+def _caching_context(context):
     """Return a context that shares all declarations with another context, and remembers signatures."""
-    result = object.__new__(_RememberingContext)
+    result = object.__new__(_CachingContext)
     result.__dict__.update(context.__dict__, _signatures={})
     return result
 
@@ -377,7 +373,7 @@ class EntryCompiler(CompilerBase):
     lowering, unused = _LowerEntry, frozenset()
 
     def compile_extra(self, func):
-        self.state.typingctx = _remembering(self.state.typingctx)
+        self.state.typingctx = _caching_context(self.state.typingctx)
         self.state.flags = _QuickFlags(self.state.flags)
         with _paused_garbage_collection:
             return super().compile_extra(func)

@@ -252,7 +252,7 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
     """
     rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
-    order = vector(stack_array(1), 0, 0)
+    order = vector(stack_array(1), 0, 0)  # an empty array; entries cannot allocate memory
     loss, weight_sum = 0.0, 0.0
     for at in range(start, stop, options.block_size):
         n_rows = min(options.block_size, stop - at)

@@ -43,17 +43,17 @@ def _load_field(context, builder, kind, value, name):
     return impl_ret_borrowed(context, builder, kind.target[index], field)  # Numba's pipeline counts references
 
 
-def _same(bundle):
-    return bundle
+def _same(named_tuple):
+    return named_tuple
 
 
 @intrinsic_kernel(_same)
-def reference(typing_context, bundle):
-    """Return a reference to a named tuple, whose fields are not assigned."""
+def reference(typing_context, named_tuple):
+    """Return a reference to a named tuple."""
 
     def build(context, builder, signature, arguments):
-        place = cgutils.alloca_once(builder, context.get_value_type(bundle))
+        place = cgutils.alloca_once(builder, context.get_value_type(named_tuple))
         builder.store(arguments[0], place)
         return place
 
-    return Reference(bundle)(bundle), build
+    return Reference(named_tuple)(named_tuple), build

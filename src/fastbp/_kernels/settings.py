@@ -67,7 +67,7 @@ SETTINGS = np.dtype(
 
 
 class ProgressValues(NamedTuple):
-    """A record of `PROGRESS`, read or written at once, which takes as long as two fields of the record."""
+    """The fields of a record of `PROGRESS`. Reading or writing all of them at once takes as long as two accesses by name."""
 
     status: int = 0  # a `Status`
     n_barriers: int = 0  # how often the threads have waited at the barrier in this call

@@ -67,7 +67,11 @@ def check_link(name):
 
 
 def bound_of_absolute(values):
-    """An upper bound of the absolute values of a flat array that is not empty; not finite if an element is not finite."""
+    """An upper bound, up to rounding, of the absolute values of a flat array that is not empty.
+
+    This is the Euclidean norm or, if the array is large or the norm overflows, the largest absolute value. It is not finite if an
+    element is not finite.
+    """
     squares = float(np.vdot(values, values)) if values.size <= MAX_DOT_SIZE else inf
     return sqrt(squares) if isfinite(squares) else largest_absolute(values)
 

@@ -64,15 +64,15 @@ def allowed_threads():
 class ThreadCrew:
     """Threads in addition to the calling thread. The constructor starts all of them, and ``close`` ends them.
 
-    A thread without work also ends after ``patience`` seconds, and ``run`` starts it again. Therefore, a crew can be kept without a
+    A thread also ends after ``idle_seconds`` without work, and ``run`` starts a new one. Therefore, a crew can be kept without a
     later call of ``close``, and after a fork, the child process starts its own threads.
     """
 
-    def __init__(self, n_threads, patience=10.0):
-        self.n_threads, self.patience, self.workers = n_threads, patience, []
+    def __init__(self, n_threads, idle_seconds=10.0):
+        self.n_threads, self.idle_seconds, self.workers = n_threads, idle_seconds, []
         try:
             for rank in range(1, n_threads):
-                self.workers.append(_Worker(rank, patience))
+                self.workers.append(_Worker(rank, idle_seconds))
         except BaseException as error:
             self.close()
             if not isinstance(error, RuntimeError):
@@ -108,8 +108,13 @@ class ThreadCrew:
     def _submit(self, work, rank):
         task = _Task(work, rank)
         if not self.workers[rank - 1].submit(task):
-            self.workers[rank - 1] = _Worker(rank, self.patience)
-            self.workers[rank - 1].submit(task)
+            try:
+                self.workers[rank - 1] = _Worker(rank, self.idle_seconds, task)
+            except RuntimeError as error:
+                raise RuntimeError(
+                    f"n_threads={self.n_threads} needs {self.n_threads - 1} more threads, but the system cannot start them "
+                    f"({error}). Set n_threads=1."
+                ) from error
         return task
 
     def close(self):
@@ -143,11 +148,13 @@ def _wait_for(tasks):
 
 
 class _Worker:
-    """A thread that runs tasks, until it gets None or has no task for ``patience`` seconds."""
+    """A thread that runs tasks, until it gets None or has no task for ``idle_seconds``."""
 
-    def __init__(self, rank, patience):
-        self.patience, self.is_open, self.lock = patience, True, threading.Lock()
+    def __init__(self, rank, idle_seconds, first_task=None):
+        self.idle_seconds, self.is_open, self.lock = idle_seconds, True, threading.Lock()
         self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
+        if first_task is not None:
+            self.tasks.put(first_task)  # before the thread starts, so that it cannot end without this task
         self.thread = threading.Thread(target=self._run_tasks, name=f"fastbp_{rank}")
         self.thread.start()
 
@@ -169,7 +176,7 @@ class _Worker:
 
     def _next_task(self):
         try:
-            task = self.tasks.get(timeout=self.patience)
+            task = self.tasks.get(timeout=self.idle_seconds)
         except Empty:
             task = None
         if task is None:

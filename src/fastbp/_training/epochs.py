@@ -27,7 +27,7 @@ from .._network.workspace import workspace
 
 _MAX_EPOCHS_PER_CALL = 1000
 # The threads of a restarted runner end after this number of seconds without a call.
-_PATIENCE = 0.1
+_IDLE_SECONDS = 0.1
 _NO_GENERATOR = MT19937State(np.zeros(624, np.uint32), np.zeros(1, np.int64))
 _RUNNING = int(Status.running)  # comparisons with a member of an enumeration take longer
 
@@ -105,7 +105,10 @@ class Shuffles:
 
     @classmethod
     def by_generator(cls, random_state, *, wanted):
-        """The shuffles of a valid ``RandomState``, drawn by Python; copying the generator takes as long as thousands of rows."""
+        """The shuffles of a ``RandomState`` that an earlier call has checked, drawn by Python.
+
+        Copying the generator takes as long as shuffling thousands of rows.
+        """
         shuffles = object.__new__(cls)
         shuffles.random_state, shuffles.by_kernel, shuffles.by_python = random_state, False, wanted
         shuffles.generator = _NO_GENERATOR
@@ -153,10 +156,8 @@ class EpochRunner:
     def restart(self, state, rows, start, shuffles=None):
         """Continue with another state of the same network and other rows, whose batches are not larger than the buffers.
 
-        Without `shuffles`, the rows are processed in the same order as in the last call.
+        ``keep_threads`` must have returned True. Without `shuffles`, the rows are processed in the same order as in the last call.
         """
-        if not self._is_restarted:
-            self._keep_threads()
         problem = self.problem
         problem.rows, problem.y, problem.weight = rows
         self.state, self._losses, self._rates, self._first_epoch, self._n_counted = state, [], [], 0, 0
@@ -170,11 +171,13 @@ class EpochRunner:
             **state.optimizer.progress(),
         )
 
-    def _keep_threads(self):
-        self.crew = ThreadCrew(len(self.scratches), _PATIENCE)
-        if self.crew.n_threads < len(self.scratches):  # the system cannot start another thread
-            raise RuntimeError(f"cannot start {len(self.scratches)} threads")
-        self._kernel, self._is_restarted = None, True
+    def keep_threads(self):
+        """Start the threads for calls of ``restart``, unless they run; return False if the system cannot start them."""
+        if not self._is_restarted:
+            self.crew = ThreadCrew(len(self.scratches), _IDLE_SECONDS)
+            self._kernel = None  # found in the first call, because all later calls have arguments of the same types
+            self._is_restarted = self.crew.n_threads == len(self.scratches)
+        return self._is_restarted
 
     @property
     def status(self):
@@ -278,8 +281,9 @@ class EpochRunner:
         self.write_optimizer()
 
     def close(self):
-        """End the threads, unless the runner was restarted, then call ``write_back``."""
-        if not self._is_restarted:
+        """End the threads, unless they are kept for the next call, then call ``write_back``."""
+        if not self._is_restarted or self.team.barrier[ABORTED]:  # after an error or an interruption, a thread may still run
+            self._is_restarted = False
             self.crew.close()
         self.write_back()
 

@@ -48,7 +48,8 @@ class SGDRun:
         settings, rates, batch_size = self._settings(progress["epoch"].item())
         problem = self._problem(plan, data, settings)
         shuffles = Shuffles(state.rng, wanted=config.shuffle, shared=not isinstance(config.random_state, Integral))
-        self.batch_capacity, self.n_ordered, self.no_values = batch_size, None, as_targets(None, state.params.dtype)
+        self.batch_capacity, self._no_values = batch_size, as_targets(None, state.params.dtype)
+        self._n_ordered = None  # the number of rows whose order the next call with the same seed can use again
         self.division = self._divide(batch_size)
         # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
@@ -112,15 +113,16 @@ class SGDRun:
     @property
     def is_plain(self):
         """Whether this is a call of ``partial_fit`` that ``continue_with`` can follow."""
-        config, state, plan = self.config, self.state, self.runner.problem.plan
+        config, state, problem = self.config, self.state, self.runner.problem
+        is_sparse = problem.rows.indptr.size > 0  # the buffers have no space for the rows of a dense array
         is_observed = config.verbose or config.callbacks is not None or callable(config.learning_rate)
         is_prepared = state.is_folded or state.preparation.imputer is not None
-        return self.context.incremental and not (is_observed or is_prepared or plan.architecture.draws)
+        return self.context.incremental and not (is_sparse or is_observed or is_prepared or problem.plan.architecture.draws)
 
     def can_continue_with(self, n_rows):
         """Whether ``continue_with`` gives the same result as a new run for n_rows rows."""
         batch_size = _clipped_batch_size(self.config.batch_size, n_rows)
-        return batch_size <= self.batch_capacity and self._divide(batch_size) == self.division
+        return batch_size <= self.batch_capacity and self._divide(batch_size) == self.division and self.runner.keep_threads()
 
     def continue_with(self, state, data, start):
         """Train another state of the same network for one epoch on other rows, with the same buffers; return the result."""
@@ -130,12 +132,12 @@ class SGDRun:
         rows = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
         self.runner.restart(state, rows, start, self._shuffles(state, n_rows))
         result = self.train()
-        self.n_ordered = n_rows if result.n_iter and isinstance(seed, Integral) else None
+        self._n_ordered = n_rows if result.n_iter and isinstance(seed, Integral) else None
         return result
 
     def _shuffles(self, state, n_rows):
         """The ``Shuffles`` of n_rows rows, or None if their order is that of the last call, which had the same seed."""
-        seed, n_ordered, self.n_ordered = self.config.random_state, self.n_ordered, None
+        seed, n_ordered, self._n_ordered = self.config.random_state, self._n_ordered, None
         if n_rows == n_ordered:
             return None
         if isinstance(seed, Integral):
@@ -148,7 +150,7 @@ class SGDRun:
     def release_rows(self):
         """Drop the references to the rows of the last call."""
         problem, problem.rows = self.runner.problem, None
-        problem.y = problem.weight = self.no_values
+        problem.y = problem.weight = self._no_values
 
     # ------------------------------------------------------------------ epochs
 
