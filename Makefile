@@ -23,6 +23,9 @@ COVERAGE_CACHE := $(CURDIR)/.pytest_cache/coverage
 COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/numba}"; \
 	$(VENV)/$(BIN)/python -m fastbp.warmup float32 >/dev/null & $(VENV)/$(BIN)/python -m fastbp.warmup float64 >/dev/null; wait
 
+# pip would compile the bytecode of all packages, although only a part of it is imported.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
+
 .PHONY: help demo test test-slow test-nojit test-plain test-stress test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -110,15 +113,15 @@ $(PEERS)/.made:
 
 $(VENV)/.has-%: $(VENV)/.made pyproject.toml
 	@echo "Installing fastbp and the extra '$*' into $(@D), once."
-	@$(@D)/$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
 	@touch $@
 
 $(PEERS)/.has-%: $(PEERS)/.made pyproject.toml
 	@echo "Installing fastbp and the extra '$*' into $(@D), once."
-	@$(@D)/$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
 	@touch $@
 
 $(FLOOR)/.has-%: $(FLOOR)/.made pyproject.toml constraints-floor.txt
 	@echo "Installing fastbp and the extra '$*' with the oldest supported dependencies into $(@D), once."
-	@$(@D)/$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints-floor.txt --editable '.[$*]'
+	@$(@D)/$(BIN)/python $(INSTALL) --constraint constraints-floor.txt --editable '.[$*]'
 	@touch $@

@@ -1158,6 +1158,7 @@ ASSIGNED = {
 }
 
 
+@pytest.mark.slow
 @few_epochs
 @each_pair
 @pytest.mark.parametrize(

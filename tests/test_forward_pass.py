@@ -78,6 +78,7 @@ def test_every_output_activation_is_tested():
     assert set(NAMES) == options.options - {"auto"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "name"),
     [case for case in product((*REGRESSION, OWN), ("auto", *NAMES)) if is_possible(link_of_regressor, *case, 1)],

@@ -99,6 +99,7 @@ def containers_of(X, folder):
     }
 
 
+@pytest.mark.slow
 @compiled
 def test_all_fits_of_a_dtype_use_the_same_compiled_code(tmp_path):
     for dtype in (np.float32, np.float64):

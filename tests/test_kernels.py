@@ -581,6 +581,7 @@ def lazy_network(network, loss, link, dtype=float, smoothing=None, **options):
     return net, () if smoothing is None else (smoothing,)
 
 
+@pytest.mark.slow
 @each_dtype
 @with_weights_or_without
 @pytest.mark.parametrize(("loss", "link", "smoothing"), [(*pair, None) for pair in reference.BY_ADDRESS] + OF_CLASSES)
@@ -675,6 +676,7 @@ def test_predictions_agree_with_the_reference(activation, loss, out_activation, 
     np.testing.assert_array_equal(part[[0, 3, 4]], -1)
 
 
+@pytest.mark.slow
 @each_dtype
 @each_activation
 @dense_or_sparse
@@ -691,6 +693,7 @@ def test_nan_in_a_row_gives_nan_outputs(activation, loss, out_activation, dtype,
     assert all(np.isnan(array).any() for part in net.layout.views(gradient) for array in part)
 
 
+@pytest.mark.slow
 @each_dtype
 @each_activation
 @each_pair
@@ -734,6 +737,7 @@ def assert_same_training(net, trainer, slack):
         assert state.learning_rate == pytest.approx(trainer.learning_rate, rel=1e-12)
 
 
+@pytest.mark.slow
 @each_dtype
 @each_solver
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -832,6 +836,7 @@ def test_early_stopping_needs_a_validation_score(network):
     assert (net.status, net.progress[0].best) == ("converged", 1.0)
 
 
+@pytest.mark.slow
 @each_dtype
 @each_solver
 @dense_or_sparse

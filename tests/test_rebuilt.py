@@ -85,6 +85,7 @@ def as_objects(arrays):
     return objects
 
 
+@pytest.mark.slow
 @each_target
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -54,6 +54,7 @@ SOLVERS = ["adam", "sgd", "lbfgs"]
 VARIANTS = [kind(max_iter=100, solver=solver) for kind in (fastbp.MLPClassifier, fastbp.MLPRegressor) for solver in SOLVERS]
 
 
+@pytest.mark.slow
 @parametrize_with_checks(VARIANTS)
 def test_checks(estimator, check):
     check(estimator)
