@@ -95,6 +95,7 @@ def test_folders_of_the_asv_configuration_exist_or_are_ignored_by_git():
 
 @pytest.mark.slow
 def test_asv_check_passes(tmp_path):
+    # asv is in the extra `bench`; `make bench` installs it
     if not util.find_spec("asv") or not any(metadata.distributions(name="fastbp")):
         pytest.skip("needs asv, and an installed fastbp, because asv hides PYTHONPATH")
     run("-m", "asv", "check", "--python=same", "--config", BENCH / "asv.conf.json", HOME=str(tmp_path))

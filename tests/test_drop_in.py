@@ -481,12 +481,11 @@ def test_tags_agree_with_scikit_learn(theirs, ours):
 INVALID = {name: [object(), "not a valid value", -1, 1.5, None, np.nan] for name in neural_network.MLPRegressor().get_params()}
 
 
-@each_pair
-@pytest.mark.parametrize("name", INVALID)
+@pytest.mark.parametrize(
+    ("theirs", "ours", "name"), [(*pair, name) for pair in PAIRS.values() for name in INVALID if name in pair[0]().get_params()]
+)
 def test_invalid_parameters_raise_the_errors_of_scikit_learn(theirs, ours, name):
     """fastbp rejects the same values as scikit-learn, with the same message."""
-    if name not in theirs().get_params():
-        pytest.skip("a parameter of the regressor")
     n_refused = 0
     for value in INVALID[name]:
         expected, got = (error_and_warnings(kind(**{"max_iter": 1, name: value}).fit, X, y_for(kind))[0] for kind in (theirs, ours))

@@ -472,7 +472,7 @@ on_x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reaso
     ("processor", "shape"), [(AVX2, [32, 6]), (SSE2, [16, 6]), (NO_AVX, [16, 6])], ids=["AVX2", "SSE2", "no AVX"]
 )
 def test_processors_with_narrower_vectors(processor, shape):
-    if processor is AVX2 and VECTOR_BYTES < 32:
+    if processor is AVX2 and VECTOR_BYTES < 32:  # the code would stop with an illegal instruction
         pytest.skip("this processor has no AVX2")
     assert (
         run_in_process(

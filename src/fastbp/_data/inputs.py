@@ -6,7 +6,7 @@ this form already, and sparse matrices are never converted to dense arrays. This
 """
 
 from functools import cache
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,7 +20,7 @@ FLOATS = (np.float64, np.float32)
 # Up to this size, scikit-learn's validation takes longer than `is_plain`, and for many small networks longer than the fit.
 _MAX_PLAIN_SIZE = 100_000
 # Up to this size, a dot product takes a third of the time of a reduction, and BLAS does not use several threads.
-MAX_DOT_SIZE = 10_000
+_MAX_DOT_SIZE = 10_000
 
 
 def is_plain(array, n_dimensions):
@@ -33,10 +33,15 @@ def is_plain(array, n_dimensions):
     return n_dimensions == 1 and dtype.kind in "iub" and dtype.isnative
 
 
+def sum_of_squares(array):
+    """The sum of squares of an array of floats, or infinity if the array is large; not finite if an element is not finite."""
+    # unlike `dot`, `vdot` overflows without a warning
+    return float(np.vdot(array, array)) if array.size <= _MAX_DOT_SIZE else inf
+
+
 def is_finite(array):
     """Whether all elements of an array of floats are finite."""
-    # unlike `dot`, `vdot` overflows without a warning
-    return (array.size <= MAX_DOT_SIZE and isfinite(np.vdot(array, array))) or bool(np.isfinite(array).all())
+    return isfinite(sum_of_squares(array)) or bool(np.isfinite(array).all())
 
 
 def common_float(*arrays):

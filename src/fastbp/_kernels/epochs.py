@@ -11,7 +11,7 @@ import numpy as np
 
 from .codes import ScheduleCode, SolverCode, Status
 from .function_pointers import call
-from .jit import entry, kernel
+from .jit import EXACT, entry, kernel
 from .network import gradient_of_block
 from .references import reference
 from .shuffles import shuffle
@@ -71,7 +71,7 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
         _train_block(options, state, rank, team, table, params, moments, rows, y, weight, order, scratch)
         n_blocks -= 1
         if state.row == order.size:
-            loss = state.loss / order.size
+            loss = _divide(state.loss, order.size)
             trace.losses[n_epochs], trace.rates[n_epochs] = loss, _rate(options, state)
             n_epochs += 1
             if trace.best.size:
@@ -87,6 +87,12 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
 def update_early_stopping(settings, progress, value):
     """Apply the stopping rule to a value that Python computed (lower is better); update `PROGRESS`."""
     _update_early_stopping(settings[0], progress[0], value)
+
+
+@kernel(fastmath=EXACT)  # otherwise, the compiler decides on a division or a product, depending on the code around it
+def _divide(value, n):
+    """Return value · (1 / n), which can differ from value / n in the last bit."""
+    return value * (1 / n)
 
 
 @kernel()
@@ -204,7 +210,7 @@ def _penalty(settings, squares, w, scratch):
 @kernel()
 def _follow_schedule(settings, state, schedule, n_rows_of_epoch):
     """Update the factor of the learning rate with a schedule that is called by address."""
-    done = state.epochs_before + state.epoch + state.row / n_rows_of_epoch
+    done = state.epochs_before + state.epoch + _divide(state.row, n_rows_of_epoch)
     schedule[0].epoch, schedule[0].progress = done, done / settings.horizon
     call(settings.schedule_address, schedule)
     state.factor = schedule[0].factor

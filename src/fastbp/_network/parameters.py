@@ -5,11 +5,11 @@ is trained or used for prediction.
 """
 
 from itertools import pairwise
-from math import inf, isfinite, sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 
-from .._data.inputs import FLOATS, MAX_DOT_SIZE
+from .._data.inputs import FLOATS, sum_of_squares
 from .._kernels.codes import LinkCode
 from .layout import Layout, padded_copy
 
@@ -72,7 +72,7 @@ def bound_of_absolute(values):
     This is the Euclidean norm or, if the array is large or the norm overflows, the largest absolute value. It is not finite if an
     element is not finite.
     """
-    squares = float(np.vdot(values, values)) if values.size <= MAX_DOT_SIZE else inf
+    squares = sum_of_squares(values)
     return sqrt(squares) if isfinite(squares) else largest_absolute(values)
 
 
