@@ -59,7 +59,7 @@ def crew_threads():
 
 
 def wait_for_idle_threads():
-    """Wait until the threads of repeated calls of partial_fit have ended, because they had no work."""
+    """Wait until the kept threads have ended, because they had no work."""
     deadline = time.monotonic() + 20
     while crew_threads() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -674,7 +674,7 @@ def updated(n_threads=2, n_calls=2):
 
 
 def test_partial_fit_keeps_its_threads(monkeypatch):
-    monkeypatch.setattr(training, "_IDLE_SECONDS", 60)
+    monkeypatch.setattr(training, "IDLE_SECONDS", 60)
     model, one = updated(), updated(n_threads=1, n_calls=3)
     before = crew_threads()
     assert len(before) == 1
@@ -693,7 +693,7 @@ def test_partial_fit_starts_its_threads_again():
 
 def test_threads_are_not_kept_after_an_interruption(monkeypatch):
     """If Ctrl-C is pressed again while the calling thread waits for the others, they have ended when the call returns."""
-    monkeypatch.setattr(training, "_IDLE_SECONDS", 60)
+    monkeypatch.setattr(training, "IDLE_SECONDS", 60)
     model = updated()
     assert len(crew_threads()) == 1
 
@@ -729,22 +729,96 @@ def test_partial_fit_uses_one_thread_if_its_thread_cannot_be_started_again(monke
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_partial_fit_after_a_fork(monkeypatch):
     """The threads that the parent process keeps do not exist in the child process."""
-    monkeypatch.setattr(training, "_IDLE_SECONDS", 60)
+    monkeypatch.setattr(training, "IDLE_SECONDS", 60)
     model = updated()
+    ended, status = run_in_fork(lambda: bits(model.partial_fit(*data())) == bits(updated(n_calls=3)))
+    model._kept_run.run.runner.crew.close()
+    assert ended, "the forked process hangs"
+    assert status == 0
+
+
+def run_in_fork(is_correct):
+    """Call a function in a forked process; return whether the process has ended, and its status, which is 0 for True."""
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            status = 0 if bits(model.partial_fit(*data())) == bits(updated(n_calls=3)) else 1
+            status = 0 if is_correct() else 1
         finally:
             os._exit(status)
-    deadline, (done, status) = time.monotonic() + 60, (0, 0)
-    while not done and time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
+    deadline, (ended, status) = time.monotonic() + 60, (0, 0)
+    while not ended and time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
         time.sleep(0.01)
-    model._kept_run.run.runner.crew.close()
-    assert done, "the forked process hangs"
+    return ended, status
+
+
+# ---------------------------------------------------------------------- threads of predictions
+
+
+@pytest.fixture
+def predicting(monkeypatch):
+    """A function that predicts with two threads, which are kept for the test, and the expected result."""
+    X, y = data(3001)
+    model = classifier(max_iter=1, n_threads=1).fit(X, y)
+    expected = model.predict_proba(X)
+    model.set_params(n_threads=2)
+    monkeypatch.setattr(threads, "IDLE_SECONDS", 60)
+    yield lambda: model.predict_proba(X), expected
+    while threads._kept_crews:
+        threads._kept_crews.pop().close()
+
+
+def test_predictions_keep_their_threads(predicting):
+    predict, expected = predicting
+    assert_array_equal(predict(), expected)
+    before = crew_threads()
+    assert len(before) == 1
+    assert_array_equal(predict(), expected)
+    assert crew_threads() == before
+
+
+def test_predictions_in_several_threads_have_their_own_threads(predicting):
+    predict, expected = predicting
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        for result in pool.map(lambda _: predict(), range(30)):
+            assert_array_equal(result, expected)
+    assert 1 <= len(crew_threads()) <= 3
+
+
+def test_threads_of_a_prediction_end_after_an_error(predicting, monkeypatch):
+    predict, expected = predicting
+    predict()
+
+    def fail(*arguments):
+        raise OSError("made up")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prediction, "predict", fail)
+        with pytest.raises(OSError, match="made up"):
+            predict()
+    assert crew_threads() == []
+    assert_array_equal(predict(), expected)
+
+
+def test_predictions_start_threads_again_that_have_ended(predicting, monkeypatch):
+    predict, expected = predicting
+    monkeypatch.setattr(threads, "IDLE_SECONDS", 0.001)
+    for _ in range(3):
+        assert_array_equal(predict(), expected)
+        wait_for_idle_threads()
+        assert crew_threads() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_predictions_after_a_fork(predicting):
+    predict, expected = predicting
+    predict()
+    ended, status = run_in_fork(lambda: (predict() == expected).all())
+    assert ended, "the forked process hangs"
     assert status == 0
+    assert_array_equal(predict(), expected)
 
 
 # ---------------------------------------------------------------------- the number of threads

@@ -15,13 +15,14 @@ from .._kernels.network import evaluate, predict
 from .._kernels.settings import SETTINGS, record
 from .kernel_settings import configure_network
 from .layout import LARGEST_BLOCK, Layout, padded
-from .threads import ThreadCrew, useful_threads
+from .threads import kept_crew, useful_threads
 from .turns import BlockPacer, fixed_ranges, timed_ranges
 from .workspace import ScratchTemplate
 
-# A prediction starts its threads, so that a thread needs the work of this many steps of training to be useful.
-_MIN_STEPS = 4
-_PART_WORK = 3e7  # multiply-adds of a part of the rows
+# A thread of a prediction needs the work of this many steps of training to be useful.
+_MIN_STEPS = 12
+# The minimum number of parts of the rows if threads are useful, and the maximum number of multiply-adds of a part.
+_MIN_PARTS, _PART_WORK = 4, 1e8
 
 
 def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
@@ -30,24 +31,24 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
     ``n_threads`` is the maximum number of threads, or None for the default. The result does not depend on it.
     """
     params = padded(params)
-    forward = _forward_pass(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), False)
+    work = n_rows * params.nbytes / _MIN_STEPS
+    n_parts = _MIN_PARTS if useful_threads(2, work, 2) > 1 else 1  # it must not depend on the number of threads
+    largest_block = min(-(-n_rows // n_parts), LARGEST_BLOCK)
+    forward = _forward_pass(plan, largest_block, params.dtype, _gathered(rows, order), False)
     out = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype)
-    n_threads = useful_threads(n_threads, n_rows * params.nbytes / _MIN_STEPS, -(-n_rows // forward.block_size))
+    n_threads = useful_threads(n_threads, work, -(-n_rows // forward.block_size))
     ranges = forward.ranges(n_rows) if n_threads == 1 else iter(forward.parts(n_rows))
 
-    def work(rank):
+    def predict_ranges(rank):
         scratch = forward.template.scratch()
         for start, stop in ranges:
             predict(forward.settings, forward.table, params, rows, order, start, stop, scratch, out)
 
     if n_threads == 1:
-        work(0)
-        return out
-    crew = ThreadCrew(n_threads)
-    try:
-        crew.run(work, lambda: deque(ranges, maxlen=0))  # after an error, no thread gets another part
-    finally:
-        crew.close()
+        predict_ranges(0)
+    else:
+        with kept_crew(n_threads) as crew:
+            crew.run(predict_ranges, lambda: deque(ranges, maxlen=0))  # after an error, no thread gets another part
     return out
 
 
@@ -76,8 +77,9 @@ class _ForwardPass(NamedTuple):
     template: ScratchTemplate
 
     def parts(self, n_rows):
-        """A list of the (start, stop) of whole blocks, each of which takes a few milliseconds; threads take parts in turns."""
-        return fixed_ranges(0, n_rows, self.layout, self.block_size, _PART_WORK)
+        """A list of the (start, stop) of whole blocks, each of for a few milliseconds at most; threads take them in turns."""
+        work = min(_PART_WORK, n_rows * self.layout.n_params / _MIN_PARTS)
+        return fixed_ranges(0, n_rows, self.layout, self.block_size, work)
 
     def ranges(self, n_rows):
         """Yield the (start, stop) of kernel calls of limited duration."""

@@ -8,6 +8,8 @@ threads compute.
 
 import os
 import threading
+from collections import deque
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
 import joblib
@@ -23,6 +25,8 @@ _MIN_WORK = 6_000_000
 # with one thread takes at most 3 % longer than without shares. Each share has a buffer for its gradient.
 _MIN_WORK_OF_SHARES = 2 * _MIN_WORK
 _MIN_ROWS_PER_SHARE, _MAX_BATCH_SHARES, _MAX_GRADIENT_BYTES = 500, 8, 1 << 28
+# Kept threads end after this number of seconds without work.
+IDLE_SECONDS = 0.1
 # Limits that joblib sets for its worker processes, and that users set for numerical libraries.
 _LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -123,6 +127,31 @@ class ThreadCrew:
             worker.submit(None)
         for worker in workers:
             worker.thread.join()
+
+    def is_ready(self, n_threads):
+        """Whether the crew has this number of threads and all of them are running."""
+        return self.n_threads == n_threads and all(worker.thread.is_alive() for worker in self.workers)
+
+
+_kept_crews: deque[ThreadCrew] = deque(maxlen=4)  # one for each of a few threads that predict at the same time
+
+
+@contextmanager
+def kept_crew(n_threads):
+    """A context with a `ThreadCrew`, whose threads are kept for a short time, because starting them takes as long as short work."""
+    try:
+        crew = _kept_crews.pop()
+    except IndexError:
+        crew = ThreadCrew(n_threads, IDLE_SECONDS)
+    if not crew.is_ready(n_threads):
+        crew.close()
+        crew = ThreadCrew(n_threads, IDLE_SECONDS)
+    try:
+        yield crew
+    except BaseException:  # a thread may still run
+        crew.close()
+        raise
+    _kept_crews.append(crew)
 
 
 class _Task:

@@ -21,13 +21,11 @@ from .._kernels.shuffles import MT19937State
 from .._kernels.versions import version_for
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
-from .._network.threads import ThreadCrew
+from .._network.threads import IDLE_SECONDS, ThreadCrew
 from .._network.turns import BlockPacer
 from .._network.workspace import workspace
 
 _MAX_EPOCHS_PER_CALL = 1000
-# The threads of a restarted runner end after this number of seconds without a call.
-_IDLE_SECONDS = 0.1
 _NO_GENERATOR = MT19937State(np.zeros(624, np.uint32), np.zeros(1, np.int64))
 _RUNNING = int(Status.running)  # comparisons with a member of an enumeration take longer
 
@@ -174,7 +172,7 @@ class EpochRunner:
     def keep_threads(self):
         """Start the threads for calls of ``restart``, unless they run; return False if the system cannot start them."""
         if not self._is_restarted:
-            self.crew = ThreadCrew(len(self.scratches), _IDLE_SECONDS)
+            self.crew = ThreadCrew(len(self.scratches), IDLE_SECONDS)
             self._kernel = None  # found in the first call, because all later calls have arguments of the same types
             self._is_restarted = self.crew.n_threads == len(self.scratches)
         return self._is_restarted
