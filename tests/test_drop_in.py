@@ -1097,13 +1097,14 @@ def test_cross_validation_agrees_with_scikit_learn(theirs, ours):
 @each_kind
 @pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 def test_searches_in_parallel(kind, backend):
-    """Two workers (processes or threads) give exactly the same results as one."""
+    """Two workers (processes or threads) give exactly the same models as one."""
     found = []
     for n_jobs in (1, 2):
         with joblib.parallel_backend(backend, n_jobs=n_jobs):
             search = GridSearchCV(pipeline(kind), {"mlp__solver": ["sgd", "adam", "lbfgs"], "mlp__random_state": [0, 1]}, cv=3)
             found.append(search.fit(X, y_for(kind)))
-    assert_array_equal(found[1].cv_results_["mean_test_score"], found[0].cv_results_["mean_test_score"])
+    # sums in NumPy, from which the scores are computed, can differ in the last bit with the alignment of the arrays in memory
+    assert_allclose(found[1].cv_results_["mean_test_score"], found[0].cv_results_["mean_test_score"], rtol=1e-14)
     assert_same_weights(found[1].best_estimator_["mlp"], found[0].best_estimator_["mlp"], rtol=0, atol=0)
 
 
@@ -1266,7 +1267,7 @@ def test_weights_may_be_lists_but_not_complex(kind):
 def test_predict_ignores_parameters_of_training(kind):
     model = fitted(kind)
     before = model.predict(X)
-    model.set_params(solver="none", learning_rate=3, alpha="much", n_threads="many")
+    model.set_params(solver="none", learning_rate=3, alpha="much")
     assert_array_equal(model.predict(X), before)
 
 

@@ -238,6 +238,14 @@ def test_n_threads_does_not_change_predictions(monkeypatch, dtype, sparse):
     assert started[:4] == [2, 2, 3, 3]
 
 
+@pytest.mark.parametrize("n_threads", ["many", 0, 1.5])
+def test_predictions_reject_an_invalid_n_threads(n_threads):
+    X, y = data(20)
+    model = classifier(max_iter=1).fit(X, y).set_params(n_threads=n_threads)
+    with pytest.raises(ValueError, match="n_threads must be None or an integer of at least 1"):
+        model.predict(X)
+
+
 def test_error_in_a_predicting_thread_is_raised(monkeypatch):
     monkeypatch.setattr(prediction, "_PART_WORK", 1)
     X, y = data(3001)

@@ -6,6 +6,7 @@ not grow with the number of rows. This module does not know what the outputs mea
 
 from collections import deque
 from functools import lru_cache
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +16,10 @@ from .._kernels.network import evaluate, predict
 from .._kernels.settings import SETTINGS, record
 from .kernel_settings import configure_network
 from .layout import LARGEST_BLOCK, Layout, padded
-from .threads import kept_crew, useful_threads
+from .threads import STEPS_TO_WAKE, kept_crew, useful_threads
 from .turns import BlockPacer, fixed_ranges, timed_ranges
 from .workspace import ScratchTemplate
 
-# A thread of a prediction needs the work of this many steps of training to be useful.
-_MIN_STEPS = 12
 # The minimum number of parts of the rows if threads are useful, and the maximum number of multiply-adds of a part.
 _MIN_PARTS, _PART_WORK = 4, 1e8
 
@@ -30,8 +29,10 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
 
     ``n_threads`` is the maximum number of threads, or None for the default. The result does not depend on it.
     """
+    if n_threads is not None and not (isinstance(n_threads, Integral) and n_threads >= 1):  # `fit` has not seen this value
+        raise ValueError(f"n_threads must be None or an integer of at least 1. Got {n_threads!r}. Change it with set_params.")
     params = padded(params)
-    work = n_rows * params.nbytes / _MIN_STEPS
+    work = n_rows * params.nbytes / STEPS_TO_WAKE
     n_parts = _MIN_PARTS if useful_threads(2, work, 2) > 1 else 1  # it must not depend on the number of threads
     largest_block = min(-(-n_rows // n_parts), LARGEST_BLOCK)
     forward = _forward_pass(plan, largest_block, params.dtype, _gathered(rows, order), False)

@@ -16,7 +16,7 @@ from .._kernels.user_warnings import warn_user
 from .._network.layout import padded_copy
 from .._network.optimizers import write_penalties
 from .._network.parameters import largest_absolute
-from .._network.threads import ThreadCrew, one_blas_thread, useful_threads
+from .._network.threads import STEPS_TO_WAKE, ThreadCrew, one_blas_thread, useful_threads
 from .._network.turns import fixed_ranges
 from .advice import advice
 from .context import time_message
@@ -54,8 +54,6 @@ def fit_lbfgs(state, config, plan, data, hooks):
     return FitResult(n_iter, float(result.fun), end=end)
 
 
-# Python distributes an evaluation to threads, so that threads need more work to be useful than in a step of the other solvers.
-_WORK_OF_STEP = 3 / 4
 # The largest number of shares of the rows, and the smallest number of rows of a share.
 _MAX_SHARES, _MIN_SHARE_ROWS = 16, 512
 _CALL_WORK = 1e7  # multiply-adds per parameter and row of one kernel call
@@ -74,7 +72,7 @@ class _Objective:
 
     def __init__(self, problem, state, settings, n_threads, hooks):
         self.problem, self.settings, self.hooks, self.state, self.params = problem, settings, hooks, state, state.params
-        work = problem.n_rows * self.params.nbytes * _WORK_OF_STEP
+        work = 3 * problem.n_rows * self.params.nbytes / STEPS_TO_WAKE
         n_shares = max(1, min(_MAX_SHARES, problem.n_rows // _MIN_SHARE_ROWS)) if useful_threads(2, work, 2) > 1 else 1
         self.crew = ThreadCrew(useful_threads(n_threads, work, n_shares))
         try:

@@ -5,7 +5,7 @@ in place, and a ``FitResult`` comes out. Without callbacks, validation and ``ver
 Python runs after each epoch. The stopping rule is part of the kernels. This module does not know about estimators.
 """
 
-from math import isfinite
+from math import inf, isfinite
 from numbers import Integral
 
 import numpy as np
@@ -19,7 +19,7 @@ from .._kernels.user_warnings import warn_user
 from .._network.optimizers import Optimizer, write_penalties
 from .._network.parameters import bound_of_absolute
 from .._network.schedules import user_factor
-from .._network.threads import choose_shares, choose_threads
+from .._network.threads import STEPS_TO_WAKE, choose_shares, choose_threads
 from .context import TrainingRows, time_message
 from .epochs import EpochRunner, Problem, Shuffles, start_progress
 from .result import Divergence, EpochRecord, FitResult, TrainingEnd
@@ -50,7 +50,7 @@ class SGDRun:
         shuffles = Shuffles(state.rng, wanted=config.shuffle, shared=not isinstance(config.random_state, Integral))
         self.batch_capacity, self._no_values = batch_size, as_targets(None, state.params.dtype)
         self._n_ordered = None  # the number of rows whose order the next call with the same seed can use again
-        self.division = self._divide(batch_size)
+        self.division = self._divide(batch_size, self.rows.order.size)
         # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
         self.runner = EpochRunner(
@@ -100,10 +100,12 @@ class SGDRun:
             seed = int(self.state.rng.randint(np.iinfo(np.int32).max)) if plan.architecture.draws else 0
         return Problem(plan, rows, y, weight, penalties, seed)
 
-    def _divide(self, batch_size):
+    def _divide(self, batch_size, n_rows):
         """The number of threads, and the number of shares of a batch that they compute."""
-        config, work = self.config, 3 * batch_size * self.state.params.nbytes
-        n_threads = choose_threads(config.n_threads, work, batch_size)
+        config, work_of_row = self.config, 3 * self.state.params.nbytes
+        work = batch_size * work_of_row
+        most = n_rows * work_of_row / STEPS_TO_WAKE if self.context.incremental else inf
+        n_threads = choose_threads(config.n_threads, min(work, most), batch_size)
         # batch normalization needs all rows of a batch at the same time
         n_shares = n_threads if config.batch_norm else choose_shares(config.n_shares, n_threads, work, batch_size)
         return min(n_threads, n_shares), n_shares
@@ -122,7 +124,8 @@ class SGDRun:
     def can_continue_with(self, n_rows):
         """Whether ``continue_with`` gives the same result as a new run for n_rows rows."""
         batch_size = _clipped_batch_size(self.config.batch_size, n_rows)
-        return batch_size <= self.batch_capacity and self._divide(batch_size) == self.division and self.runner.keep_threads()
+        is_equal = batch_size <= self.batch_capacity and self._divide(batch_size, n_rows) == self.division
+        return is_equal and self.runner.keep_threads()
 
     def continue_with(self, state, data, start):
         """Train another state of the same network for one epoch on other rows, with the same buffers; return the result."""
