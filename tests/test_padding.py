@@ -18,6 +18,7 @@ from numpy.testing import assert_array_equal
 
 import fastbp
 from fastbp import MLPClassifier, MLPRegressor
+from fastbp._network import prediction
 from fastbp._network.layout import PaddedMemory, aligned_buffers, aligned_zeros, padded
 from fastbp._training.state import TrainingState
 
@@ -118,6 +119,7 @@ def passed(monkeypatch):
         path = "fastbp." + module.removesuffix(".py").replace("/", ".")
         entry = getattr(sys.modules[path], name)
         monkeypatch.setattr(sys.modules[path], name, recording(name, entry, 5 if name == "train" else 2))
+    monkeypatch.setattr(prediction, "_versions", {})  # otherwise, predictions call compiled versions of earlier predictions
     return arrays
 
 

@@ -254,7 +254,7 @@ def test_error_in_a_predicting_thread_is_raised(monkeypatch):
     def fail(*arguments):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(prediction, "predict", fail)
+    monkeypatch.setattr(prediction, "_predict", fail)
     with pytest.raises(RuntimeError, match="no memory"):
         model.predict(X)
 
@@ -802,7 +802,7 @@ def test_threads_of_a_prediction_end_after_an_error(predicting, monkeypatch):
         raise OSError("made up")
 
     with monkeypatch.context() as patch:
-        patch.setattr(prediction, "predict", fail)
+        patch.setattr(prediction, "_predict", fail)
         with pytest.raises(OSError, match="made up"):
             predict()
     assert crew_threads() == []

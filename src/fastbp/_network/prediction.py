@@ -5,6 +5,7 @@ not grow with the number of rows. This module does not know what the outputs mea
 """
 
 from collections import deque
+from collections.abc import Callable
 from functools import lru_cache
 from numbers import Integral
 from typing import NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 from .._data.inputs import IN_ORDER
 from .._kernels.network import evaluate, predict
 from .._kernels.settings import SETTINGS, record
+from .._kernels.versions import version_for
 from .kernel_settings import configure_network
 from .layout import LARGEST_BLOCK, Layout, padded
 from .threads import STEPS_TO_WAKE, kept_crew, useful_threads
@@ -22,6 +24,9 @@ from .workspace import ScratchTemplate
 
 # The minimum number of parts of the rows if threads are useful, and the maximum number of multiply-adds of a part.
 _MIN_PARTS, _PART_WORK = 4, 1e8
+# The maximum size of the activations in buffers that are kept.
+_MAX_SPARE_BYTES = 1 << 16
+_versions: dict[np.dtype, Callable] = {}  # of `predict`, by the dtype of the parameters
 
 
 def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
@@ -29,7 +34,7 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
 
     ``n_threads`` is the maximum number of threads, or None for the default. The result does not depend on it.
     """
-    if n_threads is not None and not (isinstance(n_threads, Integral) and n_threads >= 1):  # `fit` has not seen this value
+    if n_threads is not None and not (isinstance(n_threads, Integral) and int(n_threads) >= 1):  # `fit` has not seen this value
         raise ValueError(f"n_threads must be None or an integer of at least 1. Got {n_threads!r}. Change it with set_params.")
     params = padded(params)
     work = n_rows * params.nbytes / STEPS_TO_WAKE
@@ -41,9 +46,10 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
     ranges = forward.ranges(n_rows) if n_threads == 1 else iter(forward.parts(n_rows))
 
     def predict_ranges(rank):
-        scratch = forward.template.scratch()
+        scratch = forward.take_scratch()
         for start, stop in ranges:
-            predict(forward.settings, forward.table, params, rows, order, start, stop, scratch, out)
+            _predict(forward.settings, forward.table, params, rows, order, start, stop, scratch, out)
+        forward.keep(scratch)
 
     if n_threads == 1:
         predict_ranges(0)
@@ -51,6 +57,17 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
         with kept_crew(n_threads) as crew:
             crew.run(predict_ranges, lambda: deque(ranges, maxlen=0))  # after an error, no thread gets another part
     return out
+
+
+def _predict(*arguments):
+    """Call `predict` for arguments whose types depend only on the dtype of the parameters, as those of `outputs` do."""
+    dtype = arguments[2].dtype
+    version = _versions.get(dtype)
+    if version is None:
+        predict(*arguments)
+        _versions[dtype] = version_for(predict, arguments)
+    else:
+        version(*arguments)
 
 
 def mean_loss(plan, params, rows, y, weight, order=IN_ORDER):
@@ -76,6 +93,19 @@ class _ForwardPass(NamedTuple):
     settings: np.ndarray
     table: np.ndarray
     template: ScratchTemplate
+    spares: deque
+
+    def take_scratch(self):
+        """A `Scratch` that no other prediction uses."""
+        try:
+            return self.spares.pop()
+        except IndexError:
+            return self.template.scratch()
+
+    def keep(self, scratch):
+        """Keep a small scratch for the next prediction, because its allocation takes a third of the prediction of one row."""
+        if scratch.activations.nbytes <= _MAX_SPARE_BYTES:
+            self.spares.append(scratch)
 
     def parts(self, n_rows):
         """A list of the (start, stop) of whole blocks, each of for a few milliseconds at most; threads take them in turns."""
@@ -93,4 +123,4 @@ def _forward_pass(plan, n_rows, dtype, gathered, with_loss):
     settings, block_size = record(SETTINGS), plan.layout.block_size(n_rows, dtype.itemsize)
     table = configure_network(settings, plan, block_size, dtype)
     template = ScratchTemplate.for_prediction(plan, block_size, dtype, gathered=gathered, with_loss=with_loss)
-    return _ForwardPass(plan.layout, block_size, settings, table, template)
+    return _ForwardPass(plan.layout, block_size, settings, table, template, deque(maxlen=2))
