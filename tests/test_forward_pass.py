@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
 
 from fastbp import Loss, MLPClassifier, MLPRegressor
+from fastbp._network import prediction
 from fastbp._network.losses import REGRESSION, link_of_classifier, link_of_regressor
 from fastbp._parameters import CONSTRAINTS
 
@@ -135,3 +136,16 @@ def test_probabilities_of_classifiers(loss, name, kind):
     found = model.predict_proba(X)
     for part, probabilities in zip(parts, found if kind == "multioutput" else [found], strict=True):
         assert_allclose(probabilities, part, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("sizes", [(5,), (1,), (3, 6)])
+def test_buffers_of_an_earlier_prediction_do_not_change_the_next(sizes, layer_norm):
+    """Small buffers are used again; an earlier prediction may have left infinite numbers and NaN in them."""
+    model = MLPRegressor(hidden_layer_sizes=sizes, layer_norm=layer_norm, max_iter=2, random_state=0)
+    model.fit(X, X[:, 0])
+    expected = model.predict(X[:7])
+    model.predict(np.full((7, 5), 1e308))
+    assert_array_equal(model.predict(X[:7]), expected)
+    prediction._forward_pass.cache_clear()
+    assert_array_equal(model.predict(X[:7]), expected)
