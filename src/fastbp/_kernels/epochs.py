@@ -89,9 +89,12 @@ def update_early_stopping(settings, progress, value):
     _update_early_stopping(settings[0], progress[0], value)
 
 
-@kernel(fastmath=EXACT)  # otherwise, the compiler decides on a division or a product, depending on the code around it
+@kernel(fastmath=EXACT)
 def _divide(value, n):
-    """Return value · (1 / n), which can differ from value / n in the last bit."""
+    """Return value · (1 / n), which can differ from value / n in the last bit.
+
+    Otherwise, the compiler would decide on a product or a division, depending on the code around it.
+    """
     return value * (1 / n)
 
 

@@ -26,7 +26,7 @@ from .workspace import ScratchTemplate
 _MIN_PARTS, _PART_WORK = 4, 1e8
 # The maximum size of the activations in buffers that are kept.
 _MAX_SPARE_BYTES = 1 << 16
-_versions: dict[np.dtype, Callable] = {}  # of `predict`, by the dtype of the parameters
+_versions: dict[tuple, Callable] = {}  # of `predict`, by the dtypes of the parameters, the rows and the order
 
 
 def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
@@ -59,13 +59,13 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
     return out
 
 
-def _predict(*arguments):
-    """Call `predict` for arguments whose types depend only on the dtype of the parameters, as those of `outputs` do."""
-    dtype = arguments[2].dtype
-    version = _versions.get(dtype)
+def _predict(settings, table, params, rows, order, *others):
+    """Call `predict` for arguments whose types depend only on three dtypes, as those of `outputs` do."""
+    dtypes, arguments = (params.dtype, rows.dense.dtype, order.dtype), (settings, table, params, rows, order, *others)
+    version = _versions.get(dtypes)
     if version is None:
         predict(*arguments)
-        _versions[dtype] = version_for(predict, arguments)
+        _versions[dtypes] = version_for(predict, arguments)
     else:
         version(*arguments)
 
@@ -108,7 +108,7 @@ class _ForwardPass(NamedTuple):
             self.spares.append(scratch)
 
     def parts(self, n_rows):
-        """A list of the (start, stop) of whole blocks, each of for a few milliseconds at most; threads take them in turns."""
+        """A list of the (start, stop) of whole blocks, each of at most a few milliseconds; threads take them in turns."""
         work = min(_PART_WORK, n_rows * self.layout.n_params / _MIN_PARTS)
         return fixed_ranges(0, n_rows, self.layout, self.block_size, work)
 

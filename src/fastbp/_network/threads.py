@@ -22,9 +22,8 @@ from .._kernels.jit import is_interpreted
 # +7 % at 2.4, +21 % at 4.4. float64: +5 % at 0.6, −7 % at 1.3, +26 % at 2.2, +33 % at 4.4.
 _MIN_WORK = 6_000_000
 # Threads that are started or woken for one call need the work of this many steps, because this takes 0.1 to 0.4 milliseconds. The
-# number was chosen from the gain of two threads over one (EPYC with AVX2, medians of 60 paired calls), by millions of multiply-adds
-# per call. partial_fit, float32: −40 % at 3.8, −14 % at 7, −5 % at 25, +21 % at 50; float64: −28 % at 2.5, +8 % at 7, +6 % at 25,
-# +33 % at 50. predict, float32: +1 % at 21, +18 % at 37; float64: +9 % at 21, +45 % at 37.
+# number was chosen from the gain of two threads over one for predict (EPYC with AVX2, medians of 25 paired calls), by millions of
+# multiply-adds per call. float32: +1 % at 21, +18 % at 37; float64: +9 % at 21, +45 % at 37.
 STEPS_TO_WAKE = 9
 # The limits of the default number of shares. With less work, there is one share. With at least this many rows in a share, training
 # with one thread takes at most 3 % longer than without shares. Each share has a buffer for its gradient.
@@ -143,7 +142,7 @@ _kept_crews: deque[ThreadCrew] = deque(maxlen=4)  # one for each of a few thread
 
 @contextmanager
 def kept_crew(n_threads):
-    """A context with a `ThreadCrew`, whose threads are kept for a short time, because starting them takes as long as short work."""
+    """A context with a `ThreadCrew`, whose threads are kept for a short time, because starting threads can take long."""
     try:
         crew = _kept_crews.pop()
     except IndexError:

@@ -104,7 +104,8 @@ class SGDRun:
         """The number of threads, and the number of shares of a batch that they compute."""
         config, work_of_row = self.config, 3 * self.state.params.nbytes
         work = batch_size * work_of_row
-        most = n_rows * work_of_row / STEPS_TO_WAKE if self.context.incremental else inf
+        # threads that are woken for a call of partial_fit also wait for each other in each step, and copies take a part of the call
+        most = n_rows * work_of_row / (2 * STEPS_TO_WAKE) if self.context.incremental else inf
         n_threads = choose_threads(config.n_threads, min(work, most), batch_size)
         # batch normalization needs all rows of a batch at the same time
         n_shares = n_threads if config.batch_norm else choose_shares(config.n_shares, n_threads, work, batch_size)
