@@ -1097,7 +1097,7 @@ def test_cross_validation_agrees_with_scikit_learn(theirs, ours):
 @each_kind
 @pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"])
 def test_searches_in_parallel(kind, backend):
-    """Two workers (processes or threads) give exactly the same models as one."""
+    """Two workers (processes or threads) give the same scores and exactly the same best model as one."""
     found = []
     for n_jobs in (1, 2):
         with joblib.parallel_backend(backend, n_jobs=n_jobs):

@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from scipy.special import expit, softmax
 
 from fastbp import Loss, MLPClassifier, MLPRegressor
@@ -140,12 +141,26 @@ def test_probabilities_of_classifiers(loss, name, kind):
 
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("sizes", [(5,), (1,), (3, 6)])
-def test_buffers_of_an_earlier_prediction_do_not_change_the_next(sizes, layer_norm):
+def test_buffers_of_an_earlier_prediction_do_not_change_the_next(monkeypatch, sizes, layer_norm):
     """Small buffers are used again; an earlier prediction may have left infinite numbers and NaN in them."""
     model = MLPRegressor(hidden_layer_sizes=sizes, layer_norm=layer_norm, max_iter=2, random_state=0)
     model.fit(X, X[:, 0])
     expected = model.predict(X[:7])
+    made, scratch = [], prediction.ScratchTemplate.scratch
+    monkeypatch.setattr(prediction.ScratchTemplate, "scratch", lambda template: made.append(template) or scratch(template))
     model.predict(np.full((7, 5), 1e308))
     assert_array_equal(model.predict(X[:7]), expected)
+    assert made == []
     prediction._forward_pass.cache_clear()
     assert_array_equal(model.predict(X[:7]), expected)
+    assert len(made) == 1
+
+
+def test_large_buffers_are_not_kept():
+    many = MLPRegressor(hidden_layer_sizes=(2,), max_iter=1, random_state=0).fit(csr_array((40, 100_000)), X[:, 0])
+    prediction._forward_pass.cache_clear()
+    many.predict(csr_array((1, 100_000)))
+    plan = many._prediction_plan(many._state.published_layout, many._state)
+    forward = prediction._forward_pass(plan, 1, np.dtype(float), False, False)
+    assert prediction._forward_pass.cache_info().hits == 1
+    assert len(forward.kept) == 0

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbp._kernels.tables import LAYER
-from fastbp._network.layout import LARGEST_BLOCK, Layout, aligned_zeros
+from fastbp._network.layout import Layout, aligned_zeros
 
 some_sizes = st.lists(st.integers(1, 40), min_size=2, max_size=6).map(tuple)
 some_dtype = st.sampled_from([np.float32, np.float64])
@@ -142,7 +142,7 @@ def test_gradients_of_threads_do_not_share_cache_lines(sizes, itemsize):
 )
 def test_block_sizes_are_bounded(sizes, batch_size, itemsize):
     block_size = Layout(sizes).block_size(batch_size, itemsize)
-    assert 1 <= block_size <= min(batch_size, LARGEST_BLOCK)
+    assert 1 <= block_size <= min(batch_size, 3072)
     # a block has fewer than 72 rows only if a product over 72 rows would take too long
     assert block_size >= min(batch_size, 72) or (block_size + 1) * Layout(sizes).n_params > 2**29
     # a block with more than 132 rows of the widest layer fits into 1 MiB
@@ -152,7 +152,7 @@ def test_block_sizes_are_bounded(sizes, batch_size, itemsize):
 @pytest.mark.parametrize(
     ("sizes", "expected"),
     [((4, 100, 3), 72), ((10, 16, 1), 96), ((20, 100, 100, 1), 132), ((30, 300, 300, 1), 264), ((9, 900, 100, 1), 144)],
-    ids=["first-level cache", "narrow", "second-level cache", "main memory", "wide"],
+    ids=["first-level cache", "narrow", "second-level cache", "larger than the second-level cache", "wide"],
 )
 def test_block_sizes_follow_the_caches(sizes, expected):
     assert Layout(sizes).block_size(1000, 8) == expected

@@ -7,6 +7,7 @@ segmentation fault, so these tests run in a separate process. The other tests ch
 
 import ast
 import copy
+import itertools
 import pickle
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.sparse import csc_array, csr_array
 
 import fastbp
 from fastbp import MLPClassifier, MLPRegressor
+from fastbp._kernels.network import predict
 from fastbp._network import prediction
 from fastbp._network.layout import PaddedMemory, aligned_buffers, aligned_zeros, padded
 from fastbp._training.state import TrainingState
@@ -101,6 +104,56 @@ def test_entries_of_kernels_are_called_in_one_place():
         for entry in imported & set(CALLERS):
             found[entry] = [*found.get(entry, []), name]
     assert found == {entry: [module] for entry, module in CALLERS.items()}
+
+
+def layout_of(argument):
+    """What compiled code depends on in an argument of an entry: the form of arrays, not whether they may be written."""
+    if isinstance(argument, tuple):
+        return tuple(map(layout_of, argument))
+    if isinstance(argument, np.ndarray):
+        return argument.dtype, argument.ndim, argument.flags.c_contiguous, argument.flags.aligned
+    return type(argument)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_predictions_with_equal_dtypes_have_arguments_of_equal_types(monkeypatch, dtype):
+    """`_predict` calls a compiled version for three dtypes without checking the types of the arguments."""
+    found = {}
+
+    def recording(*arguments):
+        params, rows, order = arguments[2:5]
+        found.setdefault((params.dtype, rows.dense.dtype, order.dtype), set()).add(layout_of(arguments))
+        return predict(*arguments)
+
+    monkeypatch.setattr(prediction, "predict", recording)
+    monkeypatch.setattr(prediction, "_versions", {})
+    data, labels = X.astype(dtype), 1 * (Y > 0)
+    read_only, misaligned = data.copy(), np.empty(data.nbytes + 1, np.uint8)[1:].view(dtype).reshape(data.shape)
+    read_only.flags.writeable, misaligned[...] = False, data
+    forms = [
+        data,
+        data[:1],
+        np.asfortranarray(data),
+        data[::2],
+        data[:, ::-1],
+        read_only,
+        misaligned,
+        csr_array(data),
+        csc_array(data),
+    ]
+    forms += [data.astype(int), data.astype(np.float64), data.astype(np.float32)]
+    few = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
+    for params in ({}, {"solver": "lbfgs"}, {"batch_norm": True}, {"early_stopping": True}, {"scale": "standard"}):
+        models = [MLPRegressor(**few, **params).fit(data, Y), MLPClassifier(**few, **params).fit(data, labels)]
+        models.append(MLPRegressor(**few, **params).fit(csr_array(data), Y))
+        for model, form in itertools.product(models, forms):
+            prediction._versions.clear()  # so that `predict` is called
+            model.predict(form)
+    with pytest.raises(ValueError, match="non-finite"), np.errstate(all="ignore"):
+        MLPRegressor(**few | {"max_iter": 50}, solver="sgd", activation="identity", learning_rate_init=1e30).fit(data * 1e10, Y)
+    assert found
+    assert {dtypes: layouts for dtypes, layouts in found.items() if len(layouts) > 1} == {}
 
 
 @pytest.fixture

@@ -67,6 +67,7 @@ def wait_for_idle_threads():
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left():
+    wait_for_idle_threads()
     yield
     wait_for_idle_threads()
     assert crew_threads() == []
@@ -771,6 +772,7 @@ def predicting(monkeypatch):
     model = classifier(max_iter=1, n_threads=1).fit(X, y)
     expected = model.predict_proba(X)
     model.set_params(n_threads=2)
+    threads._kept_crews.clear()
     monkeypatch.setattr(threads, "IDLE_SECONDS", 60)
     yield lambda: model.predict_proba(X), expected
     while threads._kept_crews:
@@ -807,6 +809,51 @@ def test_threads_of_a_prediction_end_after_an_error(predicting, monkeypatch):
             predict()
     assert crew_threads() == []
     assert_array_equal(predict(), expected)
+
+
+def test_threads_of_a_prediction_end_after_an_interruption(predicting, monkeypatch):
+    predict, expected = predicting
+    predict()
+
+    def interrupt(tasks):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "_wait_for", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            predict()
+    assert crew_threads() == []
+    assert_array_equal(predict(), expected)
+
+
+def test_predictions_with_different_numbers_of_threads(monkeypatch):
+    X, y = data(3001)
+    model = classifier(max_iter=1, n_threads=1).fit(X, y)
+    expected = model.predict_proba(X)
+    for n_threads in (2, 3, 2, None, 3):
+        assert_array_equal(model.set_params(n_threads=n_threads).predict_proba(X), expected)
+        assert len(crew_threads()) <= 2
+
+
+def test_predictions_use_one_thread_if_others_cannot_be_started(predicting, monkeypatch):
+    predict, expected = predicting
+
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        assert_array_equal(predict(), expected)
+    assert crew_threads() == []
+    assert not threads._kept_crews
+
+
+def test_kept_threads_do_not_prevent_shuffling_in_the_kernel(predicting):
+    predict, _ = predicting
+    predict()
+    assert crew_threads()
+    assert not threads.other_threads_exist()
+    assert training.Shuffles(np.random.RandomState(0), wanted=True, shared=True).by_kernel
 
 
 def test_predictions_start_threads_again_that_have_ended(predicting, monkeypatch):

@@ -249,7 +249,15 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         dtype = common_float(X, params)
         params = params if params.dtype == dtype else padded_copy(params, dtype)
         plan = self._prediction_plan(layout, self._state)
-        return outputs(plan, params, as_rows(X, dtype), X.shape[0], n_threads=self.n_threads)
+        return outputs(plan, params, as_rows(X, dtype), X.shape[0], n_threads=self._n_threads)
+
+    @property
+    def _n_threads(self):
+        """The parameter `n_threads`, which may have changed after it was validated by a fit."""
+        n_threads = self.n_threads
+        if n_threads is not None and not (isinstance(n_threads, (int, np.integer)) and n_threads >= 1):
+            raise ValueError(f"n_threads must be None or an integer of at least 1. Got {n_threads!r}. Change it with set_params.")
+        return n_threads
 
     def _inputs(self, X):
         """The inputs of the published network for the X that the user passed."""
@@ -357,7 +365,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         if layer == 0:
             return np.array(X.toarray() if issparse(X) else X, dtype)
         plan, params = first_layers(self._prediction_plan(layout, self._state), params, layer, dtype)
-        return outputs(plan, params, as_rows(X, dtype), X.shape[0], n_threads=self.n_threads)
+        return outputs(plan, params, as_rows(X, dtype), X.shape[0], n_threads=self._n_threads)
 
     # ------------------------------------------------------------------ copies
 

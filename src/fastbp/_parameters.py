@@ -269,9 +269,10 @@ callbacks : callable or list of callables, default=None
     affect the running fit. `fastbp.Checkpoint` is a callback. The callbacks of scikit-learn are set with the method
     ``set_callbacks`` instead.
 n_threads : int, default=None
-    The maximum number of threads that train together; fewer are used if the steps are small. None means all CPUs that this process
-    may use, and one if ``fit`` is called outside the main thread. Predictions use several threads, too. The threads divide the
-    rows of each batch into shares, see `n_shares`. The same seed and the same number of shares give the same bits.
+    The maximum number of threads that train together; fewer are used if the steps are small, or if a call of ``partial_fit`` has
+    few rows. None means all CPUs that this process may use, and one if ``fit`` is called outside the main thread. Predictions use
+    several threads, too. The threads divide the rows of each batch into shares, see `n_shares`. The same seed and the same number
+    of shares give the same bits.
 n_shares : int, default=None
     The number of shares into which the rows of each batch are divided for several threads; the sums over the shares are added in
     their order. With a fixed number of shares, results have the same bits for every number of threads. None means a number that

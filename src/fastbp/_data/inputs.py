@@ -33,7 +33,7 @@ def is_plain(array, n_dimensions):
     return n_dimensions == 1 and dtype.kind in "iub" and dtype.isnative
 
 
-def sum_of_squares(array):
+def sum_of_squares_if_small(array):
     """The sum of squares of an array of floats, or infinity if the array is large; not finite if an element is not finite."""
     # unlike `dot`, `vdot` overflows without a warning
     return float(np.vdot(array, array)) if array.size <= _MAX_DOT_SIZE else inf
@@ -41,7 +41,7 @@ def sum_of_squares(array):
 
 def is_finite(array):
     """Whether all elements of an array of floats are finite."""
-    return isfinite(sum_of_squares(array)) or bool(np.isfinite(array).all())
+    return isfinite(sum_of_squares_if_small(array)) or bool(np.isfinite(array).all())
 
 
 def common_float(*arrays):

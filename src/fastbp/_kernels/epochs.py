@@ -71,7 +71,7 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
         _train_block(options, state, rank, team, table, params, moments, rows, y, weight, order, scratch)
         n_blocks -= 1
         if state.row == order.size:
-            loss = _divide(state.loss, order.size)
+            loss = _times_reciprocal(state.loss, order.size)
             trace.losses[n_epochs], trace.rates[n_epochs] = loss, _rate(options, state)
             n_epochs += 1
             if trace.best.size:
@@ -90,10 +90,10 @@ def update_early_stopping(settings, progress, value):
 
 
 @kernel(fastmath=EXACT)
-def _divide(value, n):
-    """Return value · (1 / n), which can differ from value / n in the last bit.
+def _times_reciprocal(value, n):
+    """Return value · (1 / n), the bits that earlier versions of the kernels computed.
 
-    Otherwise, the compiler would decide on a product or a division, depending on the code around it.
+    With other options for fast arithmetic, the compiler chooses a product or a division, depending on the code around it.
     """
     return value * (1 / n)
 
@@ -213,7 +213,7 @@ def _penalty(settings, squares, w, scratch):
 @kernel()
 def _follow_schedule(settings, state, schedule, n_rows_of_epoch):
     """Update the factor of the learning rate with a schedule that is called by address."""
-    done = state.epochs_before + state.epoch + _divide(state.row, n_rows_of_epoch)
+    done = state.epochs_before + state.epoch + _times_reciprocal(state.row, n_rows_of_epoch)
     schedule[0].epoch, schedule[0].progress = done, done / settings.horizon
     call(settings.schedule_address, schedule)
     state.factor = schedule[0].factor

@@ -14,16 +14,16 @@ import numpy as np
 
 from .._kernels.tables import LAYER
 
-# The number of rows per block, chosen by the speed of training (EPYC with AVX2, 12 paired epochs of 14 networks). More rows than
-# the minimum save time only if the weights do not fit into the second-level cache, because they are then read again for every
-# block. With more rows than the maximum, or with activations of more than _MAX_BYTES, training takes up to a fifth longer.
+# The number of rows per block if the weights do not fit into half of the first-level cache, chosen by the speed of training (EPYC
+# with AVX2, 12 paired epochs of 14 networks). More rows than the minimum save time only if the weights do not fit into the
+# second-level cache, because they are then read again for every block. With more rows than the maximum, or with activations of the
+# widest layer of more than _MAX_BYTES, training takes up to a fifth longer.
 _MIN_ROWS_PER_BLOCK, _MAX_ROWS_PER_BLOCK = 132, 264
 _SECOND_CACHE, _MAX_BYTES = 1 << 19, 1 << 20
 # If all weights fit into half of the first-level cache, blocks are so small that activations and deltas fit into the other half,
 # but not smaller than _SMALL_BLOCK. The number of rows is a multiple of _TILE.
 _HALF_FIRST_CACHE = 24 << 10
 _SMALL_BLOCK, _TILE = 72, 12
-LARGEST_BLOCK = max(_MAX_ROWS_PER_BLOCK, _HALF_FIRST_CACHE // 8)  # the largest number of rows per block of any network
 _LINE_BYTES = 64
 # The maximum number of multiply-adds in one product over a block, because a product cannot be interrupted.
 _MAX_WORK = 1 << 29

@@ -9,7 +9,7 @@ from math import isfinite, sqrt
 
 import numpy as np
 
-from .._data.inputs import FLOATS, sum_of_squares
+from .._data.inputs import FLOATS, sum_of_squares_if_small
 from .._kernels.codes import LinkCode
 from .layout import Layout, padded_copy
 
@@ -72,7 +72,7 @@ def bound_of_absolute(values):
     This is the Euclidean norm or, if the array is large or the norm overflows, the largest absolute value. It is not finite if an
     element is not finite.
     """
-    squares = sum_of_squares(values)
+    squares = sum_of_squares_if_small(values)
     return sqrt(squares) if isfinite(squares) else largest_absolute(values)
 
 

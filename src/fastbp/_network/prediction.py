@@ -7,25 +7,28 @@ not grow with the number of rows. This module does not know what the outputs mea
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 
 from .._data.inputs import IN_ORDER
 from .._kernels.network import evaluate, predict
+from .._kernels.scratch import Scratch
 from .._kernels.settings import SETTINGS, record
 from .._kernels.versions import version_for
 from .kernel_settings import configure_network
-from .layout import LARGEST_BLOCK, Layout, padded
+from .layout import Layout, padded
 from .threads import STEPS_TO_WAKE, kept_crew, useful_threads
 from .turns import BlockPacer, fixed_ranges, timed_ranges
 from .workspace import ScratchTemplate
 
-# The minimum number of parts of the rows if threads are useful, and the maximum number of multiply-adds of a part.
-_MIN_PARTS, _PART_WORK = 4, 1e8
-# The maximum size of the activations in buffers that are kept.
-_MAX_SPARE_BYTES = 1 << 16
+# If threads are useful, the rows are divided into at least _MIN_BLOCKS blocks, but not into smaller ones than _MIN_BLOCK_ROWS,
+# because the weights are read again for every block. There are at least _MIN_PARTS parts for each thread, of at most _PART_WORK
+# multiply-adds.
+_MIN_BLOCKS, _MIN_BLOCK_ROWS = 4, 72
+_MIN_PARTS, _PART_WORK = 2, 1e8
+# The maximum size of buffers that are kept. Their allocation takes a third of the time of a prediction of one row.
+_MAX_KEPT_BYTES = 1 << 17
 _versions: dict[tuple, Callable] = {}  # of `predict`, by the dtypes of the parameters, the rows and the order
 
 
@@ -34,22 +37,20 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
 
     ``n_threads`` is the maximum number of threads, or None for the default. The result does not depend on it.
     """
-    if n_threads is not None and not (isinstance(n_threads, Integral) and int(n_threads) >= 1):  # `fit` has not seen this value
-        raise ValueError(f"n_threads must be None or an integer of at least 1. Got {n_threads!r}. Change it with set_params.")
     params = padded(params)
-    work = n_rows * params.nbytes / STEPS_TO_WAKE
-    n_parts = _MIN_PARTS if useful_threads(2, work, 2) > 1 else 1  # it must not depend on the number of threads
-    largest_block = min(-(-n_rows // n_parts), LARGEST_BLOCK)
-    forward = _forward_pass(plan, largest_block, params.dtype, _gathered(rows, order), False)
+    work, block_size = n_rows * params.nbytes / STEPS_TO_WAKE, plan.layout.block_size(n_rows, params.dtype.itemsize)
+    if useful_threads(2, work, 2) > 1:  # whether or not this prediction uses threads
+        block_size = min(block_size, max(_MIN_BLOCK_ROWS, -(-n_rows // _MIN_BLOCKS)))
+    forward = _forward_pass(plan, block_size, params.dtype, _gathered(rows, order), False)
     out = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype)
-    n_threads = useful_threads(n_threads, work, -(-n_rows // forward.block_size))
-    ranges = forward.ranges(n_rows) if n_threads == 1 else iter(forward.parts(n_rows))
+    n_threads = useful_threads(n_threads, work, -(-n_rows // block_size))
+    ranges = forward.ranges(n_rows) if n_threads == 1 else iter(forward.parts(n_rows, n_threads))
 
     def predict_ranges(rank):
-        scratch = forward.take_scratch()
+        scratch = forward.scratch()
         for start, stop in ranges:
             _predict(forward.settings, forward.table, params, rows, order, start, stop, scratch, out)
-        forward.keep(scratch)
+        forward.kept.append(scratch)
 
     if n_threads == 1:
         predict_ranges(0)
@@ -73,7 +74,8 @@ def _predict(settings, table, params, rows, order, *others):
 def mean_loss(plan, params, rows, y, weight, order=IN_ORDER):
     """Return the mean loss without penalties, for the same rows as `outputs`; y and weight are results of `as_targets`."""
     params, n_rows, loss, weight_sum = padded(params), order.size or y.shape[0], 0.0, 0.0
-    forward = _forward_pass(plan, min(n_rows, LARGEST_BLOCK), params.dtype, _gathered(rows, order), True)
+    block_size = plan.layout.block_size(n_rows, params.dtype.itemsize)
+    forward = _forward_pass(plan, block_size, params.dtype, _gathered(rows, order), True)
     scratch = forward.template.scratch()
     for start, stop in forward.ranges(n_rows):
         part = evaluate(forward.settings, forward.table, params, rows, y, weight, order, start, stop, scratch)
@@ -93,23 +95,18 @@ class _ForwardPass(NamedTuple):
     settings: np.ndarray
     table: np.ndarray
     template: ScratchTemplate
-    spares: deque
+    kept: deque
 
-    def take_scratch(self):
-        """A `Scratch` that no other prediction uses."""
+    def scratch(self):
+        """A `Scratch` that no other prediction uses. After the prediction, it can be added to `kept`."""
         try:
-            return self.spares.pop()
+            return self.kept.pop()
         except IndexError:
             return self.template.scratch()
 
-    def keep(self, scratch):
-        """Keep a small scratch for the next prediction, because its allocation takes a third of the prediction of one row."""
-        if scratch.activations.nbytes <= _MAX_SPARE_BYTES:
-            self.spares.append(scratch)
-
-    def parts(self, n_rows):
+    def parts(self, n_rows, n_threads):
         """A list of the (start, stop) of whole blocks, each of at most a few milliseconds; threads take them in turns."""
-        work = min(_PART_WORK, n_rows * self.layout.n_params / _MIN_PARTS)
+        work = min(_PART_WORK, n_rows * self.layout.n_params / (_MIN_PARTS * n_threads))
         return fixed_ranges(0, n_rows, self.layout, self.block_size, work)
 
     def ranges(self, n_rows):
@@ -118,9 +115,10 @@ class _ForwardPass(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _forward_pass(plan, n_rows, dtype, gathered, with_loss):
+def _forward_pass(plan, block_size, dtype, gathered, with_loss):
     """Return a `_ForwardPass`. The result is cached, because this function takes longer than the prediction of one row."""
-    settings, block_size = record(SETTINGS), plan.layout.block_size(n_rows, dtype.itemsize)
+    settings = record(SETTINGS)
     table = configure_network(settings, plan, block_size, dtype)
     template = ScratchTemplate.for_prediction(plan, block_size, dtype, gathered=gathered, with_loss=with_loss)
-    return _ForwardPass(plan.layout, block_size, settings, table, template, deque(maxlen=2))
+    kept = deque[Scratch](maxlen=2 if template.nbytes <= _MAX_KEPT_BYTES else 0)
+    return _ForwardPass(plan.layout, block_size, settings, table, template, kept)

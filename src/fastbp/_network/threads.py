@@ -69,6 +69,16 @@ def allowed_threads():
     return max(1, min([joblib.cpu_count(), *(int(limit) for limit in limits if limit.isdecimal())]))
 
 
+def other_threads_exist():
+    """Whether there are threads besides the calling thread and those of this module."""
+    this = threading.current_thread()
+    return any(thread is not this and not isinstance(thread, _WorkerThread) for thread in threading.enumerate())
+
+
+class _WorkerThread(threading.Thread):
+    pass
+
+
 class ThreadCrew:
     """Threads in addition to the calling thread. The constructor starts all of them, and ``close`` ends them.
 
@@ -146,16 +156,18 @@ def kept_crew(n_threads):
     try:
         crew = _kept_crews.pop()
     except IndexError:
-        crew = ThreadCrew(n_threads, IDLE_SECONDS)
-    if not crew.is_ready(n_threads):
-        crew.close()
+        crew = None
+    if crew is None or not crew.is_ready(n_threads):
+        if crew is not None:
+            crew.close()
         crew = ThreadCrew(n_threads, IDLE_SECONDS)
     try:
         yield crew
     except BaseException:  # a thread may still run
         crew.close()
         raise
-    _kept_crews.append(crew)
+    if crew.workers:
+        _kept_crews.append(crew)
 
 
 class _Task:
@@ -188,7 +200,7 @@ class _Worker:
         self.tasks: SimpleQueue[_Task | None] = SimpleQueue()
         if first_task is not None:
             self.tasks.put(first_task)  # before the thread starts, so that it cannot end without this task
-        self.thread = threading.Thread(target=self._run_tasks, name=f"fastbp_{rank}")
+        self.thread = _WorkerThread(target=self._run_tasks, name=f"fastbp_{rank}")
         self.thread.start()
 
     def submit(self, task):

@@ -52,6 +52,11 @@ class ScratchTemplate(NamedTuple):
         shared = empty._replace(loss_numbers=loss_numbers, output_numbers=output_numbers)
         return cls(shared, {name: array.size for name, array in own.items()})
 
+    @property
+    def nbytes(self):
+        """The size of the buffers that each prediction allocates, in bytes."""
+        return sum(self.sizes.values()) * self.shared.activations.itemsize
+
     def scratch(self):
         """Return a new `Scratch`."""
         dtype = self.shared.activations.dtype

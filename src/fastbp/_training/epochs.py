@@ -5,7 +5,6 @@ place, and the losses and learning rates of the epochs come out. Kernels run who
 of a kernel takes and provides the random numbers. It does not know about estimators, labels and scores.
 """
 
-import threading
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +20,7 @@ from .._kernels.shuffles import MT19937State
 from .._kernels.versions import version_for
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
-from .._network.threads import IDLE_SECONDS, ThreadCrew
+from .._network.threads import IDLE_SECONDS, ThreadCrew, other_threads_exist
 from .._network.turns import BlockPacer
 from .._network.workspace import workspace
 
@@ -81,7 +80,7 @@ class Shuffles:
         self.random_state = random_state
         self.state = random_state.get_state(legacy=False)
         is_twister = self.state["bit_generator"] == "MT19937"
-        in_kernel = is_twister and not (shared and threading.active_count() > 1)
+        in_kernel = is_twister and not (shared and other_threads_exist())
         self.by_kernel = wanted and in_kernel
         self.by_python = wanted and not in_kernel
         inner: dict = self.state["state"] if wanted and is_twister else {"key": np.zeros(624, np.uint32), "pos": 0}
