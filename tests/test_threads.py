@@ -848,12 +848,16 @@ def test_predictions_use_one_thread_if_others_cannot_be_started(predicting, monk
     assert not threads._kept_crews
 
 
-def test_kept_threads_do_not_prevent_shuffling_in_the_kernel(predicting):
+def test_kept_threads_do_not_prevent_shuffling_in_the_kernel(predicting, monkeypatch):
     predict, _ = predicting
     predict()
-    assert crew_threads()
-    assert not threads.other_threads_exist()
-    assert training.Shuffles(np.random.RandomState(0), wanted=True, shared=True).by_kernel
+    kept, other = crew_threads(), threading.Thread()
+    assert kept
+    for existing, by_kernel in (([threading.current_thread(), *kept], True), ([threading.current_thread(), other], False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(threading, "enumerate", lambda existing=existing: existing)
+            assert threads.other_threads_exist() != by_kernel
+            assert training.Shuffles(np.random.RandomState(0), wanted=True, shared=True).by_kernel == by_kernel
 
 
 def test_predictions_start_threads_again_that_have_ended(predicting, monkeypatch):
