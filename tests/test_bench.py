@@ -94,10 +94,11 @@ def test_folders_of_the_asv_configuration_exist_or_are_ignored_by_git():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not util.find_spec("asv") or not any(metadata.distributions(name="fastbp")),
+    reason="needs asv from the extra `bench`, which `make bench` installs, and an installed fastbp, because asv hides PYTHONPATH",
+)
 def test_asv_check_passes(tmp_path):
-    # asv is in the extra `bench`; `make bench` installs it
-    if not util.find_spec("asv") or not any(metadata.distributions(name="fastbp")):
-        pytest.skip("needs asv, and an installed fastbp, because asv hides PYTHONPATH")
     run("-m", "asv", "check", "--python=same", "--config", BENCH / "asv.conf.json", HOME=str(tmp_path))
 
 

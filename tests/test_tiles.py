@@ -463,17 +463,18 @@ def test_no_access_beyond_the_required_memory():
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+sse3,+sse2,+popcnt,+bmi,+bmi2"}
 NO_AVX = {"NUMBA_ENABLE_AVX": "0"}
 SSE2 = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}
+has_avx2 = pytest.mark.skipif(VECTOR_BYTES < 32, reason="without AVX2, its code would stop with an illegal instruction")
 on_x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="requires an x86 processor")
 
 
 @pytest.mark.slow
 @on_x86
 @pytest.mark.parametrize(
-    ("processor", "shape"), [(AVX2, [32, 6]), (SSE2, [16, 6]), (NO_AVX, [16, 6])], ids=["AVX2", "SSE2", "no AVX"]
+    ("processor", "shape"),
+    [pytest.param(AVX2, [32, 6], marks=has_avx2), (SSE2, [16, 6]), (NO_AVX, [16, 6])],
+    ids=["AVX2", "SSE2", "no AVX"],
 )
 def test_processors_with_narrower_vectors(processor, shape):
-    if processor is AVX2 and VECTOR_BYTES < 32:  # the code would stop with an illegal instruction
-        pytest.skip("this processor has no AVX2")
     assert (
         run_in_process(
             *("sweep(dtype, 3)", "sweep_few(dtype, 5)", "sweep_far_apart(dtype, 5)", "at_the_edge_of_memory(dtype)"),

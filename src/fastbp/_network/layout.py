@@ -15,9 +15,9 @@ import numpy as np
 from .._kernels.tables import LAYER
 
 # The number of rows per block if the weights do not fit into half of the first-level cache, chosen by the speed of training (EPYC
-# with AVX2, 12 paired epochs of 14 networks). More rows than the minimum save time only if the weights do not fit into the
-# second-level cache, because they are then read again for every block. With more rows than the maximum, or with activations of the
-# widest layer of more than _MAX_BYTES, training takes up to a fifth longer.
+# with AVX2, 12 paired epochs of 7 networks in both dtypes). More rows than the minimum save time only if the weights do not fit
+# into the second-level cache, because they are then read again for every block. With more rows than the maximum, or with
+# activations of the widest layer of more than _MAX_BYTES, training takes up to a fifth longer.
 _MIN_ROWS_PER_BLOCK, _MAX_ROWS_PER_BLOCK = 132, 264
 _SECOND_CACHE, _MAX_BYTES = 1 << 19, 1 << 20
 # If all weights fit into half of the first-level cache, blocks are so small that activations and deltas fit into the other half,

@@ -27,7 +27,7 @@ from .workspace import ScratchTemplate
 # multiply-adds.
 _MIN_BLOCKS, _MIN_BLOCK_ROWS = 4, 72
 _MIN_PARTS, _PART_WORK = 2, 1e8
-# The maximum size of buffers that are kept. Their allocation takes a third of the time of a prediction of one row.
+# The maximum size of buffers that are kept. Their allocation takes about a quarter of the time of a prediction of one row.
 _MAX_KEPT_BYTES = 1 << 17
 _versions: dict[tuple, Callable] = {}  # of `predict`, by the dtypes of the parameters, the rows and the order
 

@@ -21,7 +21,7 @@ from .._kernels.jit import is_interpreted
 # threads over one (Xeon with AVX-512, medians of seven paired runs), by millions of multiply-adds per step. float32: −19 % at 1.3,
 # +7 % at 2.4, +21 % at 4.4. float64: +5 % at 0.6, −7 % at 1.3, +26 % at 2.2, +33 % at 4.4.
 _MIN_WORK = 6_000_000
-# Threads that are started or woken for one call need the work of this many steps, because this takes 0.1 to 0.4 milliseconds. The
+# Threads that are started or woken for one call need the work of this many steps, because this takes 0.1 to 0.7 milliseconds. The
 # number was chosen from the gain of two threads over one for predict (EPYC with AVX2, medians of 25 paired calls), by millions of
 # multiply-adds per call. float32: +1 % at 21, +18 % at 37; float64: +9 % at 21, +45 % at 37.
 STEPS_TO_WAKE = 9
