@@ -140,18 +140,18 @@ def test_other_targets_raise_an_error_at_import():
 @compiled
 @pytest.mark.usefixtures("x86")
 def test_without_a_code_generator_for_levels_exactly_this_processor_is_used(monkeypatch):
-    def fail(name):
+    def fail():
         raise AttributeError("made up")
 
     context = update_early_stopping.targetctx
     monkeypatch.setattr(user_warnings, "_given", set())
     monkeypatch.setattr(inline, "TARGET", "x86-64-v3")
-    monkeypatch.setattr(inline, "_LevelCodegen", fail)
+    monkeypatch.setattr(inline, "_level_codegen", fail)
     with pytest.warns(RuntimeWarning, match=r"'x86-64-v3' cannot be generated .*made up.* FASTBP_TARGET=host"):
-        assert inline.target_context.__wrapped__(context) is context
+        assert inline.target_context(context) is context
     monkeypatch.setattr(inline, "COMPILE_ONLY", True)
     with pytest.raises(AttributeError, match="made up"):
-        inline.target_context.__wrapped__(context)
+        inline.target_context(context)
 
 
 def test_features_of_the_processor_follow_the_variables_of_numba(monkeypatch):

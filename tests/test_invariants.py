@@ -28,7 +28,7 @@ from sklearn.base import clone
 import fastbp
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._data.inputs import as_rows, as_targets
-from fastbp._kernels import disk_cache, inline, jit, user_warnings
+from fastbp._kernels import disk_cache, dispatchers, inline, jit, user_warnings
 from fastbp._kernels.epochs import train, update_early_stopping
 from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._kernels.network import loss_and_gradient, predict
@@ -747,7 +747,7 @@ def test_failing_pipeline_causes_one_warning(owner, name, new_entry, tmp_path, m
         return jit.entry(quadrupled_and_doubled)
 
     monkeypatch.setattr(user_warnings, "_given", set())
-    monkeypatch.setattr(inline.InlineKernel, "pipeline_works", True)
+    monkeypatch.setattr(dispatchers.InlineKernel, "pipeline_works", True)
     monkeypatch.setattr(owner, name, fail)
     first, second = entry_with_kernels(), entry_with_kernels()
     with pytest.warns(RuntimeWarning, match="AttributeError: made up.*, so kernels are compiled with numba.njit") as caught:
@@ -762,7 +762,7 @@ def test_failing_pipeline_causes_one_warning(owner, name, new_entry, tmp_path, m
 @compiled
 def test_code_compiled_after_a_failure_of_the_pipeline_is_stored_on_disk(new_entry, tmp_path, monkeypatch):
     first, second = new_entry(), new_entry()
-    monkeypatch.setattr(inline.InlineKernel, "pipeline_works", True)
+    monkeypatch.setattr(dispatchers.InlineKernel, "pipeline_works", True)
     monkeypatch.setattr(inline._LightEntryLibrary, "_optimize_final_module", fail)
     assert len(warnings_of(first)) == 1
     assert all("plain" in path.name for path in files(tmp_path, "nbc"))
@@ -775,7 +775,7 @@ def test_error_in_a_function_is_not_an_error_of_the_pipeline(new_entry):
     function = jit.entry(lambda x: x.no_such_attribute)
     with pytest.raises(numba.TypingError, match="no_such_attribute"):
         function(1.0)
-    assert inline.InlineKernel.pipeline_works
+    assert dispatchers.InlineKernel.pipeline_works
     assert jit.entry(lambda x: x + 1)(1.0) == 2
 
 

@@ -200,7 +200,10 @@ def foreign_private_attributes(tree):
 
 
 # These modules extend classes of Numba, whose hooks are private; `_compat` lists the members that they use.
-EXTENDS_NUMBA = {"fastbp._compat", *(f"fastbp._kernels.{name}" for name in ("inline", "disk_cache", "jit", "views"))}
+EXTENDS_NUMBA = {
+    "fastbp._compat",
+    *(f"fastbp._kernels.{name}" for name in ("inline", "dispatchers", "disk_cache", "jit", "views")),
+}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - EXTENDS_NUMBA))

@@ -117,7 +117,7 @@ __all__ = [
 # - CompileResult: _rebuild, _reduce, codegen, library.has_dynamic_globals
 # - CPUContext: codegen, refresh
 # - JITCPUCodegen: magic_tuple
-# `_kernels/jit.py` and `_kernels/inline.py` replace `Dispatcher._cache` by this cache.
+# `_kernels/jit.py` and `_kernels/dispatchers.py` replace `Dispatcher._cache` by this cache.
 try:
     # The machine code of one version of a function, and all that is needed to call it.
     from numba.core.compiler import CompileResult
@@ -133,19 +133,21 @@ else:
 #
 # Without these names, or if they behave differently, fastbp compiles with the public `numba.njit`, which takes longer.
 #
-# Private members that `_kernels/inline.py` uses:
-# - Dispatcher: _cache, _compile_for_args, _compiler.pipeline_class, _insert, get_call_template, get_overload
+# Private members that `_kernels/inline.py` and `_kernels/dispatchers.py` use:
+# - Dispatcher: _cache, _compile_for_args, _compiler.compile, _compiler.pipeline_class, _insert, add_overload, get_call_template,
+#   get_overload, overloads
 # - the result of a compilation: cfunc, fndesc, _replace
 # - JITCodeLibrary: _codegen, _final_module, _finalize_dynamic_globals, _finalize_final_module, _finalized, _linking_libraries,
 #   _optimize_final_module, _optimize_functions
 # - Lower: context, create_cpython_wrapper
 # - JITCPUCodegen: _data_layout, _module_pass_manager; _get_host_cpu_name and _get_host_cpu_features are overridden
-# - CPUContext: _internal_codegen, codegen, enable_nrt, insert_user_function, subtarget
+# - CPUContext: _internal_codegen, _registries, codegen, enable_nrt, insert_user_function, install_registry, subtarget;
+#   get_abi_sizeof and load_additional_registries are overridden; all attributes are shared with a copy
 # - NativeLowering: lowering_class is overridden
 # - llvmlite.ir.Function.attributes: `set.add` is called for this set, because its own `add` rejects attributes with a value
 # - TargetConfig: _values
 # - CompilerBase: state.typingctx and state.flags are replaced
-# - TypingContext: resolve_function_type is overridden; all attributes are shared with a copy
+# - TypingContext: load_additional_registries and resolve_function_type are overridden; all attributes are shared with a copy
 # - types.Function: _impl_keys, get_impl_key
 # - the names of the compiler passes in _UNUSED_PASSES
 # `_kernels/function_pointers.py` uses two other members of the result of a compilation: fndesc.llvm_cfunc_wrapper_name and
@@ -160,6 +162,9 @@ try:
 
     # Registers a compiler pass. Documented, but in `numba.core`.
     from numba.core.compiler_machinery import register_pass
+
+    # The properties of the processor, and the implementations of all functions. It is subclassed to load them only once.
+    from numba.core.cpu import CPUContext
 
     # Generates the LLVM code of a function and of the wrapper that Python calls.
     from numba.core.lowering import Lower
@@ -179,6 +184,7 @@ except ImportError as error:
     PIPELINE_IMPORT_ERROR = error
 else:
     __all__ += [
+        "CPUContext",
         "CPUDispatcher",
         "Compiler",
         "CompilerBase",

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 
 from .._compat import cgutils
-from .jit import intrinsic_kernel
+from .intrinsics import intrinsic_kernel
 from .targets import HAS_AVX512
 from .vector_code import FIRST_LANE, I64, VectorCode, i64
 

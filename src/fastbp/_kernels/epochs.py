@@ -11,6 +11,7 @@ import numpy as np
 
 from .codes import ScheduleCode, SolverCode, Status
 from .function_pointers import call
+from .integers import maximum, minimum
 from .jit import EXACT, entry, kernel
 from .network import gradient_of_block
 from .references import reference
@@ -128,14 +129,14 @@ def _copy(source, target):
 def _train_block(settings, state, rank, team, table, params, moments, rows, y, weight, order, scratch):
     """Process the next block of this thread's shares of a batch; after the last block, update the parameters."""
     n_threads, n_shares, block_size = settings.n_threads, team.sums.shape[0], settings.block_size
-    n_rows = min(settings.batch_size, order.size - state.row)
-    n_blocks = max(1, (n_rows + n_shares * block_size - 1) // (n_shares * block_size))  # of a share
+    n_rows = minimum(settings.batch_size, order.size - state.row)
+    n_blocks = maximum(1, (n_rows + n_shares * block_size - 1) // (n_shares * block_size))  # of a share
     share, block = rank + state.blocks_done // n_blocks * n_threads, state.blocks_done % n_blocks
     if share < n_shares:
         stop = state.row + start_of_share(n_rows, share + 1, n_shares)
-        start = min(state.row + start_of_share(n_rows, share, n_shares) + block * block_size, stop)
+        start = minimum(state.row + start_of_share(n_rows, share, n_shares) + block * block_size, stop)
         n_block, is_new, add, gradient = (
-            min(block_size, stop - start),
+            minimum(block_size, stop - start),
             state.blocks_done == 0,
             block > 0,
             gradient_of_share(team, share),
@@ -158,7 +159,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
     n_threads, n_shares, has_penalties = settings.n_threads, team.sums.shape[0], settings.penalty_gradient_address != 0
     for share in range(rank, n_shares, n_threads):
         low, high = start_of_line_share(params.size, share, n_shares), start_of_line_share(params.size, share + 1, n_shares)
-        w = vector(params, low, max(0, min(high, n_coefs) - low))
+        w = vector(params, low, maximum(0, minimum(high, n_coefs) - low))
         team.sums[share, PENALTY] = _penalty(settings, team.sums[share, WEIGHT_SQUARES], w, scratch)
     if not wait_at_barrier(team, state, n_threads):
         state.status = Status.aborted
@@ -226,7 +227,7 @@ def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scal
     for share in range(rank, n_shares, n_threads):
         low, high = start_of_line_share(params.size, share, n_shares), start_of_line_share(params.size, share + 1, n_shares)
         add_gradients(team, low, high)
-        n_weights = max(0, min(high, n_coefs) - low)
+        n_weights = maximum(0, minimum(high, n_coefs) - low)
         call(settings.penalty_gradient_address, vector(params, low, n_weights), vector(team.gradients, low, n_weights), numbers)
         if settings.clip_norm > 0:
             gradient = vector(team.gradients, low, high - low)

@@ -8,7 +8,7 @@ not know what the functions compute.
 from llvmlite import ir
 from numba import config, types
 
-from .jit import intrinsic_kernel
+from .intrinsics import intrinsic_kernel
 
 _interpreted = {}  # functions by their id, with NUMBA_DISABLE_JIT=1
 

@@ -1,27 +1,26 @@
 """The fast compilation pipeline: kernels that exist only inside the functions that call them.
 
 Numba optimizes every function separately, generates machine code and Python wrappers for it, and repeats this for the inlined copy
-in every caller. An `InlineKernel` is compiled only to LLVM's intermediate code, which its callers include. A kernel with loops is
+in every caller. Here, a kernel is compiled only to LLVM's intermediate code, which its callers include. A kernel with loops is
 optimized before that, because LLVM vectorizes a loop most reliably in a small function; a kernel that mostly calls other kernels
-is not. Kernels and light entries do not count references to arrays. Python calls an `EntryDispatcher`; it is optimized lightly,
-because its loops are optimized already. Passes of Numba that kernels do not need are left out, and the types of operations are
-remembered. Together, these changes reduce the time of a first fit to less than a third. The machine code is generated for the
-target of `targets`. If this pipeline fails, Numba's own pipeline is used.
+is not. Kernels and light entries do not count references to arrays. Light entries are optimized lightly, because their loops are
+optimized already. Passes of Numba that kernels do not need are left out, and the types of operations are remembered. Together,
+these changes reduce the time of a first fit to less than a third. The machine code is generated for the target of `targets`.
 """
 
 import gc
 import os
 import threading
-from functools import cache, cached_property
+from functools import cache
+from typing import ClassVar
 
 from llvmlite.binding import create_new_module_pass_manager
-from numba import njit, types
+from numba import types
 
 from .._compat import (
-    Compiler,
     CompilerBase,
     ConfigStack,
-    CPUDispatcher,
+    CPUContext,
     DefaultPassBuilder,
     Flags,
     JITCodeLibrary,
@@ -52,88 +51,9 @@ _UNUSED_PASSES = frozenset(
         "LiteralPropagation",
         "inline_overloads",
         "nopython_rewrites",
+        "ir_legalization",
     }
 )
-
-_one_entry_at_a_time = threading.RLock()
-
-
-class InlineKernel(CPUDispatcher):
-    """A function that is compiled inside its callers; with `optimize=False` it is also optimized only there.
-
-    If Python calls it, a version that is compiled by `njit` runs.
-    """
-
-    pipeline_works = True  # shared by all kernels; only `EntryDispatcher` changes it
-
-    def __init__(self, function, options, *, optimize):
-        compiler = _OptimizedKernelCompiler if optimize else _UnoptimizedKernelCompiler
-        super().__init__(function, targetoptions={"nopython": True, **options}, pipeline_class=compiler)
-        self._options = options
-
-    @cached_property
-    def _compiled_by_njit(self):
-        return njit(**self._options)(self.py_func)
-
-    def get_call_template(self, args, kws):
-        """Compile one version for all numbers of a type; Numba would compile one for each constant."""
-        if not InlineKernel.pipeline_works:
-            return self._compiled_by_njit.get_call_template(args, kws)
-        return super().get_call_template([types.unliteral(kind) for kind in args], kws)
-
-    def get_overload(self, sig):
-        return super().get_overload(sig) if InlineKernel.pipeline_works else self._compiled_by_njit.get_overload(sig)
-
-    def _insert(self, *overload):
-        """Do nothing: there is no machine code that Python could call."""
-
-    def _compile_for_args(self, *args, **kwargs):
-        return self._compiled_by_njit._compile_for_args(*args, **kwargs)
-
-
-class EntryDispatcher(CPUDispatcher):
-    """A function that Python calls.
-
-    If its compilation fails with the fast pipeline but succeeds with Numba's own pipeline, all later compilations use Numba's.
-    `make_cache(fast)` returns the disk cache for a pipeline, or None. `warn(error)` is called when the pipeline changes.
-    """
-
-    def __init__(self, function, options, *, compiler, make_cache, warn):
-        super().__init__(function, targetoptions={"nopython": True, **options}, pipeline_class=compiler)
-        self._make_cache, self._warn, self._no_cache = make_cache, warn, self._cache
-        self._use(compiler, fast=True)
-
-    def _use(self, compiler, *, fast):
-        self._compiler.pipeline_class, self._is_fast = compiler, fast
-        self._cache = self._make_cache(fast=fast) or self._no_cache
-        self._release = getattr(self._cache, "release", lambda: None)
-
-    def compile(self, sig):
-        with _one_entry_at_a_time:  # so that no other entry is compiled while the pipeline changes
-            if InlineKernel.pipeline_works:
-                release = self._release  # of this cache, which a change of the pipeline replaces
-                try:
-                    return super().compile(sig)
-                except Exception as error:
-                    self._change_pipeline(sig, error)
-                finally:
-                    release()
-            elif self._is_fast:
-                self._use(Compiler, fast=False)
-            return super().compile(sig)
-
-    def _change_pipeline(self, sig, error):
-        compiler = self._compiler.pipeline_class
-        InlineKernel.pipeline_works = False
-        self._use(Compiler, fast=False)
-        try:
-            super().compile(sig)
-        except BaseException as other:
-            InlineKernel.pipeline_works = True
-            self._use(compiler, fast=True)
-            # if the second compilation fails, too, the function is wrong, not the pipeline; KeyboardInterrupt is passed on
-            raise error if isinstance(other, Exception) else other from None
-        self._warn(error)
 
 
 class _LevelCodegen(JITCPUCodegen):
@@ -147,6 +67,10 @@ class _LevelCodegen(JITCPUCodegen):
 
 
 @cache
+def _level_codegen():
+    return _LevelCodegen("fastbp")
+
+
 def target_context(context):
     """Return a copy of Numba's context for the target, or the context itself if the target is this processor.
 
@@ -155,7 +79,7 @@ def target_context(context):
     if TARGET == HOST:
         return context
     try:
-        return context.subtarget(_internal_codegen=_LevelCodegen("fastbp"))
+        return context.subtarget(_internal_codegen=_level_codegen())
     except Exception as error:  # an unknown version of Numba may raise any error
         if COMPILE_ONLY:  # the code would be stored for the wrong processor
             raise
@@ -165,6 +89,72 @@ def target_context(context):
             "compiled for exactly this processor; set the environment variable FASTBP_TARGET=host to do this without this warning",
         )
         return context
+
+
+class _FastContext(CPUContext):
+    """A context that remembers the sizes of types, and does not import all modules of Numba for each new intrinsic function."""
+
+    _sizes: ClassVar[dict] = {}
+
+    @classmethod
+    def like(cls, context, **changes):
+        """Return a context that shares all declarations with another context."""
+        result = object.__new__(cls)
+        result.__dict__.update(context.__dict__, **changes)
+        return result
+
+    def load_additional_registries(self):
+        """Install implementations that are new in registries that are installed already."""
+        for registry in list(self._registries):
+            self.install_registry(registry)
+
+    def get_abi_sizeof(self, ty):
+        key = str(ty)
+        if key not in self._sizes:
+            self._sizes[key] = super().get_abi_sizeof(ty)
+        return self._sizes[key]
+
+
+class _FastTypingContext(TypingContext):
+    """A typing context that remembers the signatures of functions.
+
+    Numba derives the signature of every operation again, although kernels use the same few operations on integers and floats
+    thousands of times. Without this class and `_FastFlags`, type inference would take almost twice as long.
+    """
+
+    def load_additional_registries(self):
+        """Do nothing: the original context has loaded the declarations."""
+
+    def resolve_function_type(self, func, args, kws):
+        if not isinstance(func, types.Function) or kws:
+            return super().resolve_function_type(func, args, kws)
+        key = ConfigStack.top_or_none(), func, args
+        if key not in self._signatures:
+            signature = super().resolve_function_type(func, args, kws)
+            if signature is None:
+                return None
+            self._signatures[key] = signature, func.get_impl_key(signature)
+        signature, implementation = self._signatures[key]
+        func._impl_keys[signature.args] = implementation  # other flags may have another implementation for the same arguments
+        return signature
+
+
+@cache
+def _fast_typing_context(context):
+    """Return a context that shares all declarations with another context, and remembers signatures."""
+    result = object.__new__(_FastTypingContext)
+    result.__dict__.update(context.__dict__, _signatures={})
+    return result
+
+
+class _FastFlags(Flags):
+    """Compiler flags that are compared by the options that were set; Numba would compare the values of all options."""
+
+    def __hash__(self):
+        return hash(frozenset(self._values))  # of the names, because not all values can be hashed
+
+    def __eq__(self, other):
+        return isinstance(other, Flags) and self._values == other._values
 
 
 class _TunedLibrary(JITCodeLibrary):
@@ -236,7 +226,7 @@ class _LowerForTarget(NativeLowering):
     library, counts_references = _TunedLibrary, True
 
     def run_pass(self, state):
-        context = target_context(state.targetctx)
+        context = _FastContext.like(target_context(state.targetctx), typing_context=state.typingctx)
         state.targetctx = context if self.counts_references else context.subtarget(enable_nrt=False)
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         if not state.flags.no_compile:
@@ -331,53 +321,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_paused_garbage_collection.after_fork)
 
 
-class _CachingContext(TypingContext):
-    """A typing context that remembers the signatures of functions.
-
-    Numba derives the signature of every operation again, although kernels use the same few operations on integers and floats
-    thousands of times. Without this class and `_QuickFlags`, type inference would take almost twice as long.
-    """
-
-    def resolve_function_type(self, func, args, kws):
-        if not isinstance(func, types.Function) or kws:
-            return super().resolve_function_type(func, args, kws)
-        key = ConfigStack.top_or_none(), func, args
-        if key not in self._signatures:
-            signature = super().resolve_function_type(func, args, kws)
-            if signature is None:
-                return None
-            self._signatures[key] = signature, func.get_impl_key(signature)
-        signature, implementation = self._signatures[key]
-        func._impl_keys[signature.args] = implementation  # other flags may have another implementation for the same arguments
-        return signature
-
-
-@cache
-def _caching_context(context):
-    """Return a context that shares all declarations with another context, and remembers signatures."""
-    result = object.__new__(_CachingContext)
-    result.__dict__.update(context.__dict__, _signatures={})
-    return result
-
-
-class _QuickFlags(Flags):
-    """Compiler flags that are compared by the options that were set; Numba would compare the values of all options."""
-
-    def __hash__(self):
-        return hash(frozenset(self._values))  # of the names, because not all values can be hashed
-
-    def __eq__(self, other):
-        return isinstance(other, Flags) and self._values == other._values
-
-
 class EntryCompiler(CompilerBase):
     """Numba's pipeline with its lowering pass replaced by `lowering`, and without the passes that `unused` names."""
 
     lowering, unused = _LowerEntry, frozenset()
 
     def compile_extra(self, func):
-        self.state.typingctx = _caching_context(self.state.typingctx)
-        self.state.flags = _QuickFlags(self.state.flags)
+        self.state.typingctx = _fast_typing_context(self.state.typingctx)
+        self.state.flags = _FastFlags(self.state.flags)
         with _paused_garbage_collection:
             return super().compile_extra(func)
 
@@ -395,9 +346,9 @@ class LightEntryCompiler(EntryCompiler):
     lowering, unused = _LowerLightEntry, _UNUSED_PASSES
 
 
-class _OptimizedKernelCompiler(EntryCompiler):
+class OptimizedKernelCompiler(EntryCompiler):
     lowering, unused = _LowerOptimizedKernel, _UNUSED_PASSES
 
 
-class _UnoptimizedKernelCompiler(EntryCompiler):
+class UnoptimizedKernelCompiler(EntryCompiler):
     lowering, unused = _LowerUnoptimizedKernel, _UNUSED_PASSES

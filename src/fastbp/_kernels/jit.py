@@ -1,4 +1,4 @@
-"""The decorators that compile every kernel: `kernel`, `intrinsic_kernel`, `entry` and `lazy_entry`.
+"""The decorators that compile functions: `kernel`, `entry` and `lazy_entry`.
 
 A kernel is called only by other kernels. An entry is called from Python, and its machine code is stored on disk. There are two
 compiler modes. With FASTBP_COMPILER=fast, the default, the pipeline in `inline` is used. With FASTBP_COMPILER=plain, or if that
@@ -12,7 +12,6 @@ from functools import cached_property, partial, update_wrapper
 
 import numba
 from numba import config, njit
-from numba.extending import intrinsic
 
 from .._compat import PIPELINE_IMPORT_ERROR
 from .user_warnings import warn_once
@@ -22,7 +21,8 @@ try:
 except ImportError:  # a private name of Numba is missing
     StampedCache = None
 try:
-    from .inline import EntryCompiler, EntryDispatcher, InlineKernel, LightEntryCompiler, target_context
+    from .dispatchers import EntryDispatcher, InlineKernel
+    from .inline import EntryCompiler, LightEntryCompiler, OptimizedKernelCompiler, UnoptimizedKernelCompiler, target_context
 except Exception as error:  # an unknown version of Numba may raise any error
     PIPELINE_ERROR = PIPELINE_IMPORT_ERROR or error
 else:
@@ -76,16 +76,10 @@ def kernel(*, fastmath=FASTMATH, optimize=True, inline=True, interpreted=None):
         if config.DISABLE_JIT:
             return interpreted or function
         options = {**_compiler_options(fastmath), "forceinline": inline}
-        return njit(**options)(function) if COMPILER_MODE == "plain" else InlineKernel(function, options, optimize=optimize)
-
-    return compiled
-
-
-def intrinsic_kernel(interpreted):
-    """Decorate a function that generates LLVM code for a kernel; with NUMBA_DISABLE_JIT=1, `interpreted` replaces it."""
-
-    def compiled(generator):
-        return interpreted if config.DISABLE_JIT else intrinsic(generator)
+        if COMPILER_MODE == "plain":
+            return njit(**options)(function)
+        compiler = OptimizedKernelCompiler if optimize else UnoptimizedKernelCompiler
+        return InlineKernel(function, options, compiler=compiler)
 
     return compiled
 

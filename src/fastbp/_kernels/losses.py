@@ -139,7 +139,7 @@ def _multinomial_log_loss(A, y, delta):
     for q in range(a.size):
         d[q] = a[q]
     for i in range(losses.size):
-        code = int(losses[i])
+        code = np.int64(losses[i])
         delta[i, code] -= one
         losses[i] = clip(A[i, code], low, one - low)
     for i in range(losses.size):

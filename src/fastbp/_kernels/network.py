@@ -10,6 +10,7 @@ import numpy as np
 from .activations import activate, floor_of, multiply, multiply_by_slope
 from .codes import ActivationCode, LossCode
 from .function_pointers import call
+from .integers import minimum
 from .jit import entry, kernel
 from .losses import link, loss_and_delta
 from .products import (
@@ -141,7 +142,7 @@ def _norm(table, layer, address, params, beta, Z, scratch, exchange_at, add):
     inv_std = vector(scratch.inv_std, 3 * unit_at, 3 * n_out) if per_unit else vector(scratch.inv_std, layer * Z.shape[0], n_rows)
     moving = vector(scratch.moving_statistics, 2 * unit_at, 2 * n_out if per_unit else 0)
     exchange, barrier, state = scratch.exchange, scratch.barrier, scratch.norm_state
-    call(address, Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, int(add))
+    call(address, Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, np.int64(add))
 
 
 @kernel(optimize=False)
@@ -255,7 +256,7 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
     order = vector(stack_array(1), 0, 0)  # an empty array; entries cannot allocate memory
     loss, weight_sum = 0.0, 0.0
     for at in range(start, stop, options.block_size):
-        n_rows = min(options.block_size, stop - at)
+        n_rows = minimum(options.block_size, stop - at)
         is_new = first and at == start
         block = gradient_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch, gradient, is_new, not is_new)
         block_loss, block_weight = block
@@ -271,7 +272,7 @@ def evaluate(settings, table, params, rows, y, weight, order, start, stop, scrat
     options = settings[0]
     loss, weight_sum = 0.0, 0.0
     for at in range(start, stop, options.block_size):
-        n_rows = min(options.block_size, stop - at)
+        n_rows = minimum(options.block_size, stop - at)
         block_loss, block_weight = loss_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch)
         loss += block_loss
         weight_sum += block_weight
@@ -295,6 +296,6 @@ def predict(settings, table, params, rows, order, start, stop, scratch, out):
     rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
     for at in range(start, stop, options.block_size):
-        n_rows = min(options.block_size, stop - at)
+        n_rows = minimum(options.block_size, stop - at)
         A = forward(options, table, params, rows, order, at, n_rows, scratch)
         _copy_columns(A, matrix(out, at * out.shape[1], n_rows, out.shape[1]))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .dots import row_dots, weighted_rows
+from .integers import maximum, minimum
 from .jit import kernel
 from .targets import VECTOR_BYTES
 from .tiles import (
@@ -133,7 +134,7 @@ def transpose(W, W_T):
         for j in range(0, whole, lanes):
             transpose_tile(W, i * n_out + j, n_out, W_T, j * stride + i, stride)
         for j in range(whole, n_out):
-            for r in range(i, min(i + lanes, n_in)):
+            for r in range(i, minimum(i + lanes, n_in)):
                 W_T[j, r] = W[r, j]
 
 
@@ -151,7 +152,7 @@ def should_pack(n_tiled, stride, strip):
 def _n_columns_of_widest(n_columns, lanes):
     """Return the number of columns in strips of three vectors, or 0 if tiles have only two; the other strips have two or one."""
     n_vectors = (n_columns + lanes - 1) // lanes
-    return 3 * lanes * max(0, (n_vectors - 2 * (-n_vectors % 3)) // 3) if TILE_VECTORS == 3 else 0
+    return 3 * lanes * maximum(0, (n_vectors - 2 * (-n_vectors % 3)) // 3) if TILE_VECTORS == 3 else 0
 
 
 @kernel()

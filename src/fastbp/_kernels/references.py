@@ -10,7 +10,7 @@ from numba import types
 from numba.extending import infer_getattr, lower_getattr_generic, models, register_model
 
 from .._compat import AttributeTemplate, cgutils, impl_ret_borrowed
-from .jit import intrinsic_kernel
+from .intrinsics import intrinsic_kernel
 
 
 class Reference(types.Type):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .integers import minimum
 from .jit import kernel
 from .views import prefetch, stack_array, vector
 
@@ -36,7 +37,7 @@ def shuffle(order, twister):
     indices, words = stack_array(_N_AHEAD), stack_array(_N_WORDS)
     top = order.size - 1
     while top > 0:
-        n = min(_N_AHEAD, top)
+        n = minimum(_N_AHEAD, top)
         _draw_indices(indices, words, top, n, twister)
         for k in range(n):
             prefetch(order, indices[k])
@@ -79,7 +80,7 @@ def _next_words(twister, words, n_wanted):
     if position[0] == _STATE_SIZE:
         _twist(key)
         position[0] = 0
-    n_words = min(words.size, _STATE_SIZE - position[0], n_wanted)
+    n_words = minimum(minimum(words.size, n_wanted), _STATE_SIZE - position[0])
     ahead = vector(key, position[0], n_words)
     for q in range(n_words):
         word = ahead[q]

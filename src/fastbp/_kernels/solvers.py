@@ -9,6 +9,7 @@ import numpy as np
 from .adam import adam_step_of_vectors, sum_of_squares_of_vectors
 from .codes import SolverCode
 from .function_pointers import call
+from .integers import maximum, minimum, power
 from .jit import EXACT, kernel
 from .views import vector
 
@@ -24,7 +25,9 @@ def begin_step(settings, progress, scale, hyperparams):
     rate = base
     if settings.solver == SolverCode.adam:
         base = settings.learning_rate_init * progress.factor
-        progress.learning_rate = rate = base * np.sqrt(1 - settings.beta_2**progress.step) / (1 - settings.beta_1**progress.step)
+        progress.learning_rate = rate = (
+            base * np.sqrt(1 - power(settings.beta_2, progress.step)) / (1 - power(settings.beta_1, progress.step))
+        )
     elif settings.solver == SolverCode.by_address:
         _write_hyperparams(settings, progress, rate, scale, hyperparams[0])
     return rate, base
@@ -38,7 +41,7 @@ def update(settings, rate, base, params, gradient, moments, hyperparams, n_coefs
     first n_coefs parameters, the weights. gradient contains Σ_rows ∂loss/∂params, and the solver receives
     (gradient + alpha · W) · scale. `rate` and `base` are the results of `begin_step`. epsilon must be a normal number.
     """
-    middle = min(max(n_coefs, low), high)
+    middle = minimum(maximum(n_coefs, low), high)
     if settings.weight_decay > 0:
         _decay(vector(params, low, middle - low), base * settings.weight_decay)
     start, stop, squares = low, middle, 0.0
@@ -57,7 +60,7 @@ def _write_hyperparams(settings, progress, rate, scale, hyperparams):
     hyperparams.learning_rate, hyperparams.scale = rate, scale
     hyperparams.rho, hyperparams.epsilon = settings.rho, settings.epsilon
     hyperparams.beta_1, hyperparams.beta_2 = settings.beta_1, settings.beta_2
-    hyperparams.correction_1, hyperparams.correction_2 = 1 - settings.beta_1**t, 1 - settings.beta_2**t
+    hyperparams.correction_1, hyperparams.correction_2 = 1 - power(settings.beta_1, t), 1 - power(settings.beta_2, t)
     hyperparams.momentum = mu * (1 - 0.5 * 0.96 ** (t / 250))
     hyperparams.next_momentum = mu * (1 - 0.5 * 0.96 ** ((t + 1) / 250))
     hyperparams.momentum_product = progress.product * hyperparams.momentum

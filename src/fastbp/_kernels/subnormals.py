@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 
 from .._compat import cgutils
-from .jit import intrinsic_kernel
+from .intrinsics import intrinsic_kernel
 from .targets import IS_ARM, IS_X86
 
 # The bits of the control register that replace subnormal operands and results by zero.

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .barrier import wait
+from .integers import minimum
 from .jit import kernel
 from .views import vector
 
@@ -61,7 +62,7 @@ def start_of_share(n, share, n_shares):
 @kernel()
 def start_of_line_share(n, share, n_shares):
     """Return the same in whole cache lines of n numbers, so that no two threads write to the same cache line."""
-    return min(n, 16 * start_of_share((n + 15) // 16, share, n_shares))
+    return minimum(n, 16 * start_of_share((n + 15) // 16, share, n_shares))
 
 
 @kernel()

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 
 from .._compat import cgutils, make_array, populate_array
-from .jit import intrinsic_kernel
+from .intrinsics import intrinsic_kernel
 
 
 def _matrix(buffer, at, n_rows, n_columns):
