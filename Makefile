@@ -43,7 +43,7 @@ test: $(VENV)/.has-test ## run the tests and the examples in the docstrings, exc
 	@$(COMPILE)
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
-test-slow: $(VENV)/.has-test ## run the slow tests: those with many cases, new compilations, processes or benchmarks
+test-slow: $(VENV)/.has-test $(VENV)/.has-bench ## run the slow tests: those with many cases, new compilations, processes or benchmarks
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m slow $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
