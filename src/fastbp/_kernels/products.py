@@ -1,10 +1,11 @@
 """The matrix products of a layer: A·W in the forward pass, Aᵀ·delta and delta·Wᵀ in the backward pass.
 
 Activations and deltas are C-contiguous matrices with one row per sample. They may have more columns than the layer has units; the
-additional columns have no effect on the results. Weights and gradients have no additional columns. Every buffer has space for one
-more vector at its end. The inputs of the first layer may be rows of a CSR matrix, which are never converted to dense rows. A
-product is computed by strips from `tiles` or, if it has few columns, by functions of `dots`; products with one column and rows that
-are not whole vectors are plain loops. The only activation in this module is ReLU, which is applied when results are stored.
+additional columns have no effect on the results. Weights and gradients have no additional columns. `pack_strips` and `transpose`
+copy weights so that each strip is contiguous. Every buffer has space for one more vector at its end. The inputs of the first layer
+may be rows of a CSR matrix, which are never converted to dense rows. A product is computed by strips from `tiles` or, if it has few
+columns, by functions of `dots`; products with one column and rows that are not whole vectors are plain loops. The only activation
+in this module is ReLU, which is applied when results are stored.
 """
 
 from typing import NamedTuple

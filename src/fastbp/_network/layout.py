@@ -26,7 +26,7 @@ _HALF_FIRST_CACHE = 24 << 10
 _SMALL_BLOCK, _TILE = 72, 12
 _LINE_BYTES = 64
 # W is copied to contiguous strips for the forward pass if a block has at least _MIN_PACKED_ROWS rows and a row of W has at least
-# _MIN_PACKED_BYTES. Rows of a strip would otherwise be on different pages of memory. With fewer rows, the copy takes longer than it
+# _MIN_PACKED_BYTES, because the rows of a strip would otherwise be far apart. With fewer rows, the copy takes about as long as it
 # saves.
 _MIN_PACKED_ROWS, _MIN_PACKED_BYTES = 48, 1024
 # The maximum number of multiply-adds in one product over a block, because a product cannot be interrupted.
