@@ -86,9 +86,10 @@ def transpose_weights(table, params, transposed):
 @kernel()
 def pack_weights(table, params, rows, packed):
     """Copy W of every layer that has a copy for the forward pass, except of a first layer with sparse rows."""
-    for layer in range(1 if is_sparse(rows) else 0, table.shape[0]):
-        if table[layer].n_packed:
-            pack_strips(layer_weights(table, layer, params), layer_packed(table, layer, packed))
+    if packed.size:
+        for layer in range(1 if is_sparse(rows) else 0, table.shape[0]):
+            if table[layer].n_packed:
+                pack_strips(layer_weights(table, layer, params), layer_packed(table, layer, packed))
 
 
 @kernel(optimize=False)

@@ -153,6 +153,10 @@ def transpose(W, W_T):
     """
     (n_in, n_out), n_columns, lanes, target = W.shape, W_T.shape[1], lanes_of(W), flat(W_T)
     n_whole, start = n_out // lanes * lanes, 0
+    if n_out == 1:
+        for i in range(n_in):
+            target[i] = W[i, 0]
+        return
     while start < n_columns:
         width = _strip_width(start, n_columns, lanes) if n_columns > 1 else 1
         at, stop = start * n_out, min(start + width, n_in)
