@@ -190,7 +190,18 @@ class Network:
         team, scratches = workspace(self.plan, *sizes, gathered=True, moving=moving, penalties=penalties)
         for scratch in scratches:
             scratch.hyperparams[...] = self.fill
-            for name in ("activations", "slopes", "normalized", "deltas", "targets", "weights", "transposed", "strip", "inv_std"):
+            for name in (
+                "activations",
+                "slopes",
+                "normalized",
+                "deltas",
+                "targets",
+                "weights",
+                "transposed",
+                "packed",
+                "strip",
+                "inv_std",
+            ):
                 self._filled(getattr(scratch, name))
         team.gradients.base[...] = self.fill
         return team, scratches
@@ -254,7 +265,7 @@ class Network:
         """Return the outputs (n_rows, n_outputs). Rows outside the range from start to stop are -1."""
         out = np.full((order.size or len(self.X), self.layout.sizes[-1]), -1, self.dtype)
         stop = len(out) if stop is None else stop
-        passes.predict(self.settings, self.table, self.params, self.rows, order, start, stop, self.scratch, out)
+        passes.predict(self.settings, self.table, self.params, self.rows, order, start, stop, self.scratch, out, True)
         return out
 
     def train(self, n_epochs=None, n_blocks=10**9):

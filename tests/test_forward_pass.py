@@ -161,6 +161,6 @@ def test_large_buffers_are_not_kept():
     prediction._forward_pass.cache_clear()
     many.predict(csr_array((1, 100_000)))
     plan = many._prediction_plan(many._state.published_layout, many._state)
-    forward = prediction._forward_pass(plan, 1, np.dtype(float), False, False)
+    forward = prediction._forward_pass(plan, 1, np.dtype(float), False, True, False)
     assert prediction._forward_pass.cache_info().hits == 1
     assert len(forward.kept) == 0

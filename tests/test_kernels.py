@@ -238,13 +238,14 @@ def test_dense_products(n_rows, n_in, n_out, dtype):
     a, d = A[:, :n_in], D[:, :n_out]
     W_T, strip = padded(np.full((n_out, n_in), np.nan, dtype), in_stride), padded(np.full(2 * VECTOR_BYTES * 33, np.nan, dtype))
     products.transpose(W, W_T)
-    np.testing.assert_array_equal(W_T[:, :n_in], W.T)
+    packed = padded(np.full(n_in * (n_out + VECTOR_BYTES), np.nan, dtype))
+    products.pack_strips(W, packed)
     sums = np.array([np.add(reference.product(row, W.tolist()), b) for row in a.tolist()])
     back = np.array([reference.product(row, W.T.tolist()) for row in d.tolist()])
-    for floor, relu in ((-np.inf, False), (0.0, True), (-0.25, True)):
+    for floor, relu, copy in ((-np.inf, False, packed), (0.0, True, packed[:0]), (-0.25, True, packed)):
         Z, out = padded(np.full_like(d, np.nan), out_stride), padded(np.full_like(a, np.nan), in_stride)
-        products.forward_product(A, W, b, Z, floor, strip)
-        products.backward_product(D, W_T, A, out, relu, strip)
+        products.forward_product(A, W, copy, b, Z, floor, strip)
+        products.backward_product(D, W_T, A, out, relu)
         close(Z[:, :n_out], np.maximum(sums, floor))
         close(out[:, :n_in], np.where(a == 0, 0, back) if relu else back)
     G, g = padded(np.full_like(W, np.nan)), np.full(n_out, np.nan, dtype)

@@ -1,8 +1,8 @@
 """The memory layout: each element of each buffer belongs to exactly one view.
 
 For random layer sizes, the tests fill and count the views that the layer table defines: of the parameters, of the activations and
-deltas of a block, and of the transposed weights. Strides, alignment and the unused space after each buffer are tested, too. The
-computations in these buffers are tested elsewhere.
+deltas of a block, and of the transposed and packed weights. Strides, alignment and the unused space after each buffer are tested,
+too. The computations in these buffers are tested elsewhere.
 """
 
 from itertools import pairwise
@@ -83,6 +83,26 @@ def test_transposed_weights_fill_their_buffer(sizes, block_size, dtype, width):
         users[row.transposed_at : row.transposed_at + row.n_out * row.input_stride] += 1
     np.testing.assert_array_equal(users, 1)
     assert transposed.dtype == dtype
+
+
+@given(
+    sizes=st.lists(st.integers(1, 400), min_size=2, max_size=5).map(tuple),
+    block_size=st.integers(45, 50),
+    dtype=some_dtype,
+    width=some_width,
+    sparse=st.booleans(),
+)
+def test_packed_weights_of_wide_layers_fill_their_buffer(sizes, block_size, dtype, width, sparse):
+    layout, itemsize = Layout(sizes), np.dtype(dtype).itemsize
+    table, packed = layout.layer_table(block_size, itemsize, width), layout.packed(block_size, dtype, width, sparse)
+    users = np.zeros(packed.size, int)
+    for row in table[1:] if sparse else table:
+        is_packed = block_size >= 48 and row.n_out * itemsize >= 1024
+        n_columns = -(-row.n_out * itemsize // width) * (width // itemsize)
+        assert row.n_packed == (row.n_in * n_columns if is_packed else 0)
+        users[row.packed_at : row.packed_at + row.n_packed] += 1
+    np.testing.assert_array_equal(users, 1)
+    assert packed.dtype == dtype
 
 
 @given(sizes=st.lists(st.integers(1, 1200), min_size=2, max_size=5).map(tuple), itemsize=st.sampled_from([4, 8]), width=some_width)

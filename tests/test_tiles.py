@@ -68,6 +68,40 @@ def integers(random, shape, zeros=0.2):
     return random.integers(-8, 9, shape) * (random.random(shape) >= zeros)
 
 
+def as_strips(M, dtype):
+    """Return the elements of a matrix strip by strip, with NaN after the last column. A strip has up to TILE_VECTORS vectors."""
+    n = whole_vectors(M.shape[1], dtype) // lanes(dtype)
+    n_twos = -n % 3 if TILE_VECTORS == 3 else n // 2
+    n_threes = (n - 2 * n_twos) // 3 if TILE_VECTORS == 3 else 0
+    widths = [1] if n == 1 else [3] * n_threes + [2] * n_twos + [1] * (n - 3 * n_threes - 2 * n_twos)
+    wide = np.full((len(M), n * lanes(dtype)), np.nan)
+    wide[:, : M.shape[1]] = M
+    return np.concatenate([strip.ravel() for strip in np.split(wide, np.cumsum(widths)[:-1] * lanes(dtype), axis=1)])
+
+
+def transposed(W, dtype):
+    """Return a `GuardedArray` with the result of `transpose` in memory of NaN."""
+    w = GuardedArray(W, dtype)
+    w_t = GuardedArray(np.full((W.shape[1], 1 if len(W) == 1 else whole_vectors(len(W), dtype)), np.nan), dtype)
+    products.transpose(w.array, w_t.array)
+    np.testing.assert_array_equal(w_t.array.ravel(), W.ravel() if len(W) == 1 else as_strips(W.T, dtype))
+    w.assert_rest_unchanged()
+    return GuardedArray(w_t.array, dtype)
+
+
+def packed_strips(w, dtype):
+    """Return a `GuardedArray` with the result of `pack_strips`; elements after the last column are set to NaN."""
+    n_in, n_out = w.array.shape
+    n = n_in * whole_vectors(n_out, dtype)
+    packed = GuardedArray(np.full(n, np.nan), dtype, owned=n)
+    products.pack_strips(w.array, packed.array)
+    packed.assert_rest_unchanged()
+    want = as_strips(w.array, dtype)
+    packed.array[np.isnan(want)] = np.nan
+    np.testing.assert_array_equal(packed.array, want)
+    return GuardedArray(packed.array, dtype)
+
+
 def scratch(dtype, *sizes, panels=0):
     """Return scratch memory for a product, filled with NaN."""
     n = TILE_VECTORS * lanes(dtype) * max(1, *sizes) + panels
@@ -78,14 +112,14 @@ def check_forward(random, dtype, n_rows, n_in, n_out, floor, a_wider=0, z_wider=
     A, W, b = integers(random, (n_rows, n_in)), integers(random, (n_in, n_out)), integers(random, n_out)
     # the values of a single unit are contiguous
     written = 1 if n_out == 1 else whole_vectors(n_out, dtype)
-    z = GuardedArray(np.full((n_rows, n_out), np.nan), dtype, written + (n_out > 1) * z_wider, written)
     a, w, bias = GuardedArray(A, dtype, n_in + a_wider), GuardedArray(W, dtype), GuardedArray(b, dtype)
-    strip = scratch(dtype, n_in, n_out)
-    products.forward_product(a.array, w.array, bias.array, z.array, floor, strip.array)
-    np.testing.assert_array_equal(z.array[:, :n_out], np.maximum(A @ W + b, floor))
-    for array in (z, a, w, bias, strip):
-        array.assert_rest_unchanged()
-    return strip.array[: TILE_VECTORS * lanes(dtype) * n_in]
+    for packed in (GuardedArray(np.empty(0), dtype), packed_strips(w, dtype)):
+        z = GuardedArray(np.full((n_rows, n_out), np.nan), dtype, written + (n_out > 1) * z_wider, written)
+        strip = scratch(dtype, n_in, n_out)
+        products.forward_product(a.array, w.array, packed.array, bias.array, z.array, floor, strip.array)
+        np.testing.assert_array_equal(z.array[:, :n_out], np.maximum(A @ W + b, floor))
+        for array in (z, a, w, packed, bias, strip):
+            array.assert_rest_unchanged()
 
 
 def check_gradient(random, dtype, n_in, n_rows, n_out, add, a_wider=0, d_wider=0, panels=None):
@@ -102,16 +136,16 @@ def check_gradient(random, dtype, n_in, n_rows, n_out, add, a_wider=0, d_wider=0
 
 def check_backward(random, dtype, n_rows, n_out, n_in, relu, d_wider=0, wider=0):
     stride = 1 if n_in == 1 else whole_vectors(n_in, dtype) + wider
-    D, W_T, A = integers(random, (n_rows, n_out)), integers(random, (n_out, stride)), integers(random, (n_rows, stride), 0.5)
+    D, W, A = integers(random, (n_rows, n_out)), integers(random, (n_in, n_out)), integers(random, (n_rows, stride), 0.5)
     # for a single unit, a vector is stored that extends beyond the array
-    out = GuardedArray(np.full(A.shape, np.nan), dtype, owned=stride, behind=lanes(dtype) if n_in == 1 else 0)
-    d, w, a = GuardedArray(D, dtype, n_out + (n_out > 1) * d_wider), GuardedArray(W_T, dtype), GuardedArray(A, dtype)
-    strip = scratch(dtype, n_out)
-    products.backward_product(d.array, w.array, a.array, out.array, relu, strip.array)
-    np.testing.assert_array_equal(out.array, np.where(A == 0, 0, D @ W_T) if relu else D @ W_T)
-    for array in (out, d, w, a, strip):
+    written = 1 if n_in == 1 else whole_vectors(n_in, dtype)
+    out = GuardedArray(np.full(A.shape, np.nan), dtype, owned=written, behind=lanes(dtype) if n_in == 1 else 0)
+    d, w_t, a = GuardedArray(D, dtype, n_out + (n_out > 1) * d_wider), transposed(W, dtype), GuardedArray(A, dtype)
+    products.backward_product(d.array, w_t.array, a.array, out.array, relu)
+    want = D @ W.T
+    np.testing.assert_array_equal(out.array[:, :n_in], np.where(A[:, :n_in] == 0, 0, want) if relu else want)
+    for array in (out, d, w_t, a):
         array.assert_rest_unchanged()
-    return strip.array[: TILE_VECTORS * lanes(dtype) * n_out]
 
 
 def sweep(dtype, step=1):
@@ -135,17 +169,14 @@ def sweep_far_apart(dtype, step=1):
     for n_tiled, n_columns, depth in list(itertools.product([47, 48, 53, 60], columns, DEPTHS))[::step]:
         packed = n_tiled >= 48 and n_columns >= far and depth > 0
         for flag in (False, True):
-            strips = [
-                check_forward(random, dtype, n_tiled, depth, n_columns, (-np.inf, 0.0)[flag], 3),
-                check_gradient(random, dtype, n_tiled, depth, n_columns, flag, 3),
-            ]
-            assert [not np.isnan(strip).any() for strip in strips] == [packed or depth == 0] * 2
-            assert [np.isnan(strip).all() for strip in strips] == [not packed or depth == 0] * 2
+            check_forward(random, dtype, n_tiled, depth, n_columns, (-np.inf, 0.0)[flag], 3)
+            strip = check_gradient(random, dtype, n_tiled, depth, n_columns, flag, 3)
+            assert (not np.isnan(strip).any()) == (packed or depth == 0)
+            assert np.isnan(strip).all() == (not packed or depth == 0)
+            if depth:
+                check_backward(random, dtype, n_tiled, depth, n_columns, flag, 3, lanes(dtype))
     # a gradient with few columns, computed from deltas with a large stride
     check_gradient(random, dtype, 50, 9, 3 * lanes(dtype) + 1, True, 0, far)
-    for n_tiled, n_columns in itertools.product((47, 48), (far, 2 * far)):
-        strip = check_backward(random, dtype, n_tiled, 5, n_columns, True)
-        assert np.isnan(strip).any() == (n_tiled < 48 or n_columns < 2 * far)
     # inputs with a large stride, for gradients with many columns and with too few; panels are used if they fit into the memory
     for n_in, n_out, add in itertools.product((far, far + 1, far + 11, far + 23), (47, 48, 70), (False, True)):
         for n_rows, spare in ((0, 0), (1, 0), (9, 0), (9, -1)):
@@ -206,10 +237,10 @@ def test_rounding_errors_of_products(n_rows, n_in, n_out, dtype):
         GuardedArray(b, dtype),
     )
     z, g, out = (GuardedArray(np.full(s, np.nan), dtype) for s in ((n_rows, out_stride), (n_in, n_out), (n_rows, in_stride)))
-    strip, w_t = GuardedArray(np.zeros(300 * TILE_VECTORS * lanes(dtype)), dtype), GuardedArray(W.T, dtype, in_stride)
-    products.forward_product(a.array, w.array, bias.array, z.array, -np.inf, strip.array)
+    strip, none = GuardedArray(np.zeros(300 * TILE_VECTORS * lanes(dtype)), dtype), GuardedArray(np.empty(0), dtype)
+    products.forward_product(a.array, w.array, none.array, bias.array, z.array, -np.inf, strip.array)
     products.weight_gradient(a.array, d.array, g.array, False, strip.array)
-    products.backward_product(d.array, w_t.array, a.array, out.array, False, strip.array)
+    products.backward_product(d.array, transposed(W, dtype).array, a.array, out.array, False)
     for got, left, right, start in [
         (z.array[:, :n_out], A, W, b),
         (g.array, A.T, D, np.zeros(1)),
@@ -235,13 +266,13 @@ def test_forward_keeps_nan_and_infinities(n_out, dtype):
     A, W = special(9, 2, values), np.ones((2, n_out))
     for floor in (-np.inf, 0.0):
         z = GuardedArray(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
-        arrays = [GuardedArray(array, dtype).array for array in (A, W, np.zeros(n_out))]
+        arrays = [GuardedArray(array, dtype).array for array in (A, W, np.empty(0), np.zeros(n_out))]
         products.forward_product(*arrays, z.array, floor, scratch(dtype, 64).array)
         want = np.maximum([np.nan, np.inf, -np.inf, 1.0, -4.0, 6.0, 2.0, 2.0, 2.0], floor)  # np.maximum keeps NaN
         np.testing.assert_array_equal(z.array[:, :n_out], np.repeat(want[:, None], n_out, axis=1))
     W[0] = 0  # ∞ · 0 is NaN
     z = GuardedArray(np.zeros((9, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
-    arrays = [GuardedArray(array, dtype).array for array in (A, W, np.zeros(n_out))]
+    arrays = [GuardedArray(array, dtype).array for array in (A, W, np.empty(0), np.zeros(n_out))]
     products.forward_product(*arrays, z.array, 0.0, scratch(dtype, 64).array)
     np.testing.assert_array_equal(np.isnan(z.array[:, :n_out]).all(axis=1), np.isin(np.arange(9), [0, 1, 2]))
     np.testing.assert_array_equal(np.isnan(z.array[:, :n_out]).any(axis=1), np.isin(np.arange(9), [0, 1, 2]))
@@ -254,7 +285,7 @@ def test_forward_keeps_biases_that_are_not_finite(n_out, dtype):
         b = np.zeros(n_out)
         b[-1] = value
         z = GuardedArray(np.zeros((4, 1 if n_out == 1 else whole_vectors(n_out, dtype))), dtype)
-        arrays = [GuardedArray(array, dtype).array for array in (np.ones((4, 2)), np.ones((2, n_out)), b)]
+        arrays = [GuardedArray(array, dtype).array for array in (np.ones((4, 2)), np.ones((2, n_out)), np.empty(0), b)]
         products.forward_product(*arrays, z.array, 0.0, scratch(dtype, 64).array)
         np.testing.assert_array_equal(z.array[:, :n_out], np.tile(np.maximum(2 + b, 0), (4, 1)))
 
@@ -266,16 +297,15 @@ def test_forward_keeps_biases_that_are_not_finite(n_out, dtype):
 def test_backward_keeps_nan_and_infinities_except_for_inactive_units(n_in, n_out, dtype):
     values = [np.nan, np.inf, -np.inf, 3.0]
     stride = 1 if n_in == 1 else whole_vectors(n_in, dtype)
-    D, W_T = special(4, n_out, values), np.zeros((n_out, stride))
-    W_T[0] = 1
+    D, W = special(4, n_out, values), np.zeros((n_in, n_out))
+    W[:, 0] = 1
     # a unit is inactive for both signs of zero, and active for NaN
     for activation, active in ((0.0, False), (-0.0, False), (1e-30, True), (np.nan, True), (np.inf, True), (-1.0, True)):
         for relu in (False, True):
             a, out = GuardedArray(np.full((4, stride), activation), dtype), GuardedArray(np.full((4, stride), 7.0), dtype)
-            strip = scratch(dtype, n_out).array
-            products.backward_product(GuardedArray(D, dtype).array, GuardedArray(W_T, dtype).array, a.array, out.array, relu, strip)
+            products.backward_product(GuardedArray(D, dtype).array, transposed(W, dtype).array, a.array, out.array, relu)
             want = values if active or not relu else [0.0] * 4
-            np.testing.assert_array_equal(out.array, np.repeat(np.array(want)[:, None], stride, axis=1))
+            np.testing.assert_array_equal(out.array[:, :n_in], np.repeat(np.array(want)[:, None], n_in, axis=1))
 
 
 @pytest.mark.slow
@@ -322,7 +352,7 @@ def test_alignment_of_arrays_does_not_change_the_result(dtype):
 
         wide = whole_vectors(37, dtype)
         Z, G, strip = shifted(D * 0, wide), shifted(W * 0), scratch(dtype, 64).array
-        products.forward_product(shifted(A), shifted(W), shifted(b), Z, 0.0, strip)
+        products.forward_product(shifted(A), shifted(W), np.empty(0, dtype), shifted(b), Z, 0.0, strip)
         products.weight_gradient(shifted(A), shifted(D, wide), G, False, strip)
         results[shift] = Z[:, :37].tobytes(), G.tobytes()
     assert len(set(results.values())) == 1
@@ -352,24 +382,31 @@ class GuardedPages:
 
 def at_the_edge_of_memory(dtype):
     """Check products of arrays at the end of accessible memory. Only the arrays that require it have space for one more vector."""
-    random, edges, padding = np.random.default_rng(4), [GuardedPages() for _ in range(5)], lanes(dtype)
+    random, edges, padding = np.random.default_rng(4), [GuardedPages() for _ in range(6)], lanes(dtype)
     for n_rows, depth, n_columns in itertools.product(
         (1, 2, 5, 12, 13), (1, 2, 17), (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 49)
     ):
         stride = 1 if n_columns == 1 else whole_vectors(n_columns, dtype)
         A, W, D = integers(random, (n_rows, depth)), integers(random, (depth, n_columns)), integers(random, (n_rows, n_columns))
-        b, W_T, mask = integers(random, n_columns), integers(random, (depth, stride)), integers(random, (n_rows, stride))
+        b, back, mask = integers(random, n_columns), integers(random, (n_columns, depth)), integers(random, (n_rows, stride))
         n_strip = max(depth, n_columns) * TILE_VECTORS * padding
         for wider in (0, whole_vectors(depth, dtype) - depth):
             wide_A = np.pad(A.astype(dtype), ((0, 0), (0, wider)), constant_values=np.nan)
             a, w, bias, z, strip = (
                 edge.put(values, dtype, n_room)
                 for edge, values, n_room in zip(
-                    edges, (wide_A, W, b, np.zeros((n_rows, stride)), np.zeros(n_strip)), (0, padding, padding, 0, 0), strict=True
+                    edges[:5],
+                    (wide_A, W, b, np.zeros((n_rows, stride)), np.zeros(n_strip)),
+                    (0, padding, padding, 0, 0),
+                    strict=True,
                 )
             )
-            products.forward_product(a, w, bias, z, 0.0, strip)
-            np.testing.assert_array_equal(z[:, :n_columns], np.maximum(A @ W + b, 0))
+            for packed in (np.empty(0, dtype), edges[5].put(np.zeros(depth * whole_vectors(n_columns, dtype)), dtype, 0)):
+                if packed.size:
+                    products.pack_strips(w, packed)
+                z[...] = 0
+                products.forward_product(a, w, packed, bias, z, 0.0, strip)
+                np.testing.assert_array_equal(z[:, :n_columns], np.maximum(A @ W + b, 0))
             d = edges[1].put(D, dtype, padding)
             g = edges[2].put(np.zeros((depth, n_columns)), dtype, padding)
             products.weight_gradient(a, d, g, True, edges[3].put(np.zeros(n_strip), dtype, 0))
@@ -377,14 +414,17 @@ def at_the_edge_of_memory(dtype):
         behind = padding if stride == 1 else 0
         d, w_t, a, out = (
             edge.put(values, dtype, n_room)
-            for edge, values, n_room in zip(edges, (A, W_T, mask, mask), (0, behind, behind, behind), strict=False)
+            for edge, values, n_room in zip(
+                edges, (A, np.full((depth, stride), np.nan), mask, mask), (0, behind, behind, behind), strict=False
+            )
         )
         order, none = np.arange(n_rows)[::-1].copy(), np.empty(0, dtype)
         gathered = edges[4].put(np.zeros_like(A), dtype, padding)
         products.gather(products.Rows(d, none, order[:0], order[:0]), order, 0, gathered)
         np.testing.assert_array_equal(gathered, A[::-1])
-        products.backward_product(d, w_t, a, out, True, edges[4].put(np.zeros(n_strip), dtype, 0))
-        np.testing.assert_array_equal(out, np.where(mask == 0, 0, A @ W_T))
+        products.transpose(edges[5].put(back, dtype, 0), w_t)
+        products.backward_product(d, w_t, a, out, True)
+        np.testing.assert_array_equal(out[:, :n_columns], np.where(mask[:, :n_columns] == 0, 0, A @ back.T))
 
 
 # ---------------------------------------------------------------------- Adam

@@ -19,12 +19,14 @@ from .products import (
     forward_product,
     gather,
     is_sparse,
+    pack_strips,
     sparse_forward_product,
     sparse_weight_gradient,
     transpose,
     weight_gradient,
 )
 from .references import reference
+from .tiles import lanes_of
 from .views import flat, matrix, stack_array, vector
 
 # The layer numbers from which the random numbers for the inputs are derived. The numbers of hidden layers start at 0.
@@ -46,9 +48,16 @@ def layer_biases(table, layer, buffer):
 
 @kernel()
 def layer_transposed(table, layer, buffer):
-    """Return Wᵀ (n_out, ≥ n_in) of a layer other than the first as a view of a flat buffer."""
-    row = table[layer]
-    return matrix(buffer, row.transposed_at, row.n_out, row.input_stride)
+    """Return Wᵀ (n_out, ≥ n_in) of a layer other than the first as a view of a flat buffer, as `transpose` writes it."""
+    row, lanes = table[layer], lanes_of(buffer)
+    n_columns = (row.n_in + lanes - 1) // lanes * lanes if row.n_in > 1 else 1
+    return matrix(buffer, row.transposed_at, row.n_out, n_columns)
+
+
+@kernel()
+def layer_packed(table, layer, buffer):
+    """Return the copy of W of a layer for `forward_product` as a view of a flat buffer; it is empty if the layer has none."""
+    return vector(buffer, table[layer].packed_at, table[layer].n_packed)
 
 
 @kernel()
@@ -75,11 +84,20 @@ def transpose_weights(table, params, transposed):
         transpose(layer_weights(table, layer, params), layer_transposed(table, layer, transposed))
 
 
+@kernel()
+def pack_weights(table, params, rows, packed):
+    """Copy W of every layer that has a copy for the forward pass, except of a first layer with sparse rows."""
+    if packed.size:
+        for layer in range(1 if is_sparse(rows) else 0, table.shape[0]):
+            if table[layer].n_packed:
+                pack_strips(layer_weights(table, layer, params), layer_packed(table, layer, packed))
+
+
 @kernel(optimize=False)
 def forward(settings, table, params, rows, order, start, n_rows, scratch):
     """Compute A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows] and apply the link.
 
-    Return A[L] (n_rows, ≥ n_outputs).
+    `pack_weights` must have been called for these parameters. Return A[L] (n_rows, ≥ n_outputs).
     """
     last = table.shape[0] - 1
     sparse = is_sparse(rows)
@@ -100,7 +118,7 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
             sparse_forward_product(rows, order, start, W, b, Z, floor)
         else:
             A = layer_inputs(table, layer, rows, order, start, n_rows, activations)
-            forward_product(A, W, b, Z, floor, scratch.strip)
+            forward_product(A, W, layer_packed(table, layer, scratch.packed), b, Z, floor, scratch.strip)
         if layer < last:
             _activate(settings, table, layer, params, Z, scratch)
         elif settings.link_address:
@@ -172,7 +190,7 @@ def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
                 before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
                 code = table[layer - 1].activation
                 W_T = layer_transposed(table, layer, scratch.transposed)
-                backward_product(delta, W_T, A, before, code == ActivationCode.relu, scratch.strip)
+                backward_product(delta, W_T, A, before, code == ActivationCode.relu)
                 if code == ActivationCode.by_address:
                     multiply(flat(before), vector(scratch.slopes, table[layer - 1].outputs_at, before.size))
                 else:
@@ -240,6 +258,7 @@ def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_
     """
     if is_new:
         transpose_weights(table, params, scratch.transposed)
+        pack_weights(table, params, rows, scratch.packed)
     sums = loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch)
     backward(table, params, rows, order, start, n_rows, scratch, gradient, add)
     return sums
@@ -271,6 +290,7 @@ def evaluate(settings, table, params, rows, y, weight, order, start, stop, scrat
     rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
     loss, weight_sum = 0.0, 0.0
+    pack_weights(table, params, rows, scratch.packed)
     for at in range(start, stop, options.block_size):
         n_rows = minimum(options.block_size, stop - at)
         block_loss, block_weight = loss_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch)
@@ -288,13 +308,15 @@ def _copy_columns(A, out):
 
 
 @entry
-def predict(settings, table, params, rows, order, start, stop, scratch, out):
+def predict(settings, table, params, rows, order, start, stop, scratch, out, is_new):
     """Write A[L] of rows order[start:stop], or of rows start to stop if the order is empty, to out[start:stop].
 
-    out has shape (n_rows, n_outputs).
+    out has shape (n_rows, n_outputs). `is_new` is True in the first call with this scratch memory and these parameters.
     """
     rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
+    if is_new:
+        pack_weights(table, params, rows, scratch.packed)
     for at in range(start, stop, options.block_size):
         n_rows = minimum(options.block_size, stop - at)
         A = forward(options, table, params, rows, order, at, n_rows, scratch)

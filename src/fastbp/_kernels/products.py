@@ -1,10 +1,11 @@
 """The matrix products of a layer: A·W in the forward pass, Aᵀ·delta and delta·Wᵀ in the backward pass.
 
 Activations and deltas are C-contiguous matrices with one row per sample. They may have more columns than the layer has units; the
-additional columns have no effect on the results. Weights and gradients have no additional columns. Every buffer has space for one
-more vector at its end. The inputs of the first layer may be rows of a CSR matrix, which are never converted to dense rows. A
-product is computed by strips from `tiles` or, if it has few columns, by functions of `dots`; products with one column and rows that
-are not whole vectors are plain loops. The only activation in this module is ReLU, which is applied when results are stored.
+additional columns have no effect on the results. Weights and gradients have no additional columns. `pack_strips` and `transpose`
+copy weights so that each strip is contiguous. Every buffer has space for one more vector at its end. The inputs of the first layer
+may be rows of a CSR matrix, which are never converted to dense rows. A product is computed by strips from `tiles` or, if it has few
+columns, by functions of `dots`; products with one column and rows that are not whole vectors are plain loops. The only activation
+in this module is ReLU, which is applied when results are stored.
 """
 
 from typing import NamedTuple
@@ -63,17 +64,18 @@ def gather(rows, order, start, out):
 
 
 @kernel(optimize=False)
-def forward_product(A, W, b, Z, floor, strip):
+def forward_product(A, W, packed, b, Z, floor, strip):
     """Compute Z = max(A·W + b, floor).
 
-    A (n_rows, ≥ n_in), W (n_in, n_out), b (n_out,), Z (n_rows, ≥ n_out); strip is scratch memory.
+    A (n_rows, ≥ n_in), W (n_in, n_out), packed (0,) or a copy of W from `pack_strips`, b (n_out,), Z (n_rows, ≥ n_out); strip is
+    scratch memory.
     """
     if _has_few_columns(A, W.shape[1]):
         _forward_few(A, W, b, Z, Z.dtype.type(floor), strip)
     elif W.shape[1] == 1:
         _forward_one(A, flat(W), b[0], flat(Z), Z.dtype.type(floor))
     else:
-        _forward_strips(A, W, b, Z, Z.dtype.type(floor), strip)
+        _forward_strips(A, W, packed, b, Z, Z.dtype.type(floor))
 
 
 @kernel(optimize=False)
@@ -91,15 +93,16 @@ def weight_gradient(A, delta, G, add, strip):
 
 
 @kernel(optimize=False)
-def backward_product(delta, W_T, A, out, relu, strip):
+def backward_product(delta, W_T, A, out, relu):
     """Compute out = delta·Wᵀ; with `relu`, out is zero where A is zero.
 
-    delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in), A and out (n_rows, ≥ n_in); strip is scratch memory.
+    delta (n_rows, ≥ n_out), W_T (n_out, ≥ n_in) from `transpose`, A and out (n_rows, ≥ n_in). The columns of out after those of W_T
+    are not written.
     """
     if out.shape[1] == 1:
         _backward_one(delta, flat(W_T), flat(A), flat(out), relu)
     else:
-        _backward_strips(delta, W_T, A, out, relu, strip)
+        _backward_strips(delta, W_T, A, out, relu)
 
 
 @kernel()
@@ -121,21 +124,51 @@ def _has_few_columns(A, n_columns):
     return whole and A.shape[0] >= 4 and n_columns <= 4 and 2 * n_columns * A.itemsize <= VECTOR_BYTES
 
 
+def _pack_strips_in_numpy(W, packed):
+    pass
+
+
+@kernel(interpreted=_pack_strips_in_numpy)
+def pack_strips(W, packed):
+    """Copy W (n_in, n_out) for `forward_product`; packed (n_in · n_out, with n_out rounded up to whole vectors).
+
+    The strips of the copy follow each other in memory, each with n_in contiguous rows.
+    """
+    (n_in, n_out), lanes = W.shape, lanes_of(W)
+    n_columns, j = (n_out + lanes - 1) // lanes * lanes, 0
+    while j < n_columns:
+        width = _strip_width(j, n_columns, lanes)
+        pack_panel(width // lanes, W, j, n_out, packed, j * n_in, width, n_in)
+        j += width
+
+
 def _transpose_in_numpy(W, W_T):
     W_T[:, : W.shape[0]] = W.T
 
 
 @kernel(interpreted=_transpose_in_numpy)
 def transpose(W, W_T):
-    """Compute W_T[:, :n_in] = Wᵀ; W (n_in, n_out), W_T (n_out, ≥ n_in)."""
-    (n_in, n_out), stride, lanes = W.shape, W_T.shape[1], lanes_of(W)
-    for i in range(0, n_in, lanes):
-        whole = n_out // lanes * lanes if i + lanes <= n_in else 0
-        for j in range(0, whole, lanes):
-            transpose_tile(W, i * n_out + j, n_out, W_T, j * stride + i, stride)
-        for j in range(whole, n_out):
-            for r in range(i, minimum(i + lanes, n_in)):
-                W_T[j, r] = W[r, j]
+    """Compute Wᵀ for `backward_product`; W (n_in, n_out), W_T (n_out, n_in rounded up to whole vectors, or 1 if n_in is 1).
+
+    The strips of W_T follow each other in memory, each with n_out contiguous rows.
+    """
+    (n_in, n_out), n_columns, lanes, target = W.shape, W_T.shape[1], lanes_of(W), flat(W_T)
+    n_whole, start = n_out // lanes * lanes, 0
+    if n_out == 1:
+        for i in range(n_in):
+            target[i] = W[i, 0]
+        return
+    while start < n_columns:
+        width = _strip_width(start, n_columns, lanes) if n_columns > 1 else 1
+        at, stop = start * n_out, minimum(start + width, n_in)
+        whole = start + (stop - start) // lanes * lanes
+        for j in range(0, n_whole, lanes):  # all rows of a strip, so that whole cache lines are written
+            for i in range(start, whole, lanes):
+                transpose_tile(W, i * n_out + j, n_out, W_T, at + j * width + i - start, width)
+        for j in range(n_whole if whole == stop else 0, n_out):
+            for i in range(whole if j < n_whole else start, stop):
+                target[at + j * width + i - start] = W[i, j]
+        start += width
 
 
 @kernel()
@@ -156,6 +189,14 @@ def _n_columns_of_widest(n_columns, lanes):
 
 
 @kernel()
+def _strip_width(at, n_columns, lanes):
+    """Return the number of columns, rounded up to whole vectors, in the strip that starts at column `at`."""
+    if at < _n_columns_of_widest(n_columns, lanes):
+        return TILE_VECTORS * lanes
+    return 2 * lanes if n_columns - at > lanes else lanes
+
+
+@kernel()
 def _columns(n_columns, M, j, packed, strip):
     """Return the array, offset and stride of M[:, j : j + n_columns], which is copied to the strip if `packed`."""
     if packed:
@@ -164,23 +205,25 @@ def _columns(n_columns, M, j, packed, strip):
     return flat(M), j, M.shape[1]
 
 
-def _forward_in_numpy(A, W, b, Z, floor, strip):
+def _forward_in_numpy(A, W, packed, b, Z, floor):
     Z[:, : W.shape[1]] = np.maximum(A[:, : W.shape[0]] @ W + b, floor)
 
 
 @kernel(interpreted=_forward_in_numpy)
-def _forward_strips(A, W, b, Z, floor, strip):
+def _forward_strips(A, W, packed, b, Z, floor):
     (n_rows, lda), (n_in, n_out), ldz, lanes = A.shape, W.shape, Z.shape[1], lanes_of(A)
-    packed, j = should_pack(n_rows, n_out, strip), _n_columns_of_widest(n_out, lanes)
-    for at in range(0, j, TILE_VECTORS * lanes):
-        B, b_at, ldb = _columns(TILE_VECTORS * lanes, W, at, packed, strip)
-        forward_strip(TILE_VECTORS, A, lda, B, b_at, ldb, Z, at, ldz, n_rows, n_in, b, at, floor)
-    while n_out - j > lanes:
-        B, b_at, ldb = _columns(2 * lanes, W, j, packed, strip)
-        forward_strip(2, A, lda, B, b_at, ldb, Z, j, ldz, n_rows, n_in, b, j, floor)
-        j += 2 * lanes
-    if j < n_out:
-        forward_strip(1, A, lda, flat(W), j, n_out, Z, j, ldz, n_rows, n_in, b, j, floor)
+    is_packed, j = packed.size > 0, 0
+    B = packed if is_packed else flat(W)
+    while j < n_out:
+        width = _strip_width(j, n_out, lanes)
+        b_at, ldb = (j * n_in, width) if is_packed else (j, n_out)
+        if TILE_VECTORS == 3 and width > 2 * lanes:
+            forward_strip(TILE_VECTORS, A, lda, B, b_at, ldb, Z, j, ldz, n_rows, n_in, b, j, floor)
+        elif width > lanes:
+            forward_strip(2, A, lda, B, b_at, ldb, Z, j, ldz, n_rows, n_in, b, j, floor)
+        else:
+            forward_strip(1, A, lda, B, b_at, ldb, Z, j, ldz, n_rows, n_in, b, j, floor)
+        j += width
 
 
 def _gradient_in_numpy(A, delta, G, add, strip):
@@ -226,30 +269,33 @@ def _pack_panels(A, n_in, panels):
             at += width
 
 
-def _backward_in_numpy(delta, W_T, A, out, relu, strip):
-    out[:] = delta[:, : W_T.shape[0]] @ W_T
+def _backward_in_numpy(delta, W_T, A, out, relu):
+    n_in = W_T.shape[1]
+    out[:, :n_in] = delta[:, : W_T.shape[0]] @ W_T
     if relu:
         out[A == 0] = 0
 
 
 @kernel(interpreted=_backward_in_numpy)
-def _backward_strips(delta, W_T, A, out, relu, strip):
-    (n_rows, ldd), (n_out, stride), lanes = delta.shape, W_T.shape, lanes_of(A)
-    j = _n_columns_of_widest(stride, lanes)
-    # packing is useful only for larger strides than in other products, because these strides are never a power of two
-    packed = should_pack(n_rows, stride // 2, strip)
-    for at in range(0, j, TILE_VECTORS * lanes):
-        B, b_at, ldb = _columns(TILE_VECTORS * lanes, W_T, at, packed, strip)
-        backward_strip(TILE_VECTORS, delta, ldd, B, b_at, ldb, out, at, stride, n_rows, n_out, A, at, relu)
-    while stride - j > lanes:
-        B, b_at, ldb = _columns(2 * lanes, W_T, j, packed, strip)
-        backward_strip(2, delta, ldd, B, b_at, ldb, out, j, stride, n_rows, n_out, A, j, relu)
-        j += 2 * lanes
-    if j < stride:
-        backward_strip(1, delta, ldd, flat(W_T), j, stride, out, j, stride, n_rows, n_out, A, j, relu)
+def _backward_strips(delta, W_T, A, out, relu):
+    (n_rows, ldd), (n_out, n_in), stride, lanes = delta.shape, W_T.shape, out.shape[1], lanes_of(A)
+    B, j = flat(W_T), 0
+    while j < n_in:
+        width = _strip_width(j, n_in, lanes)
+        if TILE_VECTORS == 3 and width > 2 * lanes:
+            backward_strip(TILE_VECTORS, delta, ldd, B, j * n_out, width, out, j, stride, n_rows, n_out, A, j, relu)
+        elif width > lanes:
+            backward_strip(2, delta, ldd, B, j * n_out, width, out, j, stride, n_rows, n_out, A, j, relu)
+        else:
+            backward_strip(1, delta, ldd, B, j * n_out, width, out, j, stride, n_rows, n_out, A, j, relu)
+        j += width
 
 
-@kernel(interpreted=_forward_in_numpy)
+def _forward_few_in_numpy(A, W, b, Z, floor, strip):
+    _forward_in_numpy(A, W, None, b, Z, floor)
+
+
+@kernel(interpreted=_forward_few_in_numpy)
 def _forward_few(A, W, b, Z, floor, strip):
     (n_rows, a_stride), (n_in, n_out), z_stride = A.shape, W.shape, Z.shape[1]
     for j in range(n_out):

@@ -80,11 +80,11 @@ class Scratch(NamedTuple):
     """The buffers of one thread; all are flat except `exchange`, and those that a network does not need are empty.
 
     `activations`, `slopes`, `normalized`, `deltas`, `targets` and `weights` contain values for a block of rows; `slopes` and
-    `normalized` have the same offsets as the outputs. `transposed` contains Wᵀ of all layers, `strip` copies of columns for the
-    products, and `inv_std` the statistics of norms: three for each unit with batch normalization, one for each row with layer
-    normalization. `hyperparams`, `penalties`, `schedule`, `loss_numbers`, `draw_state` and `norm_state` are the records above.
-    `output_numbers` lists quantiles, or the sizes of groups of classes. The threads of a team share `moving_statistics`, `exchange`
-    and `barrier`, which batch normalization needs.
+    `normalized` have the same offsets as the outputs. `transposed` contains Wᵀ of all layers, `packed` copies of W of wide layers,
+    `strip` copies of columns for the products, and `inv_std` the statistics of norms: three for each unit with batch normalization,
+    one for each row with layer normalization. `hyperparams`, `penalties`, `schedule`, `loss_numbers`, `draw_state` and `norm_state`
+    are the records above. `output_numbers` lists quantiles, or the sizes of groups of classes. The threads of a team share
+    `moving_statistics`, `exchange` and `barrier`, which batch normalization needs.
     """
 
     activations: np.ndarray
@@ -94,6 +94,7 @@ class Scratch(NamedTuple):
     targets: np.ndarray
     weights: np.ndarray
     transposed: np.ndarray
+    packed: np.ndarray
     strip: np.ndarray
     inv_std: np.ndarray
     hyperparams: np.ndarray

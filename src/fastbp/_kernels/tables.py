@@ -23,8 +23,11 @@ LAYER = np.dtype(
             ("input_stride", np.int64),
             ("outputs_at", np.int64),
             ("output_stride", np.int64),
-            # in the transposed weights: Wᵀ, with the stride of the inputs
+            # in the transposed weights: Wᵀ; its size is at most n_out times the stride of the inputs
             ("transposed_at", np.int64),
+            # in the packed weights: a copy of W for the forward pass, and its size, or 0 if the layer has no copy
+            ("packed_at", np.int64),
+            ("n_packed", np.int64),
             # the activation: an `ActivationCode`, and the address for `by_address`
             ("activation", np.int64),
             ("activation_address", np.int64),

@@ -11,6 +11,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from .._compat import cgutils
+from .intrinsics import intrinsic_kernel
 from .targets import HAS_AVX2, HAS_AVX512, HAS_NEON, VECTOR_BYTES
 from .vector_code import I64, VectorCode, argument_types, i64
 
@@ -249,7 +250,11 @@ def _build_strip(strip, n_vectors, *kinds):
     return types.void(n_vectors, *argument_types(kinds)), build
 
 
-@intrinsic
+def _lanes_of(array):
+    return VECTOR_BYTES // array.itemsize
+
+
+@intrinsic_kernel(_lanes_of)
 def lanes_of(typing_context, array):
     """Return the number of elements of an array that a vector holds, as a constant."""
     lanes = VECTOR_BYTES // (array.dtype.bitwidth // 8)

@@ -25,6 +25,10 @@ _SECOND_CACHE, _MAX_BYTES = 1 << 19, 1 << 20
 _HALF_FIRST_CACHE = 24 << 10
 _SMALL_BLOCK, _TILE = 72, 12
 _LINE_BYTES = 64
+# W is copied to contiguous strips for the forward pass if a block has at least _MIN_PACKED_ROWS rows and a row of W has at least
+# _MIN_PACKED_BYTES, because the rows of a strip would otherwise be far apart. With fewer rows, the copy takes about as long as it
+# saves.
+_MIN_PACKED_ROWS, _MIN_PACKED_BYTES = 48, 1024
 # The maximum number of multiply-adds in one product over a block, because a product cannot be interrupted.
 _MAX_WORK = 1 << 29
 # The number of norm parameters of each unit: γ and, for layer normalization, β. Batch normalization uses the biases as β.
@@ -135,8 +139,11 @@ class Layout:
     def layer_table(self, block_size, itemsize, vector_bytes):
         """Return the layer table, an array (n_layers,) of `LAYER` records, without codes and addresses of functions."""
         table = np.zeros(len(self.sizes) - 1, LAYER)
+        n_packed = self._packed_sizes(block_size, itemsize, vector_bytes)
         for name, values in self._offsets(block_size, self.strides(itemsize, vector_bytes)).items():
             table[name] = values
+        table["n_packed"] = n_packed
+        table["packed_at"] = [sum(n_packed[1:]), *_starts(n_packed[1:])]  # the first layer is last: sparse rows need no copy of it
         return table
 
     def _offsets(self, block_size, strides):
@@ -184,6 +191,20 @@ class Layout:
         """Return the buffer for a copy of three vectors of columns of a matrix and, with `panels`, of a block of inputs."""
         n_columns = 3 * vector_bytes // np.dtype(dtype).itemsize
         return aligned_zeros(n_columns * max(block_size, *self.sizes) + panels * block_size * max(self.sizes[:-1]), dtype)
+
+    def _packed_sizes(self, block_size, itemsize, vector_bytes):
+        """Return the number of elements in the copy of W for each layer, or 0 for layers without a copy."""
+        lanes, enough = vector_bytes // itemsize, block_size >= _MIN_PACKED_ROWS
+        is_packed = [enough and n_out * itemsize >= _MIN_PACKED_BYTES for n_out in self.sizes[1:]]
+        return [
+            n_in * (-(-n_out // lanes) * lanes) * packs
+            for n_in, n_out, packs in zip(self.sizes, self.sizes[1:], is_packed, strict=False)
+        ]
+
+    def packed(self, block_size, dtype, vector_bytes, sparse=False):
+        """Return the buffer for the copies of W that `pack_weights` writes; with `sparse` rows, the first layer has no copy."""
+        n_packed = self._packed_sizes(block_size, np.dtype(dtype).itemsize, vector_bytes)
+        return aligned_zeros(sum(n_packed[1:] if sparse else n_packed), dtype)
 
     def transposed(self, dtype, vector_bytes):
         """Return the buffer for the transposed weights of all layers except the first."""

@@ -41,15 +41,16 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
     work, block_size = n_rows * params.nbytes / STEPS_TO_WAKE, plan.layout.block_size(n_rows, params.dtype.itemsize)
     if useful_threads(2, work, 2) > 1:  # whether or not this prediction uses threads
         block_size = min(block_size, max(_MIN_BLOCK_ROWS, -(-n_rows // _MIN_BLOCKS)))
-    forward = _forward_pass(plan, block_size, params.dtype, _gathered(rows, order), False)
+    forward = _forward_pass(plan, block_size, params.dtype, *_kind(rows, order), False)
     out = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype)
     n_threads = useful_threads(n_threads, work, -(-n_rows // block_size))
     ranges = forward.ranges(n_rows) if n_threads == 1 else iter(forward.parts(n_rows, n_threads))
 
     def predict_ranges(rank):
-        scratch = forward.scratch()
+        scratch, is_new = forward.scratch(), True
         for start, stop in ranges:
-            _predict(forward.settings, forward.table, params, rows, order, start, stop, scratch, out)
+            _predict(forward.settings, forward.table, params, rows, order, start, stop, scratch, out, is_new)
+            is_new = False
         forward.kept.append(scratch)
 
     if n_threads == 1:
@@ -75,7 +76,7 @@ def mean_loss(plan, params, rows, y, weight, order=IN_ORDER):
     """Return the mean loss without penalties, for the same rows as `outputs`; y and weight are results of `as_targets`."""
     params, n_rows, loss, weight_sum = padded(params), order.size or y.shape[0], 0.0, 0.0
     block_size = plan.layout.block_size(n_rows, params.dtype.itemsize)
-    forward = _forward_pass(plan, block_size, params.dtype, _gathered(rows, order), True)
+    forward = _forward_pass(plan, block_size, params.dtype, *_kind(rows, order), True)
     scratch = forward.template.scratch()
     for start, stop in forward.ranges(n_rows):
         part = evaluate(forward.settings, forward.table, params, rows, y, weight, order, start, stop, scratch)
@@ -83,8 +84,10 @@ def mean_loss(plan, params, rows, y, weight, order=IN_ORDER):
     return loss / weight_sum if weight_sum else np.nan
 
 
-def _gathered(rows, order):
-    return order.size > 0 and rows.indptr.size == 0
+def _kind(rows, order):
+    """Return whether the rows must be gathered and whether they are sparse."""
+    sparse = rows.indptr.size > 0
+    return order.size > 0 and not sparse, sparse
 
 
 class _ForwardPass(NamedTuple):
@@ -115,10 +118,11 @@ class _ForwardPass(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _forward_pass(plan, block_size, dtype, gathered, with_loss):
+def _forward_pass(plan, block_size, dtype, gathered, sparse, with_loss):
     """Return a `_ForwardPass`. The result is cached, because this function takes longer than the prediction of one row."""
     settings = record(SETTINGS)
     table = configure_network(settings, plan, block_size, dtype)
-    template = ScratchTemplate.for_prediction(plan, block_size, dtype, gathered=gathered, with_loss=with_loss)
+    kind = {"gathered": gathered, "sparse": sparse, "with_loss": with_loss}
+    template = ScratchTemplate.for_prediction(plan, block_size, dtype, **kind)
     kept = deque[Scratch](maxlen=2 if template.nbytes <= _MAX_KEPT_BYTES else 0)
     return _ForwardPass(plan.layout, block_size, settings, table, template, kept)

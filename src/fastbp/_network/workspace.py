@@ -36,11 +36,12 @@ class ScratchTemplate(NamedTuple):
     sizes: dict
 
     @classmethod
-    def for_prediction(cls, plan, block_size, dtype, *, gathered, with_loss=False):
+    def for_prediction(cls, plan, block_size, dtype, *, gathered, sparse, with_loss=False):
         """Return the template for a forward pass in one thread, with buffers for the loss if `with_loss`."""
         layout = plan.layout
         own = {
             "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered),
+            "packed": layout.packed(block_size, dtype, VECTOR_BYTES, sparse),
             "strip": layout.strip(block_size, dtype, VECTOR_BYTES),
         }
         if with_loss:
@@ -135,6 +136,7 @@ def _training_buffers(plan, block_size, dtype, gathered):
         "targets": aligned_zeros(block_size * layout.strides(np.dtype(dtype).itemsize, VECTOR_BYTES)[-1], dtype),
         "weights": aligned_zeros(block_size, dtype),
         "transposed": layout.transposed(dtype, VECTOR_BYTES),
+        "packed": layout.packed(block_size, dtype, VECTOR_BYTES, sparse=not gathered),
         "strip": layout.strip(block_size, dtype, VECTOR_BYTES, panels=True),
         "inv_std": aligned_zeros(n_statistics, dtype),
     }
