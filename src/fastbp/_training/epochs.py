@@ -20,7 +20,7 @@ from .._kernels.shuffles import MT19937State
 from .._kernels.versions import version_for
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
-from .._network.threads import IDLE_SECONDS, ThreadCrew, other_threads_exist
+from .._network.threads import ThreadCrew, keep_crew, other_threads_exist, take_crew
 from .._network.turns import BlockPacer
 from .._network.workspace import workspace
 
@@ -126,10 +126,25 @@ def _first_generator_state(seed):
 class EpochRunner:
     """Trains a state by stochastic gradient descent: call ``run_kernel`` while ``running``, then ``close``.
 
-    If ``keep_best`` is True, ``kept`` contains the parameters after the epoch with the lowest loss; otherwise it is empty.
+    If ``keep_best`` is True, ``kept`` contains the parameters after the epoch with the lowest loss; otherwise it is empty. With
+    ``keep_threads``, ``close`` keeps the threads for the next call; otherwise, it ends them.
     """
 
-    def __init__(self, problem, state, settings, schedule, progress, order, shuffles, n_threads, n_shares, *, keep_best=False):
+    def __init__(
+        self,
+        problem,
+        state,
+        settings,
+        schedule,
+        progress,
+        order,
+        shuffles,
+        n_threads,
+        n_shares,
+        *,
+        keep_best=False,
+        keep_threads=False,
+    ):
         self.problem, self.state, self.settings = problem, state, settings
         self.order, self.shuffles = order, shuffles
         state.optimizer.write_progress(progress)
@@ -137,8 +152,8 @@ class EpochRunner:
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MAX_EPOCHS_PER_CALL))
         self._first_epoch = progress["epoch"].item()
         self.kept = np.empty_like(state.params) if keep_best else state.params[:0]
-        self._kernel, self._is_restarted = train, False
-        self.crew = ThreadCrew(n_threads)
+        self._kernel, self._keep_threads = train, keep_threads
+        self.crew = take_crew(n_threads) if keep_threads else ThreadCrew(n_threads)
         try:
             self.progress = np.repeat(progress, self.crew.n_threads)  # one record per thread; Python reads the first
             batch_size = settings["batch_size"].item()
@@ -153,7 +168,7 @@ class EpochRunner:
     def restart(self, state, rows, start, shuffles=None):
         """Continue with another state of the same network and other rows, whose batches are not larger than the buffers.
 
-        ``keep_threads`` must have returned True. Without `shuffles`, the rows are processed in the same order as in the last call.
+        Without `shuffles`, the rows are processed in the same order as in the last call.
         """
         problem = self.problem
         problem.rows, problem.y, problem.weight = rows
@@ -167,14 +182,10 @@ class EpochRunner:
             bad_epochs=start.bad_epochs,
             **state.optimizer.progress(),
         )
-
-    def keep_threads(self):
-        """Start the threads for calls of ``restart``, unless they run; return False if the system cannot start them."""
-        if not self._is_restarted:
-            self.crew = ThreadCrew(len(self.scratches), IDLE_SECONDS)
+        if self._kernel is train:
             self._kernel = None  # found in the first call, because all later calls have arguments of the same types
-            self._is_restarted = self.crew.n_threads == len(self.scratches)
-        return self._is_restarted
+        self.crew = take_crew(len(self.scratches))
+        self.settings["n_threads"] = self.crew.n_threads  # 1 if the system cannot start other threads
 
     @property
     def status(self):
@@ -278,10 +289,12 @@ class EpochRunner:
         self.write_optimizer()
 
     def close(self):
-        """End the threads, unless they are kept for the next call, then call ``write_back``."""
-        if not self._is_restarted or self.team.barrier[ABORTED]:  # after an error or an interruption, a thread may still run
-            self._is_restarted = False
-            self.crew.close()
+        """End the threads or keep them for the next call, then call ``write_back``."""
+        crew, self.crew = self.crew, take_crew(1)
+        if self._keep_threads and not self.team.barrier[ABORTED]:
+            keep_crew(crew)
+        else:  # after an error or an interruption, a thread may still run
+            crew.close()
         self.write_back()
 
 

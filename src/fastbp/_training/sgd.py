@@ -54,7 +54,16 @@ class SGDRun:
         # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
         self.runner = EpochRunner(
-            problem, state, settings, rates, progress, rows.order.copy(), shuffles, *self.division, keep_best=keep_best
+            problem,
+            state,
+            settings,
+            rates,
+            progress,
+            rows.order.copy(),
+            shuffles,
+            *self.division,
+            keep_best=keep_best,
+            keep_threads=context.incremental,
         )
 
     # ------------------------------------------------------------------ start
@@ -125,8 +134,7 @@ class SGDRun:
     def can_continue_with(self, n_rows):
         """Whether ``continue_with`` gives the same result as a new run for n_rows rows."""
         batch_size = _clipped_batch_size(self.config.batch_size, n_rows)
-        is_equal = batch_size <= self.batch_capacity and self._divide(batch_size, n_rows) == self.division
-        return is_equal and self.runner.keep_threads()
+        return batch_size <= self.batch_capacity and self._divide(batch_size, n_rows) == self.division
 
     def continue_with(self, state, data, start):
         """Train another state of the same network for one epoch on other rows, with the same buffers; return the result."""
