@@ -17,6 +17,7 @@ from .._kernels.epochs import Trace, train, update_early_stopping
 from .._kernels.products import Rows
 from .._kernels.settings import PROGRESS, ProgressValues, record
 from .._kernels.shuffles import MT19937State
+from .._kernels.solvers import Source
 from .._kernels.versions import version_for
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
@@ -151,6 +152,7 @@ class EpochRunner:
         settings["shuffle"] = shuffles.by_kernel
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MAX_EPOCHS_PER_CALL))
         self._first_epoch = progress["epoch"].item()
+        self._source = _source(state)
         self.kept = np.empty_like(state.params) if keep_best else state.params[:0]
         self._kernel, self._keep_threads = train, keep_threads
         self.crew = take_crew(n_threads) if keep_threads else ThreadCrew(n_threads)
@@ -165,10 +167,11 @@ class EpochRunner:
         self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
         self._n_counted = self._n_blocks() if self._first_epoch else 0
 
-    def restart(self, state, rows, start, shuffles=None):
+    def restart(self, state, source, rows, start, shuffles=None):
         """Continue with another state of the same network and other rows, whose batches are not larger than the buffers.
 
-        Without `shuffles`, the rows are processed in the same order as in the last call.
+        The parameters and moments are those of the state ``source``, and the first update writes the new ones to ``state``. Without
+        `shuffles`, the rows are processed in the same order as in the last call.
         """
         problem = self.problem
         problem.rows, problem.y, problem.weight = rows
@@ -180,8 +183,10 @@ class EpochRunner:
             rows_seen=start.rows_seen,
             best=start.best,
             bad_epochs=start.bad_epochs,
+            from_source=True,
             **state.optimizer.progress(),
         )
+        self._source = _source(source)
         if self._kernel is train:
             self._kernel = None  # found in the first call, because all later calls have arguments of the same types
         self.crew = take_crew(len(self.scratches))
@@ -254,6 +259,7 @@ class EpochRunner:
             self.table,
             state.params,
             state.optimizer.moments,
+            self._source,
             problem.rows,
             problem.y,
             problem.weight,
@@ -295,7 +301,19 @@ class EpochRunner:
             keep_crew(crew)
         else:  # after an error or an interruption, a thread may still run
             crew.close()
+        self._release_source()
         self.write_back()
+
+    def _release_source(self):
+        """Drop the references to the arrays of the source, and copy them if training ended before the first update."""
+        source, self._source = self._source, _source(self.state)
+        if self.progress["from_source"].item(0):
+            np.copyto(self.state.params, source.params)
+            np.copyto(self.state.optimizer.moments, source.moments)
+
+
+def _source(state):
+    return Source(state.params, state.optimizer.moments)
 
 
 def start_progress(start):

@@ -46,15 +46,15 @@ class KeptRun:
         )
 
     def train(self, data, start):
-        """Train a copy of ``state`` for one epoch on ``data`` (X, y, sample_weight); return the ``FitResult``."""
+        """Train for one epoch on ``data`` (X, y, sample_weight) without changing ``state``; return the ``FitResult``."""
         spare = next((spare for spare in self.spares if spare.state is not self.state and spare.is_unused()), None)
         if spare is None:
             spare = _Spare(_copy_of(self.state))
             spare.remember_references()
             self.spares = [*(old for old in self.spares if old.state is self.state), spare]
         else:
-            _copy_into(spare.state, self.state)
-        result = self.run.continue_with(spare.state, data, start)
+            _prepare(spare.state, self.state)
+        result = self.run.continue_with(spare.state, self.state, data, start)
         if result.divergence is None:
             self.state = spare.state
         return result
@@ -91,10 +91,8 @@ def _copy_of(state):
     return copy
 
 
-def _copy_into(target, state):
-    """Copy what training changes to another state of the same network."""
-    np.copyto(target.params, state.params)
-    np.copyto(target.optimizer.moments, state.optimizer.moments)
+def _prepare(target, state):
+    """Copy what training changes to another state of the same network, except for the arrays, which the first update writes."""
     moments = target.optimizer.moments
     vars(target.optimizer).update(vars(state.optimizer))
     target.optimizer.moments = moments

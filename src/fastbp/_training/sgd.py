@@ -136,13 +136,16 @@ class SGDRun:
         batch_size = _clipped_batch_size(self.config.batch_size, n_rows)
         return batch_size <= self.batch_capacity and self._divide(batch_size, n_rows) == self.division
 
-    def continue_with(self, state, data, start):
-        """Train another state of the same network for one epoch on other rows, with the same buffers; return the result."""
+    def continue_with(self, state, source, data, start):
+        """Train another state of the same network for one epoch on other rows, with the same buffers; return the result.
+
+        Training starts with the parameters and moments of the state ``source``.
+        """
         X, y, sample_weight = data
         dtype, n_rows, seed = state.params.dtype, y.shape[0], self.config.random_state
         self.state, self.rows, self.runner.settings["batch_size"] = state, None, _batch_size(self.config.batch_size, n_rows)
         rows = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
-        self.runner.restart(state, rows, start, self._shuffles(state, n_rows))
+        self.runner.restart(state, source, rows, start, self._shuffles(state, n_rows))
         result = self.train()
         self._n_ordered = n_rows if result.n_iter and isinstance(seed, Integral) else None
         return result
