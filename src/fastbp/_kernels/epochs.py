@@ -25,7 +25,7 @@ from .team import (
     WEIGHT_SQUARES,
     add_gradients,
     gradient_of_share,
-    start_of_line_share,
+    line_share,
     start_of_share,
     total,
     wait_at_barrier,
@@ -116,7 +116,7 @@ def _keep(state, params, best, rank, n_threads, n_rows, loss):
     due = params.nbytes <= _CACHED_BYTES or (state.rows_seen + n_rows) // _MANY_ROWS > state.rows_seen // _MANY_ROWS
     if due and (state.kept_epoch == 0 or loss < state.kept_loss):
         state.kept_epoch, state.kept_loss = state.epoch + 1, loss
-        low, high = start_of_line_share(params.size, rank, n_threads), start_of_line_share(params.size, rank + 1, n_threads)
+        low, high = line_share(params.size, rank, n_threads)
         copy_part(params, best, low, high - low)
 
 
@@ -154,7 +154,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, source, curr
     n_coefs = table[0].biases_at  # all weights precede all biases
     n_threads, n_shares, has_penalties = settings.n_threads, team.sums.shape[0], settings.penalty_gradient_address != 0
     for share in range(rank, n_shares, n_threads):
-        low, high = start_of_line_share(params.size, share, n_shares), start_of_line_share(params.size, share + 1, n_shares)
+        low, high = line_share(params.size, share, n_shares)
         w = vector(current, low, max(0, min(high, n_coefs) - low))
         team.sums[share, PENALTY] = _penalty(settings, team.sums[share, WEIGHT_SQUARES], w, scratch)
     if not wait_at_barrier(team, state, n_threads):
@@ -177,7 +177,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, source, curr
         alpha, scale = 0.0, _adjust_gradient(settings, state, rank, team, current, scratch.penalties, n_coefs, scale)
     rate, base = begin_step(settings, state, scale, scratch.hyperparams)
     for share in range(rank, n_shares, n_threads):
-        low, high = start_of_line_share(params.size, share, n_shares), start_of_line_share(params.size, share + 1, n_shares)
+        low, high = line_share(params.size, share, n_shares)
         if not has_penalties:
             add_gradients(team, low, high)
         squares = update(
@@ -203,7 +203,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, source, curr
             call(settings.limit_weight_norms_address, table, params, scratch.strip, scratch.penalties, share, n_shares)
         wait_at_barrier(team, state, n_threads)
     if settings.average_address:  # the averaged parameters follow the moments of the solver
-        low, high = start_of_line_share(params.size, rank, n_threads), start_of_line_share(params.size, rank + 1, n_threads)
+        low, high = line_share(params.size, rank, n_threads)
         average = vector(moments, moments.size - params.size + low, high - low)
         call(settings.average_address, average, vector(params, low, high - low), scratch.penalties)
     state.row += n_rows
@@ -235,7 +235,7 @@ def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scal
     """Add up this thread's shares of the gradient with the penalties; return its scale, reduced if the norm exceeds clip_norm."""
     n_threads, n_shares = settings.n_threads, team.sums.shape[0]
     for share in range(rank, n_shares, n_threads):
-        low, high = start_of_line_share(params.size, share, n_shares), start_of_line_share(params.size, share + 1, n_shares)
+        low, high = line_share(params.size, share, n_shares)
         add_gradients(team, low, high)
         n_weights = max(0, min(high, n_coefs) - low)
         call(settings.penalty_gradient_address, vector(params, low, n_weights), vector(team.gradients, low, n_weights), numbers)

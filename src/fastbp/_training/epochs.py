@@ -152,7 +152,7 @@ class EpochRunner:
         settings["shuffle"] = shuffles.by_kernel
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MAX_EPOCHS_PER_CALL))
         self._first_epoch = progress["epoch"].item()
-        self._source = _source(state)
+        self._source = state
         self.kept = np.empty_like(state.params) if keep_best else state.params[:0]
         self._kernel, self._keep_threads = train, keep_threads
         self.crew = take_crew(n_threads) if keep_threads else ThreadCrew(n_threads)
@@ -178,15 +178,8 @@ class EpochRunner:
         self.state, self._losses, self._rates, self._first_epoch, self._n_counted = state, [], [], 0, 0
         if shuffles is not None:
             self.shuffles, self.order, self.settings["shuffle"] = shuffles, np.arange(problem.n_rows), shuffles.by_kernel
-        self.progress[0] = ProgressValues(
-            shuffled=shuffles is None,
-            rows_seen=start.rows_seen,
-            best=start.best,
-            bad_epochs=start.bad_epochs,
-            from_source=True,
-            **state.optimizer.progress(),
-        )
-        self._source = _source(source)
+        self.progress[0] = _first_values(start, shuffled=shuffles is None, from_source=True, **state.optimizer.progress())
+        self._source = source
         if self._kernel is train:
             self._kernel = None  # found in the first call, because all later calls have arguments of the same types
         self.crew = take_crew(len(self.scratches))
@@ -221,7 +214,6 @@ class EpochRunner:
 
     def run_kernel(self, n_epochs=_MAX_EPOCHS_PER_CALL):
         """Train for one kernel call, at most n_epochs epochs; return whether an epoch ended."""
-        self.read_epochs()  # the kernel writes the losses of new epochs to the same buffer
         epoch = self.progress["epoch"].item(0)
         if self.shuffles.by_python:
             n_epochs = 1
@@ -233,6 +225,7 @@ class EpochRunner:
         else:
             self._train(0, n_epochs)
         if self.running:
+            self.read_epochs()  # the next call writes the losses of new epochs to the same buffer
             n_blocks = self._n_blocks()
             self.pacer.measure(n_blocks - self._n_counted, time.perf_counter() - start)
             self._n_counted = n_blocks
@@ -259,7 +252,7 @@ class EpochRunner:
             self.table,
             state.params,
             state.optimizer.moments,
-            self._source,
+            Source(self._source.params, self._source.optimizer.moments),
             problem.rows,
             problem.y,
             problem.weight,
@@ -286,38 +279,40 @@ class EpochRunner:
         update_early_stopping(self.settings, self.progress, float(value))
 
     def write_optimizer(self):
-        """Copy the state that the kernels changed to the optimizer. Training can continue afterwards."""
-        self.state.optimizer.read_progress(self.values)
+        """Copy the state that the kernels changed to the optimizer, and return ``values``. Training can continue afterwards."""
+        values = self.values
+        self.state.optimizer.read_progress(values)
+        return values
 
     def write_back(self):
-        """Copy the state that the kernels changed to the random number generator and the optimizer. Training can continue."""
+        """Do the same, and copy the state of the random number generator. Training can continue afterwards."""
         self.shuffles.close()
-        self.write_optimizer()
+        return self.write_optimizer()
 
     def close(self):
-        """End the threads or keep them for the next call, then call ``write_back``."""
+        """End the threads or keep them for the next call, then return the result of ``write_back``."""
         crew, self.crew = self.crew, take_crew(1)
         if self._keep_threads and not self.team.barrier[ABORTED]:
             keep_crew(crew)
         else:  # after an error or an interruption, a thread may still run
             crew.close()
         self._release_source()
-        self.write_back()
+        return self.write_back()
 
     def _release_source(self):
-        """Drop the references to the arrays of the source, and copy them if training ended before the first update."""
-        source, self._source = self._source, _source(self.state)
+        """Drop the reference to the source, and copy its arrays if training ended before the first update."""
+        source, self._source = self._source, self.state
         if self.progress["from_source"].item(0):
             np.copyto(self.state.params, source.params)
-            np.copyto(self.state.optimizer.moments, source.moments)
-
-
-def _source(state):
-    return Source(state.params, state.optimizer.moments)
+            np.copyto(self.state.optimizer.moments, source.optimizer.moments)
 
 
 def start_progress(start):
     """A ``PROGRESS`` record for an ``EarlyStoppingStart``."""
     progress = record(PROGRESS)
-    progress["best"], progress["bad_epochs"], progress["rows_seen"] = start.best, start.bad_epochs, start.rows_seen
+    progress[0] = _first_values(start)
     return progress
+
+
+def _first_values(start, **others):
+    return ProgressValues(rows_seen=start.rows_seen, best=start.best, bad_epochs=start.bad_epochs, **others)

@@ -174,8 +174,8 @@ class SGDRun:
         try:
             ended_by = self.run()
         finally:
-            self.runner.close()
-        return self.finish(ended_by)
+            progress = self.runner.close()
+        return self.finish(ended_by, progress)
 
     def run(self):
         """Train; return 'interrupted', 'max_time', 'callback' or 'converged before', or None if a kernel ended training."""
@@ -265,9 +265,9 @@ class SGDRun:
         data = problem.plan, problem.rows, problem.y, order
         return TrainingEnd(self.config, *data, losses, largest_weight, self.context.incremental)
 
-    def finish(self, ended_by):
-        """Publish the trained state and return the result."""
-        state, progress = self.state, self.runner.values
+    def finish(self, ended_by, progress):
+        """Publish the trained state and return the result; ``progress`` are the ``ProgressValues``."""
+        state = self.state
         if progress.status == _ZERO_WEIGHTS:
             raise zero_weights_error()
         resume = self._resume_point() if self.context.resumable else None
