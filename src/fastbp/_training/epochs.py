@@ -24,6 +24,7 @@ from .._network.kernel_settings import configure_network
 from .._network.threads import ThreadCrew, keep_crew, other_threads_exist, take_crew
 from .._network.turns import BlockPacer
 from .._network.workspace import workspace
+from .generators import generator_of, read_twister, write_twister
 
 _MAX_EPOCHS_PER_CALL = 1000
 _NO_GENERATOR = MT19937State(np.zeros(624, np.uint32), np.zeros(1, np.int64))
@@ -79,18 +80,17 @@ class Shuffles:
 
     def __init__(self, random_state, *, wanted, shared):
         self.random_state = random_state
-        self.state = random_state.get_state(legacy=False)
-        is_twister = self.state["bit_generator"] == "MT19937"
-        in_kernel = is_twister and not (shared and other_threads_exist())
+        state = read_twister(random_state)
+        in_kernel = state is not None and not (shared and other_threads_exist())
         self.by_kernel = wanted and in_kernel
         self.by_python = wanted and not in_kernel
-        inner: dict = self.state["state"] if wanted and is_twister else {"key": np.zeros(624, np.uint32), "pos": 0}
-        if not 0 <= inner["pos"] <= 624:  # NumPy accepts any position, and reads outside its state
+        words, position = state if wanted and state is not None else (np.zeros(624, np.uint32), 0)
+        if not 0 <= position <= 624:  # NumPy accepts any position, and reads outside its state
             raise ValueError(
-                f"random_state must be a valid generator, but the position of its next number is {inner['pos']}, which is not "
+                f"random_state must be a valid generator, but the position of its next number is {position}, which is not "
                 "between 0 and 624. Its stored state is damaged; create a new generator."
             )
-        self.generator = MT19937State(np.array(inner["key"], np.uint32), np.array([inner["pos"]], np.int64))
+        self.generator = MT19937State(words, np.array([position], np.int64))
 
     @classmethod
     def of_seed(cls, seed, *, wanted):
@@ -114,14 +114,13 @@ class Shuffles:
 
     def close(self):
         if self.by_kernel and self.random_state is not None:
-            self.state["state"] = {"key": self.generator.key, "pos": int(self.generator.position[0])}
-            self.random_state.set_state(self.state)
+            write_twister(self.random_state, self.generator.key, int(self.generator.position[0]))
 
 
 @lru_cache(maxsize=64)
 def _first_generator_state(seed):
-    state = np.random.RandomState(seed).get_state(legacy=False)["state"]
-    return np.array(state["key"], np.uint32), np.array([state["pos"]], np.int64)
+    words, position = read_twister(generator_of(seed))
+    return words, np.array([position], np.int64)
 
 
 class EpochRunner:
