@@ -221,6 +221,8 @@ def test_changes_by_the_user_are_used(kind, solver, schedule):
         lambda model: model.set_params(alpha=0.1),
         lambda model: setattr(model._optimizer, "learning_rate", 0.1),
         lambda model: setattr(model._optimizer, "learning_rate_init", 0.1),
+        lambda model: setattr(model._optimizer, "moments", model._optimizer.moments / 2),
+        lambda model: setattr(model._optimizer, "moments", model._optimizer.moments.astype(np.float32)),
         lambda model: model.fit(*rows(kind, 50)),
     ]
     for change in changes:
@@ -234,6 +236,14 @@ def test_changes_by_the_user_are_used(kind, solver, schedule):
             for model in (kept, fresh):
                 model.partial_fit(*rows(kind, 40, seed))
             assert outcome(kept) == outcome(fresh)
+
+
+@each_kind
+def test_moments_of_a_wrong_size_are_rejected(kind):
+    model = first_call(kind).partial_fit(*rows(kind, 40))
+    model._optimizer.moments = model._optimizer.moments[:-1]
+    with pytest.raises(ValueError, match="another number of weights"):
+        model.partial_fit(*rows(kind, 40))
 
 
 @each_kind

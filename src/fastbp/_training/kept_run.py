@@ -15,12 +15,12 @@ class KeptRun:
     """A run of ``partial_fit`` that continues with other rows.
 
     ``run`` is an ``SGDRun``, ``params`` are the values of all parameters of the estimator, ``state`` is the state after the last
-    call, and ``lock`` is held during a call.
+    call, ``moments`` are those of its optimizer, and ``lock`` is held during a call.
     """
 
     def __init__(self, run, params):
         self.run, self.params, self.state, self.lock = run, params, run.state, threading.Lock()
-        self.hyperparams, self.spares = run.state.optimizer.hyperparams, []
+        self.hyperparams, self.moments, self.spares = run.state.optimizer.hyperparams, run.state.optimizer.moments, []
         self.release_rows()
 
     def __reduce__(self):
@@ -40,6 +40,7 @@ class KeptRun:
             and attributes["_state"] is state
             and state.published.are_in(attributes)
             and state.optimizer.hyperparams is self.hyperparams  # the settings of the run contain these values
+            and state.optimizer.moments is self.moments  # the kernel does not check other arrays
             and all(map(is_, params, self.params))
             and X.dtype == state.params.dtype
             and self.run.can_continue_with(len(X))
@@ -56,7 +57,7 @@ class KeptRun:
             _prepare(spare.state, self.state)
         result = self.run.continue_with(spare.state, self.state, data, start)
         if result.divergence is None:
-            self.state = spare.state
+            self.state, self.moments = spare.state, spare.state.optimizer.moments
         return result
 
 
