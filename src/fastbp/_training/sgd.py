@@ -113,7 +113,7 @@ class SGDRun:
         """The number of threads, and the number of shares of a batch that they compute."""
         config, work_of_row = self.config, 3 * self.state.params.nbytes
         work = batch_size * work_of_row
-        # twice as much as for a prediction, because threads also wait for each other in each step, and one of them copies the state
+        # twice as much as for a prediction, because threads also wait for each other in each step
         most = n_rows * work_of_row / (2 * STEPS_TO_WAKE) if self.context.incremental else inf
         n_threads = choose_threads(config.n_threads, min(work, most), batch_size)
         # batch normalization needs all rows of a batch at the same time
