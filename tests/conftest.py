@@ -27,6 +27,7 @@ from fastbp._kernels.codes import ScheduleCode, Status
 from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._kernels.settings import PROGRESS, SETTINGS, record
 from fastbp._kernels.shuffles import MT19937State
+from fastbp._kernels.solvers import Source
 from fastbp._network import threads
 from fastbp._network.activations import per_layer
 from fastbp._network.architecture import Architecture, Objective, Plan
@@ -273,7 +274,8 @@ class Network:
         done = int(self.progress[0].epoch)
         stop = None if n_epochs is None else done + n_epochs
         trace = epochs.Trace(self.losses[done:stop], self.rates[done:stop], self.best)
-        shared = self.team, self.table, self.params, self.moments, self.rows, *self.targets, self.order, self.twister
+        source = Source(self.params, self.moments)
+        shared = self.team, self.table, self.params, self.moments, source, self.rows, *self.targets, self.order, self.twister
         scratches = self.scratches
         self.progress["n_barriers"] = 0
         self.team.barrier[:] = 0

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._kernels.lazy.solvers import N_MOMENTS
+from fastbp._network.layout import Layout
 from fastbp._training import kept_run, sgd
 from fastbp._training.epochs import EpochRunner
 
@@ -220,6 +221,8 @@ def test_changes_by_the_user_are_used(kind, solver, schedule):
         lambda model: model.set_params(alpha=0.1),
         lambda model: setattr(model._optimizer, "learning_rate", 0.1),
         lambda model: setattr(model._optimizer, "learning_rate_init", 0.1),
+        lambda model: setattr(model._optimizer, "moments", model._optimizer.moments / 2),
+        lambda model: setattr(model._optimizer, "moments", model._optimizer.moments.astype(np.float32)),
         lambda model: model.fit(*rows(kind, 50)),
     ]
     for change in changes:
@@ -233,6 +236,14 @@ def test_changes_by_the_user_are_used(kind, solver, schedule):
             for model in (kept, fresh):
                 model.partial_fit(*rows(kind, 40, seed))
             assert outcome(kept) == outcome(fresh)
+
+
+@each_kind
+def test_moments_of_a_wrong_size_are_rejected(kind):
+    model = first_call(kind).partial_fit(*rows(kind, 40))
+    model._optimizer.moments = model._optimizer.moments[:-1]
+    with pytest.raises(ValueError, match="another number of weights"):
+        model.partial_fit(*rows(kind, 40))
 
 
 @each_kind
@@ -261,6 +272,137 @@ def test_a_call_that_fails_changes_nothing(kind):
             model.partial_fit(*arguments)
         assert outcome(model) == before
     again = copy.deepcopy(model)
+    assert outcome(model.partial_fit(X, y)) == outcome(again.partial_fit(X, y))
+
+
+# ---------------------------------------------------------------------- the first update writes to other buffers
+
+# the weight decay changes weights in place before the step of Adam
+UPDATES = [
+    *({"solver": solver} for solver in sorted(N_MOMENTS)),
+    {"weight_decay": 0.1},
+    {"l1": 0.1, "clip_norm": 0.1, "max_norm": 1.0},
+]
+each_update = pytest.mark.parametrize("params", UPDATES, ids=str)
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+each_n_threads = pytest.mark.parametrize("n_threads", [1, 2])
+
+
+def float_rows(dtype, n_rows, seed=0):
+    X, y = rows(MLPRegressor, n_rows, seed)
+    return X.astype(dtype), y.astype(dtype)
+
+
+def updated_twice(dtype, n_threads, **params):
+    """A regressor whose next call continues the run of the previous call. 17 units give shares that are not whole vectors."""
+    model = MLPRegressor(hidden_layer_sizes=(17, 5), random_state=0, batch_size=16, n_threads=n_threads, **params)
+    for seed in range(3):
+        model.partial_fit(*float_rows(dtype, 40, seed))
+    assert model._kept_run.run.division[0] == n_threads
+    assert model.coefs_[0].dtype == dtype
+    return model
+
+
+def arrays_of(model):
+    return [*model.coefs_, *model.intercepts_, model._optimizer.moments]
+
+
+@each_update
+@each_dtype
+@each_n_threads
+def test_kept_buffers_give_the_same_results_with_every_solver(copies, params, dtype, n_threads):
+    kept, fresh = (updated_twice(dtype, n_threads, **params) for _ in range(2))
+    for seed in range(4):
+        fresh = copy.deepcopy(fresh)
+        for model in (kept, fresh):
+            model.partial_fit(*float_rows(dtype, 40, seed))
+        assert outcome(kept) == outcome(fresh)
+    assert copies
+
+
+@each_update
+@each_dtype
+@each_n_threads
+def test_arrays_of_earlier_calls_do_not_change(params, dtype, n_threads):
+    model, held = updated_twice(dtype, n_threads, **params), []
+    for seed in range(5):
+        model.partial_fit(*float_rows(dtype, 40, seed))
+        held.append((arrays_of(model), copy.deepcopy(arrays_of(model))))
+    for arrays, before in held:
+        for array, values in zip(arrays, before, strict=True):
+            assert_array_equal(array, values)
+
+
+class InterruptedRunner:
+    """Lets the n-th call of ``run_kernel`` raise a KeyboardInterrupt; each call processes one block of rows in each thread."""
+
+    def __init__(self, monkeypatch, n):
+        self.run_kernel, self.n_calls, self.n = EpochRunner.run_kernel, 0, n
+        monkeypatch.setattr(EpochRunner, "run_kernel", lambda runner: self.call(runner))
+
+    def call(self, runner):
+        self.n_calls += 1
+        if self.n_calls == self.n:
+            raise KeyboardInterrupt
+        runner.pacer.n_blocks = 1
+        return self.run_kernel(runner)
+
+
+@each_update
+@each_dtype
+@each_n_threads
+@pytest.mark.parametrize("n_calls", [0, 1, 4])
+def test_interrupted_call(monkeypatch, params, dtype, n_threads, n_calls):
+    """The first batch has four blocks in one thread, or two in each of two threads. Until its end, nothing changes."""
+    monkeypatch.setattr(Layout, "block_size", lambda *_: 4)
+    kept = updated_twice(dtype, n_threads, **params)
+    fresh, before = copy.deepcopy(kept), copy.deepcopy(arrays_of(kept))
+    for model in (kept, fresh):
+        with monkeypatch.context() as patch:
+            InterruptedRunner(patch, n_calls + 1)
+            with pytest.warns(UserWarning, match="interrupted by user"):
+                model.partial_fit(*float_rows(dtype, 40))
+    unchanged = [np.array_equal(array, values) for array, values in zip(arrays_of(kept), before, strict=True)]
+    assert all(unchanged) if n_calls < 2 else not all(unchanged)
+    for model in (kept, fresh):
+        model.partial_fit(*float_rows(dtype, 40, seed=1))
+    assert [array.tobytes() for array in arrays_of(kept)] == [array.tobytes() for array in arrays_of(fresh)]
+
+
+@each_update
+@each_dtype
+@each_n_threads
+def test_error_after_the_update_changes_nothing(monkeypatch, params, dtype, n_threads):
+    model = updated_twice(dtype, n_threads, **params)
+    before, held, again = outcome(model), arrays_of(model), copy.deepcopy(model)
+    train = EpochRunner._train
+
+    def fail(runner, rank, n_epochs):
+        train(runner, rank, n_epochs)
+        raise MemoryError("made up")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochRunner, "_train", fail)
+        with pytest.raises(MemoryError, match="made up"):
+            model.partial_fit(*float_rows(dtype, 40))
+    assert outcome(model) == before
+    assert [array.tobytes() for array in held] == before[0]
+    assert outcome(model.partial_fit(*float_rows(dtype, 40))) == outcome(again.partial_fit(*float_rows(dtype, 40)))
+
+
+@each_dtype
+@each_n_threads
+def test_invalid_rows_change_nothing(dtype, n_threads):
+    """Rows with which the first loss is NaN, or with which the weights are infinite after the first update."""
+    model = updated_twice(dtype, n_threads, solver="sgd", activation="identity")
+    before, held, again = outcome(model), arrays_of(model), copy.deepcopy(model)
+    X, y = float_rows(dtype, 40)
+    large = dtype(np.finfo(dtype).max / 8)
+    for bad_X, bad_y in ((np.where(X > 0, np.nan, X).astype(dtype), y), (X * large, y), (X, y * large)):
+        with pytest.raises(ValueError, match=r"NaN|non-finite|infinity"), np.errstate(all="ignore"):
+            model.partial_fit(bad_X, bad_y)
+        assert outcome(model) == before
+    assert [array.tobytes() for array in held] == before[0]
     assert outcome(model.partial_fit(X, y)) == outcome(again.partial_fit(X, y))
 
 

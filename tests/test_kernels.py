@@ -359,7 +359,8 @@ def test_updates_of_each_solver(solver, nesterov, sizes, cuts, dtype, network):
         rate, base = solvers.begin_step(net.settings[0], net.progress[0], 1 / weight_sum, hyperparams)
         for low, high in itertools.pairwise(cuts):
             squares = solvers.update(
-                *(net.settings[0], rate, base, net.params, gradient, net.moments, hyperparams),
+                *(net.settings[0], rate, base, solvers.Source(net.params, net.moments), False),
+                *(net.params, gradient, net.moments, hyperparams),
                 *(n_coefs, net.options["alpha"], 1 / weight_sum, low, high),
             )
             if solver == "adam":
@@ -375,6 +376,30 @@ def test_updates_of_each_solver(solver, nesterov, sizes, cuts, dtype, network):
         close(net.params, w)
         close(net.moments, np.array(moments).T.ravel())
         assert net.progress[0].step == step
+
+
+@each_dtype
+@each_solver
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_update_from_source(solver, dtype, weight_decay, network):
+    """The first update of `partial_fit` gives the bits of an update in place, and does not change the arrays that it reads."""
+    net = network((6, 9, 3), dtype, solver=solver, weight_decay=weight_decay)
+    gradient, hyperparams = drawn(net.params.size, dtype, 1), net.scratch.hyperparams
+    net.moments[:] = abs(drawn(net.moments.size, dtype, 2))
+    source = solvers.Source(net.params.copy(), net.moments.copy())
+    params, moments = np.full_like(net.params, np.nan), np.full_like(net.moments, np.nan)
+    rate, base = solvers.begin_step(net.settings[0], net.progress[0], 0.5, hyperparams)
+
+    def update(*arrays):
+        cuts = itertools.pairwise((0, 32, 93))
+        return [solvers.update(net.settings[0], rate, base, *arrays, hyperparams, 82, 0.01, 0.5, *cut) for cut in cuts]
+
+    squares = update(source, True, params, gradient, moments)
+    np.testing.assert_array_equal(source.params, net.params)
+    np.testing.assert_array_equal(source.moments, net.moments)
+    assert update(source, False, net.params, gradient, net.moments) == squares
+    np.testing.assert_array_equal(params, net.params)
+    np.testing.assert_array_equal(moments, net.moments)
 
 
 @each_dtype

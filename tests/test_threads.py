@@ -674,6 +674,21 @@ def test_task_is_not_lost_if_a_new_thread_ends_at_once():
 # ---------------------------------------------------------------------- threads of repeated calls of partial_fit
 
 
+def close_kept_crews():
+    for crews in threads._kept_crews.values():
+        while crews:
+            crews.pop().close()
+
+
+@pytest.fixture
+def kept_threads(monkeypatch):
+    """Kept threads do not end before the end of the test."""
+    monkeypatch.setattr(threads, "IDLE_SECONDS", 60)
+    close_kept_crews()
+    yield
+    close_kept_crews()
+
+
 def updated(n_threads=2, n_calls=2):
     X, y = data()
     model = classifier(n_threads=n_threads)
@@ -682,15 +697,49 @@ def updated(n_threads=2, n_calls=2):
     return model
 
 
-def test_partial_fit_keeps_its_threads(monkeypatch):
-    monkeypatch.setattr(training, "IDLE_SECONDS", 60)
+@pytest.mark.usefixtures("kept_threads")
+def test_partial_fit_keeps_its_threads():
     model, one = updated(), updated(n_threads=1, n_calls=3)
     before = crew_threads()
     assert len(before) == 1
     assert_same_fit(one, model.partial_fit(*data()))
     assert crew_threads() == before
-    model._kept_run.run.runner.crew.close()
-    assert crew_threads() == []
+
+
+@pytest.mark.usefixtures("kept_threads")
+def test_estimators_and_predictions_use_the_same_threads():
+    models = [updated() for _ in range(3)]
+    before = crew_threads()
+    assert len(before) == 1
+    for model in models:
+        model.partial_fit(*data()).predict(data(3001)[0])
+        assert crew_threads() == before
+
+
+@pytest.mark.usefixtures("kept_threads")
+def test_calls_with_different_numbers_of_threads_keep_their_threads():
+    two, three = updated(n_threads=2), updated(n_threads=3)
+    before = crew_threads()
+    assert len(before) == 3
+    for model in (two, three, two):
+        model.partial_fit(*data())
+        assert crew_threads() == before
+
+
+@pytest.mark.usefixtures("kept_threads")
+def test_estimators_in_several_threads_have_their_own_threads():
+    """Every estimator is updated in a thread of its own; all results are those of one thread."""
+    models = [updated(n_calls=1) for _ in range(3)]
+
+    def update(model):
+        for _ in range(30):
+            model.partial_fit(*data())
+        return bits(model)
+
+    expected = update(updated(n_calls=1))
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(update, models)) == [expected] * 3
+    assert 1 <= len(crew_threads()) <= 3
 
 
 def test_partial_fit_starts_its_threads_again():
@@ -700,9 +749,9 @@ def test_partial_fit_starts_its_threads_again():
     assert_same_fit(one, model.partial_fit(*data()))
 
 
+@pytest.mark.usefixtures("kept_threads")
 def test_threads_are_not_kept_after_an_interruption(monkeypatch):
     """If Ctrl-C is pressed again while the calling thread waits for the others, they have ended when the call returns."""
-    monkeypatch.setattr(training, "IDLE_SECONDS", 60)
     model = updated()
     assert len(crew_threads()) == 1
 
@@ -718,7 +767,6 @@ def test_threads_are_not_kept_after_an_interruption(monkeypatch):
     model.partial_fit(X, y)
     assert np.isfinite(model.loss_)
     assert len(crew_threads()) == 1
-    model._kept_run.run.runner.crew.close()
 
 
 def test_partial_fit_uses_one_thread_if_its_thread_cannot_be_started_again(monkeypatch):
@@ -736,12 +784,11 @@ def test_partial_fit_uses_one_thread_if_its_thread_cannot_be_started_again(monke
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_partial_fit_after_a_fork(monkeypatch):
+@pytest.mark.usefixtures("kept_threads")
+def test_partial_fit_after_a_fork():
     """The threads that the parent process keeps do not exist in the child process."""
-    monkeypatch.setattr(training, "IDLE_SECONDS", 60)
     model = updated()
     ended, status = run_in_fork(lambda: bits(model.partial_fit(*data())) == bits(updated(n_calls=3)))
-    model._kept_run.run.runner.crew.close()
     assert ended, "the forked process hangs"
     assert status == 0
 
@@ -766,17 +813,13 @@ def run_in_fork(is_correct):
 
 
 @pytest.fixture
-def predicting(monkeypatch):
+def predicting(kept_threads):
     """A function that predicts with two threads, which are kept for the test, and the expected result."""
     X, y = data(3001)
     model = classifier(max_iter=1, n_threads=1).fit(X, y)
     expected = model.predict_proba(X)
     model.set_params(n_threads=2)
-    threads._kept_crews.clear()
-    monkeypatch.setattr(threads, "IDLE_SECONDS", 60)
-    yield lambda: model.predict_proba(X), expected
-    while threads._kept_crews:
-        threads._kept_crews.pop().close()
+    return lambda: model.predict_proba(X), expected
 
 
 def test_predictions_keep_their_threads(predicting):
@@ -832,7 +875,7 @@ def test_predictions_with_different_numbers_of_threads(monkeypatch):
     expected = model.predict_proba(X)
     for n_threads in (2, 3, 2, None, 3):
         assert_array_equal(model.set_params(n_threads=n_threads).predict_proba(X), expected)
-        assert len(crew_threads()) <= 2
+        assert len(crew_threads()) <= 3
 
 
 def test_predictions_use_one_thread_if_others_cannot_be_started(predicting, monkeypatch):
@@ -845,7 +888,7 @@ def test_predictions_use_one_thread_if_others_cannot_be_started(predicting, monk
         patch.setattr(threading.Thread, "start", fail)
         assert_array_equal(predict(), expected)
     assert crew_threads() == []
-    assert not threads._kept_crews
+    assert not any(threads._kept_crews.values())
 
 
 def test_kept_threads_do_not_prevent_shuffling_in_the_kernel(predicting, monkeypatch):

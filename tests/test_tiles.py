@@ -446,7 +446,8 @@ def adam_steps(dtype):
     g[[3, -3]], g[[5, -5]], g[[9, -9]] = info.max / 4, np.inf, np.nan
     params, moments = np.zeros(n, dtype), np.concatenate([m, v])
     rate, base = solvers.begin_step(settings[0], progress[0], 1.0, record(HYPERPARAMS))
-    solvers.update(settings[0], rate, base, params, g, moments, record(HYPERPARAMS), 0, 0.0, 1.0, 0, n)
+    arrays = solvers.Source(params, moments), False, params, g, moments
+    solvers.update(settings[0], rate, base, *arrays, record(HYPERPARAMS), 0, 0.0, 1.0, 0, n)
     share = [np.longdouble(dtype(value)) for value in (0.9, 1 - 0.9, 0.999, 1 - 0.999, 1e-8, 0.01 * np.sqrt(1 - 0.999) / (1 - 0.9))]
     beta_1, rest_1, beta_2, rest_2, epsilon, rate = share
     G, M, V = (array.astype(np.longdouble) for array in (g, m, v))

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.callback import CallbackSupportMixin
 from sklearn.metrics import check_scoring
-from sklearn.utils import check_random_state
 
 from ._compat import _check_sample_weight, fit_method, validate_parameter_constraints
 from ._config import FitConfig, check_config, check_lbfgs, check_output_layer, dropout_rates, hidden_sizes
@@ -29,6 +28,7 @@ from ._parameters import default_params, param_values
 from ._training.callback_runner import CallbackRunner
 from ._training.context import EarlyStoppingStart, EpochHooks, FitContext, Publication, TrainingData, TrainingRows, deadline_after
 from ._training.divergence import divergence_error, warn_of_divergence
+from ._training.generators import generator_of
 from ._training.history import extend_history, start_history
 from ._training.kept_run import KeptRun
 from ._training.lbfgs import fit_lbfgs
@@ -185,7 +185,7 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
         X, y = self._validate_input(X, y, incremental, reset=not continues)
         check_config(config, X)
         sample_weight = self._row_weights(X, y, sample_weight, incremental)
-        rng = check_random_state(config.random_state)
+        rng = generator_of(config.random_state)
         n_outputs, out_activation = self._output_layer(y)
         if continues:
             link = self._state.link if self._state is not None else self._link_kind

@@ -1,4 +1,4 @@
-"""The private names of scikit-learn and Numba that fastbp uses.
+"""The private names of scikit-learn, NumPy and Numba that fastbp uses.
 
 Only this module imports private names of scikit-learn, Numba and llvmlite, and names from `numba.core` and `numba.np`; a test
 checks this. A comment states the purpose of each name and its public replacement, if there is one. If the import of this module
@@ -84,6 +84,17 @@ def accepts_sample_weight(scorer):
     return scorer._accept_sample_weight() if isinstance(scorer, _BaseScorer) else "sample_weight" in signature(scorer).parameters
 
 
+# ---------------------------------------------------------------------- NumPy
+#
+# `_training/generators.py` reads the state of RandomState._bit_generator. Public replacement: get_state and set_state, which take
+# longer than some small fits.
+
+
+def bit_generator_of(random_state):
+    """Return the bit generator of a `RandomState`, or None if it has no such attribute."""
+    return getattr(random_state, "_bit_generator", None)
+
+
 __all__ = [
     "ADAPTERS_MANAGER",
     "PIPELINE_IMPORT_ERROR",
@@ -99,6 +110,7 @@ __all__ = [
     "_safe_indexing",
     "accepts_sample_weight",
     "available_with",
+    "bit_generator_of",
     "cgutils",
     "fit_method",
     "impl_ret_borrowed",

@@ -36,6 +36,7 @@ _FITTED = (
     *("validation_scores_", "best_validation_score_", "n_features_in_", "feature_names_in_", "n_layers_", "n_outputs_"),
     *("out_activation_", "classes_", "_state", "_no_improvement_count", "_label_binarizer", "_groups", "_quantiles", "_kept_run"),
 )
+_ALL_FITTED = frozenset(_FITTED)
 _WEIGHTS = ("coefs_", "intercepts_", "norm_scales_", "norm_shifts_")
 # Attributes of a running fit, which are not copied and not pickled.
 _NOT_COPIED = {"_kept_run", "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx"}
@@ -148,9 +149,8 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         new = {name: attributes[name] for name in _FITTED if name in attributes}
         with attributes_lock:
             own.update(new)
-            for name in _FITTED:
-                if name not in new:
-                    own.pop(name, None)
+            for name in _ALL_FITTED.difference(new):
+                own.pop(name, None)
 
     def _copy_lists(self):
         """Replace the lists that have one entry per epoch by copies."""

@@ -64,18 +64,18 @@ class _AdamStep(_SumOfSquares):
 
     def __init__(self, context, builder, signature, arguments):
         super().__init__(context, builder, signature, arguments)
-        self.arrays = [self.pointer_to(kind, array, i64(0)) for kind, array in zip(signature.args[1:4], arguments[1:4])]
-        self.numbers = [self.broadcast(number) for number in arguments[4:-1]]
+        self.arrays = [self.pointer_to(kind, array, i64(0)) for kind, array in zip(signature.args[1:7], arguments[1:7])]
+        self.numbers = [self.broadcast(number) for number in arguments[7:-1]]
 
     def weights_at(self, at):
         """Take the step for the vector that starts at element `at`, and return the new weights."""
         b, fused = self.builder, self.multiply_add
-        w_at, g_at, m_at, v_at = (b.gep(array, [at]) for array in (self.w, *self.arrays))
+        w_at, m_at, v_at, *before = (b.gep(array, [at]) for array in (self.w, *self.arrays))
+        g, w, m, v = map(self.load, before)
         rate, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon = self.numbers
-        w = self.load(w_at)
-        slope = b.fmul(fused(alpha, w, self.load(g_at)), scale)
-        m = fused(rest_1, slope, b.fmul(beta_1, self.load(m_at)))
-        v = fused(rest_2, b.fmul(slope, slope), b.fmul(beta_2, self.load(v_at)))
+        slope = b.fmul(fused(alpha, w, g), scale)
+        m = fused(rest_1, slope, b.fmul(beta_1, m))
+        v = fused(rest_2, b.fmul(slope, slope), b.fmul(beta_2, v))
         self.store(m, m_at)
         self.store(v, v_at)
         step = self.quotient_by_estimates if HAS_AVX512 else self.quotient_by_division
@@ -143,9 +143,14 @@ def _process_nothing(*arguments):
 
 
 @intrinsic_kernel(_process_nothing)
-def adam_step_of_vectors(typing_context, w, g, m, v, rate, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon, size):
-    """Take Adam's step for the whole vectors among the first `size` elements; return the number of elements, and Σ w² after it."""
-    return _build_sum_of_squares(_AdamStep, w, g, m, v, *(w.dtype,) * 8, types.intp)
+def adam_step_of_vectors(
+    typing_context, w, m, v, g, old_w, old_m, old_v, rate, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon, size
+):
+    """Take Adam's step for the whole vectors among the first `size` elements; return the number of elements, and Σ w² after it.
+
+    The step starts from old_w, old_m and old_v, which may be the same arrays as w, m and v.
+    """
+    return _build_sum_of_squares(_AdamStep, w, m, v, g, old_w, old_m, old_v, *(w.dtype,) * 8, types.intp)
 
 
 @intrinsic_kernel(_process_nothing)

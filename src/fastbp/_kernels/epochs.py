@@ -16,7 +16,7 @@ from .jit import EXACT, entry, kernel
 from .network import gradient_of_block
 from .references import reference
 from .shuffles import shuffle
-from .solvers import begin_step, squared_norm, update
+from .solvers import begin_step, copy_part, squared_norm, update
 from .subnormals import flush_subnormals, restore_subnormals
 from .team import (
     LOSS,
@@ -26,7 +26,7 @@ from .team import (
     WEIGHT_SQUARES,
     add_gradients,
     gradient_of_share,
-    start_of_line_share,
+    line_share,
     start_of_share,
     total,
     wait_at_barrier,
@@ -52,12 +52,14 @@ class Trace(NamedTuple):
 
 
 @entry
-def train(settings, progress, rank, team, table, params, moments, rows, y, weight, order, rng_state, scratch, trace, n_blocks):
+def train(
+    settings, progress, rank, team, table, params, moments, source, rows, y, weight, order, rng_state, scratch, trace, n_blocks
+):
     """Train for at most n_blocks blocks of rows per thread and trace.losses.size epochs; return the number of finished epochs.
 
     Each thread of a team calls this with its rank and its own scratch; the other arguments are shared.
     """
-    team, rows, scratch = reference(team), reference(rows), reference(scratch)
+    team, source, rows, scratch = reference(team), reference(source), reference(rows), reference(scratch)
     options, state = settings[0], progress[rank]
     n_threads = options.n_threads
     mode = flush_subnormals()
@@ -69,7 +71,7 @@ def train(settings, progress, rank, team, table, params, moments, rows, y, weigh
                 shuffle(order, rng_state)
             if not wait_at_barrier(team, state, n_threads):
                 break
-        _train_block(options, state, rank, team, table, params, moments, rows, y, weight, order, scratch)
+        _train_block(options, state, rank, team, table, params, moments, source, rows, y, weight, order, scratch)
         n_blocks -= 1
         if state.row == order.size:
             loss = _times_reciprocal(state.loss, order.size)
@@ -115,19 +117,14 @@ def _keep(state, params, best, rank, n_threads, n_rows, loss):
     due = params.nbytes <= _CACHED_BYTES or (state.rows_seen + n_rows) // _MANY_ROWS > state.rows_seen // _MANY_ROWS
     if due and (state.kept_epoch == 0 or loss < state.kept_loss):
         state.kept_epoch, state.kept_loss = state.epoch + 1, loss
-        low, high = start_of_line_share(params.size, rank, n_threads), start_of_line_share(params.size, rank + 1, n_threads)
-        _copy(vector(params, low, high - low), vector(best, low, high - low))
-
-
-@kernel()
-def _copy(source, target):
-    for q in range(target.size):
-        target[q] = source[q]
+        low, high = line_share(params.size, rank, n_threads)
+        copy_part(params, best, low, high - low)
 
 
 @kernel(optimize=False)
-def _train_block(settings, state, rank, team, table, params, moments, rows, y, weight, order, scratch):
+def _train_block(settings, state, rank, team, table, params, moments, source, rows, y, weight, order, scratch):
     """Process the next block of this thread's shares of a batch; after the last block, update the parameters."""
+    current = source.params if state.from_source else params
     n_threads, n_shares, block_size = settings.n_threads, team.sums.shape[0], settings.block_size
     n_rows = minimum(settings.batch_size, order.size - state.row)
     n_blocks = maximum(1, (n_rows + n_shares * block_size - 1) // (n_shares * block_size))  # of a share
@@ -143,23 +140,23 @@ def _train_block(settings, state, rank, team, table, params, moments, rows, y, w
         )
         scratch.draw_state[0].step, scratch.draw_state[0].first_row = state.step, start - state.row
         loss, weight_sum = gradient_of_block(
-            settings, table, params, rows, y, weight, order, start, n_block, scratch, gradient, is_new, add
+            settings, table, current, rows, y, weight, order, start, n_block, scratch, gradient, is_new, add
         )
         team.sums[share, LOSS] = team.sums[share, LOSS] + loss if add else loss
         team.sums[share, WEIGHT] = team.sums[share, WEIGHT] + weight_sum if add else weight_sum
     state.blocks_done += 1
     if state.blocks_done >= n_blocks * ((n_shares + n_threads - 1) // n_threads):
-        _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows, order.size)
+        _end_batch(settings, state, rank, team, table, params, moments, source, current, scratch, n_rows, order.size)
 
 
 @kernel(optimize=False, inline=False)
-def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_rows, n_rows_of_epoch):
+def _end_batch(settings, state, rank, team, table, params, moments, source, current, scratch, n_rows, n_rows_of_epoch):
     """Update this thread's shares of the parameters by the gradients of all shares of the rows."""
     n_coefs = table[0].biases_at  # all weights precede all biases
     n_threads, n_shares, has_penalties = settings.n_threads, team.sums.shape[0], settings.penalty_gradient_address != 0
     for share in range(rank, n_shares, n_threads):
-        low, high = start_of_line_share(params.size, share, n_shares), start_of_line_share(params.size, share + 1, n_shares)
-        w = vector(params, low, maximum(0, minimum(high, n_coefs) - low))
+        low, high = line_share(params.size, share, n_shares)
+        w = vector(current, low, maximum(0, minimum(high, n_coefs) - low))
         team.sums[share, PENALTY] = _penalty(settings, team.sums[share, WEIGHT_SQUARES], w, scratch)
     if not wait_at_barrier(team, state, n_threads):
         state.status = Status.aborted
@@ -178,14 +175,27 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
         _follow_schedule(settings, state, scratch.schedule, n_rows_of_epoch)
     alpha, scale = settings.alpha, 1 / weight_sum
     if has_penalties:
-        alpha, scale = 0.0, _adjust_gradient(settings, state, rank, team, params, scratch.penalties, n_coefs, scale)
+        alpha, scale = 0.0, _adjust_gradient(settings, state, rank, team, current, scratch.penalties, n_coefs, scale)
     rate, base = begin_step(settings, state, scale, scratch.hyperparams)
     for share in range(rank, n_shares, n_threads):
-        low, high = start_of_line_share(params.size, share, n_shares), start_of_line_share(params.size, share + 1, n_shares)
+        low, high = line_share(params.size, share, n_shares)
         if not has_penalties:
             add_gradients(team, low, high)
         squares = update(
-            settings, rate, base, params, team.gradients, moments, scratch.hyperparams, n_coefs, alpha, scale, low, high
+            settings,
+            rate,
+            base,
+            source,
+            state.from_source,
+            params,
+            team.gradients,
+            moments,
+            scratch.hyperparams,
+            n_coefs,
+            alpha,
+            scale,
+            low,
+            high,
         )
         team.sums[share, WEIGHT_SQUARES] = 0.0 if settings.limit_weight_norms_address else squares
     wait_at_barrier(team, state, n_threads)
@@ -194,11 +204,12 @@ def _end_batch(settings, state, rank, team, table, params, moments, scratch, n_r
             call(settings.limit_weight_norms_address, table, params, scratch.strip, scratch.penalties, share, n_shares)
         wait_at_barrier(team, state, n_threads)
     if settings.average_address:  # the averaged parameters follow the moments of the solver
-        low, high = start_of_line_share(params.size, rank, n_threads), start_of_line_share(params.size, rank + 1, n_threads)
+        low, high = line_share(params.size, rank, n_threads)
         average = vector(moments, moments.size - params.size + low, high - low)
         call(settings.average_address, average, vector(params, low, high - low), scratch.penalties)
     state.row += n_rows
     state.blocks_done = 0
+    state.from_source = 0
 
 
 @kernel(optimize=False)
@@ -225,7 +236,7 @@ def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scal
     """Add up this thread's shares of the gradient with the penalties; return its scale, reduced if the norm exceeds clip_norm."""
     n_threads, n_shares = settings.n_threads, team.sums.shape[0]
     for share in range(rank, n_shares, n_threads):
-        low, high = start_of_line_share(params.size, share, n_shares), start_of_line_share(params.size, share + 1, n_shares)
+        low, high = line_share(params.size, share, n_shares)
         add_gradients(team, low, high)
         n_weights = maximum(0, minimum(high, n_coefs) - low)
         call(settings.penalty_gradient_address, vector(params, low, n_weights), vector(team.gradients, low, n_weights), numbers)

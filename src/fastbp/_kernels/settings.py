@@ -78,6 +78,7 @@ class ProgressValues(NamedTuple):
     epochs_before: int = 0  # the number of finished epochs of earlier fits with the same optimizer
     rows_seen: int = 0  # scikit-learn's t_
     step: int = 0  # the number of updates by this optimizer
+    from_source: int = 0  # whether the parameters and the moments before the next update are those in `Source`
     learning_rate: float = 0
     factor: float = 0  # the factor of the learning rate from a schedule
     product: float = 0  # the product of Nadam's momenta

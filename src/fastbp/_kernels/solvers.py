@@ -4,6 +4,8 @@ The parameters and the moments of the solver are updated in place from the gradi
 every fit; the other solvers are called by their address and are defined in `lazy.solvers`. This module does not know about layers.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .adam import adam_step_of_vectors, sum_of_squares_of_vectors
@@ -12,6 +14,17 @@ from .function_pointers import call
 from .integers import maximum, minimum, power
 from .jit import EXACT, kernel
 from .views import vector
+
+
+class Source(NamedTuple):
+    """The parameters (n_params,) and the moments (n_moments · n_params,) before the first update, if `PROGRESS` has `from_source`.
+
+    The first update reads them and writes the new values to other buffers. A call of `partial_fit` therefore does not change the
+    model before it has succeeded, and does not copy it in advance.
+    """
+
+    params: np.ndarray
+    moments: np.ndarray
 
 
 @kernel()
@@ -34,23 +47,41 @@ def begin_step(settings, progress, scale, hyperparams):
 
 
 @kernel(optimize=False)
-def update(settings, rate, base, params, gradient, moments, hyperparams, n_coefs, alpha, scale, low, high):
+def update(settings, rate, base, source, from_source, params, gradient, moments, hyperparams, n_coefs, alpha, scale, low, high):
     """Update parameters low to high by one step; return Σ w² of the weights among them after a step of Adam, or 0.
 
-    params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,). The L2 penalty and the weight decay apply to the
-    first n_coefs parameters, the weights. gradient contains Σ_rows ∂loss/∂params, and the solver receives
-    (gradient + alpha · W) · scale. `rate` and `base` are the results of `begin_step`. epsilon must be a normal number.
+    params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,). If `from_source`, the values before the step are
+    those of `source`. The L2 penalty and the weight decay apply to the first n_coefs parameters, the weights. gradient contains
+    Σ_rows ∂loss/∂params, and the solver receives (gradient + alpha · W) · scale. `rate` and `base` are the results of `begin_step`.
+    epsilon must be a normal number.
     """
     middle = minimum(maximum(n_coefs, low), high)
+    old_params, old_moments = params, moments
+    if from_source and settings.solver == SolverCode.adam and settings.weight_decay == 0:
+        old_params, old_moments = source.params, source.moments
+    elif from_source:  # the other solvers, and the weight decay, change values in place
+        copy_part(source.params, params, low, high - low)
+        for at in range(low, moments.size, params.size):
+            copy_part(source.moments, moments, at, high - low)
     if settings.weight_decay > 0:
         _decay(vector(params, low, middle - low), base * settings.weight_decay)
     start, stop, squares = low, middle, 0.0
     for part in range(2):  # first the weights, then the rest; a loop, because each call of a kernel inlines its code
-        of_part = _step(settings, rate, scale, alpha, params, gradient, moments, hyperparams, start, stop - start)
+        of_part = _step(
+            settings, rate, scale, alpha, old_params, old_moments, params, gradient, moments, hyperparams, start, stop - start
+        )
         if part == 0:
             squares = of_part
         start, stop, alpha = middle, high, 0.0
     return squares
+
+
+@kernel()
+def copy_part(source, target, at, size):
+    """Compute target[at : at + size] ← source[at : at + size]."""
+    source, target = vector(source, at, size), vector(target, at, size)
+    for q in range(size):
+        target[q] = source[q]
 
 
 @kernel()
@@ -77,12 +108,15 @@ def _decay(w, share):
 
 
 @kernel(optimize=False)
-def _step(settings, learning_rate, scale, alpha, params, gradient, moments, hyperparams, at, size):
+def _step(settings, learning_rate, scale, alpha, old_params, old_moments, params, gradient, moments, hyperparams, at, size):
     """Update parameters `at` to `at + size` with one alpha; return Σ w² after a step of Adam, or 0 for other solvers."""
     w, g, m = vector(params, at, size), vector(gradient, at, size), vector(moments, at, size)
-    second = vector(moments, params.size + at, size if moments.size > params.size else 0)
+    n_second = size if moments.size > params.size else 0
+    second = vector(moments, params.size + at, n_second)
     if settings.solver == SolverCode.adam:
-        return float(_adam(settings, learning_rate, scale, alpha, w, g, m, second))
+        old_w, old_m = vector(old_params, at, size), vector(old_moments, at, size)
+        old_v = vector(old_moments, params.size + at, n_second)
+        return float(_adam(settings, learning_rate, scale, alpha, old_w, old_m, old_v, g, w, m, second))
     if settings.solver == SolverCode.sgd:
         _sgd(settings, learning_rate, scale, alpha, w, g, m)
     else:
@@ -106,18 +140,20 @@ def _with_rest(total, w, n_done):
 
 
 @kernel(fastmath=EXACT)  # a squared gradient that overflows must be infinite, so that the step is 0, as in `adam`
-def _adam(settings, learning_rate, scale, alpha, w, g, m, v):
+def _adam(settings, learning_rate, scale, alpha, old_w, old_m, old_v, g, w, m, v):
     """m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η m / (√v + ε); Kingma and Ba 2014, with ε added to the uncorrected root."""
     real = w.dtype.type
     lr, scale, alpha = real(learning_rate), real(scale), real(alpha)
     beta_1, beta_2, epsilon = real(settings.beta_1), real(settings.beta_2), real(settings.epsilon)
     rest_1, rest_2 = real(1 - settings.beta_1), real(1 - settings.beta_2)
-    n_done, squares = adam_step_of_vectors(w, g, m, v, lr, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon, w.size)
+    n_done, squares = adam_step_of_vectors(
+        w, m, v, g, old_w, old_m, old_v, lr, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon, w.size
+    )
     for q in range(n_done, w.size):
-        slope = (g[q] + alpha * w[q]) * scale
-        m[q] = beta_1 * m[q] + rest_1 * slope
-        v[q] = beta_2 * v[q] + rest_2 * (slope * slope)
-        w[q] -= lr * m[q] / (np.sqrt(v[q]) + epsilon)
+        slope = (g[q] + alpha * old_w[q]) * scale
+        m[q] = beta_1 * old_m[q] + rest_1 * slope
+        v[q] = beta_2 * old_v[q] + rest_2 * (slope * slope)
+        w[q] = old_w[q] - lr * m[q] / (np.sqrt(v[q]) + epsilon)
     return _with_rest(squares, w, n_done)
 
 

@@ -53,16 +53,24 @@ def total(team, column):
     return result
 
 
-@kernel()
-def start_of_share(n, share, n_shares):
-    """Return the start of a share of n items; it ends where the next share starts."""
+def share_start(n, share, n_shares):
+    """Return the start of a share of n items; it ends where the next share starts. Python calls it, kernels `start_of_share`."""
     return n * share // n_shares
+
+
+start_of_share = kernel()(share_start)
 
 
 @kernel()
 def start_of_line_share(n, share, n_shares):
     """Return the same in whole cache lines of n numbers, so that no two threads write to the same cache line."""
     return minimum(n, 16 * start_of_share((n + 15) // 16, share, n_shares))
+
+
+@kernel()
+def line_share(n, share, n_shares):
+    """Return the start and the end of a share of n numbers in whole cache lines."""
+    return start_of_line_share(n, share, n_shares), start_of_line_share(n, share + 1, n_shares)
 
 
 @kernel()

@@ -5,6 +5,7 @@ formulas are defined in the kernels. This module does not know about the epochs 
 """
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -21,6 +22,7 @@ _SCHEDULE_PARAMETERS = ("learning_rate", "learning_rate_decay", "learning_rate_s
 _HYPERPARAMETERS = ("solver", "nesterovs_momentum", "n_iter_no_change", *_SOLVER_NUMBERS, *_SCHEDULE_PARAMETERS)
 # The fields that an optimizer and `PROGRESS` share.
 _PROGRESS_FIELDS = ("learning_rate", "factor", "step", "product")
+_progress_values = attrgetter(*_PROGRESS_FIELDS)
 
 
 @dataclass
@@ -95,8 +97,7 @@ class Optimizer:
 
     def progress(self):
         """Return the state before the first epoch of a fit, as a dict by the fields of `PROGRESS`."""
-        fields = {name: getattr(self, name) for name in _PROGRESS_FIELDS}
-        return fields | {"epochs_before": self.epochs}
+        return dict(zip(_PROGRESS_FIELDS, _progress_values(self), strict=True), epochs_before=self.epochs)
 
     def read_progress(self, progress):
         """Read the state from an object with the fields of `PROGRESS` as attributes."""

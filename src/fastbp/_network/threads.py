@@ -8,7 +8,7 @@ threads compute.
 
 import os
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
@@ -142,32 +142,52 @@ class ThreadCrew:
         for worker in workers:
             worker.thread.join()
 
-    def is_ready(self, n_threads):
-        """Whether the crew has this number of threads and all of them are running."""
-        return self.n_threads == n_threads and all(worker.thread.is_alive() for worker in self.workers)
+    @property
+    def is_running(self):
+        """Whether no thread of the crew has ended."""
+        return all(worker.thread.is_alive() for worker in self.workers)
 
 
-_kept_crews: deque[ThreadCrew] = deque(maxlen=4)  # one for each of a few threads that predict at the same time
+# The crews that no call uses, by their number of threads. There are several if threads of the user call at the same time.
+_kept_crews: defaultdict[int, deque[ThreadCrew]] = defaultdict(lambda: deque(maxlen=4))
+
+
+_calling_thread = ThreadCrew(1)
+
+
+def take_crew(n_threads):
+    """A `ThreadCrew` that no other call uses. Its threads may be those of an earlier call, because starting threads can take long.
+
+    Afterwards, pass the crew to `keep_crew`, or close it if one of its threads may still run.
+    """
+    if n_threads == 1:
+        return _calling_thread
+    try:
+        crew = _kept_crews[n_threads].pop()
+    except IndexError:
+        return ThreadCrew(n_threads, IDLE_SECONDS)
+    if crew.is_running:
+        return crew
+    crew.close()
+    return ThreadCrew(n_threads, IDLE_SECONDS)
+
+
+def keep_crew(crew):
+    """Keep the threads of a crew for a short time for the next call of `take_crew`."""
+    if crew.workers:
+        _kept_crews[crew.n_threads].append(crew)
 
 
 @contextmanager
 def kept_crew(n_threads):
-    """A context with a `ThreadCrew`, whose threads are kept for a short time, because starting threads can take long."""
-    try:
-        crew = _kept_crews.pop()
-    except IndexError:
-        crew = None
-    if crew is None or not crew.is_ready(n_threads):
-        if crew is not None:
-            crew.close()
-        crew = ThreadCrew(n_threads, IDLE_SECONDS)
+    """A context with the result of `take_crew`, which is kept at the end or closed after an error."""
+    crew = take_crew(n_threads)
     try:
         yield crew
     except BaseException:  # a thread may still run
         crew.close()
         raise
-    if crew.workers:
-        _kept_crews.append(crew)
+    keep_crew(crew)
 
 
 class _Task:

@@ -17,12 +17,14 @@ from .._kernels.epochs import Trace, train, update_early_stopping
 from .._kernels.products import Rows
 from .._kernels.settings import PROGRESS, ProgressValues, record
 from .._kernels.shuffles import MT19937State
+from .._kernels.solvers import Source
 from .._kernels.versions import version_for
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
-from .._network.threads import IDLE_SECONDS, ThreadCrew, other_threads_exist
+from .._network.threads import ThreadCrew, keep_crew, other_threads_exist, take_crew
 from .._network.turns import BlockPacer
 from .._network.workspace import workspace
+from .generators import generator_of, read_twister, write_twister
 
 _MAX_EPOCHS_PER_CALL = 1000
 _NO_GENERATOR = MT19937State(np.zeros(624, np.uint32), np.zeros(1, np.int64))
@@ -78,18 +80,17 @@ class Shuffles:
 
     def __init__(self, random_state, *, wanted, shared):
         self.random_state = random_state
-        self.state = random_state.get_state(legacy=False)
-        is_twister = self.state["bit_generator"] == "MT19937"
-        in_kernel = is_twister and not (shared and other_threads_exist())
+        state = read_twister(random_state)
+        in_kernel = state is not None and not (shared and other_threads_exist())
         self.by_kernel = wanted and in_kernel
         self.by_python = wanted and not in_kernel
-        inner: dict = self.state["state"] if wanted and is_twister else {"key": np.zeros(624, np.uint32), "pos": 0}
-        if not 0 <= inner["pos"] <= 624:  # NumPy accepts any position, and reads outside its state
+        words, position = state if wanted and state is not None else (np.zeros(624, np.uint32), 0)
+        if not 0 <= position <= 624:  # NumPy accepts any position, and reads outside its state
             raise ValueError(
-                f"random_state must be a valid generator, but the position of its next number is {inner['pos']}, which is not "
+                f"random_state must be a valid generator, but the position of its next number is {position}, which is not "
                 "between 0 and 624. Its stored state is damaged; create a new generator."
             )
-        self.generator = MT19937State(np.array(inner["key"], np.uint32), np.array([inner["pos"]], np.int64))
+        self.generator = MT19937State(words, np.array([position], np.int64))
 
     @classmethod
     def of_seed(cls, seed, *, wanted):
@@ -113,32 +114,47 @@ class Shuffles:
 
     def close(self):
         if self.by_kernel and self.random_state is not None:
-            self.state["state"] = {"key": self.generator.key, "pos": int(self.generator.position[0])}
-            self.random_state.set_state(self.state)
+            write_twister(self.random_state, self.generator.key, int(self.generator.position[0]))
 
 
 @lru_cache(maxsize=64)
 def _first_generator_state(seed):
-    state = np.random.RandomState(seed).get_state(legacy=False)["state"]
-    return np.array(state["key"], np.uint32), np.array([state["pos"]], np.int64)
+    words, position = read_twister(generator_of(seed))
+    return words, np.array([position], np.int64)
 
 
 class EpochRunner:
     """Trains a state by stochastic gradient descent: call ``run_kernel`` while ``running``, then ``close``.
 
-    If ``keep_best`` is True, ``kept`` contains the parameters after the epoch with the lowest loss; otherwise it is empty.
+    If ``keep_best`` is True, ``kept`` contains the parameters after the epoch with the lowest loss; otherwise it is empty. With
+    ``keep_threads``, ``close`` keeps the threads for the next call; otherwise, it ends them.
     """
 
-    def __init__(self, problem, state, settings, schedule, progress, order, shuffles, n_threads, n_shares, *, keep_best=False):
+    def __init__(
+        self,
+        problem,
+        state,
+        settings,
+        schedule,
+        progress,
+        order,
+        shuffles,
+        n_threads,
+        n_shares,
+        *,
+        keep_best=False,
+        keep_threads=False,
+    ):
         self.problem, self.state, self.settings = problem, state, settings
         self.order, self.shuffles = order, shuffles
         state.optimizer.write_progress(progress)
         settings["shuffle"] = shuffles.by_kernel
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MAX_EPOCHS_PER_CALL))
         self._first_epoch = progress["epoch"].item()
+        self._source = state
         self.kept = np.empty_like(state.params) if keep_best else state.params[:0]
-        self._kernel, self._is_restarted = train, False
-        self.crew = ThreadCrew(n_threads)
+        self._kernel, self._keep_threads = train, keep_threads
+        self.crew = take_crew(n_threads) if keep_threads else ThreadCrew(n_threads)
         try:
             self.progress = np.repeat(progress, self.crew.n_threads)  # one record per thread; Python reads the first
             batch_size = settings["batch_size"].item()
@@ -150,31 +166,23 @@ class EpochRunner:
         self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
         self._n_counted = self._n_blocks() if self._first_epoch else 0
 
-    def restart(self, state, rows, start, shuffles=None):
+    def restart(self, state, source, rows, start, shuffles=None):
         """Continue with another state of the same network and other rows, whose batches are not larger than the buffers.
 
-        ``keep_threads`` must have returned True. Without `shuffles`, the rows are processed in the same order as in the last call.
+        The parameters and moments are those of the state ``source``, and the first update writes the new ones to ``state``. Without
+        `shuffles`, the rows are processed in the same order as in the last call.
         """
         problem = self.problem
         problem.rows, problem.y, problem.weight = rows
         self.state, self._losses, self._rates, self._first_epoch, self._n_counted = state, [], [], 0, 0
         if shuffles is not None:
             self.shuffles, self.order, self.settings["shuffle"] = shuffles, np.arange(problem.n_rows), shuffles.by_kernel
-        self.progress[0] = ProgressValues(
-            shuffled=shuffles is None,
-            rows_seen=start.rows_seen,
-            best=start.best,
-            bad_epochs=start.bad_epochs,
-            **state.optimizer.progress(),
-        )
-
-    def keep_threads(self):
-        """Start the threads for calls of ``restart``, unless they run; return False if the system cannot start them."""
-        if not self._is_restarted:
-            self.crew = ThreadCrew(len(self.scratches), IDLE_SECONDS)
+        self.progress[0] = _first_values(start, shuffled=shuffles is None, from_source=True, **state.optimizer.progress())
+        self._source = source
+        if self._kernel is train:
             self._kernel = None  # found in the first call, because all later calls have arguments of the same types
-            self._is_restarted = self.crew.n_threads == len(self.scratches)
-        return self._is_restarted
+        self.crew = take_crew(len(self.scratches))
+        self.settings["n_threads"] = self.crew.n_threads  # 1 if the system cannot start other threads
 
     @property
     def status(self):
@@ -205,7 +213,6 @@ class EpochRunner:
 
     def run_kernel(self, n_epochs=_MAX_EPOCHS_PER_CALL):
         """Train for one kernel call, at most n_epochs epochs; return whether an epoch ended."""
-        self.read_epochs()  # the kernel writes the losses of new epochs to the same buffer
         epoch = self.progress["epoch"].item(0)
         if self.shuffles.by_python:
             n_epochs = 1
@@ -217,6 +224,7 @@ class EpochRunner:
         else:
             self._train(0, n_epochs)
         if self.running:
+            self.read_epochs()  # the next call writes the losses of new epochs to the same buffer
             n_blocks = self._n_blocks()
             self.pacer.measure(n_blocks - self._n_counted, time.perf_counter() - start)
             self._n_counted = n_blocks
@@ -243,6 +251,7 @@ class EpochRunner:
             self.table,
             state.params,
             state.optimizer.moments,
+            Source(self._source.params, self._source.optimizer.moments),
             problem.rows,
             problem.y,
             problem.weight,
@@ -269,24 +278,40 @@ class EpochRunner:
         update_early_stopping(self.settings, self.progress, float(value))
 
     def write_optimizer(self):
-        """Copy the state that the kernels changed to the optimizer. Training can continue afterwards."""
-        self.state.optimizer.read_progress(self.values)
+        """Copy the state that the kernels changed to the optimizer, and return ``values``. Training can continue afterwards."""
+        values = self.values
+        self.state.optimizer.read_progress(values)
+        return values
 
     def write_back(self):
-        """Copy the state that the kernels changed to the random number generator and the optimizer. Training can continue."""
+        """Do the same, and copy the state of the random number generator. Training can continue afterwards."""
         self.shuffles.close()
-        self.write_optimizer()
+        return self.write_optimizer()
 
     def close(self):
-        """End the threads, unless they are kept for the next call, then call ``write_back``."""
-        if not self._is_restarted or self.team.barrier[ABORTED]:  # after an error or an interruption, a thread may still run
-            self._is_restarted = False
-            self.crew.close()
-        self.write_back()
+        """End the threads or keep them for the next call, then return the result of ``write_back``."""
+        crew, self.crew = self.crew, take_crew(1)
+        if self._keep_threads and not self.team.barrier[ABORTED]:
+            keep_crew(crew)
+        else:  # after an error or an interruption, a thread may still run
+            crew.close()
+        self._release_source()
+        return self.write_back()
+
+    def _release_source(self):
+        """Drop the reference to the source, and copy its arrays if training ended before the first update."""
+        source, self._source = self._source, self.state
+        if self.progress["from_source"].item(0):
+            np.copyto(self.state.params, source.params)
+            np.copyto(self.state.optimizer.moments, source.optimizer.moments)
 
 
 def start_progress(start):
     """A ``PROGRESS`` record for an ``EarlyStoppingStart``."""
     progress = record(PROGRESS)
-    progress["best"], progress["bad_epochs"], progress["rows_seen"] = start.best, start.bad_epochs, start.rows_seen
+    progress[0] = _first_values(start)
     return progress
+
+
+def _first_values(start, **others):
+    return ProgressValues(rows_seen=start.rows_seen, best=start.best, bad_epochs=start.bad_epochs, **others)

@@ -15,12 +15,12 @@ class KeptRun:
     """A run of ``partial_fit`` that continues with other rows.
 
     ``run`` is an ``SGDRun``, ``params`` are the values of all parameters of the estimator, ``state`` is the state after the last
-    call, and ``lock`` is held during a call.
+    call, ``moments`` are those of its optimizer, and ``lock`` is held during a call.
     """
 
     def __init__(self, run, params):
         self.run, self.params, self.state, self.lock = run, params, run.state, threading.Lock()
-        self.hyperparams, self.spares = run.state.optimizer.hyperparams, []
+        self.hyperparams, self.moments, self.spares = run.state.optimizer.hyperparams, run.state.optimizer.moments, []
         self.release_rows()
 
     def __reduce__(self):
@@ -40,23 +40,24 @@ class KeptRun:
             and attributes["_state"] is state
             and state.published.are_in(attributes)
             and state.optimizer.hyperparams is self.hyperparams  # the settings of the run contain these values
+            and state.optimizer.moments is self.moments  # the kernel does not check other arrays
             and all(map(is_, params, self.params))
             and X.dtype == state.params.dtype
             and self.run.can_continue_with(len(X))
         )
 
     def train(self, data, start):
-        """Train a copy of ``state`` for one epoch on ``data`` (X, y, sample_weight); return the ``FitResult``."""
+        """Train for one epoch on ``data`` (X, y, sample_weight) without changing ``state``; return the ``FitResult``."""
         spare = next((spare for spare in self.spares if spare.state is not self.state and spare.is_unused()), None)
         if spare is None:
             spare = _Spare(_copy_of(self.state))
             spare.remember_references()
             self.spares = [*(old for old in self.spares if old.state is self.state), spare]
         else:
-            _copy_into(spare.state, self.state)
-        result = self.run.continue_with(spare.state, data, start)
+            _prepare(spare.state, self.state)
+        result = self.run.continue_with(spare.state, self.state, data, start)
         if result.divergence is None:
-            self.state = spare.state
+            self.state, self.moments = spare.state, spare.state.optimizer.moments
         return result
 
 
@@ -91,10 +92,8 @@ def _copy_of(state):
     return copy
 
 
-def _copy_into(target, state):
-    """Copy what training changes to another state of the same network."""
-    np.copyto(target.params, state.params)
-    np.copyto(target.optimizer.moments, state.optimizer.moments)
+def _prepare(target, state):
+    """Copy what training changes to another state of the same network, except for the arrays, which the first update writes."""
     moments = target.optimizer.moments
     vars(target.optimizer).update(vars(state.optimizer))
     target.optimizer.moments = moments

@@ -12,6 +12,7 @@ from .._data.inputs import IN_ORDER, as_rows, as_targets
 from .._data.sample_weights import zero_weights_error
 from .._kernels.network import loss_and_gradient
 from .._kernels.settings import SETTINGS, record
+from .._kernels.team import share_start
 from .._kernels.user_warnings import warn_user
 from .._network.layout import padded_copy
 from .._network.optimizers import write_penalties
@@ -87,7 +88,8 @@ class _Objective:
     def _parts(self, share, n_shares):
         """The (start, stop) of the kernel calls for a share of the rows, each of which takes a few milliseconds."""
         n_rows, layout, block_size = self.problem.n_rows, self.problem.plan.layout, self.settings["block_size"].item(0)
-        return fixed_ranges(n_rows * share // n_shares, n_rows * (share + 1) // n_shares, layout, block_size, _CALL_WORK)
+        start, stop = (share_start(n_rows, end, n_shares) for end in (share, share + 1))
+        return fixed_ranges(start, stop, layout, block_size, _CALL_WORK)
 
     def __call__(self, x):
         settings, n_coefs = self.settings[0], self.problem.plan.layout.n_coefs

@@ -54,7 +54,16 @@ class SGDRun:
         # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
         self.runner = EpochRunner(
-            problem, state, settings, rates, progress, rows.order.copy(), shuffles, *self.division, keep_best=keep_best
+            problem,
+            state,
+            settings,
+            rates,
+            progress,
+            rows.order.copy(),
+            shuffles,
+            *self.division,
+            keep_best=keep_best,
+            keep_threads=context.incremental,
         )
 
     # ------------------------------------------------------------------ start
@@ -104,7 +113,7 @@ class SGDRun:
         """The number of threads, and the number of shares of a batch that they compute."""
         config, work_of_row = self.config, 3 * self.state.params.nbytes
         work = batch_size * work_of_row
-        # twice as much as for a prediction, because threads also wait for each other in each step, and one of them copies the state
+        # twice as much as for a prediction, because threads also wait for each other in each step
         most = n_rows * work_of_row / (2 * STEPS_TO_WAKE) if self.context.incremental else inf
         n_threads = choose_threads(config.n_threads, min(work, most), batch_size)
         # batch normalization needs all rows of a batch at the same time
@@ -125,16 +134,18 @@ class SGDRun:
     def can_continue_with(self, n_rows):
         """Whether ``continue_with`` gives the same result as a new run for n_rows rows."""
         batch_size = _clipped_batch_size(self.config.batch_size, n_rows)
-        is_equal = batch_size <= self.batch_capacity and self._divide(batch_size, n_rows) == self.division
-        return is_equal and self.runner.keep_threads()
+        return batch_size <= self.batch_capacity and self._divide(batch_size, n_rows) == self.division
 
-    def continue_with(self, state, data, start):
-        """Train another state of the same network for one epoch on other rows, with the same buffers; return the result."""
+    def continue_with(self, state, source, data, start):
+        """Train another state of the same network for one epoch on other rows, with the same buffers; return the result.
+
+        Training starts with the parameters and moments of the state ``source``.
+        """
         X, y, sample_weight = data
         dtype, n_rows, seed = state.params.dtype, y.shape[0], self.config.random_state
         self.state, self.rows, self.runner.settings["batch_size"] = state, None, _batch_size(self.config.batch_size, n_rows)
         rows = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
-        self.runner.restart(state, rows, start, self._shuffles(state, n_rows))
+        self.runner.restart(state, source, rows, start, self._shuffles(state, n_rows))
         result = self.train()
         self._n_ordered = n_rows if result.n_iter and isinstance(seed, Integral) else None
         return result
@@ -163,8 +174,8 @@ class SGDRun:
         try:
             ended_by = self.run()
         finally:
-            self.runner.close()
-        return self.finish(ended_by)
+            progress = self.runner.close()
+        return self.finish(ended_by, progress)
 
     def run(self):
         """Train; return 'interrupted', 'max_time', 'callback' or 'converged before', or None if a kernel ended training."""
@@ -254,9 +265,9 @@ class SGDRun:
         data = problem.plan, problem.rows, problem.y, order
         return TrainingEnd(self.config, *data, losses, largest_weight, self.context.incremental)
 
-    def finish(self, ended_by):
-        """Publish the trained state and return the result."""
-        state, progress = self.state, self.runner.values
+    def finish(self, ended_by, progress):
+        """Publish the trained state and return the result; ``progress`` are the ``ProgressValues``."""
+        state = self.state
         if progress.status == _ZERO_WEIGHTS:
             raise zero_weights_error()
         resume = self._resume_point() if self.context.resumable else None
