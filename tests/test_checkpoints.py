@@ -240,6 +240,33 @@ write_checkpoint(pathlib.Path(sys.argv[1]), Wait())
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.skipif(on_windows, reason="Windows does not remove a file while it is open")
+def test_a_file_that_was_removed_before_it_was_locked_is_created_again(path, monkeypatch):
+    lock, removed = checkpoint_file._lock, []
+
+    def remove_and_lock(file):
+        if not removed:
+            removed.append(file.name)
+            os.unlink(file.name)
+        lock(file)
+
+    monkeypatch.setattr(checkpoint_file, "_lock", remove_and_lock)
+    write_checkpoint(path, "text")
+    assert read_checkpoint(path) == "text"
+    assert len(removed) == 1
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_threads_that_write_the_same_file(path):
+    def write(rank):
+        for _ in range(50):
+            write_checkpoint(path, rank)
+
+    joblib.Parallel(n_jobs=4, prefer="threads")(joblib.delayed(write)(rank) for rank in range(4))
+    assert read_checkpoint(path) in range(4)
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_the_file_is_on_the_disk_before_it_is_renamed(path, monkeypatch):
     calls = []
 

@@ -19,6 +19,7 @@ from fastbp import MLPClassifier, MLPRegressor
 from fastbp._data.inputs import IN_ORDER, as_rows
 from fastbp._network.architecture import Architecture, Plan
 from fastbp._network.layout import Layout
+from fastbp._training import lbfgs
 from fastbp._training.divergence import describe_losses, first_layer, has_grown
 from fastbp._training.result import TrainingEnd
 
@@ -349,6 +350,23 @@ def test_weights_that_are_not_finite_after_folding_are_a_warning():
     assert "The predictions for 60 of 60 training rows are NaN or infinite." in messages[0]
 
 
+def test_lbfgs_that_is_interrupted_before_the_end_of_the_first_iteration_has_not_diverged(monkeypatch):
+    calls, sums = [], lbfgs._Objective._sums
+
+    def interrupted(objective):
+        calls.append(objective)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return sums(objective)
+
+    monkeypatch.setattr(lbfgs._Objective, "_sums", interrupted)
+    with pytest.warns(UserWarning, match="Training interrupted by user") as caught:
+        model = MLPRegressor(hidden_layer_sizes=5, solver="lbfgs", random_state=0).fit(X, Y[MLPRegressor])
+    assert len(caught) == 1
+    assert model.loss_ == calls[0].first_loss
+    assert np.isfinite(model.loss_)
+
+
 def test_overflow_with_lbfgs_is_a_warning():
     model, messages = fit_and_warnings(
         MLPRegressor(hidden_layer_sizes=5, solver="lbfgs", random_state=0), X, Y[MLPRegressor] * 1e200
@@ -357,6 +375,7 @@ def test_overflow_with_lbfgs_is_a_warning():
     assert messages[0].startswith(
         "lbfgs: Training diverged; the loss was inf at the start and nan at the end. Try a larger alpha (now"
     )
+    assert len(messages) == 1
 
 
 @few_epochs

@@ -776,7 +776,7 @@ def test_failed_fit_leaves_the_estimator_unchanged(monkeypatch, kind, params, wa
         if bad in ("hidden_layer_sizes", "alpha"):
             model.set_params(**{bad: (3, 0) if bad == "hidden_layer_sizes" else -1})
         if bad == "interrupted":
-            monkeypatch.setattr("fastbp._base.check_random_state", interrupting(lambda *a, **k: None, 1))
+            monkeypatch.setattr("fastbp._base.generator_of", interrupting(lambda *a, **k: None, 1))
         state = fingerprint(model, ignored=())
         with pytest.raises((ValueError, KeyboardInterrupt, TypeError)):
             model.fit(rows, y)

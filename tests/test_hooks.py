@@ -65,6 +65,19 @@ def test_methods_of_one_estimator_are_an_error(kind, name):
         model.fit(X, targets(kind))
     delattr(model, name)
     model.fit(X, targets(kind))
+    model.partial_fit(X, targets(kind)).partial_fit(X, targets(kind))
+    setattr(model, name, lambda *arguments: None)
+    with pytest.raises(TypeError, match=f"{kind.__name__} must not override {name}"):
+        model.partial_fit(X, targets(kind))
+
+
+def test_methods_that_are_replaced_for_a_time_are_an_error_only_then(monkeypatch):
+    model = MLPRegressor(**SMALL).fit(X, X[:, 0])
+    with monkeypatch.context() as patch:
+        patch.setattr(MLPRegressor, "_backprop", lambda *arguments: None)
+        with pytest.raises(TypeError, match="MLPRegressor must not override _backprop"):
+            model.fit(X, X[:, 0])
+    model.fit(X, X[:, 0])
 
 
 @each_kind

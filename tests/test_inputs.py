@@ -146,6 +146,40 @@ def test_check_of_index_arrays(make, defect, index_dtype):
         check_indices(matrix, "Z")
 
 
+def blocks(X):
+    return sp.bsr_array(X, blocksize=(2, 1))
+
+
+@pytest.mark.parametrize(
+    ("make", "array", "value", "message"),
+    [
+        (
+            lambda X: sp.bsr_array(X, blocksize=(2, 1)),
+            "indices",
+            3,
+            "X.indices must contain numbers of block columns from 0 to 2, got 3",
+        ),
+        (
+            lambda X: sp.bsr_array(X, blocksize=(2, 1)),
+            "indices",
+            -1,
+            "X.indices must contain numbers of block columns from 0 to 2, got -1",
+        ),
+        (lambda X: sp.bsr_array(X, blocksize=(2, 1)), "indptr", 100, "X.indptr must not decrease, got 100 followed by"),
+        (sp.coo_array, "row", 12, "X.row must contain row numbers from 0 to 11, got 12"),
+        (sp.coo_array, "col", -1, "X.col must contain column numbers from 0 to 2, got -1"),
+    ],
+)
+def test_malformed_matrices_of_other_formats_are_rejected(make, array, value, message):
+    """These formats are converted to CSR, which would access memory outside the arrays, or copy the wrong indices."""
+    y, matrix = np.array([0, 1] * 6), make(X)
+    model = MLPClassifier(hidden_layer_sizes=(2,), max_iter=2, random_state=0, solver="sgd").fit(matrix, y)
+    getattr(matrix, array)[1] = value
+    for call in [lambda: model.fit(matrix, y), lambda: model.partial_fit(matrix, y), lambda: model.predict(matrix)]:
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
 def test_index_arrays_of_wrong_shape_are_rejected():
     matrix = sp.csr_array(X)
     matrix.indptr = matrix.indptr[:-1]
@@ -160,6 +194,7 @@ def test_index_arrays_of_wrong_shape_are_rejected():
 def test_valid_sparse_matrices_are_accepted():
     """Rows may be empty, and arrays may have unused entries, which may contain any number."""
     matrices = [sp.csr_array(X * (X > 1)), sp.csr_array((4, 0)), sp.csc_array((0, 3)), sp.csr_array((0, 0)), sp.coo_array(X), X]
+    matrices += [sp.bsr_array(X, blocksize=(4, 3)), sp.bsr_array((4, 3)), sp.lil_array(X), sp.dok_array(X), sp.dia_array(X)]
     unused = sp.csr_array(X)
     unused.data, unused.indices = np.append(unused.data, np.nan), np.append(unused.indices, -7).astype(np.int32)
     for matrix in [*matrices, unused]:

@@ -931,7 +931,7 @@ def many_processors(monkeypatch):
     """A computer with eight processors and no limits."""
     for name in threads._LIMITS:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
+    monkeypatch.setattr(threads, "_n_cpus", lambda *limits: 8)
 
 
 @pytest.mark.usefixtures("many_processors")

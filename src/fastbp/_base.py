@@ -245,6 +245,7 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
         if kept is None or vars(self).get("_skl_callbacks") or not kept.lock.acquire(blocking=False):
             return False
         try:
+            check_no_overridden_hooks(self, BaseMLP)
             fitting = self._snapshot()
             result = fitting._continue(kept, X, y, sample_weight, classes)
             if result is not None:

@@ -4,7 +4,6 @@ An estimator goes in; a TypeError is raised if its class overrides such a method
 does not know how a network is trained.
 """
 
-from functools import cache
 from typing import Any
 
 # for each method, the parameters and public methods to use instead
@@ -45,7 +44,6 @@ def check_no_overridden_hooks(estimator, base):
         )
 
 
-@cache
 def _overridden_hook(cls, base):
     """Return the name of the first overridden method of a class, or None."""
     return next((name for name in _REMEDIES if getattr(cls, name, None) is not getattr(base, name, None)), None)

@@ -1,30 +1,39 @@
 """The check of the index arrays of a sparse matrix.
 
-A CSR or CSC matrix goes in; a ValueError is raised if its indices or index pointers are malformed. Compiled code of fastbp and of
-SciPy uses these arrays without further checks and would otherwise access memory outside the arrays. This module does not know about
+A sparse matrix goes in; a ValueError is raised if its indices or index pointers are malformed. Compiled code of fastbp and of SciPy
+uses these arrays without further checks and would otherwise access memory outside the arrays. This module does not know about
 networks.
 """
 
 from scipy.sparse import issparse
 
+# The formats with index pointers, and the names of the numbers in their indices.
+_COMPRESSED = {"csr": "column numbers", "csc": "row numbers", "bsr": "numbers of block columns"}
 _REMEDY = "Correct this array, or create the matrix again from the values and their row and column numbers (coo_array)."
 
 
 def check_indices(X, name):
-    """Raise a ValueError if X, the argument ``name``, is a CSR or CSC matrix with malformed index arrays; ignore other types."""
-    if not issparse(X) or X.format not in ("csr", "csc") or X.ndim != 2:
+    """Raise a ValueError if X, the argument ``name``, is a sparse matrix with malformed index arrays; ignore other types."""
+    if not issparse(X) or X.ndim != 2:
         return
-    n_lines, n_positions = X.shape if X.format == "csr" else X.shape[::-1]
-    n_values = _checked_pointers(X.indptr, n_lines, min(X.indices.size, X.data.size), name)
-    indices = X.indices[:n_values]
-    # as unsigned numbers, negative indices are larger than all others, so that one pass over the array is sufficient
-    unsigned = indices.view(indices.dtype.str.replace("i", "u"))
-    if unsigned.size and unsigned.max() >= n_positions:
-        wrong = indices[unsigned.argmax()]
-        raise ValueError(
-            f"{name}.indices must contain {'column' if X.format == 'csr' else 'row'} numbers from 0 to {n_positions - 1}, got "
-            f"{wrong}. {_REMEDY}"
-        )
+    if X.format == "coo":
+        for axis, numbers in (("row", X.row), ("col", X.col)):
+            _check_range(numbers, X.shape[axis == "col"], f"{name}.{axis}", f"{axis} numbers".replace("col ", "column "))
+    elif X.format in _COMPRESSED:
+        n_lines, n_positions = X.shape[::-1] if X.format == "csc" else X.shape
+        n_stored = min(X.indices.size, X.data.shape[0])
+        if X.format == "bsr":
+            n_lines, n_positions = n_lines // X.blocksize[0], n_positions // X.blocksize[1]
+        n_used = _checked_pointers(X.indptr, n_lines, n_stored, name)
+        _check_range(X.indices[:n_used], n_positions, f"{name}.indices", _COMPRESSED[X.format])
+
+
+def _check_range(numbers, stop, name, meaning):
+    """Raise a ValueError if some of the numbers are not between 0 and stop − 1."""
+    # as unsigned numbers, negative numbers are larger than all others, so that one pass over the array is sufficient
+    unsigned = numbers.view(numbers.dtype.str.replace("i", "u"))
+    if unsigned.size and unsigned.max() >= stop:
+        raise ValueError(f"{name} must contain {meaning} from 0 to {stop - 1}, got {numbers[unsigned.argmax()]}. {_REMEDY}")
 
 
 def _checked_pointers(indptr, n_lines, n_stored, name):

@@ -10,6 +10,7 @@ import os
 import threading
 from collections import defaultdict, deque
 from contextlib import contextmanager
+from functools import cache
 from queue import Empty, SimpleQueue
 
 import joblib
@@ -66,7 +67,15 @@ def allowed_threads():
     if threading.current_thread() is not threading.main_thread():
         return 1
     limits = [os.environ.get(name, "").partition(",")[0] for name in _LIMITS]  # "2,1" has limits for nested parallel regions
-    return max(1, min([joblib.cpu_count(), *(int(limit) for limit in limits if limit.isdecimal())]))
+    affinity = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    n_cpus = _n_cpus(affinity, os.environ.get("LOKY_MAX_CPU_COUNT"))
+    return max(1, min([n_cpus, *(int(limit) for limit in limits if limit.isdecimal())]))
+
+
+@cache
+def _n_cpus(affinity, limit):
+    """The number of CPUs for this affinity and this limit of joblib, which reads system files in every call."""
+    return joblib.cpu_count()
 
 
 def other_threads_exist():

@@ -97,11 +97,21 @@ def _temporary_file(path):
     """Open a new file in the folder of ``path``, locked while it is written; remove it at the end if it was not renamed."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        with open(temporary, "wb") as file:
-            _lock(file)
+        with _locked_file(temporary) as file:
             yield file
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _locked_file(path):
+    """Create and lock a file; repeat this if another writer took the file for a leftover and removed it before it was locked."""
+    while True:
+        file = open(path, "wb")  # noqa: SIM115 (the caller closes it)
+        _lock(file)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return file
+        file.close()
 
 
 def _remove_leftovers(path):
@@ -127,7 +137,7 @@ else:
     def _lock(file):
         """Lock a file until it is closed or the process ends."""
         with suppress(OSError):  # some network file systems do not support locks
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX)  # another writer locks it for a moment only, and then has removed it
 
     def _remove_if_unlocked(path):
         """Remove a file unless another process or another thread has locked it; raise an OSError if it is locked."""

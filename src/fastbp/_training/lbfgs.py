@@ -148,11 +148,14 @@ def _minimize(objective, config, hooks):
     options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
     try:
         result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options, callback=end_iteration)
+        return result, None
     except KeyboardInterrupt:
-        return latest, "interrupted"
+        ended_by = "interrupted"
     except _Stop as stop:
-        return latest, str(stop)
-    return result, None
+        ended_by = str(stop)
+    if latest.nit == 0 and objective.first_loss is not None:
+        latest.fun = objective.first_loss
+    return latest, ended_by
 
 
 def _report(state, latest, config, hooks):
@@ -173,7 +176,7 @@ def _warn(result, ended_by, n_iter, config):
         warn_user("Training interrupted by user.")
     elif ended_by == "max_time":
         warn_user(time_message(config.max_time, f"{n_iter} iterations"), ConvergenceWarning)
-    elif ended_by is None and result.status != 0:
+    elif ended_by is None and result.status != 0 and np.isfinite(result.fun):  # otherwise, training diverged
         warn_user(
             f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}): {result.message}. Increase max_iter "
             f"(now {config.max_iter}) or max_fun (now {config.max_fun}){', or scale the data' * (config.scale is None)}.",
