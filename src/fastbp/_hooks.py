@@ -4,6 +4,7 @@ An estimator goes in; a TypeError is raised if its class overrides such a method
 does not know how a network is trained.
 """
 
+from functools import cache
 from typing import Any
 
 # for each method, the parameters and public methods to use instead
@@ -34,9 +35,9 @@ _REMEDIES = {
 def check_no_overridden_hooks(estimator, base):
     """Raise a TypeError if an estimator overrides a method of scikit-learn that ``base`` defines, or that no class defines."""
     cls: Any = type(estimator)
-    overridden = _overridden_hook(cls, base)
-    if overridden is None and any(map(vars(estimator).__contains__, _REMEDIES)):
-        overridden = next(name for name in _REMEDIES if name in vars(estimator))
+    overridden = next((name for name in _REMEDIES if name in vars(estimator)), None) if _defines_hook(estimator) else None
+    if overridden is None and any(map(_defines_hook, _classes_below(cls, base))):
+        overridden = next((name for name in _REMEDIES if getattr(cls, name, None) is not getattr(base, name, None)), None)
     if overridden is not None:
         raise TypeError(
             f"{cls.__name__} must not override {overridden}, because compiled code trains the network and never calls this method "
@@ -44,6 +45,12 @@ def check_no_overridden_hooks(estimator, base):
         )
 
 
-def _overridden_hook(cls, base):
-    """Return the name of the first overridden method of a class, or None."""
-    return next((name for name in _REMEDIES if getattr(cls, name, None) is not getattr(base, name, None)), None)
+def _defines_hook(owner):
+    """Return whether an estimator or a class itself defines one of the methods; not cached, because methods can be replaced."""
+    return any(map(vars(owner).__contains__, _REMEDIES))
+
+
+@cache
+def _classes_below(cls, base):
+    """Return the classes from which ``cls`` inherits, but ``base`` does not."""
+    return [owner for owner in cls.__mro__ if owner not in base.__mro__]
