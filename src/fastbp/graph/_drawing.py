@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from ._labels import description_of, edge_text, node_names
-from ._layout import layered_layout
+from ._layout import layered_layout, longest_path
 
 # colors that people with color vision deficiencies can distinguish (Okabe and Ito 2008)
 _FORWARD, _BACKWARD, _TEXT, _BORDER = "#0072B2", "#C04F00", "#000000", "#555555"
 _FILLS = {"variable": "#E3F0F8", "constant": "#EEEEEE", "operation": "#FFFFFF"}
 _FONT, _MONOSPACED = "DejaVu Sans", "DejaVu Sans Mono"
 _CHARACTER_WIDTH = 0.6021  # the width of a character of the monospaced font, as a multiple of its size
+_MAX_ACROSS = 7  # with a longer path, a drawing with arrows to the right would be wider than a page
 _SIZE, _LINE, _PADDING, _BADGE, _MARGIN, _LANE = 9, 13.0, 7.0, 18.0, 14.0, 3.5
 _RC: Any = {"svg.hashsalt": "fastbp", "svg.fonttype": "path", "path.simplify": False}
 
@@ -90,18 +91,21 @@ def _accessible(svg, title, description):
     return svg[:start] + attributes + texts + svg[end:]
 
 
-def drawing_of(nodes, texts, backward):
+def drawing_of(nodes, texts, backward, direction):
     """Return the ``Drawing`` of nodes in topological order; ``texts`` are their ``NodeText``."""
     figure_class, description = _import_figure(), description_of(texts)
-    picture = _Picture(nodes, texts, backward)
+    picture = _Picture(nodes, texts, backward, direction)
     svg, png = picture.files(figure_class)
     return Drawing(_accessible(svg, picture.title, description), png, description)
 
 
 class _Picture:
-    """The positions of all texts and arrows, in points, and the methods that draw them."""
+    """The positions of all texts and arrows, in points, and the methods that draw them.
 
-    def __init__(self, nodes, texts, backward):
+    Positions are computed for arrows to the right. If the arrows point down, x and y are exchanged when a shape is drawn.
+    """
+
+    def __init__(self, nodes, texts, backward, direction):
         names = node_names(nodes)
         number = {id(node): at for at, node in enumerate(nodes)}
         self.nodes, self.texts, self.backward = nodes, texts, backward
@@ -113,10 +117,16 @@ class _Picture:
             if id(edge.parent) in number
         ]
         self.labels = [lines for _, _, lines in arrows]
-        sizes = [_box_size(text) for text in texts]
-        self.boxes, self.chains = layered_layout(sizes, [(start, end, _label_size(lines)) for start, end, lines in arrows])
+        self.is_down = direction == "down" or (direction == "auto" and longest_path(len(nodes), arrows) > _MAX_ACROSS)
+        sizes = [self._turned(_box_size(text)) for text in texts]
+        labels = [(start, end, self._turned(_label_size(lines))) for start, end, lines in arrows]
+        self.boxes, self.chains = layered_layout(sizes, labels)
         self.ports = self._ports()
         self.legend = self._legend_lines()
+
+    def _turned(self, pair):
+        """Return (x, y) or (width, height) for the direction of the arrows."""
+        return (pair[1], pair[0]) if self.is_down else pair
 
     def _edge_lines(self, edge, node, names):
         return edge_text(edge, node, names) if self.backward and not edge.parent.is_constant else []
@@ -150,8 +160,8 @@ class _Picture:
         import matplotlib
 
         places = [place for chain in self.chains for place in chain] + self.boxes
-        right = max(place.x + place.width / 2 for place in places)
-        bottom = max(place.y + place.height / 2 for place in places)
+        ends = [self._turned((place.x + place.width / 2, place.y + place.height / 2)) for place in places]
+        right, bottom = (max(values) for values in zip(*ends, strict=True))
         legend_width = max((_text_width(line) + 46 for line, _, _ in self.legend), default=0)
         width = max(right, legend_width) + 2 * _MARGIN
         height = bottom + 2 * _MARGIN + 8 + len(self.legend) * (_LINE + 3)
@@ -174,15 +184,16 @@ class _Picture:
         chain, lines = self.chains[at], self.labels[at]
         label = chain[-2]
         if not self.backward:
-            _draw_path(axes, self._points(at, 0, 0), _FORWARD, "-")
+            _draw_path(axes, self._points(at, 0, 0), _FORWARD, "-", self._turned)
             return
         offset = label.height / 2
-        _draw_path(axes, self._points(at, -_LANE, -offset), _FORWARD, "-")
+        _draw_path(axes, self._points(at, -_LANE, -offset), _FORWARD, "-", self._turned)
         if lines:
-            _draw_path(axes, self._points(at, _LANE, offset)[::-1], _BACKWARD, "--")
-        top = label.y - (len(lines) - 1) / 2 * _LINE
+            _draw_path(axes, self._points(at, _LANE, offset)[::-1], _BACKWARD, "--", self._turned)
+        x, y = self._turned((label.x, label.y))
+        top = y - (len(lines) - 1) / 2 * _LINE
         for number, line in enumerate(lines):
-            _write(axes, label.x, top + number * _LINE, line, _BACKWARD, family=_MONOSPACED, ha="center", size=_SIZE - 1)
+            _write(axes, x, top + number * _LINE, line, _BACKWARD, family=_MONOSPACED, ha="center", size=_SIZE - 1)
 
     def _points(self, at, lane, label_offset):
         """Return the points of an arrow; it passes above the label if label_offset is negative, below it otherwise."""
@@ -197,13 +208,14 @@ class _Picture:
     def _draw_box(self, axes, box, text, is_output):
         from matplotlib.patches import FancyBboxPatch
 
-        left, top = box.x - box.width / 2, box.y - box.height / 2
+        (x, y), (width, height) = self._turned((box.x, box.y)), self._turned((box.width, box.height))
+        left, top = x - width / 2, y - height / 2
         style: Any = {"boxstyle": "round,pad=0,rounding_size=4", "linewidth": 2 if is_output else 1}
         axes.add_patch(
             FancyBboxPatch(
                 (left, top),
-                box.width,
-                box.height,
+                width,
+                height,
                 facecolor=_FILLS[text.kind],
                 edgecolor=_BORDER,
                 mutation_aspect=1,
@@ -212,7 +224,7 @@ class _Picture:
             )
         )
         y = top + _PADDING + _LINE / 2
-        _write(axes, box.x, y, text.title, _TEXT, weight="bold", ha="center")
+        _write(axes, x, y, text.title, _TEXT, weight="bold", ha="center")
         for lines, step, color in ((text.value, text.forward_step, _FORWARD), (text.gradient, text.backward_step, _BACKWARD)):
             for number, line in enumerate(lines):
                 y += _LINE
@@ -239,7 +251,7 @@ def _box_size(text):
 def _label_size(lines):
     if not lines:
         return 10, 10
-    return max(_text_width(line, family=_MONOSPACED, size=_SIZE - 1) for line in lines) + 6, len(lines) * _LINE + 6
+    return max(_text_width(line, family=_MONOSPACED, size=_SIZE - 1) for line in lines) + 12, len(lines) * _LINE + 6
 
 
 @cache
@@ -271,7 +283,7 @@ def _draw_badge(axes, x, y, number, color):
     _write(axes, x, y, str(number), "white", size=7 if number < 100 else 5.5, weight="bold", ha="center")
 
 
-def _draw_path(axes, points, color, style):
+def _draw_path(axes, points, color, style, turned=tuple):
     """Draw an arrow through points, with curves between the columns and straight lines inside them."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
@@ -282,5 +294,5 @@ def _draw_path(axes, points, color, style):
         vertices += [(middle, y), (middle, next_y), (next_x, next_y)]
         codes += [Path.CURVE4] * 3
     arrow: Any = {"arrowstyle": "-|>,head_length=4.5,head_width=2.2", "mutation_scale": 1, "shrinkA": 0, "shrinkB": 0}
-    path = Path(np.array(vertices), codes)
+    path = Path(np.array([turned(vertex) for vertex in vertices]), codes)
     axes.add_patch(FancyArrowPatch(path=path, color=color, linestyle=style, linewidth=1.1, zorder=1, joinstyle="miter", **arrow))

@@ -67,13 +67,15 @@ class NetworkGraph:
         """Compute the gradients of the loss with respect to all variables, as ``loss.backward()`` does."""
         self.loss.backward()
 
-    def render(self, *, backward: bool = True, max_nodes: int = 100) -> Drawing:
+    def render(self, *, backward: bool = True, direction: str = "auto", max_nodes: int = 100) -> Drawing:
         """Draw the graph of the loss, as ``loss.render()`` does.
 
         Parameters
         ----------
         backward : bool, default=True
             Whether to draw the backward pass: gradients and local derivatives.
+        direction : {'auto', 'right', 'down'}, default='auto'
+            Where the arrows of the forward pass point. 'auto' selects 'right', or 'down' if the graph is deep.
         max_nodes : int, default=100
             The largest number of nodes that are drawn.
 
@@ -82,7 +84,7 @@ class NetworkGraph:
         drawing : Drawing
             The drawing, which Jupyter displays.
         """
-        return self.loss.render(backward=backward, max_nodes=max_nodes)
+        return self.loss.render(backward=backward, direction=direction, max_nodes=max_nodes)
 
 
 def from_estimator(est: BaseMLP, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NetworkGraph:

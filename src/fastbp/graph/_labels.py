@@ -75,7 +75,7 @@ def edge_text(edge, node, names):
         return [edge.pattern.format(*operand_names(node, names))]
     local = np.asarray(edge.local)
     is_same = local.size > 0 and (local == local.flat[0]).all()
-    lines = [f"× {number_text(local.flat[0], 4)}"] if is_same else short_form(local, "×")
+    lines = [f"× {number_text(local.flat[0], 4)}"] if is_same else short_form(local, "⊙")
     if isinstance(edge, Reduced):
         return [*lines, "for each element"]
     axes = _broadcast_axes(edge.parent.shape, node.shape) if isinstance(edge, Elementwise) else []
@@ -112,7 +112,7 @@ def short_form(array, prefix):
     """Return lines of text: a scalar, or the shape of an array and its first elements."""
     if array.ndim == 0:
         return [f"{prefix} {number_text(array[()], 4)}"]
-    lines = [f"{prefix} {' × '.join(map(str, array.shape))}"]
+    lines = [f"{prefix} {array.shape}"]
     if array.ndim > 2 or not array.size:
         return lines + ([f"{number_text(array.min(), 3)} … {number_text(array.max(), 3)}"] if array.size else [])
     rows = [[number_text(number, 3) for number in row[:_MAX_COLUMNS]] for row in np.atleast_2d(array)[:_MAX_ROWS]]

@@ -14,7 +14,9 @@ from ._passes import gradients, topological_order
 from ._variable import Variable
 
 
-def render(output: Variable, gradient: ArrayLike | None = None, *, backward: bool = True, max_nodes: int = 100) -> Drawing:
+def render(
+    output: Variable, gradient: ArrayLike | None = None, *, backward: bool = True, direction: str = "auto", max_nodes: int = 100
+) -> Drawing:
     """Draw the graph of a variable, with the steps of the forward pass and of the backward pass.
 
     Each box is a variable, with its value (blue) and the gradient of `output` with respect to it (orange). Each arrow has the local
@@ -29,6 +31,8 @@ def render(output: Variable, gradient: ArrayLike | None = None, *, backward: boo
         The gradient of `output`, with which the backward pass starts. None means 1 and is allowed for scalars only.
     backward : bool, default=True
         Whether to draw the backward pass: gradients and local derivatives.
+    direction : {'auto', 'right', 'down'}, default='auto'
+        Where the arrows of the forward pass point. 'auto' selects 'right', or 'down' if the graph is deep.
     max_nodes : int, default=100
         The largest number of nodes that are drawn.
 
@@ -42,8 +46,8 @@ def render(output: Variable, gradient: ArrayLike | None = None, *, backward: boo
     ImportError
         If matplotlib is not installed.
     ValueError
-        If the graph has more than `max_nodes` nodes, if `output` is an array and `gradient` is None, or if `gradient` has another
-        shape than `output`.
+        If `direction` is not one of these, if the graph has more than `max_nodes` nodes, if `output` is an array and `gradient` is
+        None, or if `gradient` has another shape than `output`.
 
     Examples
     --------
@@ -59,6 +63,8 @@ def render(output: Variable, gradient: ArrayLike | None = None, *, backward: boo
     3. gradient of c: grad 3
     4. gradient of b: grad 2
     """
+    if direction not in ("auto", "right", "down"):
+        raise ValueError(f"direction must be 'auto', 'right' or 'down', got {direction!r}.")
     order = topological_order(output)
     nodes = drawn_nodes(order)
     if len(nodes) > max_nodes:
@@ -67,4 +73,4 @@ def render(output: Variable, gradient: ArrayLike | None = None, *, backward: boo
             "increase max_nodes."
         )
     found = gradients(order, seed_for(gradient, output, "gradient", "output")) if backward else None
-    return drawing_of(nodes, node_texts(nodes, found), backward)
+    return drawing_of(nodes, node_texts(nodes, found), backward, direction)

@@ -158,7 +158,9 @@ class Variable:
                 node._grad = np.array(found[id(node)])
                 node._grad.setflags(write=False)
 
-    def render(self, gradient: ArrayLike | None = None, *, backward: bool = True, max_nodes: int = 100) -> Drawing:
+    def render(
+        self, gradient: ArrayLike | None = None, *, backward: bool = True, direction: str = "auto", max_nodes: int = 100
+    ) -> Drawing:
         """Draw the graph of this variable; the same as ``fastbp.graph.render(variable)``.
 
         Parameters
@@ -167,6 +169,8 @@ class Variable:
             The gradient of this variable, with which the backward pass starts. None means 1 and is allowed for scalars only.
         backward : bool, default=True
             Whether to draw the backward pass: gradients and local derivatives.
+        direction : {'auto', 'right', 'down'}, default='auto'
+            Where the arrows of the forward pass point. 'auto' selects 'right', or 'down' if the graph is deep.
         max_nodes : int, default=100
             The largest number of nodes that are drawn.
 
@@ -184,7 +188,7 @@ class Variable:
         """
         from ._rendering import render  # it imports this module
 
-        return render(self, gradient, backward=backward, max_nodes=max_nodes)
+        return render(self, gradient, backward=backward, direction=direction, max_nodes=max_nodes)
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f", name={self.name!r}"
