@@ -20,14 +20,15 @@ import numpy as np
 from ._labels import description_of, edge_text, node_names
 from ._layout import layered_layout, longest_path
 
-# colors that people with color vision deficiencies can distinguish (Okabe and Ito 2008)
-_FORWARD, _BACKWARD, _TEXT, _BORDER = "#0072B2", "#C04F00", "#000000", "#555555"
+# blue and vermillion, which people with color vision deficiencies can distinguish (Okabe and Ito 2008), darker for more contrast
+_FORWARD, _BACKWARD, _TEXT, _BORDER = "#0069A6", "#B34700", "#000000", "#555555"
 _FILLS = {"variable": "#E3F0F8", "constant": "#EEEEEE", "operation": "#FFFFFF"}
 _FONT, _MONOSPACED = "DejaVu Sans", "DejaVu Sans Mono"
 _CHARACTER_WIDTH = 0.6021  # the width of a character of the monospaced font, as a multiple of its size
+_MAX_PIXELS = 30_000  # matplotlib draws at most 65,536 pixels
 _MAX_ACROSS = 7  # with a longer path, a drawing with arrows to the right would be wider than a page
 _SIZE, _LINE, _PADDING, _BADGE, _MARGIN, _LANE = 9, 13.0, 7.0, 18.0, 14.0, 3.5
-_RC: Any = {"svg.hashsalt": "fastbp", "svg.fonttype": "path", "path.simplify": False}
+_RC: Any = {"svg.hashsalt": "fastbp", "svg.fonttype": "path", "path.simplify": False, "text.hinting": "none"}
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,8 @@ class _Picture:
             self._draw_legend(axes, bottom + 14)
             svg, png = BytesIO(), BytesIO()
             figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-            figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
+            dpi = min(150, 72 * _MAX_PIXELS / max(width, height))
+            figure.savefig(png, format="png", dpi=dpi, metadata={"Software": None})
         return svg.getvalue().decode(), png.getvalue()
 
     def _draw_arrow(self, axes, at):

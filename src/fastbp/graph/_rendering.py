@@ -45,6 +45,8 @@ def render(
     ------
     ImportError
         If matplotlib is not installed.
+    TypeError
+        If `output` is not a Variable.
     ValueError
         If `direction` is not one of these, if the graph has more than `max_nodes` nodes, if `output` is an array and `gradient` is
         None, or if `gradient` has another shape than `output`.
@@ -63,6 +65,8 @@ def render(
     3. gradient of c: grad 3
     4. gradient of b: grad 2
     """
+    if not isinstance(output, Variable):
+        raise TypeError(f"output must be a fastbp.graph.Variable, got {output!r}.")
     if direction not in ("auto", "right", "down"):
         raise ValueError(f"direction must be 'auto', 'right' or 'down', got {direction!r}.")
     order = topological_order(output)
