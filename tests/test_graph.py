@@ -473,7 +473,17 @@ def assert_same_as_kernels(model, X, y, sample_weight=None, rtol=1e-11):
     loss, gradient = kernel_objective(model, X, y, sample_weight)
     assert network.loss.value == pytest.approx(loss, rel=rtol)
     assert_allclose(flat_gradient(network), gradient, rtol=rtol, atol=rtol * max(1, np.abs(gradient).max()))
+    assert_modes_agree(network, rtol)
     return network
+
+
+def assert_modes_agree(network, rtol):
+    """Forward mode and reverse mode give the same derivative of the loss with respect to the first weights."""
+    W = network.coefs[0]
+    direction = np.random.default_rng(2).normal(size=W.shape)
+    terms = W.grad * direction
+    derivative = forward_derivative(network.loss, W, direction)
+    assert derivative == pytest.approx(terms.sum(), rel=rtol, abs=rtol * max(1, np.abs(terms).sum()))
 
 
 def data(n_rows=12, n_features=3, seed=0):
@@ -637,6 +647,7 @@ def test_weights_dtypes_and_sparse_rows():
     sparse = assert_same_as_kernels(balanced, csr_array(X[:5]), labels[:5], np.arange(5.0))
     assert_array_equal(flat_gradient(dense), flat_gradient(sparse))
     single = fitted(MLPRegressor, X.astype(np.float32), y)
+    single.set_params(alpha=np.float64(0.1))
     network = assert_same_as_kernels(single, X[:5], y[:5], rtol=1e-5)
     assert network.loss.dtype == network.coefs[0].dtype == np.float32
 

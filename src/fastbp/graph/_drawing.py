@@ -20,7 +20,7 @@ import numpy as np
 from ._labels import description_of, edge_text, node_names
 from ._layout import layered_layout, longest_path
 
-# blue and vermillion, which people with color vision deficiencies can distinguish (Okabe and Ito 2008), darker for more contrast
+# blue and vermilion, which people with color vision deficiencies can distinguish (Okabe and Ito 2008), darker for more contrast
 _FORWARD, _BACKWARD, _TEXT, _BORDER = "#0069A6", "#B34700", "#000000", "#555555"
 _FILLS = {"variable": "#E3F0F8", "constant": "#EEEEEE", "operation": "#FFFFFF"}
 _FONT, _MONOSPACED = "DejaVu Sans", "DejaVu Sans Mono"
@@ -84,12 +84,12 @@ def _import_figure() -> Any:
 
 
 def _accessible(svg, title, description):
-    """Return an SVG whose root element has a title and a description for screen readers."""
+    """Return the root element of an SVG with a title and a description for screen readers; it can be included in HTML."""
     start = svg.index("<svg ")
     end = svg.index(">", start) + 1
     attributes = f'{svg[start : end - 1]} role="img" aria-label="{escape(title)}">'
     texts = f"\n <title>{escape(title)}</title>\n <desc>{escape(description)}</desc>"
-    return svg[:start] + attributes + texts + svg[end:]
+    return attributes + texts + svg[end:]
 
 
 def drawing_of(nodes, texts, backward, direction):

@@ -191,7 +191,7 @@ def _objective_value(losses, sample_weight, coefs, est):
     if sample_weight is not None:
         losses = losses * constant(np.asarray(sample_weight, losses.dtype)[:, None], "weights")
     loss = mean(losses) if losses.shape[1] == 1 and sample_weight is None else sum(losses) / total_weight
-    penalty = penalty_of(coefs, est.alpha / total_weight, (est.l1 or 0) / total_weight)
+    penalty = penalty_of(coefs, float(est.alpha) / total_weight, float(est.l1) / total_weight)
     if penalty is not None:
         loss = named(loss, "mean loss") + named(penalty, "penalty")
     return named(loss, "loss")

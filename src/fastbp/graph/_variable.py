@@ -47,8 +47,17 @@ class Variable:
         The name.
     shape : tuple of int
         The shape of the value; () for a scalar.
+    ndim : int
+        The number of axes of the value.
     dtype : numpy.dtype
         The dtype of the value, float32 or float64.
+    formula : str
+        The operation that computed the value, in which ``{0}`` and ``{1}`` are its operands; empty for a variable that was created
+        from a value.
+    edges : tuple
+        One edge for each operand of this operation, with the operand as `parent` and, except for indexing, the local derivative.
+    is_constant : bool
+        Whether the value depends on no variable: for numbers and arrays that are operands of an operation.
 
     Raises
     ------
