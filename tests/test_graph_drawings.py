@@ -243,6 +243,13 @@ def test_layout_removes_a_crossing():
     assert (boxes[0].y < boxes[1].y) == (boxes[3].y < boxes[2].y)
 
 
+@pytest.mark.parametrize(("output", "direction"), [(example_1, "right"), (example_2, "right"), (example_5, "down")])
+def test_wide_drawings_are_turned(output, direction, figures):
+    page = drawn(figures, output(), direction=direction).figure.get_size_inches()
+    assert tuple(drawn(figures, output()).figure.get_size_inches()) == tuple(page)
+    assert (page[0] > page[1]) == (direction == "right")
+
+
 # ---------------------------------------------------------------------- files
 
 

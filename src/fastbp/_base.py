@@ -220,7 +220,7 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
     def _objective_on_rows(self, X, y, sample_weight):
         """The (plan, params, X, y, sample_weight) with which a fit would continue on these rows. Called on a snapshot only."""
         config = FitConfig.of(self)
-        vars(self)["warm_start"] = False  # a fit with warm_start needs rows of all classes
+        self.__dict__["warm_start"] = False  # a fit with warm_start needs rows of all classes
         self._complete()
         X, y = self._validate_input(X, y, incremental=True, reset=False)
         sample_weight = self._row_weights(X, y, sample_weight, incremental=False)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ._labels import description_of, edge_text, node_names
-from ._layout import layered_layout, longest_path
+from ._layout import layered_layout
 
 # blue and vermilion, which people with color vision deficiencies can distinguish (Okabe and Ito 2008), darker for more contrast
 _FORWARD, _BACKWARD, _TEXT, _BORDER = "#0069A6", "#B34700", "#000000", "#555555"
@@ -26,7 +26,7 @@ _FILLS = {"variable": "#E3F0F8", "constant": "#EEEEEE", "operation": "#FFFFFF"}
 _FONT, _MONOSPACED = "DejaVu Sans", "DejaVu Sans Mono"
 _CHARACTER_WIDTH = 0.6021  # the width of a character of the monospaced font, as a multiple of its size
 _MAX_PIXELS = 30_000  # matplotlib draws at most 65,536 pixels
-_MAX_ACROSS = 7  # with a longer path, a drawing with arrows to the right would be wider than a page
+_MAX_WIDTH = 1000  # in points; in a wider drawing, the arrows point down
 _SIZE, _LINE, _PADDING, _BADGE, _MARGIN, _LANE = 9, 13.0, 7.0, 18.0, 14.0, 3.5
 _RC: Any = {"svg.hashsalt": "fastbp", "svg.fonttype": "path", "path.simplify": False, "text.hinting": "none"}
 
@@ -118,12 +118,24 @@ class _Picture:
             if id(edge.parent) in number
         ]
         self.labels = [lines for _, _, lines in arrows]
-        self.is_down = direction == "down" or (direction == "auto" and longest_path(len(nodes), arrows) > _MAX_ACROSS)
-        sizes = [self._turned(_box_size(text)) for text in texts]
-        labels = [(start, end, self._turned(_label_size(lines))) for start, end, lines in arrows]
-        self.boxes, self.chains = layered_layout(sizes, labels)
+        self.is_down = direction == "down"
+        self._place(arrows)
+        if direction == "auto" and self._corner()[0] > _MAX_WIDTH:
+            self.is_down = True
+            self._place(arrows)
         self.ports = self._ports()
         self.legend = self._legend_lines()
+
+    def _place(self, arrows):
+        sizes = [self._turned(_box_size(text)) for text in self.texts]
+        labels = [(start, end, self._turned(_label_size(lines))) for start, end, lines in arrows]
+        self.boxes, self.chains = layered_layout(sizes, labels)
+
+    def _corner(self):
+        """Return the (x, y) of the lower right corner of all places."""
+        places = [place for chain in self.chains for place in chain] + self.boxes
+        ends = [self._turned((place.x + place.width / 2, place.y + place.height / 2)) for place in places]
+        return [max(values) for values in zip(*ends, strict=True)]
 
     def _turned(self, pair):
         """Return (x, y) or (width, height) for the direction of the arrows."""
@@ -160,9 +172,7 @@ class _Picture:
         """Return the SVG as text and the PNG as bytes."""
         import matplotlib
 
-        places = [place for chain in self.chains for place in chain] + self.boxes
-        ends = [self._turned((place.x + place.width / 2, place.y + place.height / 2)) for place in places]
-        right, bottom = (max(values) for values in zip(*ends, strict=True))
+        right, bottom = self._corner()
         legend_width = max((_text_width(line) + 46 for line, _, _ in self.legend), default=0)
         width = max(right, legend_width) + 2 * _MARGIN
         height = bottom + 2 * _MARGIN + 8 + len(self.legend) * (_LINE + 3)

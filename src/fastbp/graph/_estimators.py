@@ -75,7 +75,7 @@ class NetworkGraph:
         backward : bool, default=True
             Whether to draw the backward pass: gradients and local derivatives.
         direction : {'auto', 'right', 'down'}, default='auto'
-            Where the arrows of the forward pass point. 'auto' selects 'right', or 'down' if the graph is deep.
+            Where the arrows of the forward pass point. 'auto' selects 'right', or 'down' if the drawing would be very wide.
         max_nodes : int, default=100
             The largest number of nodes that are drawn.
 

@@ -46,11 +46,6 @@ def layered_layout(sizes, arrows):
     return boxes, chains
 
 
-def longest_path(n_boxes, arrows):
-    """Return the number of arrows on the longest path; ``arrows`` are (start, end, …)."""
-    return max(_ranks(n_boxes, [arrow[:2] for arrow in arrows]))
-
-
 def _ranks(n_boxes, arrows):
     """Return the length of the longest path to each box; a box without operands is moved next to the box that uses it first."""
     ranks, has_operands, users = [0] * n_boxes, [False] * n_boxes, _lists(n_boxes)
