@@ -639,6 +639,25 @@ def test_log_loss_of_certain_predictions_keeps_its_gradient():
 
 
 @ignore_convergence
+def test_deltas_of_fitted_classifiers_are_exactly_those_of_the_notes():
+    """Examples 4 and 5: δ = ŷ − y, ∂L/∂W = xᵀ δ and ∂L/∂b = δ for one row, and δ1 = (δ2 W2ᵀ) ⊙ g'(z1)."""
+    X, y = data()
+    network = from_estimator(fitted(MLPClassifier, X, y > 0, hidden_layer_sizes=(), alpha=0), X[:1], y[:1] > 0)
+    network.backward()
+    delta = network.outputs.value - network.y.value
+    assert_array_equal(network.weighted_sums[0].grad, delta)
+    assert_array_equal(network.coefs[0].grad, X[:1].T @ delta)
+    assert_array_equal(network.intercepts[0].grad, delta[0])
+    deep = from_estimator(fitted(MLPClassifier, X, y > 0, hidden_layer_sizes=4, activation="tanh", alpha=0), X[:1], y[:1] > 0)
+    deep.backward()
+    delta2 = deep.outputs.value - deep.y.value
+    delta1 = delta2 @ deep.coefs[1].value.T * (1 - deep.activations[0].value ** 2)
+    assert_array_equal(deep.weighted_sums[1].grad, delta2)
+    assert_array_max_ulp(deep.weighted_sums[0].grad, delta1, 1)
+    assert_array_max_ulp(deep.coefs[0].grad, X[:1].T @ delta1, 2)
+
+
+@ignore_convergence
 def test_weights_dtypes_and_sparse_rows():
     X, y = data(20)
     labels = LABELS["multiclass"](y)

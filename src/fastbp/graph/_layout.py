@@ -91,12 +91,8 @@ def _order(columns):
 
 
 def _sort_column(column, columns, to_right):
-    own = _positions(column)
-    neighbors = (
-        _positions(columns[column[0].column + (-1 if to_right else 1)])
-        if 0 <= column[0].column + (-1 if to_right else 1) < len(columns)
-        else {}
-    )
+    own, number = _positions(column), column[0].column + (-1 if to_right else 1)
+    neighbors = _positions(columns[number]) if 0 <= number < len(columns) else {}
     keys = {}
     for place in column:
         found = [neighbors[id(other)] for other in (place.before if to_right else place.after)]
