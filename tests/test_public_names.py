@@ -13,6 +13,10 @@ PUBLIC_NAMES = {
     "fastbp": {"Activation", "Checkpoint", "Loss", "MLPClassifier", "MLPRegressor", "__version__", "load_checkpoint"},
     "fastbp.callbacks": {"Checkpoint", "load_checkpoint"},
     "fastbp.datasets": {"load_adult", "load_california_housing", "load_covtype", "load_diamonds", "load_mnist"},
+    "fastbp.graph": {
+        *("Drawing", "NetworkGraph", "Variable", "exp", "forward_derivative", "from_estimator", "log", "maximum", "mean", "relu"),
+        *("render", "sigmoid", "sum", "tanh"),
+    },
     "fastbp.warmup": {"warmup"},
 }
 each_module = pytest.mark.parametrize("module", PUBLIC_NAMES)
@@ -54,9 +58,11 @@ def test_only_these_modules_are_public():
     assert {f"fastbp.{name}" for name in public} | {"fastbp"} == set(PUBLIC_NAMES)
 
 
-def test_subpackages_are_private():
-    packages = [module.name for module in pkgutil.iter_modules(fastbp.__path__) if module.ispkg]
-    assert all(name.startswith("_") for name in packages)
+def test_modules_of_subpackages_are_private():
+    """Users import names from a public subpackage, not from its modules."""
+    for package in [module.name for module in pkgutil.iter_modules(fastbp.__path__) if module.ispkg]:
+        path = importlib.import_module(f"fastbp.{package}").__path__
+        assert package.startswith("_") or all(module.name.startswith("_") for module in pkgutil.iter_modules(path))
 
 
 @each_module

@@ -9,7 +9,7 @@ from typing import assert_type
 
 import numpy as np
 
-from fastbp import Activation, Checkpoint, Loss, MLPClassifier, MLPRegressor, load_checkpoint
+from fastbp import Activation, Checkpoint, Loss, MLPClassifier, MLPRegressor, graph, load_checkpoint
 from fastbp.datasets import load_mnist
 from fastbp.warmup import warmup
 
@@ -33,6 +33,12 @@ def accepted(X: np.ndarray, y: np.ndarray) -> None:
     load_checkpoint("model.pickle").predict(X)
     load_mnist(data_home=Path("datasets"), return_X_y=True)
     assert_type(warmup(["float32"], everything=True), dict[str, float])
+    loss = graph.mean((X @ graph.Variable([1.0, 2.0], "w") - y) ** 2)
+    assert_type(loss, graph.Variable)
+    assert_type(2 / graph.exp(-loss[0]), graph.Variable)
+    loss.backward()
+    assert_type(loss.render(), graph.Drawing)
+    assert_type(graph.from_estimator(classifier, X, y).coefs, list[graph.Variable])
 
 
 def rejected(X: np.ndarray, y: np.ndarray) -> None:
@@ -49,3 +55,6 @@ def rejected(X: np.ndarray, y: np.ndarray) -> None:
     Checkpoint()  # type: ignore[call-arg]
     load_mnist("datasets")  # type: ignore[call-arg]
     warmup(["float32"], True)  # type: ignore[call-arg]
+    graph.Variable(1.0, 2)  # type: ignore[arg-type]
+    graph.relu(1.0).value = 2.0  # type: ignore[misc]
+    graph.from_estimator("model", X, y)  # type: ignore[arg-type]

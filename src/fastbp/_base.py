@@ -186,15 +186,11 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
         check_config(config, X)
         sample_weight = self._row_weights(X, y, sample_weight, incremental)
         rng = generator_of(config.random_state)
-        n_outputs, out_activation = self._output_layer(y)
         if continues:
-            link = self._state.link if self._state is not None else self._link_kind
-            check_output_layer(config, (n_outputs, self._link_kind, out_activation), (self.n_outputs_, link, self.out_activation_))
-            params, layout = self._flat_params()
-            before = self._state or TrainingState.untrained(layout, params, self._link_kind, out_activation)
-            state = before.continued(config, params, layout, rng)
+            state = self._continued_state(config, y, rng)
             X, y = state.preparation.prepared(X, y, config.dtype)
         else:
+            n_outputs, out_activation = self._output_layer(y)
             preparation = Preparation.learned(X, y, config, out_activation)
             X, y = preparation.prepared(X, y, config.dtype)
             self.n_outputs_, self.n_layers_, self.out_activation_ = n_outputs, len(sizes) + 2, out_activation
@@ -211,6 +207,27 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
         resume = self._resume_point(config, data) if resumable and continues else None
         context = FitContext(hooks, start, incremental, not is_fitted, not continues, resumable, resume)
         return state, self._train_sgd(state, config, data, context)
+
+    def _continued_state(self, config, y, rng):
+        """A copy of the state of the last fit for a fit that continues with encoded targets y."""
+        n_outputs, out_activation = self._output_layer(y)
+        link = self._state.link if self._state is not None else self._link_kind
+        check_output_layer(config, (n_outputs, self._link_kind, out_activation), (self.n_outputs_, link, self.out_activation_))
+        params, layout = self._flat_params()
+        before = self._state or TrainingState.untrained(layout, params, self._link_kind, out_activation)
+        return before.continued(config, params, layout, rng)
+
+    def _objective_on_rows(self, X, y, sample_weight):
+        """The (plan, params, X, y, sample_weight) with which a fit would continue on these rows. Called on a snapshot only."""
+        config = FitConfig.of(self)
+        self.__dict__["warm_start"] = False  # a fit with warm_start needs rows of all classes
+        self._complete()
+        X, y = self._validate_input(X, y, incremental=True, reset=False)
+        sample_weight = self._row_weights(X, y, sample_weight, incremental=False)
+        state = self._continued_state(config, y, None)
+        X, y = state.preparation.prepared(X, y, config.dtype)
+        plan = self._training_plan(state, config)
+        return plan, state.params, X, y, relative_weights(sample_weight, config.sample_weight_norm)
 
     def _train_lbfgs(self, state, config, data, hooks):
         plan = self._training_plan(state, config)
