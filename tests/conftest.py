@@ -261,7 +261,7 @@ class Network:
         """Call `epochs.train` once in each thread. Append its losses to those of earlier calls; return the number of epochs."""
         done = int(self.progress[0].epoch)
         stop = None if n_epochs is None else done + n_epochs
-        trace = epochs.Trace(self.losses[done:stop], self.rates[done:stop], self.best)
+        trace = epochs.EpochTrace(self.losses[done:stop], self.rates[done:stop], self.best)
         shared = self.team, self.table, self.params, self.moments, self.rows, *self.targets, self.order, self.twister
         scratches = self.scratches
         self.progress["n_barriers"] = 0

@@ -21,6 +21,7 @@ from ._data.inputs import Matrix
 from ._data.preparation import Preparation
 from ._data.sample_weights import relative_weights
 from ._hooks import check_no_overridden_hooks
+from ._inspected_fit import InspectableFit
 from ._model import NetworkModel, PausedFit, attributes_lock, paused_fits
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
@@ -42,7 +43,7 @@ _validated = threading.local()
 _NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
 
 
-class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
+class BaseMLP(CallbackSupportMixin, InspectableFit, NumPyMethods, NetworkModel):
     """A multilayer perceptron; see the subclasses."""
 
     loss_: float
@@ -186,15 +187,10 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
         check_config(config, X)
         sample_weight = self._row_weights(X, y, sample_weight, incremental)
         rng = check_random_state(config.random_state)
-        n_outputs, out_activation = self._output_layer(y)
         if continues:
-            link = self._state.link if self._state is not None else self._link_kind
-            check_output_layer(config, (n_outputs, self._link_kind, out_activation), (self.n_outputs_, link, self.out_activation_))
-            params, layout = self._flat_params()
-            before = self._state or TrainingState.untrained(layout, params, self._link_kind, out_activation)
-            state = before.continued(config, params, layout, rng)
-            X, y = state.preparation.prepared(X, y, config.dtype)
+            state, X, y = self._continued(config, X, y, rng)
         else:
+            n_outputs, out_activation = self._output_layer(y)
             preparation = Preparation.learned(X, y, config, out_activation)
             X, y = preparation.prepared(X, y, config.dtype)
             self.n_outputs_, self.n_layers_, self.out_activation_ = n_outputs, len(sizes) + 2, out_activation
@@ -211,6 +207,16 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
         resume = self._resume_point(config, data) if resumable and continues else None
         context = FitContext(hooks, start, incremental, not is_fitted, not continues, resumable, resume)
         return state, self._train_sgd(state, config, data, context)
+
+    def _continued(self, config, X, y, rng):
+        """A copy of the state, to continue training, and the X and y on which the network is trained."""
+        n_outputs, out_activation = self._output_layer(y)
+        link = self._state.link if self._state is not None else self._link_kind
+        check_output_layer(config, (n_outputs, self._link_kind, out_activation), (self.n_outputs_, link, self.out_activation_))
+        params, layout = self._flat_params()
+        before = self._state or TrainingState.untrained(layout, params, self._link_kind, out_activation)
+        state = before.continued(config, params, layout, rng)
+        return state, *state.preparation.prepared(X, y, config.dtype)
 
     def _train_lbfgs(self, state, config, data, hooks):
         plan = self._training_plan(state, config)
