@@ -13,6 +13,7 @@ PUBLIC_NAMES = {
     "fastbp": {"Activation", "Checkpoint", "Loss", "MLPClassifier", "MLPRegressor", "__version__", "load_checkpoint"},
     "fastbp.callbacks": {"Checkpoint", "load_checkpoint"},
     "fastbp.datasets": {"load_adult", "load_california_housing", "load_covtype", "load_diamonds", "load_mnist"},
+    "fastbp.inspection": {"GradientCheck", "Trace", "check_gradients", "trace"},
     "fastbp.warmup": {"warmup"},
 }
 each_module = pytest.mark.parametrize("module", PUBLIC_NAMES)
@@ -54,9 +55,11 @@ def test_only_these_modules_are_public():
     assert {f"fastbp.{name}" for name in public} | {"fastbp"} == set(PUBLIC_NAMES)
 
 
-def test_subpackages_are_private():
-    packages = [module.name for module in pkgutil.iter_modules(fastbp.__path__) if module.ispkg]
-    assert all(name.startswith("_") for name in packages)
+def test_other_subpackages_are_private():
+    packages = {module.name for module in pkgutil.iter_modules(fastbp.__path__) if module.ispkg}
+    assert {name for name in packages if not name.startswith("_")} == {"inspection"}
+    inner = [module.name for module in pkgutil.iter_modules(importlib.import_module("fastbp.inspection").__path__)]
+    assert all(name.startswith("_") for name in inner)
 
 
 @each_module

@@ -29,6 +29,7 @@ class InspectableFit:
     _continued: Callable[..., Any]
     _prediction_architecture: Callable[..., Any]
     _objective: Callable[[], Any]
+    warm_start: bool | str
 
     def _inspected(self, X, y, sample_weight):
         """The ``InspectedFit`` for the rows that the user passed."""

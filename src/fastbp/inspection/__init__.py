@@ -4,6 +4,7 @@
 ``check_gradients`` compares the gradients with finite differences. ``import fastbp`` does not import this package.
 """
 
+from ._gradient_check import GradientCheck, check_gradients
 from ._trace import Trace, trace
 
-__all__ = ["Trace", "trace"]
+__all__ = ["GradientCheck", "Trace", "check_gradients", "trace"]

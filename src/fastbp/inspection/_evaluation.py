@@ -5,14 +5,14 @@ of all sums is that of training: the number of rows, or the sum of their weights
 """
 
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._data.inputs import as_rows, as_targets
+from .._data.inputs import IN_ORDER, as_rows, as_targets
 from .._data.sample_weights import zero_weights_error
 from .._kernels.lazy.addresses import lazy_functions
-from .._kernels.network import loss_and_gradient
+from .._kernels.network import evaluate, loss_and_gradient
 from .._kernels.scratch import PENALTY_NUMBERS
 from .._kernels.settings import SETTINGS, record
 from .._network.layout import aligned_zeros, padded_copy
@@ -20,7 +20,7 @@ from .._network.turns import fixed_ranges
 from .._network.workspace import rows_of_layer
 from .._training.epochs import Problem
 
-_CALL_WORK = 1e7  # multiply-adds per parameter and row of one kernel call
+_EVALUATED_WORK = 1e7  # multiply-adds per parameter and row of one kernel call
 
 
 class KernelValues(NamedTuple):
@@ -30,10 +30,10 @@ class KernelValues(NamedTuple):
     layers for which the kernels do not store them. ``deltas`` are derivatives of the sum over rows.
     """
 
-    activations: list
-    slopes: list
-    normalized: list
-    deltas: list
+    activations: list[Any]
+    slopes: list[Any]
+    normalized: list[Any]
+    deltas: list[Any]
 
 
 class Evaluation:
@@ -54,7 +54,7 @@ class Evaluation:
         self.table, team, (self.scratch,) = self.problem.workspace(state, self.settings, self.n_rows, 1, 1)
         self.gradient = team.gradients[0]
         self.block_size = self.settings["block_size"].item(0)
-        self.ranges = fixed_ranges(0, self.n_rows, self.layout, self.block_size, _CALL_WORK)
+        self.ranges = fixed_ranges(0, self.n_rows, self.layout, self.block_size, _EVALUATED_WORK)
         self.weight_sum = float(self.n_rows) if fit.sample_weight is None else float(self.problem.weight.sum(dtype=np.float64))
         if self.weight_sum == 0:
             raise zero_weights_error()
@@ -68,7 +68,9 @@ class Evaluation:
 
     def loss(self, params):
         """Return the mean loss without penalties."""
-        return sum(self._call(params, start, stop) for start, stop in self.ranges) / self.weight_sum
+        rows = self.problem.rows, self.problem.y, self.problem.weight, IN_ORDER
+        parts = (evaluate(self.settings, self.table, params, *rows, *part, self.scratch) for part in self.ranges)
+        return sum(loss for loss, _ in parts) / self.weight_sum
 
     def _call(self, params, start, stop):
         """Return the sum of the losses of rows start to stop; set the gradient if start is 0, otherwise add to it."""
@@ -99,9 +101,9 @@ class Evaluation:
     def values(self):
         """Return the mean loss, its gradient, and the ``KernelValues`` of all layers."""
         sizes = self.layout.sizes[1:]
-        activations, slopes, normalized = ([np.empty((self.n_rows, n), self.dtype) for n in sizes[:-1]] for _ in range(3))
-        deltas, loss = [np.empty((self.n_rows, n), self.dtype) for n in sizes], 0.0
-        values = KernelValues(activations, slopes, normalized, deltas)
+        values, loss = KernelValues([], [], [], []), 0.0
+        for name, arrays in values._asdict().items():
+            arrays += [np.empty((self.n_rows, n), self.dtype) for n in (sizes if name == "deltas" else sizes[:-1])]
         for start in range(0, self.n_rows, self.block_size):
             stop = min(start + self.block_size, self.n_rows)
             loss += self._call(self.params, start, stop)
@@ -109,9 +111,9 @@ class Evaluation:
         architecture = self.fit.plan.architecture
         for layer in range(len(sizes) - 1):
             if not architecture.calls_activation(layer):
-                slopes[layer] = None
+                values.slopes[layer] = None
             if architecture.norm is None:
-                normalized[layer] = None
+                values.normalized[layer] = None
         gradient = self.gradient[: self.params.size] / self.dtype.type(self.weight_sum)
         return loss / self.weight_sum, gradient, values
 

@@ -60,8 +60,9 @@ def _table(name, array, labels):
     """Return the table of an array (n_rows, n_columns); labels are those of rows and columns, or a list for all columns."""
     rows, columns = (_shown(length) for length in array.shape)
     n_hidden = [length - _N_SHOWN for length in array.shape if length > _N_SHOWN]
-    caption = escape(f"{name}, {array.shape[0]} × {array.shape[1]}{', shortened' * bool(n_hidden)}")
     label, column_labels = labels
+    shape = f"{array.shape[0]} × {array.shape[1]}" if label else f"{array.shape[1]}"
+    caption = escape(f"{name}, {shape}{', shortened' * bool(n_hidden)}")
     head = "".join(f'<th scope="col">{escape(_label(column_labels, column))}</th>' for column in columns)
     corner = '<td aria-hidden="true"></td>' if label else ""
     body = "\n".join(f"<tr>{_row(array, row, columns, label)}</tr>" for row in rows)

@@ -3,7 +3,7 @@
 A ``Trace`` goes in; a list of ``Step`` comes out, in the order of the algorithm. This module does not know how steps are shown.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,10 +19,10 @@ class Step(NamedTuple):
     """
 
     title: str
-    formulas: list
-    shapes: list
-    notes: list
-    arrays: list
+    formulas: list[str]
+    shapes: list[str]
+    notes: list[str]
+    arrays: list[Any]
 
 
 def steps_of(trace):

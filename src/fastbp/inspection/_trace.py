@@ -4,7 +4,7 @@ A fitted estimator, X, y and sample weights go in; a ``Trace`` comes out. The va
 module does not know how the values are shown.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,8 @@ class Trace:
         The targets of training: class codes, indicators of 0 and 1, or scaled values.
     weight_sum : float
         Σ weights, by which all sums over rows are divided.
+    about : dict
+        The names of the functions of the network, and the strengths of the penalties, for the HTML view.
     sample_weight : ndarray of shape (m,), default=None
         The weights of the rows, including class weights.
     norm : str, default=None
@@ -81,8 +83,6 @@ class Trace:
         Their gradients.
     norm_scale_updates, norm_shift_updates : list of ndarray of shape (n[l],), default=()
         Their changes in the next step.
-    about : dict, default={}
-        The names of the functions of the network, and the strengths of the penalties, for the HTML view.
     """
 
     __module__ = "fastbp.inspection"  # the module from which users import it
@@ -103,6 +103,7 @@ class Trace:
     update_rule: str
     y: np.ndarray
     weight_sum: float
+    about: dict[str, Any]
     sample_weight: np.ndarray | None = None
     norm: str | None = None
     norm_Z: list[np.ndarray] | tuple[()] = ()
@@ -113,7 +114,6 @@ class Trace:
     norm_shift_grads: list[np.ndarray] | tuple[()] = ()
     norm_scale_updates: list[np.ndarray] | tuple[()] = ()
     norm_shift_updates: list[np.ndarray] | tuple[()] = ()
-    about: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         sizes = "-".join(str(A.shape[1]) for A in self.A)
@@ -208,13 +208,11 @@ def trace(est: Any, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = N
     >>> import numpy as np
     >>> from fastbp import MLPRegressor
     >>> from fastbp.inspection import trace
-    >>> model = MLPRegressor(2, "tanh", alpha=0, solver="lbfgs", max_iter=1, random_state=0)
     >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 1.0, 4.0])
-    >>> import warnings
-    >>> with warnings.catch_warnings(action="ignore"):
-    ...     values = trace(model.fit(X, y), X, y)
+    >>> model = MLPRegressor(hidden_layer_sizes=2, activation="tanh", alpha=0, solver="lbfgs", random_state=0).fit(X, y)
+    >>> values = trace(model, X, y)
     >>> values
-    Trace of 3 rows through layers 1-2-1: loss 2.5...
+    Trace of 3 rows through layers 1-2-1: loss ...
     >>> values.delta[0].shape, values.coef_grads[0].shape
     ((3, 2), (1, 2))
     >>> np.allclose(values.coef_grads[1], values.A[1].T @ values.delta[1])
@@ -227,7 +225,7 @@ def trace(est: Any, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = N
     gradient += penalty_gradient
     coefs, intercepts, scales, shifts = (_copies(arrays) for arrays in evaluation.by_layer(evaluation.params))
     grads, penalty_grads = evaluation.by_layer(gradient), evaluation.by_layer(penalty_gradient)
-    step, rule = _step(fit, gradient)
+    step, rule = _next_step(fit, gradient)
     updates = evaluation.by_layer(step)
     forward = _forward_values(fit, evaluation, kernel_values, (coefs, intercepts, scales, shifts))
     delta = [array / evaluation.dtype.type(evaluation.weight_sum) for array in kernel_values.deltas]
@@ -297,7 +295,7 @@ def _norm_deltas(fit, coefs, delta, slopes):
     return [above @ W.T * slope for above, W, slope in zip(delta[1:], coefs[1:], slopes, strict=True)]
 
 
-def _step(fit, gradient):
+def _next_step(fit, gradient):
     """Return the changes of all parameters in the next step of the solver, and a description of the step.
 
     Without the state of a stochastic solver, this is a step of gradient descent.
