@@ -169,7 +169,7 @@ def trace(est: Any, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = N
     X : array-like or sparse matrix of shape (n_samples, n_features)
         The rows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Their targets. Classes may be missing.
+        Their targets. Classes may be missing, except with ``class_weight="balanced"``.
     sample_weight : array-like of shape (n_samples,), default=None
         Sample weights. Class weights are multiplied by them; ``class_weight="balanced"`` uses the classes of the given rows.
 
@@ -187,7 +187,7 @@ def trace(est: Any, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = N
     ValueError
         If the data do not fit the network, or if parameters such as `scale` have changed since the fit.
     ZeroDivisionError
-        If the sample weights sum to zero.
+        If the weights of the rows sum to zero.
 
     See Also
     --------
