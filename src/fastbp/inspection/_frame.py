@@ -59,7 +59,7 @@ def _part(name, layer, values, first):
     """Return the columns for an array whose first index is `first`, unless it is None, and whose last index is the unit."""
     if issparse(values):
         values = values.tocoo()
-        return {"quantity": name, "layer": layer, first: values.coords[0], "unit": values.coords[1], "value": values.data}
+        return {"quantity": name, "layer": layer, first: values.row, "unit": values.col, "value": values.data}
     indices = np.indices(values.shape).reshape(values.ndim, -1)
     columns = {"quantity": name, "layer": layer, "unit": indices[-1], "value": values.ravel()}
     return columns | ({first: indices[0]} if first else {})

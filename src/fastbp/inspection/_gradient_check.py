@@ -57,7 +57,6 @@ class GradientCheck:
         The functions of that layer, whose derivatives should be checked.
     """
 
-    __module__ = "fastbp.inspection"  # the module from which users import it
     max_error: float
     threshold: float
     layer_errors: list[dict[str, float]]

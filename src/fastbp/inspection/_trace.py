@@ -85,7 +85,6 @@ class Trace:
         Their changes in the next step.
     """
 
-    __module__ = "fastbp.inspection"  # the module from which users import it
     loss: float
     data_loss: float
     penalty: float
@@ -134,6 +133,21 @@ class Trace:
         ------
         ImportError
             If pandas is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp import MLPRegressor
+        >>> from fastbp.inspection import trace
+        >>> X, y = np.array([[0.0], [1.0]]), np.array([1.0, 3.0])
+        >>> model = MLPRegressor(hidden_layer_sizes=(), alpha=0, solver="lbfgs", random_state=0).fit(X, y)
+        >>> frame = trace(model, X, y).to_frame()
+        >>> frame[frame["quantity"] == "A"].round(3)
+          quantity  layer  row  input  unit  value
+        3        A      0    0   <NA>     0    0.0
+        4        A      0    1   <NA>     0    1.0
+        5        A      1    0   <NA>     0    1.0
+        6        A      1    1   <NA>     0    3.0
         """
         return frame_of(self)
 
@@ -147,6 +161,17 @@ class Trace:
         -------
         page : str
             The text of an HTML file, to be written with the encoding UTF-8.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp import MLPRegressor
+        >>> from fastbp.inspection import trace
+        >>> X, y = np.array([[0.0], [1.0]]), np.array([1.0, 3.0])
+        >>> model = MLPRegressor(hidden_layer_sizes=(), alpha=0, solver="lbfgs", random_state=0).fit(X, y)
+        >>> page = trace(model, X, y).to_html()
+        >>> page.count("<section"), "Z[1] = A[0] W[1] + b[1]" in page
+        (6, True)
         """
         return page_of(self)
 
