@@ -734,6 +734,31 @@ def test_kinks_near_the_weights_are_counted():
     assert check.layer_kinks == [1, 0]
 
 
+def test_rounding_errors_of_float32_at_a_kink_are_counted():
+    """The weighted sum of the first row is 2⁻²⁶; in float32, it is 0, and ReLU has another slope.
+
+    A step of 64 h also crosses the kinks of the other rows, after which the gradient is not between the one-sided differences.
+    """
+    model = rebuilt([1.0], [[[2.0**-26], [-1.0], [1.0]], [[1.0]]], [[1.0], [0.0]])
+    model.coefs_, model.intercepts_ = (
+        [array.astype(np.float32) for array in arrays] for arrays in (model.coefs_, model.intercepts_)
+    )
+    rows, y = np.array([[1, 1, 0], [1, 1, 1e-4], [1, 1, -1e-4]], np.float32), [3.0, 3.0, -9.0]
+    assert trace(model, rows, y).slopes[0].ravel().tolist() == [0, 1, 0]
+    check = check_gradients(model, rows, y)
+    assert check.dtype == "float32"
+    assert check.passed, check
+    assert check.layer_kinks == [3, 0]
+
+
+def test_strong_curvature_is_no_kink():
+    """The output is 1000 tanh z, and the row is next to the minimum of the loss, where the gradient is almost 0."""
+    model = rebuilt([1.0], [[[1.0]], [[1000.0]]], [[0.1], [0.0]], activation="tanh")
+    check = check_gradients(model, [[1.0]], trace(model, [[1.0]], [0.0]).A[-1][0] + 1e-4)
+    assert check.passed, check
+    assert check.n_kinks == 0
+
+
 def test_weights_of_zero_are_at_the_kink_of_l1():
     model = rebuilt([1.0], [[[0.0], [0.5]]], [[0.0]]).set_params(l1=0.3)
     check = check_gradients(model, np.eye(2), [0.2, 0.1])

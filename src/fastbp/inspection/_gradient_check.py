@@ -262,7 +262,7 @@ class _Differences:
                 return error
             if self.name == "float32" or factor == factors[-1]:
                 outside = _relative(g, min(max(g, min(left, right)), max(left, right)), floor)
-                if outside <= self.threshold and abs(right - left) >= abs(g - central):
+                if outside <= self.threshold:
                     return outside
         return None
 
