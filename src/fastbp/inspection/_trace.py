@@ -243,53 +243,44 @@ def trace(est: Any, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = N
     >>> np.allclose(values.coef_grads[1], values.A[1].T @ values.delta[1])
     True
     """
-    fit = inspected_fit(est, X, y, sample_weight)
+    return _traced(inspected_fit(est, X, y, sample_weight))
+
+
+def _traced(fit):
+    """Return the `Trace` of an ``InspectedFit``."""
     evaluation = Evaluation(fit)
     data_loss, gradient, kernel_values = evaluation.values()
     penalty, penalty_gradient = evaluation.penalty(evaluation.params), evaluation.penalty_gradient(evaluation.params)
     gradient += penalty_gradient
-    coefs, intercepts, scales, shifts = (_copies(arrays) for arrays in evaluation.by_layer(evaluation.params))
-    grads, penalty_grads = evaluation.by_layer(gradient), evaluation.by_layer(penalty_gradient)
     step, rule = _next_step(fit, gradient)
-    updates = evaluation.by_layer(step)
-    forward = _forward_values(fit, evaluation, kernel_values, (coefs, intercepts, scales, shifts))
-    delta = [array / evaluation.dtype.type(evaluation.weight_sum) for array in kernel_values.deltas]
+    arrays = _by_name("{}s", evaluation.by_layer(evaluation.params.copy()))
+    arrays |= _by_name("{}_grads", evaluation.by_layer(gradient)) | _by_name("{}_updates", evaluation.by_layer(step))
+    arrays |= _forward_values(fit, evaluation, kernel_values, arrays)
+    arrays["delta"] = [array / evaluation.dtype.type(evaluation.weight_sum) for array in kernel_values.deltas]
+    arrays["norm_delta"] = _norm_deltas(fit, arrays)
     return Trace(
         loss=data_loss + penalty,
         data_loss=data_loss,
         penalty=penalty,
-        delta=delta,
-        coef_grads=grads[0],
-        intercept_grads=grads[1],
-        coef_penalty_grads=penalty_grads[0],
-        coefs=coefs,
-        intercepts=intercepts,
-        coef_updates=updates[0],
-        intercept_updates=updates[1],
+        coef_penalty_grads=evaluation.by_layer(penalty_gradient)[0],
         update_rule=rule,
         y=fit.y,
         weight_sum=evaluation.weight_sum,
+        about=_about(fit),
         sample_weight=fit.sample_weight,
         norm=fit.plan.architecture.norm,
-        norm_delta=_norm_deltas(fit, coefs, delta, forward["slopes"]),
-        norm_scales=scales,
-        norm_shifts=shifts,
-        norm_scale_grads=grads[2],
-        norm_shift_grads=grads[3],
-        norm_scale_updates=updates[2],
-        norm_shift_updates=updates[3],
-        about=_about(fit),
-        **forward,
+        **arrays,
     )
 
 
-def _copies(arrays):
-    return [array.copy() for array in arrays]
+def _by_name(form, lists):
+    """Return the lists of arrays of W, b, γ and β by the names of attributes of `Trace`."""
+    return dict(zip(map(form.format, ("coef", "intercept", "norm_scale", "norm_shift")), lists, strict=True))
 
 
 def _forward_values(fit, evaluation, values, params):
-    """Return the fields of `Trace` that belong to the forward pass."""
-    (coefs, intercepts, scales, shifts), architecture = params, fit.plan.architecture
+    """Return the attributes of `Trace` that belong to the forward pass; params are those of the parameters."""
+    coefs, intercepts, architecture = params["coefs"], params["intercepts"], fit.plan.architecture
     inputs = fit.X.astype(evaluation.dtype) if issparse(fit.X) else np.array(fit.X, evaluation.dtype)
     A, per_unit = [inputs, *values.activations], architecture.norm == "batch_norm"
     Z, norm_Z, slopes = [], [], []
@@ -297,7 +288,8 @@ def _forward_values(fit, evaluation, values, params):
         is_hidden = layer < len(coefs) - 1
         Z.append(outputs_of_one_layer(A[layer], W, np.zeros_like(b) if per_unit and is_hidden else b))
         if is_hidden and architecture.norm is not None:
-            norm_Z.append(scales[layer] * values.normalized[layer] + (b if per_unit else shifts[layer]))
+            shift = b if per_unit else params["norm_shifts"][layer]
+            norm_Z.append(params["norm_scales"][layer] * values.normalized[layer] + shift)
         if is_hidden:
             slopes.append(_slopes_of(values, Z[layer], layer, architecture.activations[layer]))
     A.append(outputs_of_one_layer(A[-1], coefs[-1], intercepts[-1], architecture.link, architecture.numbers))
@@ -313,11 +305,12 @@ def _slopes_of(values, Z, layer, activation):
     return ones
 
 
-def _norm_deltas(fit, coefs, delta, slopes):
+def _norm_deltas(fit, arrays):
     """Return ∂C/∂norm_Z[l] = (δ[l+1] W[l+1]ᵀ) ⊙ g'(norm_Z[l]) of the hidden layers, or an empty list without a norm."""
     if fit.plan.architecture.norm is None:
         return []
-    return [above @ W.T * slope for above, W, slope in zip(delta[1:], coefs[1:], slopes, strict=True)]
+    above = zip(arrays["delta"][1:], arrays["coefs"][1:], arrays["slopes"], strict=True)
+    return [delta @ W.T * slope for delta, W, slope in above]
 
 
 def _next_step(fit, gradient):
