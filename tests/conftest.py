@@ -273,7 +273,7 @@ class Network:
         """Call `epochs.train` once in each thread. Append its losses to those of earlier calls; return the number of epochs."""
         done = int(self.progress[0].epoch)
         stop = None if n_epochs is None else done + n_epochs
-        trace = epochs.Trace(self.losses[done:stop], self.rates[done:stop], self.best)
+        trace = epochs.EpochTrace(self.losses[done:stop], self.rates[done:stop], self.best)
         source = Source(self.params, self.moments)
         shared = self.team, self.table, self.params, self.moments, source, self.rows, *self.targets, self.order, self.twister
         scratches = self.scratches

@@ -10,7 +10,6 @@ import operator
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,10 +28,10 @@ from test_combinations import cases, log_cosh, slope_of_log_cosh
 import fastbp
 from fastbp import MLPClassifier, MLPRegressor, graph
 from fastbp._data.inputs import as_rows, as_targets
+from fastbp._inspected_fit import inspected_fit
 from fastbp._kernels.lazy.activations import ACTIVATIONS
 from fastbp._kernels.network import loss_and_gradient
 from fastbp._kernels.settings import SETTINGS, record
-from fastbp._model import objective_on_rows
 from fastbp._network.kernel_settings import configure_network
 from fastbp._network.layout import padded_copy
 from fastbp._network.optimizers import write_penalties
@@ -446,8 +445,8 @@ def test_import_fastbp_does_not_import_graphs_and_graphs_do_not_import_matplotli
 
 def kernel_objective(model, X, y, sample_weight=None):
     """The loss and the flat gradient that the kernels compute for rows, without dropout and noise."""
-    plan, params, X, y, weight = objective_on_rows(model, X, y, sample_weight)
-    plan = replace(plan, architecture=replace(plan.architecture, dropout=(), input_noise=0.0))
+    fit = inspected_fit(model, X, y, sample_weight)
+    plan, params, X, y, weight = fit.plan, fit.state.params, fit.X, fit.y, fit.sample_weight
     settings, dtype, n_rows, n_coefs = record(SETTINGS), params.dtype, len(y), plan.layout.n_coefs
     write_penalties(settings, model, dtype)
     table = configure_network(settings, plan, n_rows, dtype)
@@ -694,7 +693,7 @@ def test_errors_of_from_estimator():
     X, y = data()
     labels = LABELS["multiclass"](y)
     classifier = fitted(MLPClassifier, X, labels)
-    with pytest.raises(TypeError, match=r"est must be a fastbp.MLPClassifier .*got Pipeline. For a pipeline, pass its last step"):
+    with pytest.raises(TypeError, match=r"est must be a fitted MLPClassifier .*got Pipeline. Of a pipeline, pass the last step"):
         from_estimator(make_pipeline(StandardScaler(), classifier), X, labels)
     with pytest.raises(NotFittedError):
         from_estimator(MLPRegressor(), X, y)
@@ -704,5 +703,5 @@ def test_errors_of_from_estimator():
         from_estimator(classifier, X[:2, :2], labels[:2])
     with pytest.raises(ZeroDivisionError, match="must not sum to 0"):
         from_estimator(fitted(MLPRegressor, X, y), X, y, np.tile([1.0, -1.0], len(X) // 2))
-    with pytest.raises(ValueError, match=r"class_weight='balanced' must be used with rows of all classes.*\[5\] only.*to a dict"):
+    with pytest.raises(ValueError, match=r"class_weight='balanced' needs rows of all classes, but y has no row of .*to a dict"):
         from_estimator(classifier.set_params(class_weight="balanced"), X[labels == 5], labels[labels == 5])

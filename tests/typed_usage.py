@@ -11,6 +11,7 @@ import numpy as np
 
 from fastbp import Activation, Checkpoint, Loss, MLPClassifier, MLPRegressor, graph, load_checkpoint
 from fastbp.datasets import load_mnist
+from fastbp.inspection import GradientCheck, Trace, check_gradients, trace
 from fastbp.warmup import warmup
 
 
@@ -31,6 +32,10 @@ def accepted(X: np.ndarray, y: np.ndarray) -> None:
     assert_type(regressor.predict(X), np.ndarray)
     MLPRegressor(loss="quantile", quantile=[0.1, 0.9], learning_rate=lambda epoch, progress: 1 - progress, max_time=60)
     load_checkpoint("model.pickle").predict(X)
+    assert_type(trace(regressor, X, y, sample_weight=y), Trace)
+    assert_type(trace(regressor, X, y).delta, list[np.ndarray])
+    assert_type(check_gradients(classifier, X, y, max_params=100), GradientCheck)
+    assert_type(check_gradients(classifier, X, y).passed, bool)
     load_mnist(data_home=Path("datasets"), return_X_y=True)
     assert_type(warmup(["float32"], everything=True), dict[str, float])
     loss = graph.mean((X @ graph.Variable([1.0, 2.0], "w") - y) ** 2)
@@ -54,6 +59,8 @@ def rejected(X: np.ndarray, y: np.ndarray) -> None:
     Loss("squared_error")  # type: ignore[arg-type]
     Checkpoint()  # type: ignore[call-arg]
     load_mnist("datasets")  # type: ignore[call-arg]
+    trace(MLPRegressor(), X)  # type: ignore[call-arg]
+    check_gradients(MLPRegressor(), X, y, None, 1e-3)  # type: ignore[call-arg]
     warmup(["float32"], True)  # type: ignore[call-arg]
     graph.Variable(1.0, 2)  # type: ignore[arg-type]
     graph.relu(1.0).value = 2.0  # type: ignore[misc]

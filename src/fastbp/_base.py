@@ -20,6 +20,7 @@ from ._data.inputs import Matrix
 from ._data.preparation import Preparation
 from ._data.sample_weights import relative_weights
 from ._hooks import check_no_overridden_hooks
+from ._inspected_fit import InspectableFit
 from ._model import NetworkModel, PausedFit, attributes_lock, paused_fits
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
@@ -42,7 +43,7 @@ _validated = threading.local()
 _NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
 
 
-class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
+class BaseMLP(CallbackSupportMixin, InspectableFit, NumPyMethods, NetworkModel):
     """A multilayer perceptron; see the subclasses."""
 
     loss_: float
@@ -187,8 +188,7 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
         sample_weight = self._row_weights(X, y, sample_weight, incremental)
         rng = generator_of(config.random_state)
         if continues:
-            state = self._continued_state(config, y, rng)
-            X, y = state.preparation.prepared(X, y, config.dtype)
+            state, X, y = self._continued(config, X, y, rng)
         else:
             n_outputs, out_activation = self._output_layer(y)
             preparation = Preparation.learned(X, y, config, out_activation)
@@ -208,26 +208,15 @@ class BaseMLP(CallbackSupportMixin, NumPyMethods, NetworkModel):
         context = FitContext(hooks, start, incremental, not is_fitted, not continues, resumable, resume)
         return state, self._train_sgd(state, config, data, context)
 
-    def _continued_state(self, config, y, rng):
-        """A copy of the state of the last fit for a fit that continues with encoded targets y."""
+    def _continued(self, config, X, y, rng):
+        """A copy of the state, to continue training, and the X and y on which the network is trained."""
         n_outputs, out_activation = self._output_layer(y)
         link = self._state.link if self._state is not None else self._link_kind
         check_output_layer(config, (n_outputs, self._link_kind, out_activation), (self.n_outputs_, link, self.out_activation_))
         params, layout = self._flat_params()
         before = self._state or TrainingState.untrained(layout, params, self._link_kind, out_activation)
-        return before.continued(config, params, layout, rng)
-
-    def _objective_on_rows(self, X, y, sample_weight):
-        """The (plan, params, X, y, sample_weight) with which a fit would continue on these rows. Called on a snapshot only."""
-        config = FitConfig.of(self)
-        self.__dict__["warm_start"] = False  # a fit with warm_start needs rows of all classes
-        self._complete()
-        X, y = self._validate_input(X, y, incremental=True, reset=False)
-        sample_weight = self._row_weights(X, y, sample_weight, incremental=False)
-        state = self._continued_state(config, y, None)
-        X, y = state.preparation.prepared(X, y, config.dtype)
-        plan = self._training_plan(state, config)
-        return plan, state.params, X, y, relative_weights(sample_weight, config.sample_weight_norm)
+        state = before.continued(config, params, layout, rng)
+        return state, *state.preparation.prepared(X, y, config.dtype)
 
     def _train_lbfgs(self, state, config, data, hooks):
         plan = self._training_plan(state, config)

@@ -111,10 +111,6 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _objective(self):
         """The ``Objective`` that training minimizes; its loss determines how outputs become predictions."""
 
-    @abstractmethod
-    def _objective_on_rows(self, X, y, sample_weight):
-        """The plan, the parameters and the prepared rows of the objective of training."""
-
     # ------------------------------------------------------------------ snapshots
 
     def _snapshot(self):
@@ -406,11 +402,6 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 def is_resumable(estimator):
     """Return whether an unpickled object is an estimator whose training can be resumed."""
     return isinstance(estimator, NetworkModel) and estimator._state is not None and estimator._state.resume is not None
-
-
-def objective_on_rows(estimator, X, y, sample_weight):
-    """Return the objective of a fit that continues on these rows: its plan, parameters, and prepared X, y and sample weights."""
-    return estimator._snapshot()._objective_on_rows(X, y, sample_weight)
 
 
 def _finite_or_nan(allow_nan):

@@ -158,10 +158,14 @@ def check_values(y):
 def class_weights(class_weight, codes, classes, sample_weight):
     """The class weight of each row (n_rows,), for codes of a binary or multiclass y; scikit-learn computes it."""
     labels = classes.take(codes[:, 0])
-    if isinstance(class_weight, str) and len(found := np.unique(labels)) < len(classes):
+    try:
+        weights = compute_class_weight(class_weight, classes=classes, y=labels, sample_weight=sample_weight)
+    except ValueError as error:
+        missing = [label for label in classes if label not in labels]
+        if isinstance(class_weight, dict) or not missing:
+            raise
         raise ValueError(
-            f"class_weight={class_weight!r} must be used with rows of all classes, {classes}, because the weight of a class is the "
-            f"inverse of its share of the rows; got rows of {found} only. Add rows of the other classes, or set class_weight to a "
-            "dict."
-        )
-    return compute_class_weight(class_weight, classes=classes, y=labels, sample_weight=sample_weight).take(codes[:, 0])
+            f"class_weight={class_weight!r} needs rows of all classes, but y has no row of {missing}. Pass such rows, or set "
+            "class_weight to a dict."
+        ) from error
+    return weights.take(codes[:, 0])

@@ -39,7 +39,7 @@ _CACHED_BYTES = 1 << 17
 _MANY_ROWS = 4096
 
 
-class Trace(NamedTuple):
+class EpochTrace(NamedTuple):
     """The results of epochs: their mean `losses` and the learning `rates` of their last steps, both (≥ n,), and `best`.
 
     `best` (n_params,) holds the parameters after the epoch with the lowest loss among the epochs that `_keep` compares. If its

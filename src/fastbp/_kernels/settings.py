@@ -86,7 +86,7 @@ class ProgressValues(NamedTuple):
     best: float = 0  # the lowest value of the stopping rule so far
     bad_epochs: int = 0  # the number of consecutive epochs that did not improve on `best` by tol
     plateau: int = 0  # the same, since reduce_on_plateau last reduced the learning rate
-    kept_epoch: int = 0  # the epoch whose parameters are in `Trace.best`, or 0 if there is none
+    kept_epoch: int = 0  # the epoch whose parameters are in `EpochTrace.best`, or 0 if there is none
     kept_loss: float = 0  # the loss of that epoch
 
 

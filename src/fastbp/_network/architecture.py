@@ -74,6 +74,14 @@ class Objective:
         pairs = {("log_loss", "logistic"), ("log_loss", "softmax"), ("squared_error", "identity"), ("poisson", "exp")}
         return (self.loss, link) in pairs and self.smoothing == 0 and not (self.of_classes and self.loss == "squared_error")
 
+    def is_canonical(self, link):
+        """Return whether the derivative of the loss with respect to Z is A − y, possibly with smoothed targets y."""
+        return self.is_compiled_in(link) or self.loss == "log_loss" or (self.loss, link) == ("squared_error", "identity")
+
+    def is_averaged_over_outputs(self, link):
+        """Return whether the loss is the mean over the outputs, although its derivative is that of the sum, as in scikit-learn."""
+        return self.loss == "squared_error" and self.is_compiled_in(link)
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -1,13 +1,15 @@
-"""Compute the activations of a hidden layer as the outputs of a smaller network.
+"""Compute the values of single layers as the outputs of smaller networks.
 
-A plan and its flat parameters go in; the plan and the flat parameters of the smaller network come out. This module does not know
-how the forward pass is computed.
+A plan and its flat parameters go in; the plan and the flat parameters of the smaller network come out. For one layer, its inputs
+and weights go in, and its outputs come out. This module does not know how the forward pass is computed.
 """
 
 import numpy as np
 
+from .._data.inputs import as_rows
 from .architecture import Architecture, Plan
 from .layout import Layout, padded_copy
+from .prediction import outputs
 
 
 def first_layers(plan, params, n_layers, dtype):
@@ -24,3 +26,10 @@ def first_layers(plan, params, n_layers, dtype):
     flat = padded_copy(np.concatenate([np.ravel(array) for array in arrays]), dtype)
     activations = architecture.activations[:n_layers]
     return Plan(Layout(sizes, layout.n_norms), Architecture(activations, norm=architecture.norm)), flat
+
+
+def outputs_of_one_layer(A, W, b, link="identity", numbers=()):
+    """Return the link of A·W + b (n_rows, n_out), for inputs A (n_rows, n_in), an array or a sparse matrix, in the dtype of W."""
+    params = padded_copy(np.concatenate([W.ravel(), b]), W.dtype)
+    plan = Plan(Layout(W.shape), Architecture((), link, numbers=tuple(numbers)))
+    return outputs(plan, params, as_rows(A, W.dtype), A.shape[0])

@@ -156,3 +156,9 @@ def _training_numbers(plan, penalties, schedule, seed, rank):
         "draw_state": draw_state,
         "norm_state": norm_state,
     }
+
+
+def rows_of_layer(row, n_rows, buffer):
+    """Return rows of a layer in a scratch buffer as a view (n_rows, n_out); ``row`` is the row of the layer in the layer table."""
+    at, stride = int(row["outputs_at"]), int(row["output_stride"])
+    return buffer[at : at + n_rows * stride].reshape(n_rows, stride)[:, : int(row["n_out"])]

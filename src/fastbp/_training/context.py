@@ -92,6 +92,21 @@ class FitContext:
     resume: ResumePoint | None
 
 
+class InspectedFit(NamedTuple):
+    """A network and the rows on which its objective is computed, as a call of ``fit`` that continues training would use them.
+
+    ``state`` is a copy of the training state, ``config`` are the parameters of the estimator. The ``plan`` has no dropout and no
+    noise. ``X``, ``y`` and ``sample_weight`` are prepared: encoded, scaled, and without missing values.
+    """
+
+    state: Any
+    config: Any
+    plan: Any
+    X: Any
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+
+
 def deadline_after(seconds):
     """The value of ``time.monotonic`` after which a fit stops; infinite for None."""
     return float("inf") if seconds is None else time.monotonic() + seconds

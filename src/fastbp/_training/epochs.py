@@ -13,7 +13,7 @@ import numpy as np
 
 from .._kernels.barrier import ABORTED
 from .._kernels.codes import Status
-from .._kernels.epochs import Trace, train, update_early_stopping
+from .._kernels.epochs import EpochTrace, train, update_early_stopping
 from .._kernels.products import Rows
 from .._kernels.settings import PROGRESS, ProgressValues, record
 from .._kernels.shuffles import MT19937State
@@ -258,7 +258,7 @@ class EpochRunner:
             self.order,
             self.shuffles.generator,
             self.scratches[rank],
-            Trace(self._buffers[0, :n_epochs], self._buffers[1], self.kept),
+            EpochTrace(self._buffers[0, :n_epochs], self._buffers[1], self.kept),
             self.pacer.n_blocks,
         )
         if self._kernel is None:

@@ -20,7 +20,7 @@ from .._network.optimizers import Optimizer, write_penalties
 from .._network.parameters import bound_of_absolute
 from .._network.schedules import user_factor
 from .._network.threads import STEPS_TO_WAKE, choose_shares, choose_threads
-from .context import TrainingRows, time_message
+from .context import EarlyStoppingStart, EpochHooks, FitContext, TrainingRows, time_message
 from .epochs import EpochRunner, Problem, Shuffles, start_progress
 from .result import Divergence, EpochRecord, FitResult, TrainingEnd
 from .resume import ResumePoint
@@ -337,6 +337,19 @@ class SGDRun:
                 f"Stochastic Optimizer: Maximum iterations ({config.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
             )
+
+
+def one_step(state, config, plan, data):
+    """Return a copy of ``state`` after one step on all rows of ``data`` (X, y, sample_weight), and the learning rate of the step.
+
+    The step is that of ``partial_fit`` with all rows in one batch.
+    """
+    n_rows, state = len(data[1]), state.copy()
+    quiet = {"early_stopping": False, "verbose": False, "callbacks": None, "n_threads": 1, "n_shares": None}
+    config = config._replace(batch_size=n_rows, shuffle=False, **quiet)
+    context = FitContext(EpochHooks(), EarlyStoppingStart(), True, False, False, False, None)
+    result = SGDRun(state, config, plan, data, TrainingRows(n_rows, np.arange(n_rows)), None, context).train()
+    return state, result.epochs.rates[-1] if result.epochs.rates else np.nan
 
 
 def _batch_size(batch_size, n_rows):

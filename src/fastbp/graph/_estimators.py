@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseMLP
 from .._data.inputs import Matrix
 from .._data.sample_weights import zero_weights_error
-from .._model import objective_on_rows
+from .._inspected_fit import inspected_fit
 from ._drawing import Drawing
 from ._functions import mean, sum
 from ._networks import hidden_layer, losses_of, named, outputs_of, penalty_of, targets_of
@@ -146,17 +145,12 @@ def from_estimator(est: BaseMLP, X: Matrix, y: ArrayLike, sample_weight: ArrayLi
     >>> graph.coefs[0].grad.shape
     (1, 4)
     """
-    if not isinstance(est, BaseMLP):
-        raise TypeError(
-            f"est must be a fastbp.MLPClassifier or a fastbp.MLPRegressor, got {type(est).__name__}. For a pipeline, pass its last "
-            "step, and the X that the other steps transformed."
-        )
-    check_is_fitted(est)
-    plan, params, X, y, sample_weight = objective_on_rows(est, X, y, sample_weight)
+    fit = inspected_fit(est, X, y, sample_weight)
+    plan, params, X, y, sample_weight = fit.plan, fit.state.params, fit.X, fit.y, fit.sample_weight
     inputs = Variable(np.asarray(X.toarray() if issparse(X) else X, params.dtype), "X")
     targets = constant(targets_of(y, plan, params.dtype), "y")
     coefs, intercepts, scales, shifts = parts = _parameters(plan.layout, params)
-    Z, A, outputs = _forward(inputs, plan.architecture, *parts)
+    Z, A, outputs = _outputs_of_layers(inputs, plan.architecture, *parts)
     loss = _objective_value(losses_of(Z[-1], outputs, targets, plan), sample_weight, coefs, est)
     return NetworkGraph(loss, inputs, targets, coefs, intercepts, scales, shifts, Z, A, outputs)
 
@@ -169,7 +163,7 @@ def _parameters(layout, params):
     return [[Variable(array, f"{letter}{n}") for n, array in enumerate(arrays, 1)] for letter, arrays in lists.items()]
 
 
-def _forward(A, architecture, coefs, intercepts, scales, shifts):
+def _outputs_of_layers(A, architecture, coefs, intercepts, scales, shifts):
     """Return the weighted sums of all layers, the activations of the hidden layers, and the outputs."""
     sums: list[Any] = []
     activations: list[Any] = []
