@@ -15,7 +15,7 @@ from .._kernels.lazy.addresses import lazy_functions
 from .._kernels.network import evaluate, loss_and_gradient
 from .._kernels.scratch import PENALTY_NUMBERS
 from .._kernels.settings import SETTINGS, record
-from .._network.layout import aligned_zeros, padded_copy
+from .._network.layout import aligned_zeros, padded, padded_copy
 from .._network.turns import fixed_ranges
 from .._network.workspace import rows_of_layer
 from .._training.epochs import Problem
@@ -68,14 +68,14 @@ class Evaluation:
 
     def loss(self, params):
         """Return the mean loss without penalties."""
-        rows = self.problem.rows, self.problem.y, self.problem.weight, IN_ORDER
+        params, rows = padded(params), (self.problem.rows, self.problem.y, self.problem.weight, IN_ORDER)
         parts = (evaluate(self.settings, self.table, params, *rows, *part, self.scratch) for part in self.ranges)
         return sum(loss for loss, _ in parts) / self.weight_sum
 
     def _call(self, params, start, stop):
         """Return the sum of the losses of rows start to stop; set the gradient if start is 0, otherwise add to it."""
         rows = self.problem.rows, self.problem.y, self.problem.weight, start, stop
-        loss, _ = loss_and_gradient(self.settings, self.table, params, *rows, self.scratch, self.gradient, start == 0)
+        loss, _ = loss_and_gradient(self.settings, self.table, padded(params), *rows, self.scratch, self.gradient, start == 0)
         return loss
 
     def penalty(self, params):
