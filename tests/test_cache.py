@@ -256,7 +256,22 @@ def test_damaged_code_in_a_read_only_folder_is_compiled_again(folders, tmp_path,
     hits, misses, (message,) = call(new_entry())
     assert (hits, misses) == (0, 1)
     assert f"the cached kernels in {path.parent} cannot be used" in message
+    assert message.endswith("delete that folder or set FASTBP_CACHE_DIR to another folder.")
     assert [name.parts[0] for name in stored(tmp_path)] == ["fastbp", "numba"]
+
+
+@compiled
+def test_failed_write_is_one_warning(folders, tmp_path, monkeypatch):
+    def fail(path, stamp, content):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(disk_cache, "_write_stamped", fail)
+    hits, misses, (message,) = call(new_entry())
+    assert (hits, misses) == (0, 1)
+    assert f"compiled kernels cannot be stored in {tmp_path / 'fastbp'}" in message
+    assert "(OSError: disk full)" in message
+    assert message.endswith("delete that folder or set FASTBP_CACHE_DIR to another folder.")
+    assert call(new_entry()) == (0, 1, [])
 
 
 @compiled

@@ -242,6 +242,23 @@ def test_early_stopping_restores_the_best_weights_after_divergence():
 
 
 @few_epochs
+@pytest.mark.parametrize("loss", ["squared_error", "quantile"])
+def test_overflow_of_validation_scores_is_not_a_numpy_warning(loss):
+    params = {"loss": loss} if loss == "quantile" else {}
+    params |= GROWING | {"hidden_layer_sizes": (7,), "activation": "relu", "learning_rate_init": 10.0, "max_iter": 20}
+    wide, y = (X * 1e3, X[:, 0]) if loss == "squared_error" else (X * 1e200, 1e300 * X[:, 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        ours = MLPRegressor(**params, early_stopping=True).fit(wide, y)
+    assert not np.isfinite(ours.validation_scores_).all()
+    if loss == "squared_error":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            theirs = neural_network.MLPRegressor(**params, early_stopping=True).fit(wide, y)
+        np.testing.assert_allclose(ours.validation_scores_, theirs.validation_scores_, rtol=1e-6)
+
+
+@few_epochs
 def test_diverging_fit_with_validation_rows():
     model = MLPRegressor(**GROWING)
     with pytest.raises(ValueError, match="keeps the weights of epoch"):
@@ -339,6 +356,16 @@ def test_overflow_of_predictions_after_the_last_epoch_is_a_warning(options, n_ba
     assert_array_equal(bad, ~np.isfinite(theirs.predict(X)))
     assert f"The predictions for {bad.sum()} of 60 training rows are NaN or infinite." in messages[0]
     assert method == "partial_fit" or n_bad in messages[0]
+
+
+def test_warning_of_partial_fit_names_the_losses_of_earlier_calls():
+    model = MLPRegressor(hidden_layer_sizes=7, activation="identity", solver="sgd", learning_rate_init=10.0, random_state=0)
+    messages = []
+    while not messages:
+        messages = fit_and_warnings(model, X * 1e3, Y[MLPRegressor], "partial_fit")[1]
+    first, n_calls = model.loss_curve_[0], len(model.loss_curve_)
+    assert n_calls > 2
+    assert f"the loss was {first:.3g} in epoch 1 and {model.loss_:.3g} in epoch {n_calls}. Try" in messages[0]
 
 
 def test_weights_that_are_not_finite_after_folding_are_a_warning():

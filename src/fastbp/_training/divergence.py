@@ -41,8 +41,11 @@ def divergence_error(divergence):
 # ====================================================================== divergence without an error
 
 
-def warn_of_divergence(state, result):
-    """Issue a warning if training diverged without an error; the weights and losses are those of scikit-learn."""
+def warn_of_divergence(state, result, earlier=()):
+    """Issue a warning if training diverged without an error; the weights and losses are those of scikit-learn.
+
+    ``earlier`` are the losses of the epochs of earlier calls of ``partial_fit``.
+    """
     end = result.end
     if end is None or not end.losses:
         return
@@ -55,7 +58,7 @@ def warn_of_divergence(state, result):
     if is_lbfgs:
         text = f"lbfgs: Training diverged; the loss was {end.losses[0]:.3g} at the start and {end.losses[-1]:.3g} at the end"
     else:
-        text = f"Stochastic Optimizer: Training diverged; {describe_losses(end.losses)}"
+        text = f"Stochastic Optimizer: Training diverged; {describe_losses([*earlier, *end.losses])}"
     text += f". {advice(end.config, end.plan)}"
     if n_overflows:
         text += f" The predictions for {n_overflows} of {n_tested} training rows are NaN or infinite."
