@@ -366,7 +366,7 @@ def test_overflow_of_predictions_after_the_last_epoch_is_a_warning(options, n_ba
     assert method == "partial_fit" or n_bad in messages[0]
 
 
-def test_warning_of_partial_fit_names_the_losses_of_earlier_calls():
+def test_messages_of_partial_fit_count_the_epochs_of_earlier_calls():
     model = MLPRegressor(hidden_layer_sizes=7, activation="identity", solver="sgd", learning_rate_init=10.0, random_state=0)
     messages = []
     while not messages:
@@ -374,6 +374,8 @@ def test_warning_of_partial_fit_names_the_losses_of_earlier_calls():
     first, n_calls = model.loss_curve_[0], len(model.loss_curve_)
     assert n_calls > 2
     assert f"the loss was {first:.3g} in epoch 1 and {model.loss_:.3g} in epoch {n_calls}. Try" in messages[0]
+    with pytest.raises(ValueError, match=f"In epoch {n_calls + 1}, the weighted sums"):
+        model.partial_fit(X * 1e3, Y[MLPRegressor])
 
 
 def test_weights_that_are_not_finite_after_folding_are_a_warning():

@@ -28,12 +28,12 @@ _GROWTH = 1e6
 _LARGE_WEIGHT, _N_TESTED = 10.0, 1000
 
 
-def divergence_error(divergence):
-    """The error for a ``Divergence``."""
+def divergence_error(divergence, n_earlier=0):
+    """The error for a ``Divergence`` after ``n_earlier`` epochs of earlier calls of ``partial_fit``."""
     kept_epoch, failure = divergence.kept_epoch, _first_failure(divergence.problem, divergence.params, divergence.batch)
     return ValueError(
         "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed. "
-        f"In epoch {divergence.epoch}, {failure}. {advice(divergence.config, divergence.problem.plan)}"
+        f"In epoch {n_earlier + divergence.epoch}, {failure}. {advice(divergence.config, divergence.problem.plan)}"
         + (f" The model keeps the weights of epoch {kept_epoch}, which had a lower loss." if kept_epoch else "")
     )
 
