@@ -74,11 +74,11 @@ class Page:
     def names(self):
         """The names of all rows that can be measured, in order."""
         from sidebyside.everyday import BUSY_ROWS, CALLS
-        from sidebyside.measure import after_rows_here
+        from sidebyside.measure import after_rows_here, turn_rows_here
         from sidebyside.works import SPARSE_WORKS, WORKS
 
         fits = [f"default fit of {table}" for table in FITS]
-        everyday = [*CALLS, *BUSY_ROWS, *after_rows_here()]
+        everyday = [*CALLS, *BUSY_ROWS, *after_rows_here(), *turn_rows_here()]
         others = ["memory of predict", "cross_val_score", *CURVES]
         return [*WORKS, *SPARSE_WORKS, *fits, *map(_predict_name, PREDICTIONS), *everyday, *others]
 
@@ -158,12 +158,13 @@ class Page:
 
     def everyday(self):
         from sidebyside.everyday import BUSY_ROWS, CALLS
-        from sidebyside.measure import after_rows_here
+        from sidebyside.measure import after_rows_here, turn_rows_here
 
-        names = [[name for name in rows if self.wanted(name)] for rows in (CALLS, BUSY_ROWS, after_rows_here())]
+        groups = (CALLS, BUSY_ROWS, after_rows_here(), turn_rows_here())
+        names = [[name for name in rows if self.wanted(name)] for rows in groups]
         if any(names):
             self.say("## Everyday use\n")
-        for section, wanted in zip((self.everyday_calls, self.busy, self.after_call), names, strict=True):
+        for section, wanted in zip((self.everyday_calls, self.busy, self.after_call, self.turns), names, strict=True):
             if wanted:
                 section(wanted)
 
@@ -203,6 +204,19 @@ class Page:
             "after a matrix product of the other library in the same process. The ratio compares it with a fit alone.\n"
         )
         self.table(report.AFTER_HEAD, (report.after_row(name, fits_after_call(name, self.effort)) for name in names))
+
+    def turns(self, names):
+        from sidebyside import report
+        from sidebyside.everyday import WORK_IN_TURNS
+        from sidebyside.measure import turns_with_peer
+
+        self.say(
+            "The following ratios are the time of the other library divided by the time of fastbp, for an epoch of "
+            f"{WORK_IN_TURNS} with two threads, or the default number of threads of JAX. With own processes, each library trains "
+            "after a pause. In one process, each library trains right after the other, whose threads still wait actively. "
+            "scikit-learn uses the threads of BLAS.\n"
+        )
+        self.table(report.TURNS_HEAD, (report.turns_row(*turns_with_peer(name, self.effort)) for name in names))
 
     def memory(self):
         from sidebyside import report

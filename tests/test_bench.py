@@ -155,7 +155,14 @@ def test_peers_reach_equal_losses_and_write_the_page(tmp_path):
 
 @pytest.mark.slow
 def test_peers_measure_everyday_use():
-    parts = ["partial_fit of 1 row", "2-100-100", "one row of diabetes", "30-32-4 b200", "BLAS of NumPy"]
+    parts = [
+        "partial_fit of 1 row",
+        "2-100-100",
+        "one row of diabetes",
+        "30-32-4 b200",
+        "BLAS of NumPy",
+        "in turns with scikit-learn",
+    ]
     printed = run(BENCH / "peers.py", "--quick", *(word for part in parts for word in ("--only", part)))
     section = printed.partition("\n## Everyday use")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| ")]
@@ -171,7 +178,14 @@ def test_peers_measure_everyday_use():
         "threads of 30-32-4 b200, two busy processes",
         "fit of 30-256-256-4 b64",
         "two threads after a call of BLAS of NumPy",
+        "training of an epoch",
+        "training in turns with scikit-learn",
     ]
+    head, turns = rows[-3], rows[-1]
+    assert len(head) == len(turns) == 8
+    apart, together, change = (float(turns[head.index(name)].split()[0]) for name in (head[3], head[6], head[7]))
+    assert (head[3], head[6], head[7]) == ("ratio, own processes", "ratio, one process", "change of the ratio")
+    assert 100 * (together / apart - 1) == pytest.approx(change, abs=3 + 0.05 * abs(change))
 
 
 def test_busy_processes_end_with_their_context():

@@ -256,7 +256,22 @@ def test_damaged_code_in_a_read_only_folder_is_compiled_again(folders, tmp_path,
     hits, misses, (message,) = call(new_entry())
     assert (hits, misses) == (0, 1)
     assert f"the cached kernels in {path.parent} cannot be used" in message
+    assert message.endswith("delete that folder or set FASTBP_CACHE_DIR to another folder.")
     assert [name.parts[0] for name in stored(tmp_path)] == ["fastbp", "numba"]
+
+
+@compiled
+def test_failed_write_is_one_warning(folders, tmp_path, monkeypatch):
+    def fail(path, stamp, content):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(disk_cache, "_write_stamped", fail)
+    hits, misses, (message,) = call(new_entry())
+    assert (hits, misses) == (0, 1)
+    assert f"compiled kernels cannot be stored in {tmp_path / 'fastbp'}" in message
+    assert "(OSError: disk full)" in message
+    assert message.endswith("delete that folder or set FASTBP_CACHE_DIR to another folder.")
+    assert call(new_entry()) == (0, 1, [])
 
 
 @compiled
@@ -436,6 +451,30 @@ def test_kernels_are_compiled_for_other_levels_without_running_them(tmp_path):
     assert len(versions) >= 8
     assert all(versions.count(name) % 2 == 0 for name in versions)  # each entry is compiled for both targets
     assert run(FIT, FASTBP_TARGET="x86-64-v2", FASTBP_CACHE_DIR=tmp_path / "code", PYTHONWARNINGS="ignore") == 0
+
+
+@on_x86
+@pytest.mark.parametrize("more", [[], ["--all"]], ids=str)
+def test_only_code_for_the_given_levels_is_stored(tmp_path, monkeypatch, capfd, more):
+    """Without a supported level, the process that determines the argument types stores its code in a temporary folder."""
+    started = []
+
+    def note(command, env, **options):
+        started.append((command, env))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(warmup, "HOST_FEATURES", set())
+    monkeypatch.setattr(warmup, "COMPILER_MODE", "fast")
+    monkeypatch.setattr(warmup.subprocess, "run", note)
+    warmup._main(["--target", "x86-64-v4", "--into", str(tmp_path), *more, "float32"])
+    (first, its), (second, other) = started
+    assert (its["FASTBP_TARGET"], other["FASTBP_TARGET"]) == (targets.TARGET, "x86-64-v4")
+    assert (its["FASTBP_CACHE_DIR"] == str(tmp_path), other["FASTBP_CACHE_DIR"]) == (False, str(tmp_path))
+    assert not Path(its["FASTBP_CACHE_DIR"]).parent.exists()
+    assert first[first.index("--signatures") + 1] == second[second.index("--signatures") + 1]
+    assert ("--all" in first, "--all" in second) == (False, bool(more))
+    printed = capfd.readouterr().out
+    assert [line for line in printed.splitlines() if line.endswith(":")] == ["x86-64-v4:"]
 
 
 def test_wrong_arguments_of_the_command_are_rejected(tmp_path, monkeypatch):

@@ -11,19 +11,19 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from sklearn.datasets import fetch_california_housing
+from sklearn.datasets import fetch_california_housing, fetch_covtype
 from sklearn.datasets._covtype import FEATURE_NAMES, TARGET_NAMES
 from sklearn.utils import Bunch
 
-from fastbp import datasets
+from fastbp import _dataset_files, datasets
 
 FOLDER = Path(__file__).parents[1] / "datasets"
 FACTS = {
-    datasets.load_mnist: datasets._MNIST,
-    datasets.load_adult: datasets._ADULT,
-    datasets.load_california_housing: datasets._CALIFORNIA_HOUSING,
-    datasets.load_diamonds: datasets._DIAMONDS,
-    datasets.load_covtype: datasets._COVTYPE,
+    datasets.load_mnist: _dataset_files.MNIST,
+    datasets.load_adult: _dataset_files.ADULT,
+    datasets.load_california_housing: _dataset_files.CALIFORNIA_HOUSING,
+    datasets.load_diamonds: _dataset_files.DIAMONDS,
+    datasets.load_covtype: _dataset_files.COVTYPE,
 }
 every_loader = pytest.mark.parametrize("load", FACTS, ids=lambda load: load.__name__)
 numeric_loader = pytest.mark.parametrize(
@@ -169,13 +169,59 @@ def test_covtype_has_the_columns_and_dtypes_of_scikit_learn():
     assert (covtype.data.dtype, covtype.target.dtype) == (np.float64, np.int32)
 
 
+@pytest.mark.parametrize(
+    ("load", "fetch"),
+    [(datasets.load_california_housing, fetch_california_housing), (datasets.load_covtype, fetch_covtype)],
+    ids=["california_housing", "covtype"],
+)
+def test_parameters_are_those_of_scikit_learn(load, fetch):
+    """The names, their order, the defaults and the kinds are the same."""
+    assert described_parameters(load) == described_parameters(fetch)
+    X = load(download_if_missing=False, n_retries=1, delay=0.0, return_X_y=True)[0]
+    np.testing.assert_array_equal(X, load().data)
+
+
 @every_loader
-def test_parameters_are_those_of_scikit_learn(load):
-    """The parameters of scikit-learn's loaders that do not concern downloads have the same names and defaults."""
-    ours, theirs = signature(load).parameters, signature(fetch_california_housing).parameters
-    assert list(ours) == ["data_home", "return_X_y", "as_frame"]
-    for name, parameter in ours.items():
-        assert (parameter.default, parameter.kind) == (theirs[name].default, theirs[name].kind)
+def test_parameters_of_all_loaders_have_the_same_defaults(load):
+    theirs = described_parameters(fetch_covtype)
+    ours = described_parameters(load)
+    assert {"data_home", "return_X_y", "as_frame"} <= {name for name, *_ in ours}
+    assert set(ours) <= set(theirs)
+
+
+def described_parameters(function):
+    return [(name, parameter.default, parameter.kind) for name, parameter in signature(function).parameters.items()]
+
+
+@pytest.mark.parametrize("download_if_missing", [False, True])
+@pytest.mark.parametrize("load", [datasets.load_california_housing, datasets.load_covtype], ids=["california_housing", "covtype"])
+def test_missing_files_are_never_downloaded(load, download_if_missing, tmp_path):
+    with pytest.raises(OSError, match="data_home must be a folder that contains"):
+        load(data_home=tmp_path, download_if_missing=download_if_missing)
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_covtype_is_shuffled_as_in_scikit_learn(as_frame, tmp_path):
+    """Scikit-learn's loader shuffles the rows of the file, without a download."""
+    rows = datasets.load_covtype()
+    folder = tmp_path / "covertype"
+    folder.mkdir()
+    joblib.dump(rows.data, folder / "samples_py3")
+    joblib.dump(rows.target, folder / "targets_py3")
+    options = {"shuffle": True, "as_frame": as_frame, "return_X_y": True}
+    for seed in (0, 7):
+        X, y = datasets.load_covtype(random_state=seed, **options)
+        theirs = fetch_covtype(data_home=tmp_path, download_if_missing=False, random_state=np.random.RandomState(seed), **options)
+        assert not np.array_equal(y, rows.target)
+        if as_frame:
+            assert X.equals(theirs[0])
+            assert y.equals(theirs[1])
+        else:
+            np.testing.assert_array_equal(X, theirs[0])
+            np.testing.assert_array_equal(y, theirs[1])
+            assert X.flags.c_contiguous
+    unshuffled = datasets.load_covtype(random_state=0, return_X_y=True)
+    np.testing.assert_array_equal(unshuffled[1], rows.target)
 
 
 @pytest.mark.slow

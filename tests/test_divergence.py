@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._data.inputs import IN_ORDER, as_rows
+from fastbp._data.scores import negative_pinball, r2
 from fastbp._network.architecture import Architecture, Plan
 from fastbp._network.layout import Layout
 from fastbp._training import lbfgs
@@ -242,6 +243,30 @@ def test_early_stopping_restores_the_best_weights_after_divergence():
 
 
 @few_epochs
+def test_overflow_of_validation_scores_is_not_a_numpy_warning():
+    params = {"hidden_layer_sizes": (7,), "solver": "sgd", "learning_rate_init": 10.0, "max_iter": 20, "random_state": 0}
+    params |= {"early_stopping": True}
+    wide, y = X * 1e3, X[:, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        ours = MLPRegressor(**params).fit(wide, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        theirs = neural_network.MLPRegressor(**params).fit(wide, y)
+    assert min(ours.validation_scores_) < -1e100
+    np.testing.assert_allclose(ours.validation_scores_, theirs.validation_scores_, rtol=1e-6)
+
+
+def test_scores_overflow_without_a_numpy_warning():
+    values, outputs = np.array([[1e308], [-1e308]]), np.array([[-1e308], [1e308]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert not np.isfinite(r2(values, outputs, None))
+        assert r2(values / 1e308, outputs, None) == -np.inf
+        assert negative_pinball(values, outputs, np.array([0.5]), None) == -np.inf
+
+
+@few_epochs
 def test_diverging_fit_with_validation_rows():
     model = MLPRegressor(**GROWING)
     with pytest.raises(ValueError, match="keeps the weights of epoch"):
@@ -339,6 +364,18 @@ def test_overflow_of_predictions_after_the_last_epoch_is_a_warning(options, n_ba
     assert_array_equal(bad, ~np.isfinite(theirs.predict(X)))
     assert f"The predictions for {bad.sum()} of 60 training rows are NaN or infinite." in messages[0]
     assert method == "partial_fit" or n_bad in messages[0]
+
+
+def test_messages_of_partial_fit_count_the_epochs_of_earlier_calls():
+    model = MLPRegressor(hidden_layer_sizes=7, activation="identity", solver="sgd", learning_rate_init=10.0, random_state=0)
+    messages = []
+    while not messages:
+        messages = fit_and_warnings(model, X * 1e3, Y[MLPRegressor], "partial_fit")[1]
+    first, n_calls = model.loss_curve_[0], len(model.loss_curve_)
+    assert n_calls > 2
+    assert f"the loss was {first:.3g} in epoch 1 and {model.loss_:.3g} in epoch {n_calls}. Try" in messages[0]
+    with pytest.raises(ValueError, match=f"In epoch {n_calls + 1}, the weighted sums"):
+        model.partial_fit(X * 1e3, Y[MLPRegressor])
 
 
 def test_weights_that_are_not_finite_after_folding_are_a_warning():

@@ -427,7 +427,7 @@ def test_damaged_cache_causes_one_warning_and_is_repaired(damage, new_entry, tmp
     second = new_entry()
     messages = warnings_of(second, n_calls=2)
     assert len(messages) == 1
-    assert all("NUMBA_CACHE_DIR" in message for message in messages)
+    assert all("set FASTBP_CACHE_DIR to another folder" in message for message in messages)
     third = new_entry()
     assert warnings_of(third) == []
     assert hits_and_misses(third) == (1, 0)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from .works import PEERS
+
 
 @dataclass(frozen=True)
 class Call:
@@ -100,6 +102,11 @@ BUSY_ROWS = {f"threads of {fit}, {state}": (fit, state) for fit in FITS for stat
 FIT_AFTER_CALL = Fit((30, 256, 256, 4), 64, 4096, 1)
 LIBRARIES_WITH_THREADS = {"BLAS of NumPy": "numpy", "torch": "torch", "JAX": "jax"}
 AFTER_ROWS = {f"two threads after a call of {library}": library for library in LIBRARIES_WITH_THREADS}
+
+# One epoch of this network takes about as long as idle threads spin. It is trained in turns with each of these peers, whose threads
+# are those of BLAS (scikit-learn) or their own.
+WORK_IN_TURNS = "50-256-256-256-5 b256 adam"
+TURN_ROWS = {f"training in turns with {peer}": peer for peer in PEERS[1:]}
 
 
 def worst_quarter(values):

@@ -1,7 +1,7 @@
 """The code that is timed for the section "everyday use" of the results page.
 
-An object of `Caller`, `ThreadedFits` or `FitsAfterCall` runs in its own process, which `remote` starts. Its methods return seconds.
-The arguments are those of `everyday.py`. No limit is set on the threads of BLAS and OpenMP.
+An object of `Caller`, `ThreadedFits`, `FitsAfterCall` or `TrainersInTurns` runs in its own process, which `remote` starts. Its
+methods return seconds. The arguments are those of `everyday.py`. No limit is set on the threads of BLAS and OpenMP.
 """
 
 import time
@@ -12,10 +12,11 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from .calls import N_CLASSES, TABLES, Repeated, estimator, quietly
-from .everyday import CALLS, FIT_AFTER_CALL
-from .works import is_quick
+from .everyday import CALLS, FIT_AFTER_CALL, WORK_IN_TURNS
+from .works import WORKS, data, is_quick
 
 _N_BATCHES = 64
+PAUSE = 0.3  # seconds; idle threads of other libraries wait actively for a shorter time
 
 
 class Caller:
@@ -133,21 +134,41 @@ class FitsAfterCall:
     The threads of that library still poll for work when the fit starts. Before a fit alone, a pause lets them go to sleep.
     """
 
-    pause = 0.3
-
     def __init__(self, library):
         self.other = _PRODUCTS[library]()
         self.fits = ThreadedFits()
         self.fits.prepare(FIT_AFTER_CALL)
 
     def seconds_alone(self):
-        time.sleep(0.0 if is_quick() else self.pause)
+        time.sleep(0.0 if is_quick() else PAUSE)
         return self.fits.seconds(2)
 
     def seconds_after_call(self):
         for _ in range(3):
             self.other()
         return self.fits.seconds(2)
+
+
+class TrainersInTurns:
+    """Trainers of the network `WORK_IN_TURNS` in one process. Each trainer trains right after another one, or after a pause."""
+
+    def __init__(self, trainers):
+        work = WORKS[WORK_IN_TURNS]
+        X, y = data(work)
+        self.trainers = {}
+        for peer, target in trainers.items():
+            module, _, name = target.partition(":")
+            self.trainers[peer] = getattr(import_module(f"sidebyside.{module}"), name)(work, X, y)
+        for trainer in self.trainers.values():
+            trainer.train(1)  # compiles
+
+    def seconds(self):
+        """{peer: seconds of an epoch}. If there is only one trainer, a pause lets the threads of all processes go to sleep."""
+        if len(self.trainers) > 1:
+            list(self.trainers.values())[-1].train(1)
+        else:
+            time.sleep(0.0 if is_quick() else PAUSE)
+        return {peer: trainer.seconds(1) for peer, trainer in self.trainers.items()}
 
 
 _N = 1024  # the products of matrices of this size use several threads in all libraries

@@ -9,7 +9,18 @@ from dataclasses import dataclass, replace
 from importlib import metadata, util
 from statistics import median
 
-from .everyday import AFTER_ROWS, BUSY_ROWS, CALLS, FITS, LIBRARIES_WITH_THREADS, N_BUSY, N_THREADS, BusyProcesses
+from .everyday import (
+    AFTER_ROWS,
+    BUSY_ROWS,
+    CALLS,
+    FITS,
+    LIBRARIES_WITH_THREADS,
+    N_BUSY,
+    N_THREADS,
+    TURN_ROWS,
+    WORK_IN_TURNS,
+    BusyProcesses,
+)
 from .remote import Remote
 from .works import PEERS, SPARSE_WORKS, WORKS, data, is_quick, loss
 
@@ -252,6 +263,30 @@ def fits_after_call(name, effort):
 def after_rows_here():
     """The rows of `AFTER_ROWS` whose library is installed."""
     return [name for name, library in AFTER_ROWS.items() if util.find_spec(LIBRARIES_WITH_THREADS[library])]
+
+
+def turns_with_peer(name, effort):
+    """Time epochs of fastbp and a peer, each in its own process and both in one process; return a Result for each case."""
+    peer = TURN_ROWS[name]
+    groups = [("fastbp",), (peer,), ("fastbp", peer)]
+    with _Processes() as processes:
+        ask = {}
+        for group in groups:
+            trainers = {one: TRAINERS[one] for one in group}
+            remote = processes.start(group, "everyday_calls:TrainersInTurns", trainers, n_threads=None)
+            ask[group] = lambda remote=remote: remote.call("seconds")
+        alone, others, together = _in_turns(_more(effort), ask).values()
+    n_threads = WORKS[WORK_IN_TURNS].n_threads
+    apart = [ours | theirs for ours, theirs in zip(alone, others, strict=True)]
+    return [
+        Result(name, {one: [seconds[one] for seconds in rounds] for one in groups[-1]}, {}, {}, 1, n_threads)
+        for rounds in (apart, together)
+    ]
+
+
+def turn_rows_here():
+    """The rows of `TURN_ROWS` whose peer is installed."""
+    return [name for name, peer in TURN_ROWS.items() if peer in peers_here()]
 
 
 def _more(effort):

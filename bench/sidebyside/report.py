@@ -146,6 +146,21 @@ def after_row(name, seconds):
     return [name, *times, f"{median(ratios):.2f}", f"{worst_quarter(ratios):.2f}"]
 
 
+TURNS_HEAD = [
+    "training of an epoch",
+    *(f"{who}, {where}" for where in ("own processes", "one process") for who in ("fastbp", "other library", "ratio")),
+    "change of the ratio",
+]
+
+
+def turns_row(apart, together):
+    peer = next(one for one in apart.seconds if one != "fastbp")
+    cells = []
+    for result in (apart, together):
+        cells += [time_of(result.median("fastbp")), time_of(result.median(peer)), f"{result.ratio(peer):.2f}"]
+    return [apart.name, *cells, f"{100 * (together.ratio(peer) / apart.ratio(peer) - 1):+.0f} %"]
+
+
 CROSS_HEAD = ["cross_val_score, 4 folds", "seconds", "÷ the faster run with n_jobs=1"]
 
 

@@ -26,23 +26,24 @@ class Trainer:
 
     def calibrate(self, seconds, most_epochs):
         """Find the number of epochs that takes about `seconds` seconds."""
-        self._seconds(1)  # compiles, or loads compiled code
+        self.seconds(1)  # compiles, or loads compiled code
         n_epochs, taken = 1, 0.0
         while taken < seconds / 2 and n_epochs < most_epochs:
             n_epochs *= 2
-            taken = self._seconds(n_epochs)
+            taken = self.seconds(n_epochs)
         self.n_epochs = min(max(1, round(n_epochs * seconds / max(taken, 1e-6))), most_epochs)
 
     def seconds_per_epoch(self):
         n_short = max(1, self.n_epochs // 10)
         n_long = n_short + self.n_epochs
-        short = self._seconds(n_short)
-        return max(self._seconds(n_long) - short, 1e-9) / self.n_epochs  # in a quick run, the difference may be negative
+        short = self.seconds(n_short)
+        return max(self.seconds(n_long) - short, 1e-9) / self.n_epochs  # in a quick run, the difference may be negative
 
     def seconds_per_step(self):
         return self.seconds_per_epoch() * self.work.batch_size / self.X.shape[0]
 
-    def _seconds(self, n_epochs):
+    def seconds(self, n_epochs):
+        """The time of one call of `train`."""
         start = time.perf_counter()
         self.train(n_epochs)
         return time.perf_counter() - start

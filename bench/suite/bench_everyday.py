@@ -1,4 +1,4 @@
-"""Everyday use: calls of `partial_fit`, iterations of L-BFGS, predictions, and fits with two threads next to busy processes.
+"""Everyday use: single calls, and fits with two threads next to busy processes or after calls of other libraries.
 
 The rows are those of the section "everyday use" of `peers.py` (`sidebyside/everyday.py`). For the ratios to scikit-learn, each
 library runs in its own process with its default number of threads, also of BLAS, and the two processes take turns. The benchmarks
@@ -9,7 +9,7 @@ from statistics import median
 
 from sidebyside.everyday import BUSY_ROWS, LBFGS_ITERATIONS, PARTIAL_FITS, PREDICTIONS, worst_quarter
 from sidebyside.everyday_calls import prepare
-from sidebyside.measure import Effort, busy_fits, everyday_calls
+from sidebyside.measure import Effort, after_rows_here, busy_fits, everyday_calls, fits_after_call, turn_rows_here, turns_with_peer
 
 from .common import profile, rounded
 
@@ -112,3 +112,53 @@ class TwoThreads:
         return rounded(measured[name][1], 3)
 
     track_slowest_quarter.unit = "times one thread"
+
+
+class AfterCall:
+    """The time of a fit with two threads after a call of another library divided by its time alone. Smaller is better."""
+
+    params = after_rows_here()
+    param_names = ["library"]
+
+    def setup_cache(self):
+        return {name: _ratios_after_call(fits_after_call(name, _effort())) for name in self.params}
+
+    setup_cache.timeout = 900
+
+    def track_median(self, measured, name):
+        return rounded(median(measured[name]), 3)
+
+    track_median.unit = "times alone"
+
+    def track_slowest_quarter(self, measured, name):
+        return rounded(worst_quarter(measured[name]), 3)
+
+    track_slowest_quarter.unit = "times alone"
+
+
+class InTurns:
+    """How many times faster than a peer fastbp trains: in its own process, and in one process in turns with the peer."""
+
+    params = turn_rows_here()
+    param_names = ["peer"]
+
+    def setup_cache(self):
+        return {name: [_ratio_to_peer(result) for result in turns_with_peer(name, _effort())] for name in self.params}
+
+    setup_cache.timeout = 900
+
+    def track_ratio_in_own_processes(self, measured, name):
+        return rounded(measured[name][0], 3)
+
+    def track_ratio_in_one_process(self, measured, name):
+        return rounded(measured[name][1], 3)
+
+    track_ratio_in_own_processes.unit = track_ratio_in_one_process.unit = "times faster"
+
+
+def _ratios_after_call(seconds):
+    return [after / alone for after, alone in zip(seconds["after"], seconds["alone"], strict=True)]
+
+
+def _ratio_to_peer(result):
+    return next(result.ratio(peer) for peer in result.seconds if peer != "fastbp")

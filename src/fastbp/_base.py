@@ -153,10 +153,11 @@ class BaseMLP(CallbackSupportMixin, InspectableFit, NumPyMethods, NetworkModel):
             callbacks.begin()
             if incremental:
                 fitting._learn_classes(y, classes)
+            earlier = list(getattr(fitting, "loss_curve_", ())) if incremental else []
             state, result = fitting._train(X, y, sample_weight, validation, incremental, hooks)
             if result.divergence is not None and not result.divergence.kept_epoch:
-                raise divergence_error(result.divergence)
-            warn_of_divergence(state, result)
+                raise divergence_error(result.divergence, len(earlier))
+            warn_of_divergence(state, result, earlier)
         except BaseException:
             with attributes_lock:  # another thread may have committed a fit in the meantime
                 if publication.state is not None and self._state is publication.state:
@@ -166,7 +167,7 @@ class BaseMLP(CallbackSupportMixin, InspectableFit, NumPyMethods, NetworkModel):
             fitting._set_result(state, result, publication)
             self._commit(fitting)
         if result.divergence is not None:
-            raise divergence_error(result.divergence)
+            raise divergence_error(result.divergence, len(earlier))
         callbacks.end()
         return self
 
@@ -274,8 +275,8 @@ class BaseMLP(CallbackSupportMixin, InspectableFit, NumPyMethods, NetworkModel):
             return None
         result = kept.train((X, y, sample_weight), self._start_epochs(kept.run.config, is_fresh=False))
         if result.divergence is not None:
-            raise divergence_error(result.divergence)
-        warn_of_divergence(kept.state, result)
+            raise divergence_error(result.divergence, len(self.loss_curve_))
+        warn_of_divergence(kept.state, result, self.loss_curve_)
         return result
 
     # ------------------------------------------------------------------ start of a fit

@@ -1,27 +1,23 @@
 """Loaders for the data sets in the folder `datasets/` of the checkout, with the same interface as scikit-learn's loaders.
 
 Each loader reads one file and returns a `Bunch` or the pair `(X, y)`. The data are not scaled, and the rows are in the order of the
-file. If scikit-learn has a loader for the same data set, columns, names, dtypes and units are the same. A file with unexpected
-contents raises an error. This module does not download, shuffle, scale or encode data. pandas is imported only for tables that
-contain text, or with `as_frame=True`.
+file, unless `shuffle=True` is passed to `load_covtype`. If scikit-learn has a loader for the same data set, columns, names, dtypes
+and units are the same, and its parameters are accepted. A file with unexpected contents raises an error. This module does not
+download, scale or encode data. pandas is imported only for tables that contain text, or with `as_frame=True`.
 
 Every Bunch has the fields `data`, `target`, `feature_names`, `target_names`, `DESCR` and `filename`. `frame` is a DataFrame of the
 data and the target with `as_frame=True`, and None otherwise. `categories` maps the name of each categorical column to the list of
 its values. `n_train` is the number of rows in the standard training set, which come first, or None if there is no standard split.
 """
 
-import csv
-import gzip
 import os
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_random_state
+
+from ._dataset_files import ADULT, CALIFORNIA_HOUSING, COVTYPE, DIAMONDS, MNIST, read, to_arrays, to_frame
 
 __all__ = ["load_adult", "load_california_housing", "load_covtype", "load_diamonds", "load_mnist"]
 
@@ -71,7 +67,7 @@ def load_mnist(
     >>> X_train.shape, X_test.shape
     ((60000, 784), (10000, 784))
     """
-    return _load(_MNIST, data_home, return_X_y, as_frame)
+    return _load(MNIST, data_home, return_X_y, as_frame)
 
 
 def load_adult(
@@ -122,11 +118,17 @@ def load_adult(
     >>> adult.categories["sex"]
     ['Female', 'Male']
     """
-    return _load(_ADULT, data_home, return_X_y, as_frame)
+    return _load(ADULT, data_home, return_X_y, as_frame)
 
 
 def load_california_housing(
-    *, data_home: str | os.PathLike[str] | None = None, return_X_y: bool = False, as_frame: bool = False
+    *,
+    data_home: str | os.PathLike[str] | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+    n_retries: int = 3,
+    delay: float = 1.0,
 ) -> Bunch | tuple[Any, Any]:
     """Load the California housing data set: median house values of 20,640 census block groups in 1990.
 
@@ -137,10 +139,17 @@ def load_california_housing(
     data_home : str or path-like, default=None
         The folder of `california_housing.csv.gz`. The default is the environment variable FASTBP_DATA or, if it is not set, the
         folder `datasets/` of the checkout.
+    download_if_missing : bool, default=True
+        Ignored, because this function never downloads the data. It has the effect of False in scikit-learn: if the file is missing,
+        an OSError is raised.
     return_X_y : bool, default=False
         Whether to return `(data, target)` instead of a Bunch.
     as_frame : bool, default=False
         Whether to return data and target as pandas objects instead of arrays. Requires pandas.
+    n_retries : int, default=3
+        Ignored, because nothing is downloaded.
+    delay : float, default=1.0
+        Ignored, because nothing is downloaded.
 
     Returns
     -------
@@ -171,7 +180,7 @@ def load_california_housing(
     >>> X.shape, np.isnan(X).sum(axis=0).tolist()
     ((20640, 8), [0, 0, 0, 207, 0, 0, 0, 0])
     """
-    return _load(_CALIFORNIA_HOUSING, data_home, return_X_y, as_frame)
+    return _load(CALIFORNIA_HOUSING, data_home, return_X_y, as_frame)
 
 
 def load_diamonds(
@@ -218,11 +227,19 @@ def load_diamonds(
     >>> load_diamonds().categories["cut"]
     ['Fair', 'Good', 'Very Good', 'Premium', 'Ideal']
     """
-    return _load(_DIAMONDS, data_home, return_X_y, as_frame)
+    return _load(DIAMONDS, data_home, return_X_y, as_frame)
 
 
 def load_covtype(
-    *, data_home: str | os.PathLike[str] | None = None, return_X_y: bool = False, as_frame: bool = False
+    *,
+    data_home: str | os.PathLike[str] | None = None,
+    download_if_missing: bool = True,
+    random_state: int | np.random.RandomState | None = None,
+    shuffle: bool = False,
+    return_X_y: bool = False,
+    as_frame: bool = False,
+    n_retries: int = 3,
+    delay: float = 1.0,
 ) -> Bunch | tuple[Any, Any]:
     """Load a part of the Covertype data set: the forest cover types of 20,000 patches of land, in 7 classes.
 
@@ -231,10 +248,21 @@ def load_covtype(
     data_home : str or path-like, default=None
         The folder of `covtype_20k.csv.gz`. The default is the environment variable FASTBP_DATA or, if it is not set, the
         folder `datasets/` of the checkout.
+    download_if_missing : bool, default=True
+        Ignored, because this function never downloads the data. It has the effect of False in scikit-learn: if the file is missing,
+        an OSError is raised.
+    random_state : int, RandomState instance or None, default=None
+        The random numbers for `shuffle=True`. Pass an int for the same order in each call.
+    shuffle : bool, default=False
+        Whether to shuffle the rows, as scikit-learn's `fetch_covtype` does.
     return_X_y : bool, default=False
         Whether to return `(data, target)` instead of a Bunch.
     as_frame : bool, default=False
         Whether to return data and target as pandas objects instead of arrays. Requires pandas.
+    n_retries : int, default=3
+        Ignored, because nothing is downloaded.
+    delay : float, default=1.0
+        Ignored, because nothing is downloaded.
 
     Returns
     -------
@@ -262,14 +290,18 @@ def load_covtype(
     >>> X.shape, y.min(), y.max()
     ((20000, 54), np.int32(1), np.int32(7))
     """
-    return _load(_COVTYPE, data_home, return_X_y, as_frame)
+    return _load(COVTYPE, data_home, return_X_y, as_frame, check_random_state(random_state) if shuffle else None)
 
 
-def _load(facts, data_home, return_X_y, as_frame):
+def _load(facts, data_home, return_X_y, as_frame, shuffled_by=None):
     path = _locate(facts.file, data_home)
-    X, y = _read(facts, path)
+    X, y = read(facts, path)
+    if shuffled_by is not None:
+        order = np.arange(len(y))
+        shuffled_by.shuffle(order)
+        X, y = X[order], y[order]
     categories = {name: list(X[name].cat.categories) for name in facts.categories}
-    X, y = _to_frame(facts, X, y) if as_frame else _to_arrays(facts, X, y)
+    X, y = to_frame(facts, X, y) if as_frame else to_arrays(facts, X, y)
     if return_X_y:
         return X, y
     return Bunch(
@@ -300,151 +332,3 @@ def _locate(file, data_home):
         f"{source} must be a folder that contains {file}; got {str(folder)!r}. Pass data_home, set the environment variable "
         "FASTBP_DATA, or install fastbp from a checkout with `pip install -e`, so that its folder datasets/ is found."
     )
-
-
-def _read(facts, path):
-    """Read the file and check that it has the number of rows and features in `facts`."""
-    rule = f"{path} must contain {facts.n_rows} rows of {len(facts.features)} features and a target"
-    remedy = "Replace it with an undamaged copy; datasets/README.md lists the sha256 of each file."
-    try:
-        X, y = facts.reader(path, facts)
-    except (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile) as error:
-        raise OSError(f"{rule}; it cannot be read ({type(error).__name__}: {error}). {remedy}") from error
-    if X.shape != (facts.n_rows, len(facts.features)) or len(y) != facts.n_rows:
-        raise OSError(f"{rule}; got data of shape {X.shape} and {len(y)} targets. {remedy}")
-    return X, y
-
-
-def _read_images(path, facts):
-    # The file is opened here because np.load does not close a damaged archive.
-    with path.open("rb") as file, np.load(file) as parts:
-        images = np.concatenate([parts["X_train"], parts["X_test"]])
-        return images.reshape(len(images), -1), np.concatenate([parts["y_train"], parts["y_test"]])
-
-
-def _read_numbers(path, facts):
-    table = np.loadtxt(path, delimiter=",", dtype=np.float64)
-    return np.ascontiguousarray(table[:, :-1]), table[:, -1].copy()
-
-
-_TOTALS = ("households", "total_rooms", "total_bedrooms", "population")
-_OTHERS = ("median_income", "housing_median_age", "latitude", "longitude", "median_house_value")
-
-
-def _read_housing(path, facts):
-    """The columns of scikit-learn's data set, which are computed from the totals in the file."""
-    with gzip.open(path, "rt", newline="") as file:
-        rows = [[row[name] or "nan" for name in (*_TOTALS, *_OTHERS)] for row in csv.DictReader(file)]
-    households, rooms, bedrooms, persons, *others, value = np.array(rows, np.float64).T
-    income, age, *place = others
-    averages = rooms / households, bedrooms / households, persons, persons / households
-    return np.column_stack([income, age, *averages, *place]), value / 100_000
-
-
-def _read_table(path, facts):
-    pandas = _import_pandas(path.name)
-    grades = {
-        name: pandas.CategoricalDtype(values, ordered=True) if values else "category" for name, values in facts.categories.items()
-    }
-    # By default, pandas would also read the text "None" or "NA" as a missing value.
-    frame = pandas.read_csv(path, dtype={**grades, facts.target: facts.target_type}, na_values=["", "?"], keep_default_na=False)
-    return frame[list(facts.features)], frame[facts.target]
-
-
-def _to_arrays(facts, X, y):
-    X = X if isinstance(X, np.ndarray) else np.ascontiguousarray(X.to_numpy(dtype=object))
-    return X, np.array(y, dtype=facts.target_type)  # a copy, because arrays of pandas can be read-only
-
-
-def _to_frame(facts, X, y):
-    pandas = _import_pandas("as_frame=True")
-    return pandas.DataFrame(X, columns=list(facts.features)), pandas.Series(y, name=facts.target).astype(facts.target_type)
-
-
-def _import_pandas(purpose):
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(f'{purpose} needs pandas, which is not installed: pip install "fastbp[datasets]".') from error
-    return pandas
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """The expected contents of a file. `categories` has the values of each categorical column in order, or None if unordered."""
-
-    file: str
-    reader: Callable[..., Any]
-    n_rows: int
-    features: tuple[str, ...]
-    target: str
-    target_type: str
-    about: str
-    categories: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
-    n_train: int | None = None
-
-
-_MNIST = _Facts(
-    file="mnist.npz",
-    reader=_read_images,
-    n_rows=70_000,
-    n_train=60_000,
-    features=tuple(f"pixel_{row}_{column}" for row in range(28) for column in range(28)),
-    target="digit",
-    target_type="int64",
-    about="MNIST: handwritten digits, 28 x 28 gray levels. LeCun, Cortes, Burges; copied from rasbt/mnist-pngs (MIT).",
-)
-_ADULT = _Facts(
-    file="adult.csv.gz",
-    reader=_read_table,
-    n_rows=48_842,
-    n_train=32_561,
-    features=(
-        *("age", "workclass", "fnlwgt", "education", "education_num", "marital_status", "occupation", "relationship"),
-        *("race", "sex", "capital_gain", "capital_loss", "hours_per_week", "native_country"),
-    ),
-    target="income",
-    target_type="str",
-    categories=dict.fromkeys(
-        ("workclass", "education", "marital_status", "occupation", "relationship", "race", "sex", "native_country")
-    ),
-    about="Adult: income above 50,000 dollars, from the 1994 US census. Becker, Kohavi; UCI, CC BY 4.0.",
-)
-_CALIFORNIA_HOUSING = _Facts(
-    file="california_housing.csv.gz",
-    reader=_read_housing,
-    n_rows=20_640,
-    features=("MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup", "Latitude", "Longitude"),
-    target="MedHouseVal",
-    target_type="float64",
-    about="California housing: block groups of the 1990 US census. Pace, Barry 1997; from ageron/handson-ml2 (Apache-2.0).",
-)
-_DIAMONDS = _Facts(
-    file="diamonds.csv.gz",
-    reader=_read_table,
-    n_rows=53_940,
-    features=("carat", "cut", "color", "clarity", "depth", "table", "x", "y", "z"),
-    target="price",
-    target_type="float64",
-    categories={
-        "cut": ("Fair", "Good", "Very Good", "Premium", "Ideal"),
-        "color": tuple("JIHGFED"),
-        "clarity": ("I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"),
-    },
-    about="Diamonds: prices of diamonds. ggplot2 (MIT); copied from mwaskom/seaborn-data.",
-)
-_COVTYPE = _Facts(
-    file="covtype_20k.csv.gz",
-    reader=_read_numbers,
-    n_rows=20_000,
-    features=(
-        *("Elevation", "Aspect", "Slope", "Horizontal_Distance_To_Hydrology", "Vertical_Distance_To_Hydrology"),
-        *("Horizontal_Distance_To_Roadways", "Hillshade_9am", "Hillshade_Noon", "Hillshade_3pm"),
-        "Horizontal_Distance_To_Fire_Points",
-        *(f"Wilderness_Area_{i}" for i in range(4)),
-        *(f"Soil_Type_{i}" for i in range(40)),
-    ),
-    target="Cover_Type",
-    target_type="int32",
-    about="Covertype, 20,000 rows: forest cover types in Colorado. Blackard; UCI, CC BY 4.0; from h2oai/h2o-2 (Apache-2.0).",
-)

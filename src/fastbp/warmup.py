@@ -94,16 +94,22 @@ def _use_every_entry(dtype):
 # ---------------------------------------------------------------------- other levels of processors
 #
 # One process runs fits for a target that this processor supports, and writes the argument types of all entries to a file. For each
-# other target, one process compiles the entries for these types.
+# other target, one process compiles the entries for these types. If the processor supports none of the targets, the machine code of
+# the first process is discarded.
 
 
-def _compile_for(targets, folder, arguments):
+def _compile_for(targets, folder, dtypes, *, everything):
     """Compile the kernels for all targets, and store them in a folder, or in the usual folder if it is None."""
     supported = [target for target in targets if target == HOST or target in supported_levels(HOST_FEATURES)]
-    run = supported[-1:] or [TARGET]
+    run = supported[-1:]
     with tempfile.TemporaryDirectory() as temporary:
-        options = ["--signatures", str(Path(temporary) / "signatures"), *arguments]
-        _start(run[0], folder if supported else None, options)
+        signatures = ["--signatures", str(Path(temporary) / "signatures")]
+        options = [*signatures, *(["--all"] if everything else []), *dtypes]
+        if run:
+            _start(run[0], folder, options)
+        else:
+            print(f"The argument types are determined by fits for {TARGET}, whose machine code is not kept.", flush=True)
+            _start(TARGET, Path(temporary) / "discarded", [*signatures, "--quiet", *dtypes])
         for target in targets:
             if target not in run:
                 _start(target, folder, options, FASTBP_COMPILE_ONLY="1")
@@ -112,7 +118,8 @@ def _compile_for(targets, folder, arguments):
 def _start(target, folder, options, **environment):
     if folder is not None:
         environment["FASTBP_CACHE_DIR"] = str(folder)
-    print(f"{target}:", flush=True)
+    if "--quiet" not in options:
+        print(f"{target}:", flush=True)
     command = [sys.executable, "-m", "fastbp.warmup", *options]
     code = subprocess.run(command, env={**os.environ, "FASTBP_TARGET": target, **environment}, check=False).returncode
     if code:
@@ -146,6 +153,7 @@ def _parser():
     )
     parser.add_argument("--into", metavar="DIR", type=Path, help="the folder where the machine code is stored")
     parser.add_argument("--signatures", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--quiet", action="store_true", help=argparse.SUPPRESS)
     return parser
 
 
@@ -155,9 +163,11 @@ def _main(arguments):
     try:
         if options.signatures is None and (options.target or options.into):
             _check(options, dtypes)
-            _compile_for(options.target or [TARGET], options.into, [*(["--all"] if options.all else []), *dtypes])
+            _compile_for(options.target or [TARGET], options.into, dtypes, everything=options.all)
         else:
-            _print_report(_compile_here(options, dtypes), everything=options.all)
+            seconds = _compile_here(options, dtypes)
+            if not options.quiet:
+                _print_report(seconds, everything=options.all)
     except ValueError as error:
         sys.exit(str(error))
 

@@ -106,7 +106,7 @@ class StampedCache:
             name, key = self._name_and_key(sig, data.codegen)
             _write_stamped(self._written_folder / name, self._stamp + key, dumps(data._reduce()))
         except Exception as error:  # for example a full disk, a deleted folder
-            _warn_about_damage(self._written_folder, error)
+            _warn_about_failed_write(self._written_folder, error)
         finally:
             self.release()
 
@@ -170,11 +170,23 @@ def _sha256(content):
     return hashlib.sha256(content).digest()
 
 
+# This helps in all cases, because FASTBP_CACHE_DIR is the first folder.
+_FOLDER_REMEDY = "delete that folder or set FASTBP_CACHE_DIR to another folder"
+
+
 def _warn_about_damage(folder, error):
     warn_once(
         "damaged cache",
-        f"the cached kernels in {folder} cannot be used ({type(error).__name__}: {error}) and are compiled again; if this warning "
-        "comes back, delete that folder or set NUMBA_CACHE_DIR to another folder",
+        f"the cached kernels in {folder} cannot be used ({type(error).__name__}: {error}); they are loaded from another folder or "
+        f"compiled again; if this warning comes back, {_FOLDER_REMEDY}",
+    )
+
+
+def _warn_about_failed_write(folder, error):
+    warn_once(
+        "failed write",
+        f"compiled kernels cannot be stored in {folder} ({type(error).__name__}: {error}), so other processes may have to compile "
+        f"them again; if this warning comes back, {_FOLDER_REMEDY}",
     )
 
 

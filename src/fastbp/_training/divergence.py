@@ -28,12 +28,12 @@ _GROWTH = 1e6
 _LARGE_WEIGHT, _N_TESTED = 10.0, 1000
 
 
-def divergence_error(divergence):
-    """The error for a ``Divergence``."""
+def divergence_error(divergence, n_earlier=0):
+    """The error for a ``Divergence`` after ``n_earlier`` epochs of earlier calls of ``partial_fit``."""
     kept_epoch, failure = divergence.kept_epoch, _first_failure(divergence.problem, divergence.params, divergence.batch)
     return ValueError(
         "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed. "
-        f"In epoch {divergence.epoch}, {failure}. {advice(divergence.config, divergence.problem.plan)}"
+        f"In epoch {n_earlier + divergence.epoch}, {failure}. {advice(divergence.config, divergence.problem.plan)}"
         + (f" The model keeps the weights of epoch {kept_epoch}, which had a lower loss." if kept_epoch else "")
     )
 
@@ -41,8 +41,11 @@ def divergence_error(divergence):
 # ====================================================================== divergence without an error
 
 
-def warn_of_divergence(state, result):
-    """Issue a warning if training diverged without an error; the weights and losses are those of scikit-learn."""
+def warn_of_divergence(state, result, earlier=()):
+    """Issue a warning if training diverged without an error; the weights and losses are those of scikit-learn.
+
+    ``earlier`` are the losses of the epochs of earlier calls of ``partial_fit``.
+    """
     end = result.end
     if end is None or not end.losses:
         return
@@ -55,7 +58,7 @@ def warn_of_divergence(state, result):
     if is_lbfgs:
         text = f"lbfgs: Training diverged; the loss was {end.losses[0]:.3g} at the start and {end.losses[-1]:.3g} at the end"
     else:
-        text = f"Stochastic Optimizer: Training diverged; {describe_losses(end.losses)}"
+        text = f"Stochastic Optimizer: Training diverged; {describe_losses([*earlier, *end.losses])}"
     text += f". {advice(end.config, end.plan)}"
     if n_overflows:
         text += f" The predictions for {n_overflows} of {n_tested} training rows are NaN or infinite."
