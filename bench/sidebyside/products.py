@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastbp._kernels.jit import FASTMATH
-from fastbp._kernels.products import backward_product, forward_product, transpose, weight_gradient
+from fastbp._kernels.products import backward_product, forward_product, pack_strips, transpose, weight_gradient
 from fastbp._kernels.targets import VECTOR_BYTES
 from fastbp._kernels.views import matrix, vector
 from fastbp._network.layout import Layout, aligned_zeros
@@ -62,7 +62,7 @@ class Products:
         return (time.perf_counter() - start) / self.n_steps
 
     def seconds_by_tiles(self):
-        """Seconds per step with fastbp's tiles. The transposition of the weights is included."""
+        """Seconds per step with fastbp's tiles. The copies of the weights are included."""
         arguments = self._tiled()
         start = time.perf_counter()
         _own_products(self.n_steps, *arguments)
@@ -87,6 +87,7 @@ class Products:
         dtype = np.dtype(work.dtype)
         block = layout.block_size(work.batch_size, dtype.itemsize)
         strides = np.array(layout.strides(dtype.itemsize, VECTOR_BYTES))
+        table, packed = layout.layer_table(block, dtype.itemsize, VECTOR_BYTES), layout.packed(block, dtype, VECTOR_BYTES)
         random = np.random.RandomState(0)
 
         def filled(n):
@@ -99,13 +100,15 @@ class Products:
         activations, deltas = filled(int(block * strides.sum())), filled(int(block * strides.sum()))
         transposed = filled(int(max(n_in * s for n_in, s in zip(work.sizes[1:], strides[:-1], strict=True))))
         strip = layout.strip(block, dtype, VECTOR_BYTES, panels=True)
-        sizes = np.array(work.sizes)
-        return sizes, strides, block, -(-work.batch_size // block), params, gradients, activations, deltas, transposed, strip
+        buffers = params, gradients, activations, deltas, transposed, packed, strip
+        return np.array(work.sizes), strides, table, block, -(-work.batch_size // block), *buffers
 
 
 @njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))
-def _own_products(n_steps, sizes, strides, block, n_blocks, params, gradients, activations, deltas, transposed, strip):
-    n_layers = sizes.size - 1
+def _own_products(
+    n_steps, sizes, strides, table, block, n_blocks, params, gradients, activations, deltas, transposed, packed, strip
+):
+    n_layers, lanes = sizes.size - 1, VECTOR_BYTES // params.itemsize
     zero = params.dtype.type(0)
     for _ in range(n_steps):
         for at_block in range(n_blocks):
@@ -118,14 +121,17 @@ def _own_products(n_steps, sizes, strides, block, n_blocks, params, gradients, a
                 D = matrix(deltas, a_at, block, s_out)
                 W = matrix(params, w_at, n_in, n_out)
                 G = matrix(gradients, w_at, n_in, n_out)
-                forward_product(A, W, vector(params, 0, n_out), Z, zero, strip)
+                copy = vector(packed, table[layer].packed_at, table[layer].n_packed)
+                if at_block == 0 and copy.size:
+                    pack_strips(W, copy)
+                forward_product(A, W, copy, vector(params, 0, n_out), Z, zero, strip)
                 weight_gradient(A, D, G, at_block > 0, strip)
                 if layer > 0:
-                    W_T = matrix(transposed, 0, n_out, s_in)
+                    W_T = matrix(transposed, 0, n_out, (n_in + lanes - 1) // lanes * lanes if n_in > 1 else 1)
                     if at_block == 0:
                         transpose(W, W_T)
                     out = matrix(deltas, a_at - block * s_in, block, s_in)
-                    backward_product(D, W_T, A, out, True, strip)
+                    backward_product(D, W_T, A, out, True)
                 w_at += n_in * n_out
 
 

@@ -13,7 +13,7 @@ from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._kernels.scratch import HYPERPARAMS
 from fastbp._kernels.settings import PROGRESS, SETTINGS, record
 from fastbp._kernels.shuffles import MT19937State, shuffle
-from fastbp._kernels.solvers import begin_step, update
+from fastbp._kernels.solvers import Source, begin_step, update
 from fastbp._kernels.targets import VECTOR_BYTES
 from fastbp._network.layout import Layout, aligned_zeros
 
@@ -26,25 +26,30 @@ _compiled = njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))
 
 
 @_compiled
-def _forward(n, A, W, W_T, b, Z, D, out, G, strip):
+def _forward(n, A, W, packed, W_T, b, Z, D, out, G, strip):
     for _ in range(n):
-        products.forward_product(A, W, b, Z, 0.0, strip)
+        products.forward_product(A, W, packed, b, Z, 0.0, strip)
 
 
 @_compiled
-def _gradient(n, A, W, W_T, b, Z, D, out, G, strip):
+def _gradient(n, A, W, packed, W_T, b, Z, D, out, G, strip):
     for _ in range(n):
         products.weight_gradient(A, D, G, False, strip)
 
 
 @_compiled
-def _backward(n, A, W, W_T, b, Z, D, out, G, strip):
+def _backward(n, A, W, packed, W_T, b, Z, D, out, G, strip):
     for _ in range(n):
-        products.backward_product(D, W_T, A, out, True, strip)
+        products.backward_product(D, W_T, A, out, True)
+
+
+@_compiled
+def _pack(W, packed):
+    products.pack_strips(W, packed)
 
 
 class Products:
-    """One matrix product of a layer."""
+    """One matrix product of a layer, with the copies of the weights that a fit also makes once per batch."""
 
     params = [["forward", "gradient", "backward"], SHAPES, DTYPES]
     param_names = ["product", "shape", "dtype"]
@@ -61,10 +66,16 @@ class Products:
             return array.reshape(shape)
 
         strip = layout.strip(n_rows, np.dtype(dtype), VECTOR_BYTES, panels=True)
+        lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
+        W = filled(n_in, n_out)
+        packed = aligned_zeros(layout.layer_table(n_rows, W.itemsize, VECTOR_BYTES)["n_packed"][-1], dtype)
+        if packed.size:
+            _pack(W, packed)
         self.arrays = (
             filled(n_rows, a_stride),
-            filled(n_in, n_out),
-            filled(n_out, a_stride),
+            W,
+            packed,
+            filled(n_out, -(-n_in // lanes) * lanes),
             filled(n_out),
             filled(n_rows, z_stride),
             filled(n_rows, z_stride),
@@ -155,10 +166,10 @@ class Shuffle:
 
 
 @_compiled
-def _update(n, settings, progress, params, gradient, moments, hyperparams, n_coefs):
+def _update(n, settings, progress, source, params, gradient, moments, hyperparams, n_coefs):
     for _ in range(n):
         rate, base = begin_step(settings[0], progress[0], 1e-2, hyperparams)
-        update(settings[0], rate, base, params, gradient, moments, hyperparams, n_coefs, 1e-4, 1e-2, 0, params.size)
+        update(settings[0], rate, base, source, 0, params, gradient, moments, hyperparams, n_coefs, 1e-4, 1e-2, 0, params.size)
 
 
 class Update:
@@ -174,7 +185,8 @@ class Update:
         settings["learning_rate_init"], progress["learning_rate"], progress["factor"] = 1e-6, 1e-6, 1
         params, gradient, moments = (aligned_zeros(n, dtype) for n in (n_params, n_params, N_MOMENTS[solver] * n_params))
         gradient[:] = np.random.default_rng(0).normal(size=n_params)
-        self.arguments = settings, progress, params, gradient, moments, record(HYPERPARAMS), n_params
+        source = Source(params, moments)
+        self.arguments = settings, progress, source, params, gradient, moments, record(HYPERPARAMS), n_params
         self.n = max(1, int(_WORK * profile().row_share) // n_params)
         _update(1, *self.arguments)  # compiles
 
