@@ -190,7 +190,7 @@ def test_constants_have_no_gradient(figures):
 def test_no_text_overlaps_another_and_all_texts_of_a_box_are_inside_it(output, direction, figures):
     axes = drawn(figures, output(), direction=direction)
     texts = extents(axes.texts, axes)
-    # numbers in circles are close to the text beside them, but never touch it
+    # the number in a circle is close to the text on its right, so this also checks that they do not touch
     for (one, a), (two, b) in combinations(zip(texts, texts_in(axes), strict=True), 2):
         assert not one.overlaps(two), (a, b)
     boxes = extents([patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)], axes)

@@ -24,6 +24,7 @@ def accuracy(codes, outputs, sample_weight, groups=()):
     return float(np.average(hits, weights=sample_weight))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a fit that diverges issues its own warning
 def r2(values, outputs, sample_weight):
     """R² of outputs (n_rows, n_outputs) for values of the same shape, averaged over outputs; NaN if an output is not finite.
 
@@ -32,23 +33,17 @@ def r2(values, outputs, sample_weight):
     if not np.isfinite(outputs).all():
         return float("nan")
     weight = np.ones(len(values)) if sample_weight is None else sample_weight
-    with _without_overflow_warnings():
-        residual = weight @ (values - outputs) ** 2
-        total = weight @ (values - np.average(values, axis=0, weights=weight)) ** 2
-        exact, varies = residual == 0, total != 0
-        scores = np.where(exact, 1.0, 0.0)
-        scores[varies & ~exact] = 1 - residual[varies & ~exact] / total[varies & ~exact]
+    residual = weight @ (values - outputs) ** 2
+    total = weight @ (values - np.average(values, axis=0, weights=weight)) ** 2
+    exact, varies = residual == 0, total != 0
+    scores = np.where(exact, 1.0, 0.0)
+    scores[varies & ~exact] = 1 - residual[varies & ~exact] / total[varies & ~exact]
     return float(scores.mean())
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def negative_pinball(values, outputs, quantiles, sample_weight):
     """The negative mean of max(q d, (q − 1) d) with d = values − outputs, where each column has its own quantile q."""
-    with _without_overflow_warnings():
-        errors = values - outputs
-        rows = np.maximum(quantiles * errors, (quantiles - 1) * errors).mean(axis=1)
-        return -float(np.average(rows, weights=sample_weight))
-
-
-def _without_overflow_warnings():
-    """A context without NumPy's warnings about overflow; a fit that diverges issues its own warning."""
-    return np.errstate(over="ignore", invalid="ignore")
+    errors = values - outputs
+    rows = np.maximum(quantiles * errors, (quantiles - 1) * errors).mean(axis=1)
+    return -float(np.average(rows, weights=sample_weight))

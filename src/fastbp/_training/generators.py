@@ -37,7 +37,7 @@ _no_entropy: Any = _NoEntropy()  # NumPy's annotations allow only SeedSequence
 
 
 def generator_of(random_state):
-    """The generator that scikit-learn's ``check_random_state`` returns, created in a tenth of the time if it is a number."""
+    """The generator that scikit-learn's ``check_random_state`` returns; for a number, it is created in a fifteenth of the time."""
     if not isinstance(random_state, Integral):
         return check_random_state(random_state)
     generator = RandomState(MT19937(_no_entropy))

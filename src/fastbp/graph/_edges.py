@@ -23,14 +23,20 @@ class Edge:
         self.parent = parent
 
 
-class Elementwise(Edge):
-    """The local derivative of each element: an array that can be broadcast to the shape of the result."""
+class _LocalEdge(Edge):
+    """An edge with a local derivative."""
 
     __slots__ = ("local",)
-    pattern = "{d}"
 
     def __init__(self, parent, local):
         self.parent, self.local = parent, local
+
+
+class Elementwise(_LocalEdge):
+    """The local derivative of each element: an array that can be broadcast to the shape of the result."""
+
+    __slots__ = ()
+    pattern = "{d}"
 
     def pull(self, gradient):
         return sum_to(gradient * self.local, self.parent.shape)
@@ -39,14 +45,11 @@ class Elementwise(Edge):
         return self.local * tangent
 
 
-class LeftFactor(Edge):
+class LeftFactor(_LocalEdge):
     """The edge of A in A @ B; the gradient of A is G·Bᵀ."""
 
-    __slots__ = ("local",)
+    __slots__ = ()
     pattern = "· {1}ᵀ"
-
-    def __init__(self, parent, local):
-        self.parent, self.local = parent, local
 
     def pull(self, gradient):
         A, B = self.parent, self.local
@@ -58,14 +61,11 @@ class LeftFactor(Edge):
         return tangent @ self.local
 
 
-class RightFactor(Edge):
+class RightFactor(_LocalEdge):
     """The edge of B in A @ B; the gradient of B is Aᵀ·G."""
 
-    __slots__ = ("local",)
+    __slots__ = ()
     pattern = "{0}ᵀ ·"
-
-    def __init__(self, parent, local):
-        self.parent, self.local = parent, local
 
     def pull(self, gradient):
         A, B = self.local, self.parent
@@ -83,14 +83,15 @@ def _as_matrices(gradient, left_is_vector, right_is_vector):
     return gradient[..., None, :] if left_is_vector else gradient
 
 
-class Reduced(Edge):
+class Reduced(_LocalEdge):
     """The edge of an operand that is multiplied by ``local`` and then summed over ``axes``."""
 
-    __slots__ = ("axes", "keepdims", "local")
+    __slots__ = ("axes", "keepdims")
     pattern = "{d}"
 
     def __init__(self, parent, local, axes, keepdims):
-        self.parent, self.local, self.axes, self.keepdims = parent, local, axes, keepdims
+        super().__init__(parent, local)
+        self.axes, self.keepdims = axes, keepdims
 
     def pull(self, gradient):
         gradient = gradient if self.keepdims else np.expand_dims(gradient, self.axes)
