@@ -981,8 +981,8 @@ def test_choose_threads():
 def test_choose_shares():
     plenty = 10**8
     assert choose_shares(None, 1, 1000, 200) == 1  # the default for small networks
-    n_rows = (1, 999, 1000, 2000, 3999, 4000, 10**6)
-    assert [choose_shares(None, 1, plenty, n) for n in n_rows] == [1, 1, 2, 4, 7, 8, 8]
+    n_rows = (1, 199, 200, 1499, 1500, 2000, 3999, 4000, 10**6)
+    assert [choose_shares(None, 1, plenty, n) for n in n_rows] == [1, 1, 2, 2, 3, 4, 7, 8, 8]
     assert [choose_shares(None, 5, plenty, n) for n in (20, 2000, 4000)] == [5, 5, 8]
     assert choose_shares(None, 1, 10**14, 4000) == 1  # gradients of 8 GB
     assert choose_shares(7, 2, 1000, 200) == choose_shares(np.int64(7), 2, plenty, 200) == 7
@@ -994,6 +994,8 @@ def test_default_number_of_shares_depends_on_the_problem_only():
     X, y = data(2500)
     params = {"hidden_layer_sizes": (120, 80), "batch_size": 2000, "max_iter": 2}
     assert len({b"".join(bits(classifier(**params, n_threads=n).fit(X, y))) for n in (1, 2, 3, 4)}) == 1
+    small = params | {"hidden_layer_sizes": (240, 120), "batch_size": 200}
+    assert len({b"".join(bits(classifier(**small, n_threads=n).fit(X, y))) for n in (1, 2)}) == 1
     assert bits(classifier(**params, n_threads=1, n_shares=1).fit(X, y)) != bits(classifier(**params, n_threads=1).fit(X, y))
 
 

@@ -276,9 +276,9 @@ n_threads : int, default=None
 n_shares : int, default=None
     The number of shares into which the rows of each batch are divided for several threads; the sums over the shares are added in
     their order. With a fixed number of shares, results have the same bits for every number of threads. None means a number that
-    depends only on the batch size and the number of weights, with at least 500 rows in a share; if there are more threads, it is
-    the number of threads. Not supported with `batch_norm`. Predictions and the results of 'lbfgs' do not depend on `n_threads` and
-    `n_shares`.
+    depends only on the batch size and the number of weights: two if a batch has at least 200 rows, and more if each share then has
+    at least 500 rows; if there are more threads, it is the number of threads. Not supported with `batch_norm`. Predictions and the
+    results of 'lbfgs' do not depend on `n_threads` and `n_shares`.
 """
 
 ATTRIBUTES = """\
