@@ -27,6 +27,7 @@ from fastbp._network.initializers import INITIALIZERS
 from fastbp._network.schedules import SCHEDULE_NAMES
 from fastbp.graph import Variable, log
 from fastbp.inspection import trace
+from fastbp.inspection._gradient_check import _relative
 
 ROOT = Path(__file__).parents[1]
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("docs/equations.md", "docs/pt/equations.md")}
@@ -303,3 +304,10 @@ def test_norm_of_a_clipped_gradient():
         norm = np.linalg.norm(gradients)
         assert 0.01 < norm < 1e3
         assert_allclose(steps, -0.5 * min(1, limit / norm) * gradients, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("g", "difference", "floor", "error"), [(2.0, 1.5, 0.1, 0.25), (-1.5, -2.0, 0.1, 0.25), (1e-9, 0.0, 0.5, 2e-9)]
+)
+def test_relative_error_of_a_gradient_check(g, difference, floor, error):
+    assert _relative(g, difference, floor) == error
