@@ -243,7 +243,7 @@ ENDS = [
     ("interrupted", {"callbacks": end_by(KeyboardInterrupt())}, 3, None),
     ("stopped by a callback", {"callbacks": lambda estimator, epoch, logs: epoch == 5}, 5, None),
     ("out of time", {"callbacks": lambda estimator, epoch, logs: time.sleep(0.02), "max_time": 0.01}, 1, None),
-    ("failed", {"callbacks": end_by(ZeroDivisionError())}, 2, ZeroDivisionError),
+    ("failed", {"callbacks": end_by(ZeroDivisionError())}, 3, ZeroDivisionError),
     ("diverged", {"solver": "sgd", "learning_rate_init": 1e200}, 0, ValueError),
     ("finished", {"solver": "lbfgs"}, 8, None),
     ("converged", {"solver": "lbfgs", "tol": 0.1, "max_iter": 100}, None, None),
@@ -286,7 +286,7 @@ def test_part_of_an_epoch(terminal, monkeypatch):
     monkeypatch.setattr("fastbp._network.turns._FIRST_CALL_WORK", 0.0)
     monkeypatch.setattr("fastbp._network.turns._CALL_SECONDS", 0.0)
     seen, show = [], progress.ProgressBar.show
-    monkeypatch.setattr(progress.ProgressBar, "show", lambda bar, standing: (seen.append(standing), show(bar, standing)))
+    monkeypatch.setattr(progress.ProgressBar, "show", lambda bar: (seen.append(bar._standing()), show(bar)))
     fit(verbose="bar", max_iter=2)
     assert [(standing.done, standing.n_rows) for standing in seen[:3]] == [(n / 6, 10 * n) for n in (1, 2, 3)]
     assert seen[0].loss is None
@@ -583,7 +583,7 @@ def test_another_cell_has_its_own_display(notebook):
 def test_bar_that_fails_in_a_notebook(notebook):
     with pytest.raises(ZeroDivisionError):
         fit(verbose="bar", callbacks=end_by(ZeroDivisionError()))
-    assert "Epoch 2/8" in notebook.displays[0].texts[-1]
+    assert "Epoch 3/8" in notebook.displays[0].texts[-1]
     assert "failed after" in notebook.displays[0].texts[-1]
 
 

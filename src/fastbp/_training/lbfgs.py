@@ -85,7 +85,7 @@ class _Objective:
         self.table, self.team, self.scratches = workspace
         self.parts = [self._parts(share, n_shares) for share in range(n_shares)]
         self.sums, self.stopped, self.first_loss = np.empty((n_shares, 2)), False, None
-        self.n_calls = 0
+        self.n_calls, self.n_iter, self.loss = 0, 0, None
 
     def _parts(self, share, n_shares):
         """The (start, stop) of the kernel calls for a share of the rows, each of which takes a few milliseconds."""
@@ -104,9 +104,13 @@ class _Objective:
         gradient[:n_coefs] += settings.alpha * W + l1 * np.sign(W)
         loss = (loss + 0.5 * settings.alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum
         if self.first_loss is None:
-            self.first_loss = loss
+            self.first_loss = self.loss = loss
         self.n_calls += 1
         return loss, gradient / weight_sum
+
+    def standing(self):
+        """Return the `Standing` for a progress bar."""
+        return Standing(self.n_iter, self.n_calls * self.problem.n_rows, self.loss)
 
     def _sums(self):
         """Return Σ loss and Σ weight of all rows; the gradient of each share is in ``team.gradients`` afterwards."""
@@ -144,16 +148,10 @@ def _minimize_with_bar(objective, config, hooks):
     bar = hooks.report.bar
     if bar is None:
         return _minimize(objective, config, hooks)
-    with bar.shown("Iteration", config.max_iter):
+    with bar.shown("Iteration", config.max_iter, objective.standing):
         result, ended_by = _minimize(objective, config, hooks)
-        bar.end(_standing(result, objective, config), _outcome(result, ended_by))
+        bar.end(_outcome(result, ended_by))
     return result, ended_by
-
-
-def _standing(result, objective, config):
-    """The `Standing` for a progress bar."""
-    n_iter, loss = min(result.nit, config.max_iter), result.fun if result.nit else objective.first_loss
-    return Standing(n_iter, objective.n_calls * objective.problem.n_rows, loss)
 
 
 def _outcome(result, ended_by):
@@ -172,6 +170,7 @@ def _minimize(objective, config, hooks):
 
     def end_iteration(intermediate_result):
         latest.x, latest.fun, latest.nit = intermediate_result.x.copy(), intermediate_result.fun, latest.nit + 1
+        objective.n_iter, objective.loss = latest.nit, latest.fun
         _end_iteration(objective, latest, config, hooks)
 
     options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
@@ -192,7 +191,7 @@ def _end_iteration(objective, latest, config, hooks):
     state, report = objective.state, hooks.report
     report.line(f"Iteration {latest.nit}, loss = {latest.fun:.8f}")
     if report.bar is not None and report.bar.is_due():
-        report.bar.show(_standing(latest, objective, config))
+        report.bar.show()
     if hooks.end_epoch is None:
         return
     state.params = padded_copy(latest.x, np.float64)

@@ -69,13 +69,17 @@ class ProgressBar:
     """
 
     def __init__(self, deadline=inf):
-        self._deadline, self._display, self._next = deadline, None, inf
+        self._deadline, self._display, self._standing, self._next = deadline, None, None, inf
 
     @contextmanager
-    def shown(self, unit, total):
-        """Show the bar of a fit with ``total`` epochs or iterations; ``unit`` is "Epoch" or "Iteration"."""
+    def shown(self, unit, total, standing):
+        """Show the bar of a fit with ``total`` epochs or iterations.
+
+        ``unit`` is "Epoch" or "Iteration", and ``standing`` is a function that returns the current `Standing`.
+        """
         from .progress_display import open_display
 
+        self._standing = standing
         with suppress(Exception):
             self._display = open_display(unit, total)
         try:
@@ -83,14 +87,15 @@ class ProgressBar:
                 self._next = time.monotonic() + _UPDATE_SECONDS
             yield self
         finally:
-            self.end(None, "failed")  # does nothing after training has ended without an error
+            self.end("failed")  # does nothing after training has ended without an error
 
     def is_due(self):
         """Whether it is time to call ``show``."""
         return time.monotonic() >= self._next
 
-    def show(self, standing):
-        """Draw the bar for a ``Standing``."""
+    def show(self):
+        """Draw the bar."""
+        standing = self._standing()
         try:
             self._display.draw(standing, self._deadline - time.monotonic())
         except Exception:
@@ -98,16 +103,16 @@ class ProgressBar:
         else:
             self._next = time.monotonic() + _UPDATE_SECONDS
 
-    def end(self, standing, outcome):
-        """Draw the bar for the last time, with the ``outcome`` of training, and close it; the standing may be None."""
+    def end(self, outcome):
+        """Draw the bar for the last time, with the ``outcome`` of training, and close it."""
         if self._display is not None:
             try:
                 with suppress(Exception):
-                    self._display.draw_end(standing, _OUTCOMES.get(outcome, outcome))
+                    self._display.draw_end(self._standing(), _OUTCOMES.get(outcome, outcome))
             finally:
                 self._close()
 
     def _close(self):
-        display, self._display, self._next = self._display, None, inf
+        display, self._display, self._standing, self._next = self._display, None, None, inf
         with suppress(Exception):
             display.close()

@@ -97,13 +97,9 @@ class _Display:
         self.refresh()
 
     def draw_end(self, standing, outcome):
-        """Draw the bar at the end of training; without a ``standing``, it stays where it is."""
-        time_text = f"{outcome} after {as_duration(self._values.elapsed)}"
-        if standing is None:
-            self.progress.update(self.task, facts=time_text)
-        else:
-            self._move(standing)
-            self._write(time_text, standing)
+        """Draw the bar at the end of training."""
+        self._move(standing)
+        self._write(f"{outcome} after {as_duration(self._values.elapsed)}", standing)
 
     def _move(self, standing):
         self.progress.update(self.task, completed=standing.done, description=self._position(standing.done))

@@ -185,9 +185,9 @@ class SGDRun:
             return "converged before"
         if bar is None:
             return self._run_epochs()
-        with bar.shown("Epoch", config.max_iter):
+        with bar.shown("Epoch", config.max_iter, self._standing):
             ended_by = self._run_epochs(bar)
-            bar.end(self._standing(), self._outcome(ended_by))
+            bar.end(self._outcome(ended_by))
         return ended_by
 
     def _run_epochs(self, bar=None):
@@ -205,7 +205,7 @@ class SGDRun:
                 if is_limited and runner.running and hooks.out_of_time:
                     return "max_time"
                 if bar is not None and bar.is_due():
-                    bar.show(self._standing())
+                    bar.show()
         except KeyboardInterrupt:
             return "interrupted"
         return None
