@@ -14,9 +14,10 @@ from typing import Any
 from ._representation import fitted_network
 
 _STYLE = """
-.fastbp-summary { max-width: 100%; margin: .5em .4em; overflow-x: auto; color: inherit; font-size: .9em; text-align: left; }
+.fastbp-summary { max-width: 100%; margin: .5em .4em; color: inherit; font-size: .9em; text-align: left; }
+.fastbp-summary p { margin: 0 0 .3em; color: inherit; }
+.fastbp-summary .scroll { max-width: 100%; overflow-x: auto; }
 .fastbp-summary table { width: auto; margin: 0; border-collapse: collapse; background: none; font-variant-numeric: tabular-nums; }
-.fastbp-summary caption { padding: 0 0 .3em; caption-side: top; color: inherit; text-align: left; white-space: nowrap; }
 .fastbp-summary tr:nth-child(n) { background: none; }
 .fastbp-summary th, .fastbp-summary td {
   padding: .15em .7em; border: 0; border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent); background: none;
@@ -166,8 +167,8 @@ class Summary:
         notes = "".join(f"<br>{escape(note)}" for note in self.notes)
         label = f"Layers of {escape(self.estimator)}"
         return (
-            f'<div class="fastbp-summary" tabindex="0" role="region" aria-label="{label}"><style>{_STYLE}</style>'
-            f"<table><caption>{escape(_heading(self))}{notes}</caption>{table}</table></div>"
+            f'<div class="fastbp-summary"><style>{_STYLE}</style><p>{escape(_heading(self))}{notes}</p>'
+            f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>{table}</table></div></div>'
         )
 
     def _repr_html_(self) -> str:

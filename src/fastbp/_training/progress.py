@@ -69,7 +69,9 @@ class ProgressBar:
     """
 
     def __init__(self, deadline=inf):
-        self._deadline, self._display, self._standing, self._next = deadline, None, None, inf
+        self._deadline, self._next = deadline, inf
+        self._display: Any = None
+        self._standing: Any = None
 
     @contextmanager
     def shown(self, unit, total, standing):

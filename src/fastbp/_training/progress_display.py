@@ -5,10 +5,13 @@ most one bar at a time. There is no bar if stderr is not a terminal, in worker p
 module does not know how a network is trained. Only ``progress`` imports it, and only if a bar was requested.
 """
 
+import inspect
 import sys
 import threading
+from collections.abc import Callable
 from math import ceil, inf, isfinite
 from multiprocessing import parent_process
+from typing import Any
 
 from rich.console import Console
 from rich.file_proxy import FileProxy
@@ -19,8 +22,10 @@ from rich.table import Column
 _on_screen = threading.Lock()
 # The smallest and the largest width of the bar in characters, and the usual length of the text after it.
 _MIN_BAR, _MAX_BAR, _N_FACTS = 4, 30, 61
+# The largest width of a line in a notebook, whose real width is not known.
+_NOTEBOOK_WIDTH = 100
 # Both colors are readable on white and on black.
-_COLOR, _BACKGROUND = "dodger_blue2", "grey54"
+_COLOR, _BACKGROUND = "dodger_blue1", "grey54"
 # The number of the notebook cell and the display that the last temporary bar used, if there is one.
 _reusable: list = []
 
@@ -62,7 +67,7 @@ def _is_redirected():
 
 def _is_called_by_joblib():
     """Whether the fit is one of many, for example in a cross-validation: then its bar is removed at the end."""
-    frame = sys._getframe()
+    frame = inspect.currentframe()
     while frame is not None:
         if frame.f_globals.get("__name__") == "joblib.parallel":
             return True
@@ -76,9 +81,12 @@ def _is_called_by_joblib():
 class _Display:
     """A bar of rich with one task; the subclasses determine where it is drawn."""
 
+    refresh: Callable[[], None]
+
     def __init__(self, unit, total, progress):
         self.unit, self.total, self.progress = unit, total, progress
-        progress.columns[1].bar_width = max(_MIN_BAR, min(_MAX_BAR, self._width_beside(_N_FACTS)))
+        self.bar = progress.columns[1]
+        self.bar.bar_width = max(_MIN_BAR, min(_MAX_BAR, self._width_beside(_N_FACTS)))
         self.task = progress.add_task(self._position(0), total=total, facts="")
 
     def _position(self, done):
@@ -106,13 +114,14 @@ class _Display:
 
     def _write(self, time_text, standing):
         facts = "  ".join([time_text, *facts_of(standing, self._values.speed, self._values.elapsed)])
-        bar = self.progress.columns[1]
-        bar.bar_width = max(_MIN_BAR, min(bar.bar_width, self._width_beside(len(facts))))
+        self.bar.bar_width = max(_MIN_BAR, min(self.bar.bar_width, self._width_beside(len(facts))))
         self.progress.update(self.task, facts=facts)
 
     def _width_beside(self, n_facts):
         """The width that remains for the bar."""
-        return self.progress.console.width - len(self._position(0)) - n_facts - 2
+        console = self.progress.console
+        width = min(console.width, _NOTEBOOK_WIDTH) if console.is_jupyter else console.width
+        return width - len(self._position(0)) - n_facts - 2
 
 
 class _TerminalDisplay(_Display):
@@ -150,6 +159,7 @@ class _NotebookDisplay(_Display):
         # rich's own display needs ipywidgets and is not stored in the notebook
         super().__init__(unit, total, Progress(*_bar_columns(Column(no_wrap=True)), console=console, disable=True))
         self.is_temporary, self.cell = is_temporary, get_ipython().execution_count
+        self.handle: Any
         cell, self.handle = _reusable.pop() if _reusable else (None, None)
         if cell == self.cell:
             self.refresh()
@@ -171,10 +181,10 @@ class _NotebookDisplay(_Display):
 
 
 def _bar_columns(facts):
-    styles = {"style": _BACKGROUND, "complete_style": _COLOR, "finished_style": _COLOR}
+    bar = BarColumn(style=_BACKGROUND, complete_style=_COLOR, finished_style=_COLOR)
     return (
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
-        BarColumn(**styles),
+        bar,
         TextColumn("{task.fields[facts]}", markup=False, table_column=facts),
     )
 
