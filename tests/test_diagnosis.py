@@ -25,6 +25,7 @@ from fastbp import Activation, Checkpoint, MLPClassifier, MLPRegressor, load_che
 from fastbp._inspected_fit import inspected_fit
 from fastbp._network.activations import ACTIVATION_NAMES
 from fastbp.inspection import Advice, Diagnosis, DiagnosticsMonitor, LayerDiagnosis, diagnose, trace
+from fastbp.inspection import _evaluation as evaluation_module
 from fastbp.inspection._diagnosis import monitor as monitor_module
 from fastbp.inspection._diagnosis.layers import slope_range
 from fastbp.inspection._diagnosis.rules import RULES
@@ -141,10 +142,15 @@ def test_statistics_for_other_targets(kind, y, params):
     assert_statistics_of_trace(diagnose(model, X, y, X_val=X[:30], y_val=y[:30]), trace(model, X, y))
 
 
-def test_statistics_of_many_rows_are_computed_in_blocks():
-    many, codes = np.tile(X, (40, 1)), np.tile(CODES, 40)
+def test_statistics_of_many_rows_are_computed_in_chunks(monkeypatch):
+    """The means of the chunks are different, because the rows are sorted."""
+    order = np.argsort(X[:, 0])
+    many, codes = np.repeat(X[order], 40, axis=0), np.repeat(CODES[order], 40)
     model = fitted(MLPClassifier, CODES, activation="tanh")
-    assert_statistics_of_trace(diagnose(model, many, codes), trace(model, many, codes))
+    expected = trace(model, many, codes)
+    assert_statistics_of_trace(diagnose(model, many, codes), expected)
+    monkeypatch.setattr(evaluation_module, "_CHUNK_SIZE", 1)
+    assert_statistics_of_trace(diagnose(model, many, codes), expected)
 
 
 def test_more_than_ten_thousand_rows_are_drawn():
@@ -427,6 +433,13 @@ def test_names_of_features_are_shown():
     )
     assert "'salary'" in advice.evidence
     assert "salary" not in str(diagnose(fitted(MLPClassifier, CODES, X * [1, 1, 500, 1]), X * [1, 1, 500, 1], CODES))
+
+
+def test_correlations_of_rare_classes_are_not_judged():
+    y = permuted(np.arange(60) < 5)
+    assert "shuffled_labels" not in problems(diagnose(fitted(MLPClassifier, y), X, y))
+    y = permuted(np.arange(60) < 30)
+    assert "shuffled_labels" in problems(diagnose(fitted(MLPClassifier, y), X, y))
 
 
 def test_rare_categories_are_not_unscaled_inputs():
