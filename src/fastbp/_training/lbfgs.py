@@ -188,14 +188,14 @@ def _minimize(objective, config, hooks):
 
 def _end_iteration(objective, latest, config, hooks):
     """Report the loss of an iteration and call the callbacks."""
-    state, report = objective.state, hooks.report
+    report = hooks.report
     report.line(f"Iteration {latest.nit}, loss = {latest.fun:.8f}")
     if report.bar is not None and report.bar.is_due():
         report.bar.show()
     if hooks.end_epoch is None:
         return
-    state.params = padded_copy(latest.x, np.float64)
-    if hooks.end_epoch(state, FitResult(latest.nit, float(latest.fun)), None):
+    objective.state.params = padded_copy(latest.x, np.float64)
+    if hooks.end_epoch(objective.state, FitResult(latest.nit, float(latest.fun)), None, objective.problem):
         raise _Stop("callback")
     if latest.nit < config.max_iter:
         hooks.begin_epoch()
