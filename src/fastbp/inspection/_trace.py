@@ -258,9 +258,9 @@ def _traced(fit):
     arrays["delta"] = [array / evaluation.dtype.type(evaluation.weight_sum) for array in kernel_values.deltas]
     arrays["norm_delta"] = _norm_deltas(fit, arrays)
     return Trace(
-        loss=data_loss + penalty,
-        data_loss=data_loss,
-        penalty=penalty,
+        loss=float(data_loss + penalty),
+        data_loss=float(data_loss),
+        penalty=float(penalty),
         coef_penalty_grads=evaluation.by_layer(penalty_gradient)[0],
         update_rule=rule,
         y=fit.y,
