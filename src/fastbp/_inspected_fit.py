@@ -29,6 +29,8 @@ class InspectableFit:
     _continued: Callable[..., Any]
     _prediction_architecture: Callable[..., Any]
     _objective: Callable[[], Any]
+    _flat_params: Callable[[], Any]
+    _state: Any
     warm_start: bool | str
 
     def _inspected(self, X, y, sample_weight):
@@ -48,6 +50,15 @@ class InspectableFit:
         state.activations = architecture.activations
         return InspectedFit(state, config, Plan(state.layout, architecture, self._objective()), X, y, sample_weight)
 
+    def _trained_params(self):
+        """A copy of the flat parameters that training changes, in scikit-learn's order."""
+        snapshot = self._snapshot()
+        check_is_fitted(snapshot)
+        snapshot._complete()
+        state = snapshot._state
+        is_folded = state is not None and state.is_folded
+        return np.array(state.params if is_folded else snapshot._flat_params()[0])
+
 
 def inspected_fit(estimator, X, y, sample_weight):
     """Return the ``InspectedFit`` of a fitted estimator for the rows that the user passed."""
@@ -57,3 +68,8 @@ def inspected_fit(estimator, X, y, sample_weight):
             "the last step and the X that the other steps return: pipeline[-1] and pipeline[:-1].transform(X)."
         )
     return estimator._inspected(X, y, sample_weight)
+
+
+def trained_params(estimator):
+    """Return a copy of the flat parameters (n_params,) that training changes; callbacks may call this during a fit."""
+    return estimator._trained_params()
