@@ -1,11 +1,16 @@
-"""Inspection of fitted networks: all values of backpropagation, a check of the gradients, and plots.
+"""Inspection of fitted networks: all values of backpropagation, a check of the gradients, a diagnosis, and plots.
 
 ``trace`` computes all values of a forward pass, a backward pass and an update for given rows, and shows them step by step.
-``check_gradients`` compares the gradients with finite differences. The Display classes draw losses, gradients, activations,
-weights, networks, loss surfaces and decision surfaces with matplotlib. ``import fastbp`` does not import this package.
+``check_gradients`` compares the gradients with finite differences. ``diagnose`` measures statistics of the layers. The Display
+classes draw losses, gradients, activations, weights, networks, loss surfaces and decision surfaces with matplotlib. ``import
+fastbp`` does not import this package.
 """
 
+from ._diagnosis.diagnose import diagnose
+from ._diagnosis.records import Advice, Diagnosis, LayerDiagnosis
+from ._displays._activations import ActivationDisplay
 from ._displays._decision_surface import DecisionSurfaceDisplay
+from ._displays._gradient_flow import GradientFlowDisplay
 from ._displays._loss_curves import LossCurveDisplay
 from ._displays._loss_landscape import LossLandscapeDisplay
 from ._displays._network import NetworkDisplay
@@ -15,8 +20,13 @@ from ._gradient_check import GradientCheck, check_gradients
 from ._trace import Trace, trace
 
 __all__ = [
+    "ActivationDisplay",
+    "Advice",
     "DecisionSurfaceDisplay",
+    "Diagnosis",
     "GradientCheck",
+    "GradientFlowDisplay",
+    "LayerDiagnosis",
     "LossCurveDisplay",
     "LossLandscapeDisplay",
     "NetworkDisplay",
@@ -24,5 +34,6 @@ __all__ = [
     "WeightRecorder",
     "WeightsDisplay",
     "check_gradients",
+    "diagnose",
     "trace",
 ]
