@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..._data.inputs import Matrix
 from .._diagnosis.diagnose import diagnose
 from ._checks import BOUNDED_RANGES, activation_names, check_count, check_network, layer_number, layer_title
-from ._figures import add_legend, count_from_one, grid_shape, label_outer_axes, ordered_colors, panels
+from ._figures import add_legend, grid_shape, label_outer_axes, ordered_colors, panels, use_integers
 from ._records import curves_of_monitor
 
 _SHARES = {"dead_share": "Dead units", "saturated_share": "Saturated activations"}
@@ -99,7 +99,7 @@ class ActivationDisplay:
         *,
         layers: Any = None,
         bins: int = 30,
-        log_scale: bool = False,
+        log_scale: bool | None = None,
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
@@ -121,8 +121,9 @@ class ActivationDisplay:
         bins : int, default=30
             The number of bins of each histogram. For bounded activations such as 'tanh', the bins divide the range of the
             activation, otherwise the range of the values.
-        log_scale : bool, default=False
-            Whether the axis of the counts is logarithmic.
+        log_scale : bool, default=None
+            Whether the axis of the counts is logarithmic. By default, it is if half of the activations of a layer are in one bin,
+            as the zeros of 'relu'.
         ax : matplotlib Axes or array of them, default=None
             The axes in which to draw. One axes is divided if there are several layers; an array has one axes for each layer. If
             None, a new figure is created.
@@ -193,7 +194,7 @@ class ActivationDisplay:
         shares = {name: values[:, :n_hidden] for name, values in curves.values.items()}
         return cls(layer_names=curves.layer_names[:n_hidden], epochs=curves.epochs, **shares).plot(ax=ax, **kwargs)
 
-    def plot(self, ax: Any = None, *, log_scale: bool = False, **kwargs: Any) -> Self:
+    def plot(self, ax: Any = None, *, log_scale: bool | None = None, **kwargs: Any) -> Self:
         """Draw the histograms, or the shares over the epochs.
 
         Parameters
@@ -201,8 +202,9 @@ class ActivationDisplay:
         ax : matplotlib Axes or array of them, default=None
             The axes in which to draw. One axes is divided if there are several panels; an array has one axes for each panel. If
             None, a new figure is created.
-        log_scale : bool, default=False
-            Whether the axis of the counts of histograms is logarithmic.
+        log_scale : bool, default=None
+            Whether the axis of the counts is logarithmic. By default, it is if half of the activations of a layer are in one bin,
+            as the zeros of 'relu'.
         **kwargs : dict
             Keyword arguments passed to ``Axes.stairs`` for histograms, and to ``Axes.plot`` for shares over the epochs.
 
@@ -229,9 +231,11 @@ class ActivationDisplay:
 
     def _draw_histograms(self, ax, log_scale, kwargs):
         n = len(self.counts)
+        if log_scale is None:
+            log_scale = any(2 * counts.max() > counts.sum() for counts in self.counts)
         shape = grid_shape(n)
         size = (6.4, 4.8) if n == 1 else (0.6 + 2.7 * shape[1], 0.5 + 2.3 * shape[0])
-        self.axes_, self.figure_, self.bounding_ax_, _ = panels(self, ax, shape, n, size)
+        self.axes_, self.figure_, self.bounding_ax_ = panels(self, ax, shape, n, size)
         for number, (panel, counts, edges) in enumerate(zip(self.axes_, self.counts, self.bin_edges, strict=True)):
             self.patches_.append(panel.stairs(counts, edges, **{"fill": True, "color": _COLOR} | kwargs))
             panel.set_title(self._title(number), fontsize="medium" if n < 3 else "small")
@@ -252,7 +256,7 @@ class ActivationDisplay:
 
     def _draw_shares(self, ax, kwargs):
         drawn = panels(self, ax, (2, 1), 2, (6.4, 5.6), sharex=True)
-        self.axes_, self.figure_, self.bounding_ax_, is_new = drawn
+        self.axes_, self.figure_, self.bounding_ax_ = drawn
         n_layers = self.dead_share.shape[1]
         names = self.layer_names or [f"layer {number + 1}" for number in range(n_layers)]
         colors, marker = ordered_colors(n_layers), "o" if len(self.dead_share) == 1 else None
@@ -273,9 +277,9 @@ class ActivationDisplay:
                     transform=panel.transAxes,
                     color="0.4",
                 )
-        add_legend(self.axes_[0], list(zip(self.lines_[0], names, strict=True)), is_new)
+        add_legend(self.axes_[0], list(zip(self.lines_[0], names, strict=True)))
         self.axes_[-1].set_xlabel("Epoch")
-        count_from_one(self.axes_[-1])
+        use_integers(self.axes_[-1].xaxis)
 
 
 def _layer_numbers(est, layers):

@@ -23,7 +23,7 @@ from ._figures import (
     panels,
 )
 
-_PALE = 0.14  # the part at each end of the color map of probabilities that is used for points only
+_PALE = 0.23  # the part at each end of the color map of probabilities that is used for points only
 _LARGEST_OPACITY = 0.75  # of the color of a class whose probability is 1
 _BOUNDARY = "#222222"
 
@@ -240,7 +240,7 @@ class DecisionSurfaceDisplay:
         shape = grid_shape(n)
         size = (6.4, 4.8) if n == 1 else (1.2 + 2.5 * shape[1], 0.6 + 2.3 * shape[0])
         drawn = panels(self, ax, shape, n, size, sharex=True, sharey=True)
-        self.axes_, self.figure_, self.bounding_ax_, is_new = drawn
+        self.axes_, self.figure_, self.bounding_ax_ = drawn
         self.ax_ = self.axes_[0]
         self.images_, self.points_, self.boundaries_ = [], [], []
         for number, panel in enumerate(self.axes_):
@@ -253,7 +253,7 @@ class DecisionSurfaceDisplay:
                 panel.set_title(self.titles[number], fontsize=None if n == 1 else "medium" if n < 5 else "small")
         names = ["Feature 0", "Feature 1"] if self.feature_names is None else [str(name) for name in self.feature_names]
         label_outer_axes(self.axes_, shape, *names)
-        self.colorbars_ = self._add_keys(is_new) if colorbar else []
+        self.colorbars_ = self._add_keys() if colorbar else []
         return self
 
     def _color_scale(self, number):
@@ -314,13 +314,13 @@ class DecisionSurfaceDisplay:
             image = self.images_[number]
             return {"c": targets, "cmap": image.get_cmap(), "norm": image.norm}
         if self.kind == "probability":
-            return {"c": targets, "cmap": DIVERGING, "vmin": 0, "vmax": 1, "edgecolors": "white"}
+            return {"c": targets, "cmap": DIVERGING, "vmin": -_PALE / 2, "vmax": 1 + _PALE / 2, "edgecolors": "white"}
         if np.asarray(targets).dtype.kind == "f":
             return {"c": targets, "cmap": "gray"}
         colors = distinct_colors(int(max(targets)) + 1 if self.kind == "activation" else self.response[number].shape[2])
         return {"c": [colors[target] for target in targets]}
 
-    def _add_keys(self, is_new):
+    def _add_keys(self):
         """Add the color bars, or legends of classes."""
         if self.kind == "prediction":
             pairs = zip(self.images_, self.axes_, strict=True)
@@ -334,7 +334,7 @@ class DecisionSurfaceDisplay:
             handles = [
                 Patch(facecolor=color, label=name) for color, name in zip(distinct_colors(len(classes)), classes, strict=True)
             ]
-            if is_new and len(self.axes_) == 1:
+            if len(self.axes_) == 1 and self.figure_.get_layout_engine() is not None:
                 panel.legend(handles=handles, title="Class", loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
             else:
                 panel.legend(handles=handles, fontsize="x-small", loc="upper right")

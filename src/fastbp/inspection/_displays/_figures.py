@@ -18,12 +18,11 @@ _MOST_ENTRIES_INSIDE = 4  # a legend with more entries is placed beside the axes
 
 
 class Panels(NamedTuple):
-    """The axes of a display: an array (n_panels,), their figure, the axes that they divide or None, and whether they are new."""
+    """The axes of a display: an array (n_panels,), their figure, and the axes that they divide or None."""
 
     axes: np.ndarray
     figure: Any
     bounding_ax: Any
-    is_new: bool
 
 
 def import_pyplot(display: Any) -> Any:
@@ -52,11 +51,11 @@ def panels(display: Any, ax: Any, shape: tuple[int, int], n_panels: int, figsize
         figure, grid = plt.subplots(*shape, figsize=figsize, layout="constrained", squeeze=False, **share)
         for unused in grid.ravel()[n_panels:]:
             unused.remove()
-        return Panels(grid.ravel()[:n_panels], figure, None, True)
+        return Panels(grid.ravel()[:n_panels], figure, None)
     if not hasattr(ax, "plot"):
         return _given_axes(ax, n_panels)
     if n_panels == 1:
-        return Panels(_object_array([ax]), ax.figure, None, False)
+        return Panels(_object_array([ax]), ax.figure, None)
     return _divided(ax, shape, n_panels, share)
 
 
@@ -68,19 +67,19 @@ def _given_axes(ax, n_panels):
             f"ax must be None, one matplotlib Axes, or an array of {n_panels} Axes, because the display has {n_panels} panels; got "
             f"{len(axes)} objects of type {type(axes[0]).__name__ if len(axes) else 'object'}."
         )
-    return Panels(axes, axes[0].figure, None, False)
+    return Panels(axes, axes[0].figure, None)
 
 
 def _divided(ax, shape, n_panels, share):
     """Return new axes in the place of the axes that the user passed, which are switched off."""
     from matplotlib.gridspec import GridSpecFromSubplotSpec
 
-    place = ax.get_subplotspec()
+    place, space = ax.get_subplotspec(), {} if _has_layout(ax) else {"wspace": 0.3, "hspace": 0.45}
     if place is None:
         box = ax.get_position()
-        grid = ax.figure.add_gridspec(*shape, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1, wspace=0.3, hspace=0.4)
+        grid = ax.figure.add_gridspec(*shape, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1, **space)
     else:
-        grid = GridSpecFromSubplotSpec(*shape, place, wspace=0.3, hspace=0.4)
+        grid = GridSpecFromSubplotSpec(*shape, place, **space)
     ax.set_axis_off()
     axes: list[Any] = []
     for number in range(n_panels):
@@ -88,7 +87,12 @@ def _divided(ax, shape, n_panels, share):
         axes.append(ax.figure.add_subplot(grid[number], **shared))
     if share:
         _label_outer(axes, shape)
-    return Panels(_object_array(axes), ax.figure, ax, False)
+    return Panels(_object_array(axes), ax.figure, ax)
+
+
+def _has_layout(ax):
+    """Return whether matplotlib arranges the axes of the figure, so that legends and labels do not overlap other axes."""
+    return ax.figure.get_layout_engine() is not None
 
 
 def _label_outer(axes, shape):
@@ -156,17 +160,19 @@ def largest_magnitude(*arrays: Any) -> float:
 # ---------------------------------------------------------------------- parts of axes
 
 
-def add_legend(ax: Any, entries: list[tuple[Any, str]], is_new: bool, loc: str = "upper right") -> None:
-    """Add a legend of (artist, name), beside new axes if it has many entries."""
+def add_legend(ax: Any, entries: list[tuple[Any, str]]) -> None:
+    """Add a legend of (artist, name); if it has many entries, it is beside the axes, or else it has small letters."""
     handles, names = zip(*entries, strict=True)
-    if is_new and len(entries) > _MOST_ENTRIES_INSIDE:
+    if len(entries) <= _MOST_ENTRIES_INSIDE:
+        ax.legend(handles, names, loc="upper right")
+    elif _has_layout(ax):
         ax.legend(handles, names, loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
     else:
-        ax.legend(handles, names, loc=loc, fontsize="small" if len(entries) > _MOST_ENTRIES_INSIDE else None)
+        ax.legend(handles, names, loc="upper right", fontsize="x-small", ncols=2, columnspacing=1)
 
 
-def count_from_one(ax: Any) -> None:
-    """Use integers as ticks of an axis of epochs."""
+def use_integers(axis: Any) -> None:
+    """Use integers as ticks of an axis."""
     from matplotlib.ticker import MaxNLocator
 
-    ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+    axis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..._data.inputs import Matrix
 from .._diagnosis.diagnose import diagnose
 from ._checks import check_choice, check_network
-from ._figures import add_legend, count_from_one, ordered_colors, panels
+from ._figures import add_legend, ordered_colors, panels, use_integers
 from ._records import curves_of_layers, curves_of_monitor
 
 _LABELS = {
@@ -212,10 +212,7 @@ class GradientFlowDisplay:
         drawn = panels(self, ax, (1, 1), 1, (6.4, 4.8))
         self.ax_, self.figure_ = drawn.axes[0], drawn.figure
         self.ax_.set_ylabel(_LABELS[quantity])
-        if self.epochs is None:
-            points = self._draw_over_layers(values[0], kwargs)
-        else:
-            points = self._draw_over_epochs(values, drawn.is_new, kwargs)
+        points = self._draw_over_layers(values[0], kwargs) if self.epochs is None else self._draw_over_epochs(values, kwargs)
         if (values > 0).any():
             self.ax_.set_yscale("log", nonpositive="mask")
         self.zeros_ = _mark_zeros(self.ax_, points)
@@ -235,7 +232,7 @@ class GradientFlowDisplay:
         self.ax_.margins(x=0.1)
         return [(at, value, self.lines_[0].get_color()) for at, value in zip(x, values, strict=True)]
 
-    def _draw_over_epochs(self, values, is_new, kwargs):
+    def _draw_over_epochs(self, values, kwargs):
         """Draw one line for each layer; return the (x, y, color) of all points."""
         self.lines_, points = [], []
         colors = ordered_colors(values.shape[1])
@@ -245,8 +242,8 @@ class GradientFlowDisplay:
             self.lines_ += self.ax_.plot(self.epochs, values[:, layer], **options)
             points += [(at, value, color) for at, value in zip(np.asarray(self.epochs), values[:, layer], strict=True)]
         self.ax_.set_xlabel("Epoch")
-        count_from_one(self.ax_)
-        add_legend(self.ax_, list(zip(self.lines_, self.layer_names, strict=True)), is_new)
+        use_integers(self.ax_.xaxis)
+        add_legend(self.ax_, list(zip(self.lines_, self.layer_names, strict=True)))
         return points
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from ._checks import check_network
-from ._figures import Panels, add_legend, count_from_one, distinct_colors, panels
+from ._figures import add_legend, distinct_colors, panels, use_integers
 
 
 class LossCurveDisplay:
@@ -196,7 +196,7 @@ class LossCurveDisplay:
         _check_present("learning_rate", learning_rate, self.learning_rate, "The learning rates are in history_ after a fit.")
         n_panels = 1 + score + learning_rate
         drawn = panels(self, ax, (n_panels, 1), n_panels, (6.4, 3.0 + 1.8 * n_panels), sharex=True)
-        self.axes_, self.figure_, self.bounding_ax_, _ = drawn
+        self.axes_, self.figure_, self.bounding_ax_ = drawn
         self.ax_, colors = self.axes_[0], distinct_colors(len(self.train_loss))
         self.train_lines_ = _curves(self.ax_, self.train_loss, colors, "-", kwargs)
         self.val_lines_ = _curves(self.ax_, self._listed(self.val_loss), colors, "--", kwargs)
@@ -211,7 +211,7 @@ class LossCurveDisplay:
         )
         if learning_rate:
             self.axes_[-1].set_ylim(bottom=0)
-        self._label(drawn, colors)
+        self._label(colors)
         return self
 
     def _listed(self, values):
@@ -233,7 +233,7 @@ class LossCurveDisplay:
                 points += self.ax_.plot([epoch], [losses[epoch - 1]], **style)
         return points
 
-    def _label(self, drawn: Panels, colors):
+    def _label(self, colors):
         """Write the legend and the label of the epochs."""
         from matplotlib.lines import Line2D
 
@@ -253,9 +253,9 @@ class LossCurveDisplay:
             marker = Line2D([], [], color=common, marker="o", markeredgecolor="black", linestyle="none")
             entries.append((marker, "weights that were kept"))
         if len(entries) > 1:
-            add_legend(self.ax_, entries, drawn.is_new)
+            add_legend(self.ax_, entries)
         self.axes_[-1].set_xlabel("Epoch")
-        count_from_one(self.axes_[-1])
+        use_integers(self.axes_[-1].xaxis)
 
 
 def default_names(n):

@@ -17,6 +17,7 @@ _THINNEST, _THICKEST = 0.25, 3.5  # lines, in points
 _INCHES = 0.42  # of the distance of neighboring units, in a new figure
 _NARROWEST, _WIDEST = 2.6, 7.0  # distances of neighboring layers
 _CHARACTER = 0.62  # the width of a character as a multiple of the font size
+_SMALLEST_TEXT, _LARGEST_TEXT = 6.0, 9.0  # in points
 _EDGE = "#333333"
 
 
@@ -181,11 +182,9 @@ class NetworkDisplay:
         self._draw_lines(columns, limit, options)
         self._draw_circles(columns)
         self._set_limits(columns)
+        bar = {"ax": self.ax_, "label": "Weight or bias", "shrink": 0.8}
+        self.colorbar_ = self.figure_.colorbar(self.lines_, **bar) if colorbar else None
         self._write(columns)
-        label = "Weight or bias"
-        self.colorbar_ = (
-            self.figure_.colorbar(self.lines_, ax=self.ax_, label=label, shrink=0.8, extend="neither") if colorbar else None
-        )
         return self
 
     def _draw_lines(self, columns, limit, options):
@@ -231,19 +230,25 @@ class NetworkDisplay:
         highest = max(column.y.max() for column in columns)
         self.ax_.set(xlim=(-0.6, columns[-1].x + 0.6), ylim=(-highest - 0.6, highest + 0.6))
 
+    def _unit_size(self):
+        """Return the distance of neighboring units in points."""
+        corners = self.ax_.get_window_extent().transformed(self.figure_.dpi_scale_trans.inverted())
+        width, height = np.ptp(self.ax_.get_xlim()), np.ptp(self.ax_.get_ylim())
+        return 72 * float(min(corners.width / width, corners.height / height))
+
     def _write(self, columns):
         """Write the names of the layers below the columns, and the names of inputs and outputs beside them."""
-        box = self.ax_.get_window_extent()
-        points = 72 / self.figure_.get_figure().dpi if hasattr(self.figure_, "get_figure") else 72 / self.figure_.dpi
-        width, height = np.ptp(self.ax_.get_xlim()), np.ptp(self.ax_.get_ylim())
-        unit = min(box.width / width, box.height / height) * points  # the distance of neighboring units in points
+        unit = self._unit_size()
         names = self.layer_names or ["inputs", *(f"layer {number}" for number in range(1, len(columns)))]
         texts = [_layer_text(name, column.n_units) for name, column in zip(names, columns, strict=True)]
         longest = max(len(line) for text in texts for line in text.split("\n"))
-        size = float(np.clip(columns[1].x * unit / (longest * _CHARACTER), 4, 9))
+        size, style = columns[1].x * unit / (longest * _CHARACTER), {"ha": "center", "va": "top", "parse_math": False}
+        if size < _SMALLEST_TEXT:  # the texts fit only if they are turned
+            texts, style["rotation"] = [text.replace("\n", ", ") for text in texts], 90
+            size = columns[1].x * unit / 1.4
         for column, text in zip(columns, texts, strict=True):
-            self.ax_.text(column.x, self.ax_.get_ylim()[0], text, ha="center", va="top", fontsize=size)
-        size = float(np.clip(0.8 * unit, 4, 9))
+            self.ax_.text(column.x, self.ax_.get_ylim()[0], text, fontsize=min(size, _LARGEST_TEXT), **style)
+        size = float(np.clip(0.8 * unit, 4, _LARGEST_TEXT))
         for side, column, labels in ((-1, columns[0], self.input_names), (1, columns[-1], self.output_names)):
             for unit_number, y in zip(column.units, column.y, strict=True) if labels is not None else ():
                 align = "right" if side < 0 else "left"

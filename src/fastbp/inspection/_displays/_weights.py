@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from ._checks import check_network, layer_number, layer_phrase, unit_numbers
-from ._figures import DIVERGING, color_options, largest_magnitude, panels
+from ._figures import DIVERGING, color_options, largest_magnitude, panels, use_integers
 
 _GAP_COLOR = "0.8"  # between the images of units
 _MOST_TICK_LABELS = 30
@@ -278,7 +278,7 @@ def _grid_of_images(weights, image_shape):
     (height, width), n = image_shape, weights.shape[1]
     gap = max(1, round(0.06 * max(height, width)))
     n_rows, n_cols = _rows_and_columns(n, (height + gap) / (width + gap))
-    array = np.ma.masked_all((n_rows * (height + gap) - gap, n_cols * (width + gap) - gap), weights.dtype)
+    array = np.ma.array(np.zeros((n_rows * (height + gap) - gap, n_cols * (width + gap) - gap), weights.dtype), mask=True)
     tiles = []
     for number in range(n):
         top, left = (number // n_cols) * (height + gap), (number % n_cols) * (width + gap)
@@ -314,6 +314,4 @@ def _name_ticks(axis, names, n):
     if names is not None and n <= _MOST_TICK_LABELS:
         axis.set_ticks(range(n), names)
     else:
-        from matplotlib.ticker import MaxNLocator
-
-        axis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
+        use_integers(axis)
