@@ -83,11 +83,11 @@ class ActivationDisplay:
         saturated_share: np.ndarray | None = None,
         epochs: ArrayLike | None = None,
     ) -> None:
-        self.counts = counts
-        self.bin_edges = bin_edges
+        self.counts: Any = counts
+        self.bin_edges: Any = bin_edges
         self.layer_names = layer_names
-        self.dead_share = dead_share
-        self.saturated_share = saturated_share
+        self.dead_share: Any = dead_share
+        self.saturated_share: Any = saturated_share
         self.epochs = epochs
 
     @classmethod
@@ -150,7 +150,7 @@ class ActivationDisplay:
         check_count("bins", bins)
         numbers, n_layers = _layer_numbers(est, layers), len(est.coefs_)
         functions = [*activation_names(est), est.out_activation_]
-        shares = {} if y is None else _shares_of(diagnose(est, X, y).layers, numbers)
+        shares: dict[str, Any] = {} if y is None else _shares_of(diagnose(est, X, y).layers, numbers)
         histograms = [_histogram(est, X, layer, functions[layer - 1], bins) for layer in numbers]
         display = cls(
             counts=[counts for counts, _ in histograms],
@@ -191,7 +191,7 @@ class ActivationDisplay:
         n_hidden = len(curves.layer_names) - 1
         if n_hidden == 0:
             raise ValueError("monitor must have records of a network with hidden layers, got a network without hidden layers.")
-        shares = {name: values[:, :n_hidden] for name, values in curves.values.items()}
+        shares: dict[str, Any] = {name: values[:, :n_hidden] for name, values in curves.values.items()}
         return cls(layer_names=curves.layer_names[:n_hidden], epochs=curves.epochs, **shares).plot(ax=ax, **kwargs)
 
     def plot(self, ax: Any = None, *, log_scale: bool | None = None, **kwargs: Any) -> Self:

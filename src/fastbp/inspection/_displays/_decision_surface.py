@@ -8,10 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import is_classifier
 
 from ..._data.inputs import Matrix
-from ._checks import BOUNDED_RANGES, activation_names, check_count, check_network, layer_number, layer_phrase, unit_numbers
+from ._checks import check_count, check_network, layer_number
 from ._figures import (
     DIVERGING,
     SEQUENTIAL,
@@ -22,6 +21,7 @@ from ._figures import (
     largest_magnitude,
     panels,
 )
+from ._responses import checked_points, grid_around, responses_of_layer, responses_of_predictions, targets_of_panels
 
 _PALE = 0.23  # the part at each end of the color map of probabilities that is used for points only
 _LARGEST_OPACITY = 0.75  # of the color of a class whose probability is 1
@@ -127,14 +127,14 @@ class DecisionSurfaceDisplay:
         self.xx1 = xx1
         self.response = response
         self.kind = kind
-        self.titles = titles
-        self.levels = levels
-        self.class_names = class_names
-        self.limits = limits
+        self.titles: Any = titles
+        self.levels: Any = levels
+        self.class_names: Any = class_names
+        self.limits: Any = limits
         self.label = label
         self.feature_names = feature_names
-        self.points = points
-        self.targets = targets
+        self.points: Any = points
+        self.targets: Any = targets
 
     @classmethod
     def from_estimator(
@@ -198,16 +198,16 @@ class DecisionSurfaceDisplay:
         """
         check_network(est)
         check_count("grid_resolution", grid_resolution, smallest=2)
-        points, names = _checked_points(est, X)
-        xx0, xx1 = _grid(points, grid_resolution, margin)
+        points, names = checked_points(est, X)
+        xx0, xx1 = grid_around(points, grid_resolution, margin)
         rows = np.column_stack([xx0.ravel(), xx1.ravel()])
         rows = rows if names is None else type(X)(dict(zip(names, rows.T, strict=True)))
         if layer is None:
-            parts = _predictions(est, rows, xx0.shape)
+            parts = responses_of_predictions(est, rows, xx0.shape)
         else:
-            parts = _activations(est, rows, xx0.shape, layer_number(layer, len(est.coefs_)), units, max_units)
+            parts = responses_of_layer(est, rows, xx0.shape, layer_number(layer, len(est.coefs_)), units, max_units)
         if y is not None:
-            parts["points"], parts["targets"] = points, _targets(est, y, len(points), parts)
+            parts["points"], parts["targets"] = points, targets_of_panels(est, y, len(points), parts)
         display = cls(xx0=xx0, xx1=xx1, feature_names=names, **parts)
         return display.plot(ax=ax, colorbar=colorbar, **kwargs)
 
@@ -242,12 +242,14 @@ class DecisionSurfaceDisplay:
         drawn = panels(self, ax, shape, n, size, sharex=True, sharey=True)
         self.axes_, self.figure_, self.bounding_ax_ = drawn
         self.ax_ = self.axes_[0]
-        self.images_, self.points_, self.boundaries_ = [], [], []
+        self.images_: list[Any] = []
+        self.points_: list[Any] = []
+        self.boundaries_: list[Any] = []
         for number, panel in enumerate(self.axes_):
             if self.kind == "classes":
                 self._draw_classes(panel, number, kwargs)
             else:
-                self._draw_values(panel, number, color_options(*self._color_scale(number), kwargs))
+                self._draw_values(panel, number, self._image_options() | self._color_options(number, kwargs))
             self._draw_points(panel, number)
             if self.titles is not None and self.titles[number]:
                 panel.set_title(self.titles[number], fontsize=None if n == 1 else "medium" if n < 5 else "small")
@@ -256,16 +258,16 @@ class DecisionSurfaceDisplay:
         self.colorbars_ = self._add_keys() if colorbar else []
         return self
 
-    def _color_scale(self, number):
-        """Return the lowest value, the highest value and the color map of a panel; the units of a layer have the same scale."""
+    def _color_options(self, number, given):
+        """Return the options for the color scale of a panel; the units of a layer have the same scale."""
         values = np.ma.masked_invalid(self.response[number] if self.kind == "prediction" else np.stack(self.response))
         low, high = self.limits or (float(values.min()), float(values.max()))
         if self.kind == "probability":
-            return low, high, _paler_map(DIVERGING)
+            return color_options(low, high, _paler_map(DIVERGING), given)
         if self.kind == "prediction" or low >= 0:
-            return low, high if high > low else low + 1, SEQUENTIAL
+            return color_options(low, high if high > low else low + 1, SEQUENTIAL, given)
         limit = largest_magnitude(values, low, high)
-        return -limit, limit, DIVERGING
+        return color_options(-limit, limit, DIVERGING, given)
 
     def _image_options(self):
         """Return the options of images whose pixels are centered on the points of the grid."""
@@ -276,7 +278,7 @@ class DecisionSurfaceDisplay:
 
     def _draw_values(self, panel, number, options):
         values = self.response[number]
-        self.images_.append(panel.imshow(values, **self._image_options() | options))
+        self.images_.append(panel.imshow(values, **options))
         level = None if self.levels is None else self.levels[number]
         if level is not None and values.min() < level < values.max():
             style = {"levels": [level], "colors": _BOUNDARY, "linewidths": 1.2}
@@ -347,116 +349,3 @@ def _paler_map(name):
     from matplotlib.colors import ListedColormap
 
     return ListedColormap(colormaps[name](np.linspace(_PALE, 1 - _PALE, 256)), name)
-
-
-def _checked_points(est, X):
-    """Return the rows (n_rows, 2) as an array, and the names of the features or None."""
-    n_features = (
-        len(est.feature_names_in_) if hasattr(est, "feature_names_in_") else getattr(est, "n_features_in_", len(est.coefs_[0]))
-    )
-    if n_features != 2:
-        raise ValueError(
-            f"est must have been fitted with 2 features, because the surface is drawn over a plane; got {n_features} features. Fit "
-            "an estimator with two columns of X."
-        )
-    if hasattr(X, "toarray"):
-        raise TypeError(
-            f"X must be a dense array or a data frame of shape (n_samples, 2), got {type(X).__name__}. Pass X.toarray()."
-        )
-    points = np.asarray(X, np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
-        raise ValueError(
-            f"X must have shape (n_samples, 2) with at least one row, because the surface is drawn over a plane; got shape "
-            f"{points.shape}. Pass the two columns with which est was fitted."
-        )
-    return points, list(X.columns) if hasattr(X, "columns") else None
-
-
-def _grid(points, grid_resolution, margin):
-    """Return the coordinates of a grid around the points."""
-    if not (np.isscalar(margin) and 0 <= margin < np.inf):
-        raise ValueError(f"margin must be a finite number >= 0, got {margin!r}.")
-    low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
-    if not np.isfinite([low, high]).all():
-        raise ValueError("X must have finite values in both columns, got infinite values or a column of NaN.")
-    distance = np.where(high > low, margin * (high - low), 0.5)
-    axes = [np.linspace(*ends, grid_resolution) for ends in zip(low - distance, high + distance, strict=True)]
-    return np.meshgrid(*axes)
-
-
-def _predictions(est, rows, shape):
-    """Return the arguments of the constructor for the predictions of an estimator."""
-    if not is_classifier(est):
-        outputs = np.asarray(est.predict(rows)).reshape(*shape, -1)
-        n = outputs.shape[2]
-        return {
-            "kind": "prediction",
-            "response": list(np.moveaxis(outputs, 2, 0)),
-            "titles": [f"output {k}" for k in range(n)] if n > 1 else None,
-            "label": "Prediction",
-        }
-    if isinstance(est.classes_, list):
-        return {
-            "kind": "classes",
-            "response": [P.reshape(*shape, -1) for P in est.predict_proba(rows)],
-            "titles": [f"output {k}" for k in range(len(est.classes_))],
-            "class_names": [[str(label) for label in classes] for classes in est.classes_],
-        }
-    P = np.asarray(est.predict_proba(rows)).reshape(*shape, -1)
-    if np.ndim(est.predict(rows[:1])) == 2:
-        return _probabilities([P[..., k] for k in range(P.shape[2])], [f"label {label}" for label in est.classes_])
-    if P.shape[2] == 2:
-        return _probabilities([P[..., 1]], None, f"Probability of class {est.classes_[1]}")
-    return {"kind": "classes", "response": [P], "class_names": [[str(label) for label in est.classes_]]}
-
-
-def _probabilities(response, titles, label="Probability"):
-    half = [0.5] * len(response)
-    return {"kind": "probability", "response": response, "titles": titles, "levels": half, "limits": (0.0, 1.0), "label": label}
-
-
-def _activations(est, rows, shape, layer, units, max_units):
-    """Return the arguments of the constructor for the activations of a layer."""
-    n_layers = len(est.coefs_)
-    name, function = layer_phrase(layer, n_layers), [*activation_names(est), est.out_activation_][layer - 1]
-    values = np.asarray(est.transform(rows, layer))
-    numbers = unit_numbers(units, values.shape[1], max_units, name)
-    # the activation at the weighted sum 0, except for outputs, which may depend on several sums
-    level = None if layer == n_layers else 0.5 if function in ("logistic", "hard_sigmoid") else 0.0
-    return {
-        "kind": "activation",
-        "response": [values[:, unit].reshape(shape) for unit in numbers],
-        "titles": [f"unit {unit}" for unit in numbers],
-        "levels": [level] * len(numbers),
-        "limits": BOUNDED_RANGES.get(function),
-        "label": f"Activation in {name} ({function})",
-    }
-
-
-def _targets(est, y, n_rows, parts):
-    """Return the targets of the points for each panel."""
-    y = np.asarray(y)
-    if y.ndim == 0 or len(y) != n_rows:
-        raise ValueError(f"y must have one target for each of the {n_rows} rows of X, got shape {y.shape}.")
-    n_panels, columns = len(parts["response"]), y.reshape(n_rows, -1)
-    if not is_classifier(est):
-        values = [column.astype(np.float64) for column in columns.T]
-    elif isinstance(est.classes_, list):
-        values = [_codes(column, classes) for column, classes in zip(columns.T, est.classes_, strict=True)]
-    elif columns.shape[1] == 1:
-        values = [_codes(columns[:, 0], est.classes_)]
-    else:
-        values = [column.astype(np.int64) for column in columns.T]
-    if parts["kind"] == "activation":
-        return [values[0] if len(values) == 1 else None] * n_panels
-    return values
-
-
-def _codes(labels, classes):
-    """Return the indices of labels in the sorted classes."""
-    codes = np.searchsorted(classes, labels)
-    if (codes >= len(classes)).any() or (np.asarray(classes)[np.minimum(codes, len(classes) - 1)] != labels).any():
-        raise ValueError(
-            f"y must contain only the classes of est, {list(classes)!r}; got other labels. Pass the labels of the fit."
-        )
-    return codes

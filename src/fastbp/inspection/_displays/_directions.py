@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 _SMALLEST = 1e-7  # a direction below this fraction of the first one is rounding error
-_MARGIN = 0.15  # of the range of the path, on each side
+_PATH_MARGIN = 0.15  # of the range of the path, on each side
 
 
 def filter_normalized(layout, center, random_state):
@@ -57,5 +57,5 @@ def square_around(points):
     """Return the centers and half of the side of a square that contains the points (n, 2) and the origin, with a margin."""
     points = np.vstack([points, np.zeros((1, 2))])
     low, high = points.min(axis=0), points.max(axis=0)
-    half = (0.5 + _MARGIN) * float((high - low).max())
+    half = (0.5 + _PATH_MARGIN) * float((high - low).max())
     return (low + high) / 2, half or 1.0

@@ -41,14 +41,23 @@ def grid_shape(n_panels: int, most_columns: int = 5) -> tuple[int, int]:
     return ceil(n_panels / n_cols), n_cols
 
 
-def panels(display: Any, ax: Any, shape: tuple[int, int], n_panels: int, figsize: tuple[float, float], **share: Any) -> Panels:
+def panels(
+    display: Any,
+    ax: Any,
+    shape: tuple[int, int],
+    n_panels: int,
+    figsize: tuple[float, float],
+    layout: str = "constrained",
+    **share: Any,
+) -> Panels:
     """Return axes for n_panels in a grid.
 
-    ax is None for a new figure, axes that are divided if there are several panels, or one axes for each panel.
+    ax is None for a new figure, axes that are divided if there are several panels, or one axes for each panel. The
+    layout of a new figure is 'compressed' if the ratio of the sides of its axes is fixed.
     """
     plt = import_pyplot(display)
     if ax is None:
-        figure, grid = plt.subplots(*shape, figsize=figsize, layout="constrained", squeeze=False, **share)
+        figure, grid = plt.subplots(*shape, figsize=figsize, layout=layout, squeeze=False, **share)
         for unused in grid.ravel()[n_panels:]:
             unused.remove()
         return Panels(grid.ravel()[:n_panels], figure, None)
@@ -74,12 +83,13 @@ def _divided(ax, shape, n_panels, share):
     """Return new axes in the place of the axes that the user passed, which are switched off."""
     from matplotlib.gridspec import GridSpecFromSubplotSpec
 
-    place, space = ax.get_subplotspec(), {} if _has_layout(ax) else {"wspace": 0.3, "hspace": 0.45}
+    space: dict[str, Any] = {} if _has_layout(ax) else {"wspace": 0.3, "hspace": 0.45}
+    place = ax.get_subplotspec()
     if place is None:
         box = ax.get_position()
         grid = ax.figure.add_gridspec(*shape, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1, **space)
     else:
-        grid = GridSpecFromSubplotSpec(*shape, place, **space)
+        grid = GridSpecFromSubplotSpec(shape[0], shape[1], place, **space)
     ax.set_axis_off()
     axes: list[Any] = []
     for number in range(n_panels):
@@ -145,7 +155,7 @@ def line_styles(n: int) -> list[str]:
     return list(islice(cycle(("-", "--", "-.", ":")), n))
 
 
-def color_options(low: float, high: float, cmap: str, given: dict[str, Any]) -> dict[str, Any]:
+def color_options(low: float, high: float, cmap: Any, given: dict[str, Any]) -> dict[str, Any]:
     """Return the options for a color scale; options that the user gave have priority."""
     scale = {} if "norm" in given else {"vmin": low, "vmax": high}
     return {"cmap": cmap, **scale, **given}

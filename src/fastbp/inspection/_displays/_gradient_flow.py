@@ -93,7 +93,7 @@ class GradientFlowDisplay:
         self.intercept_grad_norm = intercept_grad_norm
         self.update_ratio = update_ratio
         self.layer_names = layer_names
-        self.epochs = epochs
+        self.epochs: Any = epochs
 
     @classmethod
     def from_estimator(

@@ -88,11 +88,11 @@ class LossCurveDisplay:
         names: list[str] | None = None,
         loss_name: str | None = None,
     ) -> None:
-        self.train_loss = train_loss
-        self.val_loss = val_loss
-        self.val_score = val_score
-        self.learning_rate = learning_rate
-        self.best_epoch = best_epoch
+        self.train_loss: Any = train_loss
+        self.val_loss: Any = val_loss
+        self.val_score: Any = val_score
+        self.learning_rate: Any = learning_rate
+        self.best_epoch: Any = best_epoch
         self.names = names
         self.loss_name = loss_name
 

@@ -4,6 +4,7 @@ A fitted estimator, rows and possibly the weights after each epoch go in; a cont
 kernels that train. This module does not know how they are computed.
 """
 
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -114,10 +115,10 @@ class LossLandscapeDisplay:
         self.loss = loss
         self.center = center
         self.directions = directions
-        self.path = path
+        self.path: Any = path
         self.path_loss = path_loss
-        self.path_epochs = path_epochs
-        self.path_shares = path_shares
+        self.path_epochs: Any = path_epochs
+        self.path_shares: Any = path_shares
 
     @classmethod
     def from_estimator(
@@ -197,7 +198,7 @@ class LossLandscapeDisplay:
         _check_extent(extent)
         evaluation = Evaluation(inspected_fit(est, X, y, sample_weight))
         center = evaluation.params.astype(np.float64)
-        data = {"center": center}
+        data: dict[str, Any] = {"center": center}
         if path is None:
             data["directions"] = filter_normalized(evaluation.layout, center, random_state)
             middle, half = np.zeros(2), 1.0
@@ -259,7 +260,7 @@ class LossLandscapeDisplay:
             )
         import_pyplot(self)
         options = _surface_options(loss, plot_method, log_scale, kwargs)
-        drawn = panels(self, ax, (1, 1), 1, (6.4, 4.8))
+        drawn = panels(self, ax, (1, 1), 1, (6.4, 4.8), "compressed")
         self.ax_, self.figure_ = drawn.axes[0], drawn.figure
         self.surface_ = getattr(self.ax_, plot_method)(self.xx0, self.xx1, loss, **options)
         self._draw_path()
@@ -308,7 +309,7 @@ class LossLandscapeDisplay:
 
 
 def _check_extent(extent):
-    if extent is not None and not (np.isscalar(extent) and 0 < extent < np.inf):
+    if extent is not None and not (isinstance(extent, Real) and 0 < float(extent) < np.inf):
         raise ValueError(f"extent must be None or a finite number > 0, got {extent!r}.")
 
 
@@ -352,7 +353,7 @@ def _surface_options(loss, plot_method, log_scale, given):
     if log_scale and low <= 0:
         raise ValueError(f"log_scale must be False or None if losses are <= 0, got {log_scale!r} and a smallest loss of {low:g}.")
     high = high if high > low else low + (abs(low) or 1.0)
-    options = {"cmap": SEQUENTIAL} if "colors" not in given else {}
+    options: dict[str, Any] = {"cmap": SEQUENTIAL} if "colors" not in given else {}
     if "norm" not in given and not {"vmin", "vmax"} & set(given):
         options["norm"] = (LogNorm if log_scale else Normalize)(low, high)
     if plot_method == "pcolormesh":

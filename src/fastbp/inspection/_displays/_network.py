@@ -89,9 +89,9 @@ class NetworkDisplay:
     ) -> None:
         self.coefs = coefs
         self.intercepts = intercepts
-        self.layer_names = layer_names
-        self.input_names = input_names
-        self.output_names = output_names
+        self.layer_names: Any = layer_names
+        self.input_names: Any = input_names
+        self.output_names: Any = output_names
 
     @classmethod
     def from_estimator(cls, est: Any, *, max_units: int = 12, colorbar: bool = True, ax: Any = None, **kwargs: Any) -> Self:
@@ -171,9 +171,9 @@ class NetworkDisplay:
             If `max_units` is not an integer of at least 2.
         """
         check_count("max_units", max_units, smallest=2)
-        columns = _columns([len(self.coefs[0]), *map(len, self.intercepts)], max_units)
+        columns = _drawn_columns([len(self.coefs[0]), *map(len, self.intercepts)], max_units)
         self.units_ = [column.units for column in columns]
-        drawn = panels(self, ax, (1, 1), 1, _figure_size(columns))
+        drawn = panels(self, ax, (1, 1), 1, _figure_size(columns), "compressed")
         self.ax_, self.figure_ = drawn.axes[0], drawn.figure
         self.ax_.set_aspect("equal")
         self.ax_.set_axis_off()
@@ -202,7 +202,7 @@ class NetworkDisplay:
         values, lines = values[order], lines[order]
         widths = _THINNEST + (_THICKEST - _THINNEST) * np.nan_to_num(np.abs(values) / limit)
         low, high = options.pop("vmin", None), options.pop("vmax", None)
-        self.lines_ = LineCollection(lines, array=values, **{"linewidths": widths, "zorder": 1} | options)
+        self.lines_ = LineCollection(list(lines), array=values, **{"linewidths": widths, "zorder": 1} | options)
         if low is not None:
             self.lines_.set_clim(low, high)
         self.ax_.add_collection(self.lines_)
@@ -214,7 +214,7 @@ class NetworkDisplay:
         self.circles_: list[Any] = []
         for number, column in enumerate(columns):
             patches = [Circle((column.x, y), _RADIUS) for y in column.y]
-            style = {"edgecolor": _EDGE, "linewidth": 0.9, "zorder": 2}
+            style: Any = {"edgecolor": _EDGE, "linewidth": 0.9, "zorder": 2}
             if number == 0:
                 circles = PatchCollection(patches, facecolor="white", **style)
             else:
@@ -265,7 +265,7 @@ class _Column(NamedTuple):
     n_units: int
 
 
-def _columns(sizes, max_units):
+def _drawn_columns(sizes, max_units):
     """Return the `_Column` of each layer."""
     shown = [_shown_units(n_units, max_units) for n_units in sizes]
     heights = [len(units) + (len(units) < n_units) for units, n_units in zip(shown, sizes, strict=True)]

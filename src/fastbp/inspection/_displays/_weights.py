@@ -79,11 +79,11 @@ class WeightsDisplay:
         unit_names: list[str] | None = None,
     ) -> None:
         self.weights = weights
-        self.image_shape = image_shape
-        self.units = units
+        self.image_shape: Any = image_shape
+        self.units: Any = units
         self.title = title
         self.input_names = input_names
-        self.unit_names = unit_names
+        self.unit_names: Any = unit_names
 
     @classmethod
     def from_estimator(
@@ -189,7 +189,7 @@ class WeightsDisplay:
             array, self.tiles_ = _grid_of_images(weights[:, numbers], self.image_shape)
         else:
             array, self.tiles_ = weights[:, numbers], []
-        drawn = panels(self, ax, (1, 1), 1, _figure_size_of(array.shape))
+        drawn = panels(self, ax, (1, 1), 1, _figure_size_of(array.shape), "compressed")
         self.ax_, self.figure_ = drawn.axes[0], drawn.figure
         limit = largest_magnitude(weights[:, numbers])
         options = color_options(-limit, limit, DIVERGING, kwargs)
@@ -219,14 +219,16 @@ class WeightsDisplay:
 
         options["cmap"] = colormaps.get_cmap(options["cmap"]).with_extremes(bad=_GAP_COLOR)
         self.image_ = self.ax_.imshow(array, **{"interpolation": "nearest"} | options)
+        self.ax_.set(xticks=[], yticks=[])
         firsts = [at for at, (_, columns) in enumerate(self.tiles_) if columns.start == 0]
-        if np.array_equal(numbers, np.arange(numbers[0], numbers[0] + len(numbers))):
+        if len(firsts) == 1:
+            middles = [(columns.start + columns.stop - 1) / 2 for _, columns in self.tiles_]
+            self.ax_.set_xticks(middles, [str(number) for number in numbers])
+            self.ax_.set_xlabel("Unit")
+        elif (np.diff(numbers) == 1).all():
             middles = [(self.tiles_[at][0].start + self.tiles_[at][0].stop - 1) / 2 for at in firsts]
             self.ax_.set_yticks(middles, [str(numbers[at]) for at in firsts])
             self.ax_.set_ylabel("First unit of the row")
-        else:
-            self.ax_.set_yticks([])
-        self.ax_.set_xticks([])
 
 
 def _is_elongated(shape):
