@@ -21,15 +21,18 @@ BOUNDED_RANGES = {"logistic": (0.0, 1.0), "tanh": (-1.0, 1.0), "hard_sigmoid": (
 def check_network(est: Any, name: str = "est") -> None:
     """Raise an error unless an estimator is a fitted estimator of fastbp."""
     if not isinstance(est, InspectableFit):
-        raise TypeError(f"{name} must be a fitted MLPClassifier or MLPRegressor of fastbp, got {_described(est)}. {_remedy(est)}")
+        raise TypeError(f"{name} must be a fitted MLPClassifier or MLPRegressor of fastbp, got {described(est)}. {_remedy(est)}")
     check_is_fitted(est)
 
 
-def _described(est):
-    if isinstance(est, type):
-        return f"the class {est.__name__}"
-    package = type(est).__module__.partition(".")[0]
-    return f"{type(est).__name__} of scikit-learn" if package == "sklearn" else f"{est!r:.60}"
+def described(value: Any) -> str:
+    """Return a short text about a value of the wrong type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    package, name = type(value).__module__.partition(".")[0], type(value).__name__
+    if package == "builtins":
+        return f"{value!r:.60}"
+    return f"an object of type {name}" + " of scikit-learn" * (package == "sklearn")
 
 
 def _remedy(est):

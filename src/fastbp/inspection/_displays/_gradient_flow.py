@@ -222,7 +222,7 @@ class GradientFlowDisplay:
         """Draw a line over the layers; return the (x, y, color) of all points."""
         x = np.arange(1, len(values) + 1)
         self.lines_ = self.ax_.plot(x, values, **{"marker": "o"} | kwargs)
-        texts = [name.replace(" layer", "\n", 1).replace("\n ", "\n") for name in self.layer_names]
+        texts = [name.replace(" layer", "").replace(" ", "\n") for name in self.layer_names]
         if len(values) > 6:
             texts = [str(number) for number in x]
             self.ax_.set_xlabel(f"Layer ({len(values)} is the output layer)")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._checks import layer_title
+from ._checks import described, layer_title
 
 
 class LayerCurves(NamedTuple):
@@ -33,8 +33,8 @@ def curves_of_monitor(monitor: Any, names: tuple[str, ...]) -> LayerCurves:
     records = getattr(monitor, "records", None)
     if records is None:
         raise TypeError(
-            f"monitor must be a DiagnosticsMonitor, got {monitor!r:.60}. Pass one to an estimator as callbacks=monitor, and call "
-            "fit. For a fitted estimator without a monitor, use from_estimator."
+            f"monitor must be a DiagnosticsMonitor, got {described(monitor)}. Pass one to an estimator as callbacks=monitor, and "
+            "call fit. For a fitted estimator without a monitor, use from_estimator."
         )
     if not records:
         raise ValueError(
