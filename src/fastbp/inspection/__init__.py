@@ -1,12 +1,13 @@
 """Inspection of fitted networks: all values of backpropagation, a check of the gradients, a diagnosis, and plots.
 
 ``trace`` computes all values of a forward pass, a backward pass and an update for given rows, and shows them step by step.
-``check_gradients`` compares the gradients with finite differences. ``diagnose`` measures statistics of the layers. The Display
-classes draw losses, gradients, activations, weights, networks, loss surfaces and decision surfaces with matplotlib. ``import
-fastbp`` does not import this package.
+``check_gradients`` compares the gradients with finite differences. ``diagnose`` measures statistics of the layers and gives advice;
+the callback ``DiagnosticsMonitor`` records the statistics during a fit. The Display classes draw losses, gradients, activations,
+weights, networks, loss surfaces and decision surfaces. ``import fastbp`` does not import this package.
 """
 
 from ._diagnosis.diagnose import diagnose
+from ._diagnosis.monitor import DiagnosticsMonitor
 from ._diagnosis.records import Advice, Diagnosis, LayerDiagnosis
 from ._displays._activations import ActivationDisplay
 from ._displays._decision_surface import DecisionSurfaceDisplay
@@ -24,6 +25,7 @@ __all__ = [
     "Advice",
     "DecisionSurfaceDisplay",
     "Diagnosis",
+    "DiagnosticsMonitor",
     "GradientCheck",
     "GradientFlowDisplay",
     "LayerDiagnosis",

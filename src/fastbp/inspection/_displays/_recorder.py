@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._inspected_fit import trained_params
+from ..._inspected_fit import running_fit
 from ._checks import check_count
 
 
@@ -67,7 +67,7 @@ class WeightRecorder:
             self.epochs, self.params = [], []
         if epoch % self.every == 0:
             self.epochs.append(epoch)
-            self.params.append(trained_params(estimator))
+            self.params.append(running_fit(estimator, max_rows=1).state.params.copy())
 
     def __repr__(self) -> str:
         n = len(self.epochs)
