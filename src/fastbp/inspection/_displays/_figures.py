@@ -170,15 +170,15 @@ def largest_magnitude(*arrays: Any) -> float:
 # ---------------------------------------------------------------------- parts of axes
 
 
-def add_legend(ax: Any, entries: list[tuple[Any, str]]) -> None:
+def add_legend(ax: Any, entries: list[tuple[Any, str]], loc: str = "upper right") -> None:
     """Add a legend of (artist, name); if it has many entries, it is beside the axes, or else it has small letters."""
     handles, names = zip(*entries, strict=True)
     if len(entries) <= _MOST_ENTRIES_INSIDE:
-        ax.legend(handles, names, loc="upper right")
+        ax.legend(handles, names, loc=loc)
     elif _has_layout(ax):
         ax.legend(handles, names, loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
     else:
-        ax.legend(handles, names, loc="upper right", fontsize="x-small", ncols=2, columnspacing=1)
+        ax.legend(handles, names, loc=loc, fontsize="x-small", ncols=2, columnspacing=1)
 
 
 def use_integers(axis: Any) -> None:

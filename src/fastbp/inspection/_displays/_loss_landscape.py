@@ -93,7 +93,7 @@ class LossLandscapeDisplay:
     >>> display = LossLandscapeDisplay.from_estimator(model, X, y, path=recorder, grid_resolution=10)
     >>> display.path.shape == (model.n_iter_, 2)
     True
-    >>> abs(display.path_loss[-1] - trace(model, X, y).loss) < 1e-12
+    >>> bool(abs(display.path_loss[-1] - trace(model, X, y).loss) < 1e-12)
     True
     """
 
@@ -275,7 +275,7 @@ class LossLandscapeDisplay:
         if self.path is not None:
             epochs = np.asarray(self.path_epochs if self.path_epochs is not None else np.arange(1, len(self.path) + 1))
             style = {"color": _PATH_COLOR, "linewidth": 1.4, "marker": ".", "markersize": 4, "zorder": 3}
-            label = f"path to epoch {epochs[-1]}"
+            label = f"path from epoch {epochs[0]} (circle) to {epochs[-1]}"
             (self.path_line_,) = self.ax_.plot(self.path[:, 0], self.path[:, 1], label=label, **style)
             start = {
                 "marker": "o",
@@ -285,9 +285,9 @@ class LossLandscapeDisplay:
                 "linestyle": "none",
                 "zorder": 3,
             }
-            (self.start_point_,) = self.ax_.plot(*self.path[:1].T, label=f"epoch {epochs[0]}", **start)
+            (self.start_point_,) = self.ax_.plot(*self.path[:1].T, **start)
         (self.center_point_,) = self.ax_.plot([0], [0], label="fitted weights", **star)
-        self.ax_.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=3, frameon=False, columnspacing=1.2)
+        self.ax_.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), borderaxespad=0.2, frameon=False, labelspacing=0.2)
 
     def _label(self):
         if self.path_shares is None:
@@ -298,13 +298,15 @@ class LossLandscapeDisplay:
             self.ax_.set(xlabel=names[0], ylabel=names[1])
 
     def _add_colorbar(self):
-        from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+        from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
         bar = self.figure_.colorbar(self.surface_, ax=self.ax_, label="Objective (mean loss + penalties)")
         if type(self.surface_.norm).__name__ == "LogNorm":
             bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             bar.ax.yaxis.set_minor_locator(NullLocator())
+        else:
+            bar.ax.yaxis.set_major_locator(MaxNLocator(7))
         return bar
 
 
