@@ -20,7 +20,7 @@ from .records import LayerDiagnosis
 _DEAD_SLOPE = 1e-3
 # At this fraction of the largest slope, |tanh z| is 0.975, so that the activation is almost at its asymptote.
 _FLAT_SLOPE = 0.05
-# An activation is bounded if it is flat at these points and their negatives. The exponential of the largest point squared is finite.
+# An activation is bounded if it is flat at these points and their negatives; the square of the exponential of 300 is finite.
 _FAR_POINTS = (30.0, 100.0, 300.0)
 _GRID = np.linspace(-10, 10, 2001)  # the largest slopes of all activations are in this range
 
@@ -78,6 +78,7 @@ class _LayerSums:
     def __init__(self, activation, n_units):
         self.activation, self.moments = activation, _Moments()
         self.range = None if activation is None else slope_range(activation)
+        self.flat_slope = np.nan if self.range is None else _FLAT_SLOPE * self.range.largest
         self.largest, self.n_flat = np.zeros(n_units), 0
 
     def add(self, A, slopes=None):
@@ -86,7 +87,7 @@ class _LayerSums:
         if slopes is not None:
             slopes = np.abs(slopes)
             self.largest = np.maximum(self.largest, slopes.max(axis=0))
-            self.n_flat += int((slopes <= _FLAT_SLOPE * self.range.largest).sum())
+            self.n_flat += int((slopes <= self.flat_slope).sum())
 
     @property
     def dead_share(self):

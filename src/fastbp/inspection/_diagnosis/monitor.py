@@ -1,7 +1,7 @@
 """The callback ``DiagnosticsMonitor``, which records statistics of the layers during a fit.
 
-A fit whose callbacks run goes in; one record for each epoch comes out. The running fit is not changed. This module does not know how
-the statistics are computed.
+A fit whose callbacks run goes in; records of its epochs come out. The running fit is not changed. This module does not know how the
+statistics are computed.
 """
 
 from dataclasses import asdict
@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Any
 
 from ..._inspected_fit import running_fit
+from ..._model import paused_fits
 from .diagnose import Statistics
 from .records import EpochDiagnosis
 from .tables import html_of_layers, layer_frame
@@ -58,7 +59,7 @@ class DiagnosticsMonitor:
     >>> from fastbp.inspection import DiagnosticsMonitor
     >>> X, y = load_iris(return_X_y=True)
     >>> monitor = DiagnosticsMonitor(every=50)
-    >>> model = MLPClassifier(16, scale="standard", learning_rate_init=0.01, random_state=0, callbacks=monitor).fit(X, y)
+    >>> model = MLPClassifier(16, scale="standard", learning_rate_init=0.02, random_state=0, callbacks=monitor).fit(X, y)
     >>> [record.epoch for record in monitor.records]
     [50, 100]
     >>> hidden, output = monitor.records[-1].layers
@@ -80,10 +81,12 @@ class DiagnosticsMonitor:
         if self.records and number <= self.records[-1].epoch:
             self.records.clear()
         if number % self.every == 0:
-            fit = running_fit(estimator, self.max_rows)
-            if fit is None:
+            paused = paused_fits.of(estimator)
+            if paused is None:
                 raise ValueError("A DiagnosticsMonitor must be called by a fit of fastbp: pass it as callbacks= to the estimator.")
-            self.records.append(EpochDiagnosis(number, float(logs["loss"]), Statistics.of(fit).layers))
+            self.records.append(
+                EpochDiagnosis(number, float(logs["loss"]), Statistics.of(running_fit(paused, self.max_rows)).layers)
+            )
 
     def __repr__(self) -> str:
         return f"DiagnosticsMonitor(every={self.every}, max_rows={self.max_rows})"
@@ -108,7 +111,7 @@ class DiagnosticsMonitor:
         >>> from fastbp.inspection import DiagnosticsMonitor
         >>> X, y = load_iris(return_X_y=True)
         >>> monitor = DiagnosticsMonitor(every=50)
-        >>> model = MLPClassifier(16, scale="standard", learning_rate_init=0.01, random_state=0, callbacks=monitor).fit(X, y)
+        >>> model = MLPClassifier(16, scale="standard", learning_rate_init=0.02, random_state=0, callbacks=monitor).fit(X, y)
         >>> monitor.to_frame()[["epoch", "layer", "activation", "dead_share"]]
            epoch  layer activation  dead_share
         0     50      1       relu         0.0
