@@ -72,10 +72,9 @@ def _given_axes(ax, n_panels):
     """Return the axes that the user passed as an array or a list."""
     axes = np.asarray(ax, object).ravel()
     if len(axes) != n_panels or not all(hasattr(one, "plot") for one in axes):
-        raise ValueError(
-            f"ax must be None, one matplotlib Axes, or an array of {n_panels} Axes, because the display has {n_panels} panels; got "
-            f"{len(axes)} objects of type {type(axes[0]).__name__ if len(axes) else 'object'}."
-        )
+        several = f"None, one matplotlib Axes, or an array of {n_panels} Axes, one for each panel"
+        rule, kind = several if n_panels > 1 else "None or a matplotlib Axes", type(axes[0]).__name__ if len(axes) else "Axes"
+        raise ValueError(f"ax must be {rule}; got {len(axes)} of type {kind}.")
     return Panels(axes, axes[0].figure, None)
 
 

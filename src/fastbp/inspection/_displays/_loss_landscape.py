@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from ..._data.inputs import Matrix
 from ..._inspected_fit import inspected_fit
 from .._evaluation import Evaluation
-from ._checks import check_choice, check_count, check_network
+from ._checks import check_choice, check_count, check_network, numbers_in
 from ._directions import filter_normalized, principal_directions, square_around
 from ._figures import SEQUENTIAL, import_pyplot, panels
 from ._recorder import WeightRecorder
@@ -318,12 +318,12 @@ def _check_extent(extent):
 def _checked_path(path, n_params):
     """Return the parameters (n_records, n_params) in float64, and the epochs."""
     params, epochs = (path.params, path.epochs) if isinstance(path, WeightRecorder) else (path, None)
-    if not len(params):
+    params = numbers_in("path", params)
+    if not params.size:
         raise ValueError(
             f"path must have at least one record, got {path!r}. Pass the recorder to the estimator as callbacks=recorder, and call "
             "fit with at least as many epochs as its parameter `every`."
         )
-    params = np.asarray(params, np.float64)
     if params.ndim != 2 or params.shape[1] != n_params or not np.isfinite(params).all():
         raise ValueError(
             f"path must be a WeightRecorder or an array of finite numbers of shape (n_records, {n_params}), because the network "
