@@ -960,6 +960,10 @@ def test_errors_of_decision_surfaces():
         draw(model, X, CODES[1:])
     with pytest.raises(ValueError, match=r"y must contain only the classes of est, .*Pass the labels of the fit"):
         draw(model, X, CODES + 1)
+    with pytest.raises(ValueError, match=r"y must contain only the classes of est, .*Pass the labels of the fit"):
+        draw(model, X, BINARY)
+    with pytest.raises(ValueError, match="y must contain only numbers"):
+        draw(plane("value"), X, BINARY)
     with pytest.raises(ValueError, match=r"layer must be an integer from 1 to 3 or from -3 to -1.*got 0"):
         draw(model, X, layer=0)
     with pytest.raises(ValueError, match="units must be one or several integers from 0 to 1, because hidden layer 2 has 2 units"):

@@ -55,7 +55,7 @@ def layer_number(layer: Any, n_layers: int, name: str = "layer") -> int:
             rule = f"an integer from 1 to {n_layers} or from {-n_layers} to -1"
             reason = f"has {n_layers} layers of weights (1 is the first hidden layer and {n_layers} or -1 the output layer)"
         raise ValueError(f"{name} must be {rule}, because the network {reason}; got {layer!r}.")
-    return int(layer) % (n_layers + 1) if layer > 0 else int(layer) + n_layers + 1
+    return int(layer) if layer > 0 else int(layer) + n_layers + 1
 
 
 def unit_numbers(units: Any, n_units: int, max_units: Any, layer_name: str) -> np.ndarray:
@@ -105,4 +105,4 @@ def layer_phrase(layer: int, n_layers: int) -> str:
 def activation_names(est: Any) -> list[str]:
     """Return the names of the activations of the hidden layers."""
     names = per_layer(est.activation, len(est.coefs_) - 1)
-    return [name if isinstance(name, str) else getattr(name, "name", repr(name)) for name in names]
+    return [name if isinstance(name, str) else repr(name) for name in names]

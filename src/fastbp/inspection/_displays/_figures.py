@@ -4,7 +4,6 @@ The number of panels and the axes that the user passed go in; axes in which a di
 the functions, so that a display can be computed without it. This module does not know about networks.
 """
 
-from itertools import cycle, islice
 from math import ceil, sqrt
 from typing import Any, NamedTuple
 
@@ -52,8 +51,8 @@ def panels(
 ) -> Panels:
     """Return axes for n_panels in a grid.
 
-    ax is None for a new figure, axes that are divided if there are several panels, or one axes for each panel. The
-    layout of a new figure is 'compressed' if the ratio of the sides of its axes is fixed.
+    ax is None for a new figure, axes that are divided if there are several panels, or one axes for each panel. The layout of a new
+    figure is 'compressed' if the ratio of the sides of its axes is fixed.
     """
     plt = import_pyplot(display)
     if ax is None:
@@ -147,11 +146,6 @@ def ordered_colors(n: int) -> list[Any]:
     from matplotlib import colormaps
 
     return [colormaps[SEQUENTIAL](at) for at in np.linspace(0, _LAST_OF_SEQUENTIAL, n)]
-
-
-def line_styles(n: int) -> list[str]:
-    """Return n line styles, so that neighboring lines differ not only in color."""
-    return list(islice(cycle(("-", "--", "-.", ":")), n))
 
 
 def color_options(low: float, high: float, cmap: Any, given: dict[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,7 @@ from ._checks import BOUNDED_RANGES, activation_names, layer_phrase, numbers_in,
 
 def checked_points(est: Any, X: Any) -> tuple[np.ndarray, list[Any] | None]:
     """Return the rows (n_rows, 2) as an array, and the names of the features or None."""
-    n_features = (
-        len(est.feature_names_in_) if hasattr(est, "feature_names_in_") else getattr(est, "n_features_in_", len(est.coefs_[0]))
-    )
+    n_features = getattr(est, "n_features_in_", len(est.coefs_[0]))
     if n_features != 2:
         raise ValueError(
             f"est must have been fitted with 2 features, because the surface is drawn over a plane; got {n_features} features. Fit "
@@ -114,7 +112,7 @@ def targets_of_panels(est: Any, y: Any, n_rows: int, parts: dict[str, Any]) -> l
         raise ValueError(f"y must have one target for each of the {n_rows} rows of X, got shape {y.shape}.")
     n_panels, columns = len(parts["response"]), y.reshape(n_rows, -1)
     if not is_classifier(est):
-        values = [column.astype(np.float64) for column in columns.T]
+        values = [numbers_in("y", column) for column in columns.T]
     elif isinstance(est.classes_, list):
         values = [_codes(column, classes) for column, classes in zip(columns.T, est.classes_, strict=True)]
     elif columns.shape[1] == 1:
@@ -131,10 +129,9 @@ def targets_of_panels(est: Any, y: Any, n_rows: int, parts: dict[str, Any]) -> l
 
 
 def _codes(labels, classes):
-    """Return the indices of labels in the sorted classes."""
-    codes = np.searchsorted(classes, labels)
-    if (codes >= len(classes)).any() or (np.asarray(classes)[np.minimum(codes, len(classes) - 1)] != labels).any():
-        raise ValueError(
-            f"y must contain only the classes of est, {list(classes)!r}; got other labels. Pass the labels of the fit."
-        )
+    """Return the indices of labels in the list of classes."""
+    index = {label: code for code, label in enumerate(np.asarray(classes).tolist())}
+    codes = np.array([index.get(label, -1) for label in labels.tolist()])
+    if (codes < 0).any():
+        raise ValueError(f"y must contain only the classes of est, {list(index)!r}; got other labels. Pass the labels of the fit.")
     return codes
