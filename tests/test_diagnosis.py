@@ -493,7 +493,7 @@ def test_partial_fit_only():
 
 
 def test_partial_fit_that_diverges_gets_advice():
-    model = MLPRegressor(hidden_layer_sizes=20, random_state=0, solver="sgd", learning_rate_init=1.0, batch_size=10)
+    model = MLPRegressor(hidden_layer_sizes=20, random_state=0, solver="sgd", learning_rate_init=1.0)
     with contextlib.suppress(ValueError):  # the weights are not finite
         for _ in range(100):
             model.partial_fit(X, VALUES[:, 0])

@@ -114,10 +114,12 @@ def diagnose(
     """
     check_validation_rows((X_val, y_val, None), None)
     given = inspected_fit(est, X, y, sample_weight)
+    val_fit = None if X_val is None else _validation_rows(est, X_val, y_val)
     fit = given.drawn(_MAX_DIAGNOSED_ROWS)
     statistics = Statistics.of(fit)
-    measurements = measure(est, statistics, len(given.y), None if X_val is None else _validation_rows(est, X_val, y_val))
-    return Diagnosis(statistics.loss, len(fit.y), statistics.layers, advice_for(measurements))
+    with np.errstate(over="ignore", invalid="ignore"):  # the fit may have diverged
+        advice = advice_for(measure(est, statistics, len(given.y), val_fit))
+    return Diagnosis(statistics.loss, len(fit.y), statistics.layers, advice)
 
 
 def _validation_rows(est, X, y):
@@ -137,6 +139,7 @@ class Statistics(NamedTuple):
     layers: tuple[LayerDiagnosis, ...]
 
     @classmethod
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the fit may have diverged
     def of(cls, fit):
         """Compute the statistics."""
         evaluation = Evaluation(fit)

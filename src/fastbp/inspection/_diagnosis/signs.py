@@ -30,7 +30,7 @@ _ERASED = 0.1
 _LARGE_INPUT = 30.0  # pixels from 0 to 16 are below it and train well without scaling
 _TINY_INPUT = 0.1  # ten times smaller than standardized inputs
 _MANY_RISES, _LARGE_CHANGE = 0.25, 0.02
-_PEAK = 2.0
+_PEAK = 3.0
 
 
 # ---------------------------------------------------------------------- what was learned
