@@ -250,15 +250,15 @@ def test_html_of_the_estimator_contains_the_summary():
 
 
 def test_html_of_an_estimator_that_is_not_fitted():
-    assert "fastbp-summary" not in MLPClassifier()._repr_html_()
+    assert "fastbp-table" not in MLPClassifier()._repr_html_()
 
 
 def test_html_of_other_estimators_contains_no_summary():
     pipeline = make_pipeline(StandardScaler(), MLPClassifier(**SMALL)).fit(X, CODES)
     html = pipeline._repr_html_()
-    assert "fastbp-summary" not in html
+    assert "fastbp-table" not in html
     assert "MLPClassifier" in html
-    assert "fastbp-summary" in pipeline[-1]._repr_html_()
+    assert "fastbp-table" in pipeline[-1]._repr_html_()
 
 
 def test_text_display_has_no_html():
@@ -283,7 +283,7 @@ def test_html_without_a_summary_if_the_model_was_changed_to_an_invalid_one(chang
     model = fitted()
     vars(model).update(change)
     html = model._repr_html_()
-    assert "fastbp-summary" not in html
+    assert "fastbp-table" not in html
     assert "sk-estimator" in html
 
 

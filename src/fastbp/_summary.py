@@ -7,26 +7,11 @@ exports the public names of this module. It does not know how a network is train
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 from typing import Any
 
 from ._representation import fitted_network
-
-_STYLE = """
-.fastbp-summary { max-width: 100%; margin: .5em .4em; color: inherit; font-size: .9em; text-align: left; }
-.fastbp-summary p { margin: 0 0 .3em; color: inherit; }
-.fastbp-summary .scroll { max-width: 100%; overflow-x: auto; }
-.fastbp-summary table { width: auto; margin: 0; border-collapse: collapse; background: none; font-variant-numeric: tabular-nums; }
-.fastbp-summary tr:nth-child(n) { background: none; }
-.fastbp-summary th, .fastbp-summary td {
-  padding: .15em .7em; border: 0; border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent); background: none;
-  color: inherit; font-weight: normal; text-align: right; white-space: nowrap;
-}
-.fastbp-summary thead th { border-bottom-color: currentColor; font-weight: bold; }
-.fastbp-summary tfoot th, .fastbp-summary tfoot td { border-bottom: 0; font-weight: bold; }
-.fastbp-summary .text { text-align: left; }
-"""
+from ._tables import aligned_lines, html_of_table, imported_pandas
 
 
 @dataclass(frozen=True)
@@ -127,10 +112,7 @@ class Summary:
 
     def __repr__(self) -> str:
         titles, *rows = _texts(self)
-        widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-        is_text = [title in _TEXT_COLUMNS for title in titles]
-        lines = ["  ".join(_aligned(*cell) for cell in zip(row, widths, is_text, strict=True)).rstrip() for row in (titles, *rows)]
-        return "\n".join([_heading(self), *lines, *self.notes])
+        return "\n".join([_heading(self), *aligned_lines([titles, *rows], _is_text(titles)), *self.notes])
 
     def to_frame(self) -> Any:
         """Return the table as a pandas DataFrame.
@@ -145,13 +127,7 @@ class Summary:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_frame needs pandas. Install it with: pip install 'fastbp[datasets]', or: pip install pandas"
-            ) from error
-        return pd.DataFrame([vars(layer) for layer in self.layers]).set_index("name")
+        return imported_pandas().DataFrame([vars(layer) for layer in self.layers]).set_index("name")
 
     def to_html(self) -> str:
         """Return the table as HTML.
@@ -161,15 +137,9 @@ class Summary:
         html : str
             The element with its style sheet. Its colors follow those of the page.
         """
-        titles, *rows, total = _texts(self)
-        parts = [("thead", [titles], "col"), ("tbody", rows, "row"), ("tfoot", [total], "row")]
-        table = "".join(_rows_html(tag, part, titles, scope) for tag, part, scope in parts)
-        notes = "".join(f"<br>{escape(note)}" for note in self.notes)
-        label = f"Layers of {escape(self.estimator)}"
-        return (
-            f'<div class="fastbp-summary"><style>{_STYLE}</style><p>{escape(_heading(self))}{notes}</p>'
-            f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>{table}</table></div></div>'
-        )
+        titles, *rows, totals = _texts(self)
+        heading, label = [_heading(self), *self.notes], f"Layers of {self.estimator}"
+        return html_of_table(heading, label, titles, rows, _is_text(titles), totals=totals)
 
     def _repr_html_(self) -> str:
         return self.to_html()
@@ -293,19 +263,5 @@ def _texts(found):
     return [list(columns), *map(list, zip(*columns.values(), strict=True))]
 
 
-def _aligned(text, width, is_text):
-    return text.ljust(width) if is_text else text.rjust(width)
-
-
-def _rows_html(tag, rows, titles, scope):
-    """Return a part of the HTML table; the first cell of each row is a header."""
-    return f"<{tag}>{''.join(f'<tr>{_cells_html(tag, row, titles, scope)}</tr>' for row in rows)}</{tag}>"
-
-
-def _cells_html(tag, row, titles, scope):
-    cells = []
-    for number, (title, text) in enumerate(zip(titles, row, strict=True)):
-        kind = ' class="text"' if title in _TEXT_COLUMNS else ""
-        is_header = tag == "thead" or number == 0
-        cells.append(f'<th scope="{scope}"{kind}>{escape(text)}</th>' if is_header else f"<td{kind}>{escape(text)}</td>")
-    return "".join(cells)
+def _is_text(titles):
+    return [title in _TEXT_COLUMNS for title in titles]

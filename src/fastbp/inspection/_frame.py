@@ -7,6 +7,8 @@ the numbers were computed.
 import numpy as np
 from scipy.sparse import issparse
 
+from .._tables import imported_pandas
+
 _OF_ROWS = ("Z", "norm_Z", "slopes", "delta", "norm_delta")  # arrays (n_rows, n_units)
 _OF_WEIGHTS = ("coefs", "coef_grads", "coef_penalty_grads", "coef_updates")  # arrays (n_inputs, n_units)
 _OF_UNITS = (
@@ -19,12 +21,7 @@ _SCALARS = ("loss", "data_loss", "penalty")
 
 def frame_of(trace):
     """Return the DataFrame; see `Trace.to_frame`."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "to_frame needs pandas. Install it with: pip install 'fastbp[datasets]', or: pip install pandas"
-        ) from error
+    pd = imported_pandas()
     parts = [part for part in _parts(trace) if part["value"].size]
     columns = {name: np.concatenate([_filled(part, name) for part in parts]) for name in ("layer", "row", "input", "unit")}
     frame = pd.DataFrame({name: pd.array(values, "Int64") for name, values in _masked(pd, columns).items()})

@@ -7,6 +7,8 @@ what the statistics mean.
 from html import escape
 from math import isnan
 
+from ..._tables import aligned_lines, html_of_table, imported_pandas
+
 # the columns of the table: the heading, the name of the statistic, and its format
 _COLUMNS = (
     ("layer", "layer", "d"),
@@ -23,13 +25,8 @@ _COLUMNS = (
     ("grad b", "intercept_grad_norm", ".1e"),
     ("update/W", "update_ratio", ".1e"),
 )
-_N_TEXT = 2  # the first columns are aligned to the left
-_STYLE = (
-    ".fastbp-diagnosis { overflow-x: auto } .fastbp-diagnosis table { border-collapse: collapse }"
-    " .fastbp-diagnosis caption { text-align: left; font-weight: bold; padding: 0.3em 0; white-space: nowrap }"
-    " .fastbp-diagnosis :is(th, td) { padding: 0.15em 0.6em; text-align: right; white-space: nowrap }"
-    " .fastbp-diagnosis thead th { border-bottom: 1px solid currentColor }"
-)
+_TITLES = [title for title, _, _ in _COLUMNS]
+_IS_TEXT = [name in ("layer", "activation") for _, name, _ in _COLUMNS]
 
 
 def _cells(layer):
@@ -40,29 +37,13 @@ def _cells(layer):
 
 def text_of_layers(layers):
     """Return the lines of an aligned table."""
-    rows = [[heading for heading, _, _ in _COLUMNS], *map(_cells, layers)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
-
-
-def _aligned(row, widths):
-    for n, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        yield cell.ljust(width) if n < _N_TEXT else cell.rjust(width)
+    return aligned_lines([_TITLES, *map(_cells, layers)], _IS_TEXT)
 
 
 def html_of_layers(title, layers):
     """Return an HTML table with a title."""
-    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading, _, _ in _COLUMNS)
-    body = "\n".join(f"<tr>{_html_row(_cells(layer))}</tr>" for layer in layers)
-    return (
-        f'<style>{_STYLE}</style>\n<div class="fastbp-diagnosis" tabindex="0" role="region" aria-label="{escape(title)}"><table>'
-        f"<caption>{escape(title)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>\n"
-    )
-
-
-def _html_row(cells):
-    first, *others = (escape(cell.replace("-", "−")) for cell in cells)
-    return f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in others)
+    rows = [[cell.replace("-", "−") for cell in _cells(layer)] for layer in layers]
+    return html_of_table([title], title, _TITLES, rows, _IS_TEXT) + "\n"
 
 
 def html_of_list(title, entries, empty):
@@ -75,10 +56,4 @@ def html_of_list(title, entries, empty):
 
 def layer_frame(layers, columns=()):
     """Return a DataFrame with one row for each dict; ``columns`` are those before the statistics of a layer."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "to_frame needs pandas. Install it with: pip install 'fastbp[datasets]', or: pip install pandas"
-        ) from error
-    return pd.DataFrame(list(layers), columns=[*columns, *(name for _, name, _ in _COLUMNS)])
+    return imported_pandas().DataFrame(list(layers), columns=[*columns, *(name for _, name, _ in _COLUMNS)])

@@ -15,7 +15,7 @@ from ._figures import add_legend, grid_shape, label_outer_axes, ordered_colors, 
 from ._records import curves_of_monitor
 
 _SHARES = {"dead_share": "Dead units", "saturated_share": "Saturated activations"}
-_COLOR = "#3f90da"
+_BAR_COLOR = "#3f90da"
 
 
 class ActivationDisplay:
@@ -237,7 +237,7 @@ class ActivationDisplay:
         size = (6.4, 4.8) if n == 1 else (0.6 + 2.7 * shape[1], 0.5 + 2.3 * shape[0])
         self.axes_, self.figure_, self.bounding_ax_ = panels(self, ax, shape, n, size)
         for number, (panel, counts, edges) in enumerate(zip(self.axes_, self.counts, self.bin_edges, strict=True)):
-            self.patches_.append(panel.stairs(counts, edges, **{"fill": True, "color": _COLOR} | kwargs))
+            self.patches_.append(panel.stairs(counts, edges, **{"fill": True, "color": _BAR_COLOR} | kwargs))
             panel.set_title(self._title(number), fontsize="medium" if n < 3 else "small")
             panel.margins(x=0.02)
             if log_scale:
