@@ -1,11 +1,12 @@
 """
-=================================================
+================================================
 Replaying stored training runs of Nielsen's book
-=================================================
+================================================
 
 Chapter 3 of Michael Nielsen's book shows overfitting: a network with 30 hidden units learns 1,000 images of MNIST for 400 epochs.
-The cost and the accuracy after each epoch are stored in the repository of the book, together with the seeds of the random numbers. This
-example repeats the runs with fastbp and compares: the same initial weights, the same order of the rows, and all computations in float64.
+The cost and the accuracy after each epoch are stored in the repository of the book, together with the seeds of the random
+numbers. This example repeats the runs with fastbp and compares: the same initial weights, the same order of the rows, and all
+computations in float64.
 
 The network has sigmoid outputs and the cross-entropy cost, summed over the ten outputs. In fastbp, this is a classifier for a
 multilabel target: ten columns, of which exactly one is 1.
@@ -19,12 +20,13 @@ https://github.com/mnielsen/neural-networks-and-deep-learning.
 # The same data and the same random numbers
 # -----------------------------------------
 #
-# The book divides the gray levels by 256, not by 255. It runs in Python 2, whose function ``random.shuffle`` draws other numbers than
-# that of Python 3, so the order of the rows is computed here. The list of rows is shuffled again before each epoch, so each epoch starts
-# with the order of the previous one. The weights are drawn twice, because the program first draws weights with the standard deviation
-# :math:`1/\sqrt{n}` and then replaces them by weights with the standard deviation 1.
+# The book divides the gray levels by 256, not by 255. It runs in Python 2, whose function ``random.shuffle`` draws other numbers
+# than that of Python 3, so the order of the rows is computed here. The list of rows is shuffled again before each epoch, so each
+# epoch starts with the order of the previous one. The weights are drawn twice, because the program first draws weights with the
+# standard deviation :math:`1/\sqrt{n}` and then replaces them by weights with the standard deviation 1.
 
 import random
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,7 +53,7 @@ def shuffle_as_python_2(rows, generator):
 def draw_weights(generator, sizes):
     """Biases are drawn before weights, and a weight matrix has one row per output unit."""
     intercepts = [generator.randn(n_out) for n_out in sizes[1:]]
-    coefs = [generator.randn(n_out, n_in).T for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)]
+    coefs = [generator.randn(n_out, n_in).T for n_in, n_out in pairwise(sizes)]
     return coefs, intercepts
 
 
@@ -59,9 +61,9 @@ def draw_weights(generator, sizes):
 # Training
 # --------
 #
-# With ``shuffle=False``, ``partial_fit`` processes the rows in the order in which they are passed. The book writes an update of the
-# weights as :math:`W \leftarrow (1 - \eta\lambda/n) W - \eta \nabla`, where :math:`\nabla` is the mean gradient of the batch. In
-# fastbp, ``alpha`` is divided by the number of rows in the batch, so ``alpha`` is :math:`\lambda` times the batch size over n.
+# With ``shuffle=False``, ``partial_fit`` processes the rows in the order in which they are passed. The book writes an update of
+# the weights as :math:`W \leftarrow (1 - \eta\lambda/n) W - \eta \nabla`, where :math:`\nabla` is the mean gradient of the batch.
+# In fastbp, ``alpha`` is divided by the number of rows in the batch, so ``alpha`` is :math:`\lambda` times the batch size over n.
 
 
 def cost_and_accuracy(network, X, Y, lambda_):
@@ -94,7 +96,9 @@ def replay(lambda_):
     for _ in range(N_EPOCHS):
         shuffle_as_python_2(rows, generator)
         network.partial_fit(X_train[rows], Y_train[rows])
-        curves.append((*cost_and_accuracy(network, X_test, Y_test, lambda_), *cost_and_accuracy(network, X_train, Y_train, lambda_)))
+        curves.append(
+            (*cost_and_accuracy(network, X_test, Y_test, lambda_), *cost_and_accuracy(network, X_train, Y_train, lambda_))
+        )
     return np.array(curves)
 
 
@@ -144,12 +148,12 @@ for lambda_, values in STORED.items():
 print(f"largest relative difference of all costs and counts: {largest_difference:.1e}")
 
 # %%
-# All stored values are repeated to about 13 digits, and all counts exactly, although there are 40,000 updates, a logarithm in each
-# cost, and other implementations of the exponential function and of the matrix products. (Compared with all 400 epochs of both files, the largest
-# relative difference was 1.5e-13.)
+# All stored values are repeated to about 13 digits, and all counts exactly, although there are 40,000 updates, a logarithm in
+# each cost, and other implementations of the exponential function and of the matrix products. (Compared with all 400 epochs of
+# both files, the largest relative difference was 1.5e-13.)
 #
-# The curves show the overfitting that the chapter is about: without regularization, the test cost increases after epoch 15, while the
-# training cost goes to zero and the test accuracy hardly changes any more.
+# The curves show the overfitting that the chapter is about: without regularization, the test cost increases after epoch 15, while
+# the training cost goes to zero and the test accuracy hardly changes any more.
 
 figure, panels = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
 titles = {"cost on the training images": 2, "cost on the test images": 0, "correct test images (%)": 1}

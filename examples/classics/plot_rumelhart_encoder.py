@@ -1,20 +1,22 @@
 """
-=====================================================
+======================================================
 Rumelhart, Hinton and Williams 1986: the 8-3-8 encoder
-=====================================================
+======================================================
 
-Eight inputs, of which exactly one is 1, have to be copied to eight outputs through three hidden units. Three binary units have eight
-states, just enough to tell the inputs apart, so the network has to invent a code like the binary numbers. Nothing in the task
-says which code: each network finds its own.
+Eight inputs, of which exactly one is 1, have to be copied to eight outputs through three hidden units. Three binary units have
+eight states, just enough to tell the inputs apart, so the network has to invent a code like the binary numbers. Nothing in the
+task says which code: each network finds its own.
 
-Reference: D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal representations by error propagation", in *Parallel
-Distributed Processing*, volume 1, chapter 8, MIT Press, 1986, https://doi.org/10.7551/mitpress/5236.003.0012. They credit the problem
-to D. H. Ackley, G. E. Hinton and T. J. Sejnowski, "A learning algorithm for Boltzmann machines", Cognitive Science 9, 1985.
+Reference: D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal representations by error propagation", in
+*Parallel Distributed Processing*, volume 1, chapter 8, MIT Press, 1986, https://doi.org/10.7551/mitpress/5236.003.0012. They
+credit the problem to D. H. Ackley, G. E. Hinton and T. J. Sejnowski, "A learning algorithm for Boltzmann machines", Cognitive
+Science 9, 1985.
 """
 
 # %%
-# The weights are updated after each sweep over the eight rows. The report does not print the hyperparameters of this experiment; η = 0.1 and α = 0.9
-# are those of its other experiments. The classifier is multilabel, because each output is a separate sigmoid unit.
+# The weights are updated after each sweep over the eight rows. The report does not print the hyperparameters of this experiment;
+# η = 0.1 and α = 0.9 are those of its other experiments. The classifier is multilabel, because each output is a separate sigmoid
+# unit.
 
 import warnings
 
@@ -69,8 +71,8 @@ print(f"largest error of an output: {np.median(largest_error):.3f} (median), {la
 
 # %%
 # The activations of the hidden units are the code. Many networks use the eight corners of a cube, like the binary numbers from 0
-# to 7. The others have units that are about half active for one or two inputs, which is enough for the output units to tell the inputs apart.
-# The network in the report also has a hidden unit with such an intermediate activation.
+# to 7. The others have units that are about half active for one or two inputs, which is enough for the output units to tell the
+# inputs apart. The network in the report also has a hidden unit with such an intermediate activation.
 
 codes = np.array([network.transform(X) for network in networks])  # (n_networks, 8 inputs, 3 hidden units)
 n_corners = np.array([len(np.unique(code > 0.5, axis=0)) for code in codes])

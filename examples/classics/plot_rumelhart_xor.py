@@ -1,21 +1,22 @@
 """
-================================================
+=================================================
 Rumelhart, Hinton and Williams 1986: exclusive or
-================================================
+=================================================
 
 The exclusive or of two inputs is the smallest task that a network without hidden units cannot learn. The first detailed report on
-backpropagation studies it: how often does gradient descent end in a local minimum, and how does the time for learning depend on the number of
-hidden units? Yves Chauvin, whose results it cites, found that a network with H hidden units needs about 280 − 33 log₂ H sweeps over the
-four rows, until the error is 0.01 per row. This example repeats the study with 100 random starts for each H.
+backpropagation studies it: how often does gradient descent end in a local minimum, and how does the time for learning depend on
+the number of hidden units? Yves Chauvin, whose results it cites, found that a network with H hidden units needs about 280 − 33
+log₂ H sweeps over the four rows, until the error is 0.01 per row. This example repeats the study with 100 random starts for each
+H.
 
-Reference: D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal representations by error propagation", in *Parallel
-Distributed Processing*, volume 1, chapter 8, MIT Press, 1986, https://doi.org/10.7551/mitpress/5236.003.0012.
+Reference: D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal representations by error propagation", in
+*Parallel Distributed Processing*, volume 1, chapter 8, MIT Press, 1986, https://doi.org/10.7551/mitpress/5236.003.0012.
 """
 
 # %%
-# The report gives the learning rate η = 0.25. It does not give the initial weights; here, they are between −1 and 1. The momentum is
-# α = 0.9, which the report uses in most experiments. The first networks of the report also have direct connections from the inputs to the
-# output, which fastbp does not support, so they are not repeated here.
+# The report gives the learning rate η = 0.25. It does not give the initial weights; here, they are between −1 and 1. The momentum
+# is α = 0.9, which the report uses in most experiments. The first networks of the report also have direct connections from the
+# inputs to the output, which fastbp does not support, so they are not repeated here.
 
 import warnings
 
@@ -77,8 +78,8 @@ slope = np.polyfit(np.log2(N_HIDDEN), medians, 1)[0]
 print(f"sweeps saved by twice as many hidden units: {-slope:.0f}; in the report 33")
 
 # %%
-# With two hidden units, about a fifth of the networks do not learn the task in 3,000 sweeps. The report found local minima in two of
-# several hundred runs, but with other networks and initial weights. With four or more hidden units, all networks learn it.
+# With two hidden units, about a fifth of the networks do not learn the task in 3,000 sweeps. The report found local minima in two
+# of several hundred runs, but with other networks and initial weights. With four or more hidden units, all networks learn it.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 for curve, learned in zip(errors[0], has_learned[0], strict=True):
