@@ -33,7 +33,8 @@ from sklearn.exceptions import ConvergenceWarning
 from fastbp import MLPClassifier
 
 X = np.array(list(itertools.product([0.0, 1.0], repeat=6)))
-y = np.all(X == X[:, ::-1], axis=1)
+reversed_rows = X[:, ::-1]
+y = (X == reversed_rows).all(axis=1)
 N_SEEDS, N_SWEEPS = 100, 5000
 
 
