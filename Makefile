@@ -46,7 +46,7 @@ test: $(VENV)/.has-test ## run the tests and the examples in the docstrings, exc
 test-slow: $(VENV)/.has-test $(VENV)/.has-bench ## run the slow tests: those with many cases, new compilations, processes or benchmarks
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not examples" $(ARGS)
 
-test-examples: $(VENV)/.has-test ## run the gallery in examples/ and check its claims; takes about ten minutes
+test-examples: $(VENV)/.has-test ## run the gallery in examples/ and check its claims; takes several minutes
 	@$(COMPILE)
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_examples.py $(ARGS)
 
