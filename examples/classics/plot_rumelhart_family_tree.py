@@ -233,8 +233,10 @@ print(f"all networks together: {generalized.sum()} of {4 * N_SEEDS} unseen facts
 # -----------------------
 #
 # The weights from the persons to their six hidden units, for the network with the most correct answers: the English persons are
-# in the upper row of each unit, and the Italian persons of the same position below them. If both rows of a unit are equal, it
-# ignores the nationality. The last figure in each title is the correlation of the two rows.
+# in the upper row of each unit, and the Italian persons of the same position below them. The figure in each title is the
+# correlation of the two rows. A unit with a high correlation ignores the nationality, as most units in the article. In unit 2,
+# nearly all weights from English persons are negative, and nearly all from Italian persons are positive, so this unit represents
+# the nationality.
 
 best = (learned + generalized).argmax()
 code = runs[best][0].coefs_[0][:24, :6].T.reshape(6, 2, 12)
