@@ -90,7 +90,7 @@ def test_nielsen_chapter_1():
 
 @pytest.mark.examples
 def test_nielsen_chapter_3():
-    """The stored accuracies of the book are repeated exactly; after 60 epochs, networks with other seeds reach 97.8 %, too."""
+    """The stored accuracies of the book are repeated exactly, and networks with other seeds reach 97.8 % within 60 epochs, too."""
     found = run_example("classics/plot_nielsen_chapter_3.py")
     assert found["replayed"] == found["STORED"]
     assert found["scaled"][-1] >= 9780
