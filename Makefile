@@ -26,7 +26,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-nojit test-plain test-stress test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
+.PHONY: help demo test test-slow test-examples test-nojit test-plain test-stress test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -44,7 +44,11 @@ test: $(VENV)/.has-test ## run the tests and the examples in the docstrings, exc
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
 test-slow: $(VENV)/.has-test $(VENV)/.has-bench ## run the slow tests: those with many cases, new compilations, processes or benchmarks
-	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m slow $(ARGS)
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not examples" $(ARGS)
+
+test-examples: $(VENV)/.has-test ## run the gallery in examples/ and check its claims; takes several minutes
+	@$(COMPILE)
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_examples.py $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)
@@ -59,12 +63,12 @@ test-torch: $(VENV)/.has-oracle ## compare training with PyTorch (downloads PyTo
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py $(ARGS)
 
 test-floor: $(FLOOR)/.has-test ## run all tests with the oldest supported dependencies (FLOOR_PYTHON: Python 3.11 or 3.12)
-	$(FLOOR)/$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(FLOOR)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples" $(ARGS)
 
 test-coverage: $(VENV)/.has-test ## measure the branch coverage of src/fastbp; fails below fail_under in pyproject.toml
 	rm -rf .coverage $(COVERAGE_CACHE)
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" --cov=src/fastbp --cov-report= --cov-fail-under=0 tests/test_kernels.py
-	NUMBA_CACHE_DIR="$(COVERAGE_CACHE)" $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) --cov=src/fastbp --cov-append --cov-report= --cov-fail-under=0 $(ARGS)
+	NUMBA_CACHE_DIR="$(COVERAGE_CACHE)" $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples" --cov=src/fastbp --cov-append --cov-report= --cov-fail-under=0 $(ARGS)
 	$(VENV)/$(BIN)/python -m coverage report
 
 lint: $(VENV)/.has-lint ## check style, formatting, spelling and types without changing files
