@@ -1,0 +1,117 @@
+"""
+==========
+Dead ReLUs
+==========
+
+A ReLU unit has the output max(0, z) and the slope 0 for z < 0. If z is negative for every training row, the gradient of all weights
+of the unit is 0. Such a unit is called dead: gradient descent can no longer change it, and it contributes nothing to the
+predictions. A few large steps are enough to kill units, so the usual cause is a learning rate that is too large.
+
+This example counts the dead units of a network on MNIST for four learning rates, and tests two remedies: the leaky ReLU [1]_, whose
+slope for z < 0 is 0.01, and batch normalization [2]_, which standardizes z over the rows of a batch. Smaller learning rates are the
+third remedy.
+
+.. [1] Maas, Hannun and Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models", ICML 2013.
+.. [2] Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift", ICML 2015.
+"""
+
+# %%
+# Training
+# --------
+# The networks have two hidden layers with 100 units each and are trained for 10 epochs with 3,000 images. There are three seeds for
+# each learning rate.
+
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastbp import MLPClassifier
+from fastbp.datasets import load_mnist
+from fastbp.inspection import trace
+
+X, y = load_mnist(return_X_y=True)
+X = (X / 255).astype(np.float32)
+X_train, y_train, X_test, y_test = X[:3000], y[:3000], X[60000:], y[60000:]
+
+
+def train(learning_rate, random_state, **parameters):
+    model = MLPClassifier(
+        (100, 100),
+        solver="sgd",
+        momentum=0,
+        alpha=0,
+        batch_size=32,
+        learning_rate_init=learning_rate,
+        max_iter=10,
+        random_state=random_state,
+        **parameters,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(X_train, y_train)
+
+
+# %%
+# ``trace`` computes the slopes of all units for all rows. A unit is dead if its slope is 0 for every training row. The gradients in
+# the trace confirm that training cannot change these units: the columns of ``coef_grads`` that belong to them are exactly 0.
+
+
+def dead_units(model):
+    """For each hidden layer, which of its units are dead; and whether all of their gradients are 0."""
+    values = trace(model, X_train, y_train)
+    dead = [(slopes == 0).all(axis=0) for slopes in values.slopes]
+    stuck = all(
+        not gradient[:, units].any() and not of_bias[units].any()
+        for gradient, of_bias, units in zip(values.coef_grads, values.intercept_grads, dead, strict=False)
+    )
+    return dead, stuck
+
+
+networks = {
+    "ReLU": {},
+    "leaky ReLU": {"activation": "leaky_relu"},
+    "ReLU, batch norm": {"batch_norm": True},
+}
+rates, seeds = (0.03, 0.1, 0.3, 1.0), (0, 1, 2)
+shares = {name: np.empty((len(rates), len(seeds))) for name in networks}
+accuracies = {name: np.empty((len(rates), len(seeds))) for name in networks}
+all_stuck = True
+for name, parameters in networks.items():
+    for i, rate in enumerate(rates):
+        for j, seed in enumerate(seeds):
+            model = train(rate, seed, **parameters)
+            dead, stuck = dead_units(model)
+            shares[name][i, j], accuracies[name][i, j] = np.mean(dead), model.score(X_test, y_test)
+            all_stuck &= stuck
+
+print("share of dead units and test accuracy, means of three seeds")
+print("learning rate       " + "".join(f"{rate:>14}" for rate in rates))
+for name in networks:
+    cells = zip(shares[name].mean(axis=1), accuracies[name].mean(axis=1), strict=True)
+    print(f"{name:20}" + "".join(f"{share:7.1%} {accuracy:6.3f}" for share, accuracy in cells))
+print(f"all gradients of dead units are exactly 0: {all_stuck}")
+
+# %%
+# The result
+# ----------
+# With a learning rate of 1, most ReLU units die, and the accuracy drops. The other two networks have no dead units with any of the
+# learning rates. The leaky ReLU loses some accuracy with the learning rate of 1, batch normalization does not. A learning rate of
+# 0.3 is a sufficient remedy as well. A few units of the network with ReLU that are dead with the lowest rate were dead before
+# training, because of their random starting weights.
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+for name, color in zip(networks, ("tab:red", "tab:orange", "tab:blue"), strict=True):
+    for ax, values in ((left, shares[name]), (right, accuracies[name])):
+        ax.fill_between(rates, values.min(axis=1), values.max(axis=1), color=color, alpha=0.2)
+        ax.plot(rates, values.mean(axis=1), "o-", color=color, label=name)
+left.set(ylabel="share of dead hidden units", ylim=(-0.03, 1))
+right.set(ylabel="test accuracy", ylim=(0, 1))
+for ax in (left, right):
+    ax.set(xlabel="learning rate", xscale="log", xticks=rates, xticklabels=rates)
+    ax.minorticks_off()
+    ax.grid(alpha=0.25)
+left.legend(frameon=False)
+figure.suptitle("Mean of three seeds; the bands are from the lowest to the highest")
+plt.show()
