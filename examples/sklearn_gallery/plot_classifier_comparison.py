@@ -89,8 +89,9 @@ for row, name in zip(axes, data_sets, strict=True):
     points = np.column_stack([part.ravel() for part in grid])
     for ax, label in zip(row, drawn, strict=True):
         model = models[name, label]
-        surface = model.predict_proba(points)[:, 1] if hasattr(model, "predict_proba") else model.decision_function(points)
-        ax.contourf(*grid, surface.reshape(grid[0].shape), 10, cmap="RdBu", alpha=0.8)
+        surface = model.predict_proba(points)[:, 1] - 0.5 if hasattr(model, "predict_proba") else model.decision_function(points)
+        limit = np.abs(surface).max()  # the boundary is in the middle of the color scale
+        ax.contourf(*grid, surface.reshape(grid[0].shape), np.linspace(-limit, limit, 12), cmap="RdBu", alpha=0.8)
         ax.scatter(*X_test.T, c=y_test, cmap=colors, s=12, alpha=0.6)
         ax.scatter(*X_train.T, c=y_train, cmap=colors, s=16, edgecolors="black", linewidths=0.7)
         ax.set(xticks=[], yticks=[])

@@ -7,7 +7,9 @@ The parameter ``alpha`` is the strength of a penalty on the squared weights. A l
 decision boundary becomes smooth. A small ``alpha`` allows large weights and a boundary that follows single points.
 
 The data and the parameters are those of scikit-learn's example *Varying regularization in Multi-layer Perceptron* [1]_: five values
-of ``alpha`` on three data sets of 100 points, of which 40 are the test set. The solver is L-BFGS.
+of ``alpha`` on three data sets of 100 points, of which 40 are the test set. The solver is L-BFGS. Each of its iterations amplifies
+rounding errors: fits of up to about 50 iterations agree with scikit-learn's, and longer ones may end with another loss. Their test
+accuracies differ by at most one of the 40 points.
 
 .. [1] The scikit-learn developers, `scikit-learn.org/stable/auto_examples/neural_networks/plot_mlp_alpha.html
    <https://scikit-learn.org/stable/auto_examples/neural_networks/plot_mlp_alpha.html>`_.
@@ -51,8 +53,9 @@ models = {
 }
 
 # %%
-# The larger ``alpha``, the smaller are the weights, and the larger is the loss on the training set. ``early_stopping`` has no effect
-# on L-BFGS; it is set because scikit-learn's example sets it.
+# The larger ``alpha``, the smaller are the weights. With ``alpha=10``, the weights for the moons and the circles are 0, and the network
+# predicts the same class for all points. ``early_stopping`` has no effect on L-BFGS; it is set because scikit-learn's example sets
+# it.
 
 
 def norm(model):

@@ -1,7 +1,7 @@
 """
-=====================================
+======================================
 Training curves of learning strategies
-=====================================
+======================================
 
 How fast the loss decreases depends on the solver, on the momentum and on the learning rate schedule. This example trains with seven
 strategies on four small data sets and draws the loss of each epoch. The data, the parameters and the seed are those of scikit-learn's
@@ -68,9 +68,8 @@ for label in strategies:
 # %%
 # The curves
 # ----------
-# On all four data sets, momentum reaches a lower loss than gradient descent alone, and the schedule ``"invscaling"`` ends training
-# too early: after the first epoch with 150 rows, the learning rate is already divided by 12. The two kinds of momentum hardly
-# differ. Adam has the lowest loss on iris, circles and moons. On digits, where the number of epochs is limited to 15, gradient
+# On all four data sets, momentum reaches a lower loss than gradient descent alone, and the schedule ``"invscaling"`` lowers the
+# learning rate too fast: after the first epoch with 150 rows, it is already divided by 12. The two kinds of momentum differ little. Adam has the lowest loss on iris, circles and moons. On digits, where the number of epochs is limited to 15, gradient
 # descent with momentum is slightly better. These results depend on the learning rates.
 
 styles = [(color, line) for line in ("-", "--") for color in ("tab:red", "tab:green", "tab:blue")] + [("black", "-")]

@@ -147,11 +147,12 @@ print(f"L-BFGS stopped after {len(paths['lbfgs']) - 1} iterations.")
 #   step. It stops when the function decreases by less than rounding errors of the relative size 2e-9.
 # - Gradient descent with momentum [2]_ is the best of the other solvers. Momentum adds up the small gradients along the valley, while
 #   the gradients across it cancel.
-# - Adam and AdamW, which are the same apart from rounding errors as long as ``weight_decay`` is 0, and Adamax also find the minimum.
-#   They need more steps than momentum.
-# - Adagrad comes near to the minimum in few steps. Then it hardly moves, because it divides the learning rate by the root of the sum
-#   of *all* squared gradients.
-# - The steps of Lion all have the same length, so it cannot come nearer than its learning rate allows. RMSprop has the same problem.
+# - Adam, AdamW and Adamax also find the minimum, but they need more steps than momentum. Without weight decay, AdamW differs from
+#   Adam only in the place where ε is added.
+# - The first steps of Adagrad are large and happen to end near the minimum. Then it hardly moves, because it divides the learning
+#   rate by the root of the sum of *all* squared gradients.
+# - The steps of Lion all have the same length, so it cannot come nearer than its learning rate allows. The steps of RMSprop do not
+#   become small near the minimum either. It needs a small learning rate and is slow.
 # - Gradient descent alone is still far away after 3,000 steps, and so is Adadelta, whose first steps are tiny.
 #
 # On a quadratic function with the largest curvature λ, gradient descent is stable for learning rates up to 2 / λ. With momentum μ,
@@ -189,7 +190,7 @@ plt.show()
 
 figure, ax = plt.subplots(figsize=(9, 5.2), layout="constrained")
 for number, (name, path) in enumerate(distances.items()):
-    ax.loglog(np.arange(1, len(path)), path[1:], label=name, color=plt.colormaps["tab20"](number), linewidth=1.5)
+    ax.loglog(np.arange(1, len(path)), path[1:], label=name, color=f"C{number % 10}", linestyle=("-", "--")[number % 2])
 ax.set(xlabel="step", ylabel="distance from the minimum", ylim=(1e-13, 10))
 ax.grid(alpha=0.25)
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
