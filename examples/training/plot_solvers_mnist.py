@@ -69,8 +69,8 @@ for name, (parameters, middle) in solvers.items():
 # %%
 # Training
 # --------
-# Three epochs with all training images, in batches of 200, and three seeds. An iteration of L-BFGS uses all images at once, so L-BFGS
-# gets three iterations instead.
+# Three epochs with all training images, in batches of 200, and three seeds. An iteration of L-BFGS uses all images at once, so
+# L-BFGS gets three iterations instead.
 
 n_epochs, seeds = 3, (0, 1, 2)
 accuracies, seconds, losses = {}, {}, {}
