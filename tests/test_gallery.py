@@ -214,7 +214,8 @@ def test_dropout(capsys):
     assert (with_dropout < without).all()
     assert seen["test_accuracy"][0.3].mean() > seen["test_accuracy"][0].mean()
     growth = {rate: np.mean(losses[:, -1] / losses.min(axis=1)) for rate, losses in seen["test_loss"].items()}
-    assert growth[0] > growth[0.3] > growth[0.5] > 1
+    assert growth[0] > max(growth[0.3], growth[0.5])
+    assert growth[0] > 1.15
 
 
 @pytest.mark.examples
@@ -222,7 +223,8 @@ def test_batch_norm(capsys):
     seen = run_example("training/plot_batch_norm.py", capsys)
     without, with_norm = seen["accuracy"][False], seen["accuracy"][True]
     assert with_norm[:, 0].min() > 0.7
-    assert without[:, :10].max() < 0.2  # the first 500 steps
+    assert without[:, :5].max() < 0.15  # the first 250 steps; guessing has an accuracy of 0.1
+    assert without[:, 9].max() < 0.2
     assert with_norm[:, -1].min() > without[:, -1].max() + 0.1
     widths = {norm: np.ptp(percentiles[:, 0], axis=1) for norm, percentiles in seen["percentiles"].items()}
     assert widths[True].min() > 10 * widths[False].max()

@@ -88,7 +88,7 @@ for norm, color in zip(names, ("tab:orange", "tab:blue"), strict=True):
     left.fill_between(steps, accuracy[norm].min(axis=0), accuracy[norm].max(axis=0), color=color, alpha=0.25)
     left.plot(steps, accuracy[norm].mean(axis=0), color=color, label=names[norm])
 left.set(xlabel="step", ylabel="test accuracy", ylim=(0, 1), title="mean and range of three seeds")
-left.legend(frameon=False, loc="lower right", fontsize=9)
+left.legend(frameon=False, loc=(0.01, 0.66), fontsize=8.5)
 for ax, norm, color in zip(others, names, ("tab:orange", "tab:blue"), strict=True):
     low, median, high = percentiles[norm][0].T
     ax.fill_between(steps, low, high, color=color, alpha=0.25)

@@ -190,7 +190,7 @@ plt.show()
 
 figure, ax = plt.subplots(figsize=(9, 5.2), layout="constrained")
 for number, (name, path) in enumerate(distances.items()):
-    ax.loglog(np.arange(1, len(path)), path[1:], label=name, color=f"C{number % 10}", linestyle=("-", "--")[number % 2])
+    ax.loglog(np.arange(1, len(path)), path[1:], label=name, color=f"C{number % 10}", linestyle="-" if number < 6 else "--")
 ax.set(xlabel="step", ylabel="distance from the minimum", ylim=(1e-13, 10))
 ax.grid(alpha=0.25)
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
