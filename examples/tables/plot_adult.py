@@ -102,9 +102,12 @@ labels = [
     for at in order
 ]
 left.errorbar(results["mean_test_score"][order], range(len(order)), xerr=results["std_test_score"][order], fmt="o")
-left.set(yticks=range(len(order)), yticklabels=labels, xlabel="accuracy", title="cross-validation: mean and standard deviation")
-bars = right.barh(list(accuracies), list(accuracies.values()), color=["tab:gray", "tab:gray", "tab:blue", "tab:gray"])
-right.bar_label(bars, fmt="%.3f", padding=3)
-right.set(xlim=(0.7, 0.9), xlabel="accuracy", title="test set")
-left.grid(alpha=0.25)
+left.set(yticks=range(len(order)), yticklabels=labels, xlabel="accuracy, mean and standard deviation", title="cross-validation")
+left.locator_params(axis="x", nbins=5)
+right.plot(list(accuracies.values()), list(accuracies), "o")
+for name, accuracy in accuracies.items():
+    right.annotate(f"{accuracy:.3f}", (accuracy, name), xytext=(0, 8), textcoords="offset points", ha="center")
+right.set(xlim=(0.74, 0.9), ylim=(-0.5, 3.6), xlabel="accuracy", title="test set")
+for ax in (left, right):
+    ax.grid(alpha=0.25)
 plt.show()
