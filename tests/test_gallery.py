@@ -185,10 +185,11 @@ def test_solvers_on_mnist(capsys):
     seen = run_example("training/plot_solvers_mnist.py", capsys)
     means = {name: accuracy.mean() for name, accuracy in seen["accuracies"].items()}
     assert len(means) == 12
-    adaptive_or_momentum = [mean for name, mean in means.items() if name not in ("sgd", "lbfgs")]
-    assert min(adaptive_or_momentum) > 0.94
-    assert means["lbfgs"] < min(adaptive_or_momentum) - 0.1
-    assert means["sgd"] < max(adaptive_or_momentum)
+    others = [mean for name, mean in means.items() if name != "lbfgs"]
+    assert min(others) > 0.94
+    assert means["lbfgs"] < min(others) - 0.1
+    assert min(means[name] for name in ("nadam", "adam", "adamw", "sgd, momentum")) > means["sgd"] + 0.005
+    assert sorted(means, key=means.get)[:3] in (["lbfgs", "lion", "adadelta"], ["lbfgs", "adadelta", "lion"])
 
 
 @pytest.mark.examples

@@ -87,8 +87,8 @@ figure, (left, *others) = plt.subplots(1, 3, figsize=(11, 3.9), layout="constrai
 for norm, color in zip(names, ("tab:orange", "tab:blue"), strict=True):
     left.fill_between(steps, accuracy[norm].min(axis=0), accuracy[norm].max(axis=0), color=color, alpha=0.25)
     left.plot(steps, accuracy[norm].mean(axis=0), color=color, label=names[norm])
-left.set(xlabel="step", ylabel="test accuracy", ylim=(0, 1), title="mean and range of three seeds")
-left.legend(frameon=False, loc=(0.01, 0.66), fontsize=8.5)
+left.set(xlabel="step", ylabel="test accuracy", ylim=(0, 1.3), yticks=np.arange(0, 1.1, 0.2), title="mean and range of three seeds")
+left.legend(frameon=False, loc="upper left")
 for ax, norm, color in zip(others, names, ("tab:orange", "tab:blue"), strict=True):
     low, median, high = percentiles[norm][0].T
     ax.fill_between(steps, low, high, color=color, alpha=0.25)
