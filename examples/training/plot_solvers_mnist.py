@@ -91,14 +91,14 @@ for name in order:
 # %%
 # The result
 # ----------
-# Nadam, Adam, AdamW and gradient descent with momentum are the best, and differ by little more than the seeds do. All four are better
-# than gradient descent alone. Adadelta and Lion are the last in this comparison.
+# Nadam, Adam, AdamW and gradient descent with momentum are the best, and differ by little more than the seeds do. All four are
+# better than gradient descent alone. Adadelta and Lion are the last in this comparison.
 #
 # The order depends on how the learning rates are chosen. One epoch is short, so that most of the solvers get the largest of their
-# three rates. With more rates and a longer selection, some of the solvers would change places.
+# three rates. With more rates and a longer selection, some of the solvers could change places.
 #
-# L-BFGS cannot do much in three iterations. It is intended for small data sets, where hundreds of iterations are cheap. The times of
-# the other solvers differ by less than a factor of two, because most of the work is in the matrix products and not in the update.
+# L-BFGS cannot do much in three iterations. It is intended for small data sets, where hundreds of iterations are cheap. The times
+# of the other solvers differ little, because most of the work is in the matrix products and not in the update.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
 shown = [name for name in reversed(order) if name != "lbfgs"]
