@@ -48,7 +48,7 @@ test-slow: $(VENV)/.has-test $(VENV)/.has-bench ## run the slow tests: those wit
 
 test-examples: $(VENV)/.has-test ## run the gallery in examples/ and check its claims; takes several minutes
 	@$(COMPILE)
-	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_examples.py $(ARGS)
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_examples.py tests/test_gallery.py $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)

@@ -1,18 +1,13 @@
-"""The scripts in `examples/` run without warnings, and their claims hold.
+"""The scripts in `examples/classics` run without warnings, and their claims hold.
 
 Each test runs one script with a backend of matplotlib that opens no windows, and checks the variables that the script leaves.
 """
 
-import runpy
 from pathlib import Path
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-SCRIPTS = sorted(path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("plot_*.py"))
+from gallery import EXAMPLES, SCRIPTS, run_example
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,20 +16,16 @@ pytestmark = [
 ]
 
 
-def run_example(name):
-    """Run a script of `examples/` and return its variables."""
-    matplotlib.use("Agg")
-    try:
-        variables = runpy.run_path(str(EXAMPLES / name), run_name="__main__")
-        assert plt.get_fignums(), "the script draws no picture"
-    finally:
-        plt.close("all")
-    return variables
-
-
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_example_has_a_test(name):
-    assert f'run_example("{name}")' in Path(__file__).read_text(encoding="utf-8")
+    tests = [Path(__file__), Path(__file__).with_name("test_gallery.py")]
+    assert any(f'run_example("{name}")' in path.read_text(encoding="utf-8") for path in tests)
+
+
+@pytest.mark.parametrize("folder", sorted({name.partition("/")[0] for name in SCRIPTS}))
+def test_every_folder_has_a_header(folder):
+    lines = (EXAMPLES / folder / "README.txt").read_text(encoding="utf-8").splitlines()
+    assert any(line and set(line) <= set("-=~") for line in lines)
 
 
 def test_symmetry():
