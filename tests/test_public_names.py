@@ -18,6 +18,7 @@ PUBLIC_NAMES = {
         *("render", "sigmoid", "sum", "tanh"),
     },
     "fastbp.inspection": {"GradientCheck", "Trace", "check_gradients", "trace"},
+    "fastbp.playground": {"serve"},
     "fastbp.warmup": {"warmup"},
 }
 each_module = pytest.mark.parametrize("module", PUBLIC_NAMES)
