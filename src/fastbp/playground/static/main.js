@@ -74,6 +74,7 @@ function configure(settings = page.controls.read(), { withFile = false, type = "
   page.controls.showFields();
   byId("file-name").textContent = page.file ? `The file is ${page.file.name}.` : "";
   setProblems([]);
+  if (!page.frame) setStatus("Preparing the network. If the kernels are not compiled yet, this takes up to a minute.");
   connection.send(type, { settings, csv, ...(type === "restart" ? {} : page.position) });
 }
 
@@ -154,7 +155,7 @@ function showLegend(id, lines) {
 
 function statusText(data, frame) {
   const { train, test } = frame.measures;
-  const numbers = `Training loss ${short(train.loss)}, test loss ${short(test.loss)}, ${data.score_name} ${short(train.score)} and ${short(test.score)}.`;
+  const numbers = `Training loss ${short(train.loss)}, test loss ${short(test.loss)}, ${data.score_name} ${short(train.score)} (training) and ${short(test.score)} (test).`;
   switch (frame.state) {
     case "running": return "Training.";
     case "replaying": return "Training up to the epoch in the address.";

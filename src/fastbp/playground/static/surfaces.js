@@ -51,8 +51,12 @@ function drawMarker(context, shape, x, y, radius, color, isTest, colors) {
   tracePath(context, shape, x, y, radius);
   context.fillStyle = isTest ? css(colors.page) : color;
   context.fill();
-  context.lineWidth = (isTest ? 2 : 1) * devicePixelRatio;
-  context.strokeStyle = isTest ? color : css(colors.outline);
+  context.lineWidth = (isTest ? 3.6 : 1) * devicePixelRatio;
+  context.strokeStyle = css(colors.outline);
+  context.stroke();
+  if (!isTest) return;
+  context.lineWidth = 2 * devicePixelRatio;
+  context.strokeStyle = color;
   context.stroke();
 }
 
