@@ -10,23 +10,23 @@ import json
 import re
 import socket
 import sys
-import threading
 import time
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from playground_server import running_server, wait_until, worker_threads
 
 import fastbp
 from fastbp.playground import serve
-from fastbp.playground._command import _server_factory, bound_socket, run_command
+from fastbp.playground._command import bound_socket, run_command
 from fastbp.playground._points import make_dataset
 from fastbp.playground._server import static_files
 from fastbp.playground._session import Session, shown_estimator
 from fastbp.playground._settings import RANGES, Settings, checked_settings, choices, options
 from fastbp.playground._uploads import MAX_BYTES, UploadError, read_table, target_values
 from fastbp.playground._views import data_message, frame_message, grid
-from fastbp.playground._worker import THREAD_NAME, Worker
+from fastbp.playground._worker import Worker
 
 SMALL = {"rows": 60, "layers": ((3, "tanh"),), "batch_size": 8, "epochs": 20, "speed": 0}
 
@@ -74,7 +74,7 @@ def test_numbers_have_limits(name):
         ("layers", [{"units": 17, "activation": "tanh"}], "Units of hidden layer 1 must be an integer from 1 to 16, got 17"),
         ("layers", [{"units": 4, "activation": "sin"}], "Activation of hidden layer 1 must be one of"),
         ("layers", [{}], "got None"),
-        ("colour", 1, "'colour' is not a setting"),
+        ("color", 1, "'color' is not a setting"),
     ],
 )
 def test_other_settings_are_checked(name, value, text):
@@ -99,9 +99,7 @@ def test_settings_that_do_not_change_numbers():
 
 
 def csv_text(rows=30, header="a,b,kind\n", delimiter=",", classes=2, decimal="."):
-    lines = (
-        delimiter.join([f"{row / 4:.2f}".replace(".", decimal), f"{-row}", f"c{row % classes}"]) for row in range(rows)
-    )
+    lines = (delimiter.join([f"{row / 4:.2f}".replace(".", decimal), f"{-row}", f"c{row % classes}"]) for row in range(rows))
     return header + "\n".join(lines) + "\n"
 
 
@@ -175,7 +173,7 @@ def test_files_that_cannot_be_used(text, message):
         (csv_text(classes=7), "auto", "must contain 2 to 6 classes, got 7: 'c0', 'c1', 'c2', 'c3', .... Merge classes"),
         (csv_text(classes=1), "classes", "got 1: 'c0'"),
         (csv_text().replace("c1", "c0", 14), "auto", "must have at least 2 rows, got 1 for 'c1'"),
-        (csv_text(), "numbers", "must contain finite numbers for a regression, got 'c0' in row 1 of the data"),
+        (csv_text(), "numbers", "Row 2, column 'kind' must be a finite number for a regression, got 'c0'. Correct it"),
         (numbers_text(lambda row: 3), "numbers", "must contain different values, got only '3'"),
     ],
 )
@@ -404,7 +402,10 @@ def test_surface_of_a_regression():
     session = Session(settings_with(data="regression", scale=True))
     list(session.advance_to(20, 0))
     surface = frame_message(session, "paused")["surface"]
-    values = session.model.predict(session.dataset.inputs(grid(session.dataset, 64))) * session.dataset.y_spread + session.dataset.y_offset
+    values = (
+        session.model.predict(session.dataset.inputs(grid(session.dataset, 64))) * session.dataset.y_spread
+        + session.dataset.y_offset
+    )
     shown = surface["low"] + bytes_of(surface["values"]) / 255 * (surface["high"] - surface["low"])
     assert_allclose(shown, np.clip(values, surface["low"], surface["high"]), atol=0.01)
 
@@ -467,13 +468,6 @@ class Receiver:
     def wait(self, condition):
         wait_until(lambda: (frame := self.last("frame")) is not None and condition(frame))
         return self.last("frame")
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition was not met in time"
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -569,16 +563,8 @@ def test_unexpected_error_is_reported(receiver, monkeypatch, caplog):
 
 @pytest.fixture(scope="module")
 def port():
-    """The port of a server that runs in a thread."""
-    with bound_socket(0) as listener:
-        number = listener.getsockname()[1]
-        server = _server_factory()(number)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield number
-        server.should_exit = True
-        thread.join(60)
-    assert not thread.is_alive()
+    with running_server() as port:
+        yield port
 
 
 def get(port, path, headers=(), method="GET"):
@@ -646,7 +632,14 @@ def test_foreign_host_is_refused(port, host):
     assert status_of_upgrade(port, own_headers(port, host=host)) == 403
 
 
-FOREIGN_ORIGINS = ["http://example.com", "https://127.0.0.1:PORT", "http://127.0.0.1:1", "null", "http://127.0.0.1:PORT.example.com", ""]
+FOREIGN_ORIGINS = [
+    "http://example.com",
+    "https://127.0.0.1:PORT",
+    "http://127.0.0.1:1",
+    "null",
+    "http://127.0.0.1:PORT.example.com",
+    "",
+]
 
 
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
@@ -726,10 +719,6 @@ def test_two_pages_are_independent(port):
         two.configure(settings_with(data="regression"), epoch=2)
         assert "values" in two.receive("frame", lambda frame: frame["epoch"] == 2)["surface"]
         assert "classes" in one.receive("frame", lambda frame: frame["epoch"] == 5)["surface"]
-
-
-def worker_threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith(THREAD_NAME)]
 
 
 def test_closing_a_page_ends_its_thread(port):
@@ -872,7 +861,7 @@ def test_server_opens_the_browser_and_stops(monkeypatch, capsys):
             wait_until(lambda: opened)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastbp.playground._command._server_factory", lambda: Server)
+    monkeypatch.setattr("fastbp.playground._command.server_factory", lambda: Server)
     run_command(["--port", "0"])
     url = f"http://127.0.0.1:{served[0][1]}/"
     assert opened == [url]

@@ -48,7 +48,7 @@ def serve(port: int = DEFAULT_PORT, *, open_browser: bool = True) -> None:
     """
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
         raise ValueError(f"port must be an integer from 0 to 65535, got {port!r}. Pass port=0 to select a free port.")
-    create_server = _server_factory()
+    create_server = server_factory()
     listener = bound_socket(port)
     url = f"http://{_HOST}:{listener.getsockname()[1]}/"
     server = create_server(listener.getsockname()[1])
@@ -62,7 +62,7 @@ def serve(port: int = DEFAULT_PORT, *, open_browser: bool = True) -> None:
         server.run(sockets=[listener])
 
 
-def _server_factory():
+def server_factory():
     """Return the function that creates a uvicorn server for a port, or raise an error that names the extra."""
     try:
         import starlette  # noqa: F401

@@ -52,11 +52,12 @@ def make_dataset(settings, table=None):
     random = np.random.RandomState(settings.seed)
     if settings.data == "csv":
         if table is None:
-            raise UploadError("A CSV file must be chosen, got none. The address of a page does not contain the file: choose it again.")
+            raise UploadError("A CSV file must be chosen, got none. Choose a file under Data; the address does not contain it.")
         X, (y, labels), names = table.X, target_values(table, settings.target), table.names
     else:
         X, y = _GENERATORS[settings.data](random, settings.rows, settings.noise)
-        labels, names = None if settings.data == "regression" else ["0", "1"], ("x1", "x2", "y" if settings.data == "regression" else "class")
+        is_regression = settings.data == "regression"
+        labels, names = None if is_regression else ["0", "1"], ("x1", "x2", "y" if is_regression else "class")
     is_test = _test_rows(y, labels, settings)
     return Dataset(X, y, is_test, labels, names, *_scaling(X, y, ~is_test, settings.scale, labels))
 

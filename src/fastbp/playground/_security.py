@@ -39,7 +39,8 @@ class LocalOnly:
         origins = {b"http://" + host for host in self.hosts}
         # browsers send Origin with every upgrade to a WebSocket
         is_required = scope["type"] == "websocket"
-        if len(found[b"origin"]) > 1 or (found[b"origin"] or is_required) and not set(found[b"origin"]) & origins:
+        is_own = len(found[b"origin"]) == 1 and found[b"origin"][0] in origins
+        if not is_own and (found[b"origin"] or is_required):
             return f"The Origin header must be one of {self._names('http://')}. Other sites cannot use this server."
         return None
 

@@ -15,13 +15,13 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from ._security import LocalOnly
-from ._settings import Problem, checked_settings, options
+from ._settings import InputProblem, checked_settings, options
 from ._uploads import MAX_BYTES, UploadError, read_table
 from ._worker import Worker
 
 _MAX_PAGES = 16
 _MAX_UNCONFIRMED = 2  # frames that the page has not drawn yet; further frames are dropped
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _MESSAGES = ("configure", "restart", "start", "pause", "epoch", "step", "drawn")
 
 
@@ -35,7 +35,7 @@ def create_app(port):
 def static_files():
     """Yield the path, the content and the media type of each file of the page."""
     for file in (files(__package__) / "static").iterdir():
-        kind = _TYPES.get(file.name[file.name.rfind(".") :])
+        kind = _MEDIA_TYPES.get(file.name[file.name.rfind(".") :])
         if kind is not None:
             yield "/" if file.name == "index.html" else f"/{file.name}", file.read_bytes(), f"{kind}; charset=utf-8"
 
@@ -60,7 +60,9 @@ class PageRoute:
         socket = WebSocket(scope, receive, send)
         await socket.accept()
         if self.n_pages >= _MAX_PAGES:
-            await socket.send_text(_problem_text("server", f"At most {_MAX_PAGES} pages can be open. Close one of them, and reload this page."))
+            await socket.send_text(
+                _problem_text("server", f"At most {_MAX_PAGES} pages can be open. Close one of them, and reload this page.")
+            )
             await socket.close(1013)
             return
         self.n_pages += 1
@@ -134,7 +136,7 @@ class Page:
             message = parsed_message(text)
             getattr(self, f"_on_{message['type']}")(message)
         except (RequestError, UploadError) as error:
-            self._refuse([Problem("csv" if isinstance(error, UploadError) else "server", str(error))])
+            self._refuse([InputProblem("csv" if isinstance(error, UploadError) else "server", str(error))])
 
     def _refuse(self, problems):
         self._put("problem", {"type": "problem", "problems": [problem._asdict() for problem in problems]})
@@ -191,9 +193,11 @@ def parsed_message(text):
 def _position(message, name):
     value = message.get(name, 0)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**6:
-        raise RequestError(f"The {name} in the address must be an integer from 0 to 1,000,000, got {str(value)[:60]!r}. Correct it.")
+        raise RequestError(
+            f"The {name} in the address must be an integer from 0 to 1,000,000, got {str(value)[:60]!r}. Correct it."
+        )
     return value
 
 
 def _problem_text(field, text):
-    return json.dumps({"type": "problem", "problems": [Problem(field, text)._asdict()]})
+    return json.dumps({"type": "problem", "problems": [InputProblem(field, text)._asdict()]})

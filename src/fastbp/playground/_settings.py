@@ -1,6 +1,6 @@
 """The settings of a page: their defaults, their limits and their validation.
 
-A dict of values from the browser goes in; ``Settings`` and a list of ``Problem`` come out. An invalid value is replaced by its
+A dict of values from the browser goes in; ``Settings`` and a list of ``InputProblem`` come out. An invalid value is replaced by its
 default, and its problem names the setting, the rule, the value and the remedy. This module does not know how a network is trained.
 """
 
@@ -46,7 +46,7 @@ class Settings:
         return values | {"layers": [{"units": units, "activation": activation} for units, activation in self.layers]}
 
 
-class Problem(NamedTuple):
+class InputProblem(NamedTuple):
     """An invalid value: the name of its setting, or "csv" for a file, and a message."""
 
     field: str
@@ -96,25 +96,29 @@ def options():
 
 
 def checked_settings(values):
-    """Return the ``Settings`` for a dict of values, with defaults instead of invalid values, and a list of ``Problem``."""
+    """Return the ``Settings`` for a dict of values, with defaults instead of invalid values, and a list of ``InputProblem``."""
     if not isinstance(values, dict):
-        return Settings(), [Problem("settings", f"settings must be an object with one entry per setting, got {_shown(values)}.")]
+        return Settings(), [
+            InputProblem("settings", f"settings must be an object with one entry per setting, got {_quoted(values)}.")
+        ]
     known = {field.name for field in fields(Settings)}
     found: dict[str, Any] = {}
     problems = [
-        Problem("settings", f"{_shown(name)} is not a setting. Remove it from the address, or use one of: {', '.join(sorted(known))}.")
+        InputProblem(
+            "settings", f"{_quoted(name)} is not a setting. Remove it from the address, or use one of: {', '.join(sorted(known))}."
+        )
         for name in values
         if name not in known
     ]
     for name in known & set(values):
         try:
-            found[name] = _checked(name, values[name])
+            found[name] = _checked_setting(name, values[name])
         except ValueError as error:
-            problems.append(Problem(name, str(error)))
+            problems.append(InputProblem(name, str(error)))
     return Settings(**found), sorted(problems)
 
 
-def _checked(name, value):
+def _checked_setting(name, value):
     """Return a valid value of a setting as its field stores it; otherwise, raise a ValueError."""
     if name in RANGES:
         return _checked_number(RANGES[name], value)
@@ -122,25 +126,27 @@ def _checked(name, value):
         return _checked_layers(value)
     if name == "scale":
         if not isinstance(value, bool):
-            raise ValueError(f"Scale must be on or off, got {_shown(value)}. Use the checkbox, or 0 or 1 in the address.")
+            raise ValueError(f"Scale must be on or off, got {_quoted(value)}. Use the checkbox, or 0 or 1 in the address.")
         return value
     if name == "speed":
         if isinstance(value, bool) or value not in SPEEDS:
-            raise ValueError(f"Speed must be one of {', '.join(map(str, SPEEDS))}, got {_shown(value)}. Use 0 for full speed.")
+            raise ValueError(f"Speed must be one of {', '.join(map(str, SPEEDS))}, got {_quoted(value)}. Use 0 for full speed.")
         return value
     return _checked_choice(name, name.capitalize(), value)
 
 
 def _checked_choice(name, label, value):
     if not isinstance(value, str) or value not in choices()[name]:
-        raise ValueError(f"{label} must be one of {', '.join(choices()[name])}, got {_shown(value)}. Select a value from the list.")
+        raise ValueError(
+            f"{label} must be one of {', '.join(choices()[name])}, got {_quoted(value)}. Select a value from the list."
+        )
     return value
 
 
 def _checked_number(limit, value):
     kind = "an integer" if limit.is_integer else "a number"
     low = f"greater than {limit.low:g} and at most" if limit.is_open else f"from {limit.low:g} to"
-    rule = f"{limit.label} must be {kind} {low} {limit.high:.10g}, got {_shown(value)}. Enter, for example, {limit.example:g}."
+    rule = f"{limit.label} must be {kind} {low} {limit.high:.10g}, got {_quoted(value)}. Enter, for example, {limit.example:g}."
     is_number = (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and isfinite(value))
     if not is_number or not limit.low <= value <= limit.high or (limit.is_open and value == limit.low):
         raise ValueError(rule)
@@ -151,7 +157,7 @@ def _checked_number(limit, value):
 
 def _checked_layers(value):
     if not isinstance(value, list) or not all(isinstance(layer, dict) for layer in value):
-        raise ValueError(f"Layers must be a list such as 6-tanh,4-tanh in the address, got {_shown(value)}.")
+        raise ValueError(f"Layers must be a list such as 6-tanh,4-tanh in the address, got {_quoted(value)}.")
     if len(value) > MAX_LAYERS:
         raise ValueError(f"Layers must have at most {MAX_LAYERS} hidden layers, got {len(value)}. Remove some of them.")
     units = Range("", 1, MAX_UNITS, True, 4)
@@ -164,7 +170,7 @@ def _checked_layers(value):
     )
 
 
-def _shown(value):
+def _quoted(value):
     """The value as the user has entered it, shortened."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -13,15 +13,16 @@ from typing import NamedTuple
 import numpy as np
 
 MAX_BYTES = 1_000_000
-MIN_ROWS, MAX_ROWS = 20, 5000
+MIN_FILE_ROWS, MAX_FILE_ROWS = 20, 5000
 MAX_CLASSES = 6
 
 
 class Table(NamedTuple):
-    """The contents of a file: the inputs (n_rows, 2), the texts of the target, and the names of the three columns."""
+    """The contents of a file: the inputs (n_rows, 2), the texts of the target, the numbers of the lines, and the three names."""
 
     X: np.ndarray
     target: list[str]
+    lines: list[int]
     names: tuple[str, str, str]
     is_comma_decimal: bool
 
@@ -44,7 +45,8 @@ def read_table(text):
     names = _names(rows, is_comma_decimal)
     _check_count(len(rows))
     X = [[_input(cells[column], number, names[column], is_comma_decimal) for column in (0, 1)] for number, cells in rows]
-    return Table(np.array(X), [_target(cells[2], number, names[2]) for number, cells in rows], names, is_comma_decimal)
+    target = [_target(cells[2], number, names[2]) for number, cells in rows]
+    return Table(np.array(X), target, [number for number, _ in rows], names, is_comma_decimal)
 
 
 def check_size(n_bytes):
@@ -87,14 +89,16 @@ def _names(rows, is_comma_decimal):
 
 
 def _check_count(n_rows):
-    if not MIN_ROWS <= n_rows <= MAX_ROWS:
-        remedy = "Add rows to it." if n_rows < MIN_ROWS else "Remove rows from it, for example by choosing a random part."
-        raise UploadError(f"The file must have {MIN_ROWS} to {MAX_ROWS:,} rows of data, got {n_rows:,}. {remedy}")
+    if not MIN_FILE_ROWS <= n_rows <= MAX_FILE_ROWS:
+        remedy = "Add rows to it." if n_rows < MIN_FILE_ROWS else "Remove rows from it, for example by choosing a random part."
+        raise UploadError(f"The file must have {MIN_FILE_ROWS} to {MAX_FILE_ROWS:,} rows of data, got {n_rows:,}. {remedy}")
 
 
 def _input(cell, row, name, is_comma_decimal):
     if not _is_number(cell, is_comma_decimal):
-        raise UploadError(f"Row {row}, column {name!r} must be a finite number, got {cell!r}. Correct the value, or remove the row.")
+        raise UploadError(
+            f"Row {row}, column {name!r} must be a finite number, got {cell!r}. Correct the value, or remove the row."
+        )
     return as_number(cell, is_comma_decimal)
 
 
@@ -131,7 +135,7 @@ def target_values(table, kind):
     if kind == "numbers":
         _check_numbers(table, numbers, is_number)
         return numbers, None
-    labels = sorted(set(table.target), key=lambda label: _order(as_number(label, table.is_comma_decimal), label))
+    labels = sorted(set(table.target), key=lambda label: _label_order(as_number(label, table.is_comma_decimal), label))
     _check_classes(table, labels)
     return np.array([labels.index(label) for label in table.target]), labels
 
@@ -141,8 +145,8 @@ def _check_numbers(table, numbers, is_number):
     if not is_number.all():
         row = int(np.flatnonzero(~is_number)[0])
         raise UploadError(
-            f"Column {name!r} must contain finite numbers for a regression, got {table.target[row]!r} in row {row + 1} of the data. "
-            "Correct the value, or select 'classes' as the kind of target."
+            f"Row {table.lines[row]}, column {name!r} must be a finite number for a regression, got {table.target[row]!r}. Correct it, "
+            "or select 'Classes' as the kind of target."
         )
     if np.ptp(numbers) == 0:
         raise UploadError(f"Column {name!r} must contain different values, got only {table.target[0]!r}. Choose another target.")
@@ -153,14 +157,16 @@ def _check_classes(table, labels):
     if not 2 <= len(labels) <= MAX_CLASSES:
         shown = ", ".join(map(repr, labels[:4])) + ", ..." * (len(labels) > 4)
         raise UploadError(
-            f"Column {name!r} must contain 2 to {MAX_CLASSES} classes, got {len(labels)}: {shown}. Merge classes, or select 'numbers' "
-            "as the kind of target for a regression."
+            f"Column {name!r} must contain 2 to {MAX_CLASSES} classes, got {len(labels)}: {shown}. Merge classes, or select "
+            "'Numbers' as the kind of target for a regression."
         )
     label, count = min(Counter(table.target).items(), key=lambda entry: entry[1])
     if count < 2:
-        raise UploadError(f"Each class in column {name!r} must have at least 2 rows, got 1 for {label!r}. Add rows, or remove this one.")
+        raise UploadError(
+            f"Each class in column {name!r} must have at least 2 rows, got 1 for {label!r}. Add rows, or remove this one."
+        )
 
 
-def _order(number, label):
+def _label_order(number, label):
     """A key by which labels are sorted: numbers by their value, before all other labels."""
     return not isfinite(number), number if isfinite(number) else 0.0, label

@@ -1,7 +1,7 @@
 """The messages that the page draws: the rows, and frames with surfaces, curves and advice.
 
-A ``Session`` goes in; dicts for JSON come out. Surfaces are computed on a grid, and sent as one byte per cell in base64. Numbers that
-are NaN or infinite become None, because JSON has no values for them. This module does not know how a page is connected.
+A ``Session`` goes in; dicts for JSON come out. Surfaces are computed on a grid, and sent as one byte per cell in base64. Numbers
+that are NaN or infinite become None, because JSON has no values for them. This module does not know how a page is connected.
 """
 
 from base64 import b64encode
@@ -105,7 +105,7 @@ def surface(session):
 
 
 def unit_surfaces(session):
-    """For each hidden layer a list with the activations of each unit on the grid, from -largest (0) over 0 (128) to largest (255)."""
+    """For each hidden layer the activations of each unit on the grid, from -largest (1) over 0 (128) to largest (255)."""
     X = session.dataset.inputs(grid(session.dataset, UNIT_SIZE))
     layers = range(1, len(session.settings.layers) + 1)
     return [[_unit_surface(values) for values in session.model.transform(X, layer=layer).T] for layer in layers]

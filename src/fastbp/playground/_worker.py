@@ -1,8 +1,8 @@
 """The thread that trains for one page.
 
 Requests of the page go in: new settings, start, pause, one epoch, one step. Messages for the page come out through ``publish``. The
-requests are stored as a small fixed number of values, not in a queue, so that a page cannot fill the memory. A frame is computed only
-if the page can receive it. This module does not know how messages are sent.
+requests are stored as a small fixed number of values, not in a queue, so that a page cannot fill the memory. A frame is computed
+only if the page can receive it. This module does not know how messages are sent.
 """
 
 import logging
@@ -11,7 +11,7 @@ import time
 from itertools import count
 
 from ._session import Session
-from ._settings import Problem
+from ._settings import InputProblem
 from ._uploads import UploadError
 from ._views import data_message, frame_message
 
@@ -41,7 +41,7 @@ class Worker:
     # ------------------------------------------------------------------ requests, which other threads call
 
     def configure(self, settings, table=None, *, problems=(), epoch=0, step=0, restart=False):
-        """Use new settings. If they change the numbers, or with ``restart``, train again from the start to the epoch and the step."""
+        """Use new settings. If they change the numbers, or with ``restart``, train again from the start to the given position."""
         self._set(_request=(settings, table, tuple(problems), (epoch, step), restart), _pending=_nothing_pending())
 
     def start(self):
@@ -80,8 +80,8 @@ class Worker:
                 self._show()
         except Exception as error:
             logging.getLogger("fastbp.playground").exception("The training of a page has failed.")
-            text = f"Training has ended because of an unexpected error: {error}. The terminal of the server shows details; reload the page."
-            self._publish("problem", {"type": "problem", "problems": [Problem("server", text)._asdict()]})
+            text = f"Training has ended because of an unexpected error: {error}. Reload the page; the terminal shows details."
+            self._publish("problem", {"type": "problem", "problems": [InputProblem("server", text)._asdict()]})
 
     def _wait(self):
         """Wait until there is something to do; return False if the thread must end."""
@@ -144,7 +144,7 @@ class Worker:
             try:
                 session = Session(settings, table)
             except UploadError as error:
-                found = [*problems, Problem("csv", str(error))]
+                found = [*problems, InputProblem("csv", str(error))]
                 self._publish("problem", {"type": "problem", "problems": [problem._asdict() for problem in found]})
                 return
             self._session, self._table = session, table

@@ -3,7 +3,7 @@
 import { numberOf } from "./address.js";
 
 const LABELS = {
-  data: { circles: "Circles", xor: "XOR", moons: "Moons", spirals: "Spirals", regression: "Regression", csv: "Own CSV file" },
+  data: { circles: "Circles", xor: "XOR", moons: "Moons", spirals: "Spirals", regression: "Regression", csv: "CSV file" },
   target: { auto: "Automatic", classes: "Classes", numbers: "Numbers" },
   speed: { 0: "No limit" },
 };

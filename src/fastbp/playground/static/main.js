@@ -113,8 +113,8 @@ function setProblems(problems) {
 function draw() {
   const { data, frame } = page;
   if (!data || !frame) return;
-  byId("epoch").value = frame.epoch;
-  byId("step").value = `${frame.step} of ${data.n_batches}`;
+  byId("epoch").textContent = frame.epoch;
+  byId("step").textContent = `${frame.step} of ${data.n_batches}`;
   byId("run").textContent = frame.state === "running" ? "Pause" : "Start";
   document.body.dataset.state = frame.state;
   showMeasures(data, frame);
