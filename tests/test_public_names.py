@@ -18,7 +18,8 @@ PUBLIC_NAMES = {
         *("render", "sigmoid", "sum", "tanh"),
     },
     "fastbp.inspection": {
-        *("Advice", "Diagnosis", "GradientCheck", "LayerDiagnosis", "Trace", "check_gradients", "diagnose", "trace"),
+        *("Advice", "Diagnosis", "DiagnosticsMonitor", "GradientCheck", "LayerDiagnosis", "Trace", "check_gradients", "diagnose"),
+        "trace",
     },
     "fastbp.playground": {"serve"},
     "fastbp.warmup": {"warmup"},

@@ -212,7 +212,7 @@ class SGDRun:
         if self.context.hooks.end_epoch is None:
             return False
         runner.write_optimizer()
-        return self.context.hooks.end_epoch(self.state, self.result(), self)
+        return self.context.hooks.end_epoch(self.state, self.result(), self, self.runner.problem)
 
     def _apply_schedule(self):
         """Set the factor of the learning rate if the schedule is a user-defined function."""

@@ -4,7 +4,7 @@ An ``InspectedFit`` goes in; losses, penalties and gradients come out, and the v
 of all sums is that of training: the number of rows, or the sum of their weights. This module does not know about estimators.
 """
 
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,18 +115,18 @@ class Evaluation:
 
     def values(self):
         """Return the mean loss, its gradient, and the ``KernelValues`` of all layers."""
-        parts, loss = [], 0.0
-        for block_loss, start, stop, block in self.blocks():
-            if not parts:
-                parts = [
-                    [None if a is None else np.empty((self.n_rows, a.shape[1]), self.dtype) for a in arrays] for arrays in block
-                ]
-            for wholes, arrays in zip(parts, block, strict=True):
-                for whole, array in zip(wholes, arrays, strict=True):
-                    if whole is not None:
-                        whole[start:stop] = array
+        wholes, loss = None, 0.0
+        for block_loss, start, stop, values in self.blocks():
+            if wholes is None:
+                wholes = KernelValues(*([self._for_all_rows(array) for array in arrays] for arrays in values))
             loss += block_loss
-        return loss / self.weight_sum, self.gradient_of_blocks(), KernelValues(*parts)
+            for whole, array in zip(chain(*wholes), chain(*values), strict=True):
+                if whole is not None:
+                    whole[start:stop] = array
+        return loss / self.weight_sum, self.gradient_of_blocks(), wholes
+
+    def _for_all_rows(self, block):
+        return None if block is None else np.empty((self.n_rows, block.shape[1]), self.dtype)
 
     def blocks(self):
         """Yield (sum of losses, start, stop, ``KernelValues``) of each block of rows.
@@ -203,18 +203,14 @@ def constant_network(fit):
 
     Its weights are 0. Its biases are found by L-BFGS in float64.
     """
-    architecture, objective = (
-        Architecture((), fit.plan.architecture.link, numbers=fit.plan.architecture.numbers),
-        fit.plan.objective,
-    )
+    link, numbers, objective = fit.plan.architecture.link, fit.plan.architecture.numbers, fit.plan.objective
     n_inputs, n_outputs = fit.plan.layout.sizes[0], fit.plan.layout.sizes[-1]
-    small, whole = (Plan(Layout((n, n_outputs)), architecture, objective) for n in (1, n_inputs))
-    state = TrainingState.untrained(
-        small.layout, aligned_zeros(2 * n_outputs, np.float64), fit.state.link, fit.state.out_activation
-    )
+    small, whole = (Plan(Layout((n, n_outputs)), Architecture((), link, numbers=numbers), objective) for n in (1, n_inputs))
+    params = aligned_zeros(small.layout.n_params, np.float64)
+    state = TrainingState.untrained(small.layout, params, fit.state.link, fit.state.out_activation)
     evaluation = Evaluation(fit._replace(state=state, plan=small, X=np.zeros((len(fit.y), 1))))
     # for some losses, the loss is a mean over the outputs, but its gradient is that of the sum
-    divisor = n_outputs if objective.is_averaged_over_outputs(architecture.link) else 1
+    divisor = n_outputs if objective.is_averaged_over_outputs(link) else 1
 
     def loss_and_gradient(biases):
         loss, gradient = evaluation.loss_and_gradient(np.concatenate([np.zeros(n_outputs), biases]))

@@ -101,13 +101,15 @@ class LayerValues(NamedTuple):
     """The result of one pass over all rows: the mean loss without penalties, the gradients, the outputs and the sums by layer.
 
     ``gradient`` is that of the mean loss. ``row_gradient_square`` is the mean over the rows of the squared norm of the gradient of
-    one row; with batch normalization, it is NaN, because rows do not have gradients of their own.
+    one row; with batch normalization, it is NaN, because rows do not have gradients of their own. ``delta_norms`` (n_layers,) are
+    the square roots of the means over the rows of the squared norm of the delta of one row.
     """
 
     loss: float
     gradient: np.ndarray
     row_gradient_square: float
     outputs: np.ndarray
+    delta_norms: np.ndarray
     sums: list[Any]
 
 
@@ -117,7 +119,7 @@ def pass_over_rows(evaluation):
     X = fit.X.tocsr() if issparse(fit.X) else fit.X
     coefs, intercepts, *_ = evaluation.by_layer(evaluation.params)
     sums = [_LayerSums(*pair) for pair in zip((*architecture.activations, None), sizes[1:], strict=True)]
-    outputs, loss, squares = np.empty((evaluation.n_rows, sizes[-1]), evaluation.dtype), 0.0, 0.0
+    outputs, loss, squares = np.empty((evaluation.n_rows, sizes[-1]), evaluation.dtype), 0.0, np.zeros((2, len(sums)))
     for block_loss, start, stop, values in evaluation.blocks():
         below = values.activations[-1] if values.activations else X[start:stop]
         outputs[start:stop] = outputs_of_one_layer(below, coefs[-1], intercepts[-1], architecture.link, architecture.numbers)
@@ -126,23 +128,23 @@ def pass_over_rows(evaluation):
         sums[-1].add(outputs[start:stop])
         loss += block_loss
         squares += _row_squares(X[start:stop], values)
-    if architecture.norm == "batch_norm":
-        squares = np.nan
-    total = evaluation.weight_sum
-    gradient, mean_square = evaluation.gradient_of_blocks(), squares * evaluation.n_rows / total**2
-    return LayerValues(loss / total, gradient, mean_square, outputs, sums)
+    total, n_rows = evaluation.weight_sum, evaluation.n_rows
+    mean_square = np.nan if architecture.norm == "batch_norm" else float(squares[1].sum()) * n_rows / total**2
+    delta_norms = np.sqrt(squares[0] / n_rows)
+    return LayerValues(loss / total, evaluation.gradient_of_blocks(), mean_square, outputs, delta_norms, sums)
 
 
 def _row_squares(X, values):
-    """Return the sum over the rows of a block of the squared norms of the gradients of single rows.
+    """Return the sums over the rows of a block of the squared norms of deltas and of gradients of single rows (2, n_layers).
 
     The gradient of a row with respect to W is an outer product, whose squared norm is the product of those of activation and delta.
     """
-    total, squares = 0.0, np.asarray(X.multiply(X).sum(axis=1), np.float64).ravel() if issparse(X) else _squared_norms(X)
+    sums, squares = [], np.asarray(X.multiply(X).sum(axis=1), np.float64).ravel() if issparse(X) else _squared_norms(X)
     for A, delta in zip((*values.activations, None), values.deltas, strict=True):
-        total += float((squares + 1) @ _squared_norms(delta))
+        of_delta = _squared_norms(delta)
+        sums.append((of_delta.sum(), (squares + 1) @ of_delta))
         squares = None if A is None else _squared_norms(A)
-    return total
+    return np.array(sums).T
 
 
 def _squared_norms(rows):

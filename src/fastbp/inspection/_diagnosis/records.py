@@ -103,6 +103,25 @@ class Advice:
         return f"{self.symptom} {self.evidence} {self.remedy}"
 
 
+@dataclass(frozen=True)
+class EpochDiagnosis:
+    """The statistics of all layers after an epoch, as `DiagnosticsMonitor` records them.
+
+    Parameters
+    ----------
+    epoch : int
+        The number of the epoch, starting at 1.
+    loss : float
+        The loss of the epoch, as in `loss_curve_`.
+    layers : tuple of LayerDiagnosis
+        The statistics of the layers, with the weights after the epoch.
+    """
+
+    epoch: int
+    loss: float
+    layers: tuple[LayerDiagnosis, ...]
+
+
 @dataclass(frozen=True, repr=False)
 class Diagnosis:
     """The statistics of all layers of a network, and advice; the result of `diagnose`.

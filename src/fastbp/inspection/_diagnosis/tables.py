@@ -73,12 +73,12 @@ def html_of_list(title, entries, empty):
     return f"<p><b>{escape(title)}</b></p>\n<ul>\n{items}\n</ul>\n"
 
 
-def layer_frame(layers):
-    """Return a DataFrame with one row for each layer."""
+def layer_frame(layers, columns=()):
+    """Return a DataFrame with one row for each dict; ``columns`` are those before the statistics of a layer."""
     try:
         import pandas as pd
     except ImportError as error:
         raise ImportError(
             "to_frame needs pandas. Install it with: pip install 'fastbp[datasets]', or: pip install pandas"
         ) from error
-    return pd.DataFrame(list(layers))
+    return pd.DataFrame(list(layers), columns=[*columns, *(name for _, name, _ in _COLUMNS)])
