@@ -426,6 +426,7 @@ def test_frame_has_the_values_of_the_diagnosis():
     assert_allclose(session.record.gradients[-1], [np.linalg.norm(gradient) for gradient in gradients])
 
 
+@pytest.mark.slow
 def test_advice_names_a_learning_rate_that_is_too_small():
     session = Session(settings_with(solver="sgd", learning_rate=1e-6, epochs=50))
     list(session.advance_to(50, 0))
@@ -517,6 +518,7 @@ def test_changed_settings_restart_the_training(receiver):
     assert receiver.last("data")["settings"]["alpha"] == 0.5
 
 
+@pytest.mark.slow
 def test_speed_limits_the_epochs_per_second(receiver):
     receiver.worker.configure(settings_with(epochs=10000, speed=100))
     receiver.worker.start()
@@ -531,7 +533,7 @@ def test_page_that_is_not_ready_receives_no_frames(receiver):
     receiver.wait(lambda frame: True)
     receiver.is_ready, before = False, len(receiver.messages)
     receiver.worker.start()
-    time.sleep(0.3)
+    time.sleep(0.15)
     receiver.worker.pause()
     assert len(receiver.messages) == before
     receiver.is_ready = True
@@ -797,7 +799,7 @@ def test_unconfirmed_frames_are_bounded(port):
     with open_page(port) as page:
         page.configure(settings_with(epochs=10000))
         page.send("start")
-        time.sleep(0.5)
+        time.sleep(0.25)
         page.send("delete")  # answered after all frames that were sent
         kinds = []
         while "problem" not in kinds:

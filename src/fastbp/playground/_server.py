@@ -87,10 +87,11 @@ class Page:
         sender = asyncio.create_task(self._send())
         try:
             self._put("options", {**options(), "max_bytes": MAX_BYTES})
-            while True:
-                self._receive(await self.socket.receive_text())
-        except (WebSocketDisconnect, KeyError):  # a binary message has no text
-            pass
+            while (message := await self.socket.receive())["type"] == "websocket.receive":
+                if message.get("text") is None:
+                    await self.socket.close(1003, "Messages must be text.")
+                    break
+                self._receive(message["text"])
         finally:
             sender.cancel()
             self.worker.close()

@@ -145,8 +145,8 @@ def _check_numbers(table, numbers, is_number):
     if not is_number.all():
         row = int(np.flatnonzero(~is_number)[0])
         raise UploadError(
-            f"Row {table.lines[row]}, column {name!r} must be a finite number for a regression, got {table.target[row]!r}. Correct it, "
-            "or select 'Classes' as the kind of target."
+            f"Row {table.lines[row]}, column {name!r} must be a finite number for a regression, got {table.target[row]!r}. "
+            "Correct it, or select 'Classes' as the kind of target."
         )
     if np.ptp(numbers) == 0:
         raise UploadError(f"Column {name!r} must contain different values, got only {table.target[0]!r}. Choose another target.")

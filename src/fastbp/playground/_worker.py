@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from itertools import count
+from typing import Any
 
 from ._session import Session
 from ._settings import InputProblem
@@ -33,7 +34,8 @@ class Worker:
         self._changed = threading.Condition()
         self._is_closed = self._is_running = self._is_outdated = False
         self._request, self._pending = None, _nothing_pending()
-        self._session = self._table = self._replay = None
+        self._session: Any = None
+        self._table = self._replay = None
         self._last_frame = self._next_epoch = 0.0
         self.thread = threading.Thread(target=self._run, name=f"{THREAD_NAME}-{next(_numbers)}", daemon=True)
         self.thread.start()
@@ -131,7 +133,7 @@ class Worker:
             if not self._is_running or now < self._next_epoch:
                 return None
             speed = self._session.settings.speed
-            self._next_epoch = max(self._next_epoch, now - 1) + 1 / speed if speed else now
+            self._next_epoch = max(self._next_epoch, now - _FRAME_SECONDS) + 1 / speed if speed else now
             return "epoch"
 
     def _apply(self, settings, table, problems, position, restart):
