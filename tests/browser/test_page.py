@@ -278,6 +278,17 @@ def test_invalid_number_gets_a_message(open_page):
     wait_for_epoch(page, lambda epoch: epoch == 0)
 
 
+def test_text_that_is_being_entered_is_kept(open_page):
+    page = open_page(SLOW)
+    wait_for_state(page, "paused")
+    page.fill("#learning_rate", "0.5")
+    page.press("#learning_rate", "Tab")
+    page.keyboard.type("1")
+    wait_until_in(page, lambda: settings_of(page).get("learning_rate") == "0.5")
+    page.wait_for_timeout(200)
+    assert page.input_value("#batch_size") == "1"  # not replaced by 20
+
+
 def test_invalid_address_gets_a_message(open_page):
     page = open_page("data=xor&rows=many&layers=3-sine&color=red")
     wait_for_state(page, "paused")
@@ -287,6 +298,16 @@ def test_invalid_address_gets_a_message(open_page):
     expect(problem).to_contain_text("'color' is not a setting.")
     assert page.input_value("#rows") == "300"  # the defaults are used
     assert page.input_value("#data") == "xor"
+
+
+def test_address_without_file_gets_a_message(open_page):
+    page = open_page("data=csv&epoch=3")
+    expect(page.get_by_role("alert")).to_contain_text("A CSV file must be chosen, got none.")
+    expect(page.locator("#status")).to_have_text("There is no network yet. Correct the settings.")
+    lines = "".join(f"{row % 7},{row % 5},{row % 2}\n" for row in range(70))
+    page.set_input_files("#file", csv_file("two.csv", lines))
+    wait_for_state(page, "paused")
+    wait_for_epoch(page, lambda epoch: epoch == 3)  # the epoch of the address is used
 
 
 def csv_file(name, text):
@@ -411,6 +432,11 @@ def test_all_controls_are_reached_by_the_keyboard(open_page):
     reached, outlines = [], []
     page.keyboard.press("Tab")
     expect(page.locator("#skip")).to_be_in_viewport()
+    address = page.url
+    page.keyboard.press("Enter")
+    expect(page.locator("#views")).to_be_focused()
+    assert page.url == address
+    page.focus("#skip")
     for _ in range(60):
         reached.append(
             page.evaluate("document.activeElement.id || document.activeElement.ariaLabel || document.activeElement.textContent")

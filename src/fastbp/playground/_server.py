@@ -144,7 +144,13 @@ class Page:
 
     def _on_configure(self, message, restart=False):
         settings, problems = checked_settings(message.get("settings"))
-        epoch, step = (_position(message, name) for name in ("epoch", "step"))
+        position = {name: message.get(name, 0) for name in ("epoch", "step")}
+        for name in [name for name, value in position.items() if not _is_position(value)]:
+            text = (
+                f"The {name} in the address must be an integer from 0 to 1,000,000, got {str(position[name])[:60]!r}. Correct it."
+            )
+            problems.append(InputProblem(name, text))
+            position[name] = 0
         if message.get("csv") is not None:
             self.table = read_table(message["csv"])
         if problems and self.is_configured:
@@ -152,7 +158,7 @@ class Page:
             return
         self.is_configured = True
         table = self.table if settings.data == "csv" else None
-        self.worker.configure(settings, table, problems=problems, epoch=epoch, step=step, restart=restart)
+        self.worker.configure(settings, table, problems=problems, restart=restart, **position)
 
     def _on_restart(self, message):
         self.worker.pause()
@@ -191,13 +197,8 @@ def parsed_message(text):
     return message
 
 
-def _position(message, name):
-    value = message.get(name, 0)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**6:
-        raise RequestError(
-            f"The {name} in the address must be an integer from 0 to 1,000,000, got {str(value)[:60]!r}. Correct it."
-        )
-    return value
+def _is_position(value):
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**6
 
 
 def _problem_text(field, text):

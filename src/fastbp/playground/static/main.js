@@ -22,7 +22,7 @@ const connection = new Connection({
   options: receiveOptions,
   data: receiveData,
   frame: receiveFrame,
-  problem: ({ problems }) => setProblems(problems),
+  problem: receiveProblems,
 }, () => {
   setStatus("The connection to the server has ended. Start the server again, and reload the page.");
   for (const id of BUTTONS) byId(id).disabled = true;
@@ -37,14 +37,20 @@ function receiveOptions(options) {
 }
 
 function receiveData(data) {
-  const isNew = page.data?.code !== data.code || page.data === null;
+  // otherwise, the controls show these settings already, and a value that is being typed must not be replaced
+  const isUnknown = page.data === null || data.problems.length > 0;
   page.data = data;
   page.position = { epoch: 0, step: 0 };
-  if (data.problems.length || isNew) page.controls.write(data.settings);
+  if (isUnknown) page.controls.write(data.settings);
   setProblems(data.problems);
   byId("code").textContent = data.code;
   drawSurfaceLegend(data);
   for (const id of BUTTONS) byId(id).disabled = false;
+}
+
+function receiveProblems({ problems }) {
+  setProblems(problems);
+  if (!page.frame) setStatus("There is no network yet. Correct the settings.");
 }
 
 /** Draw a frame before the next repaint, and confirm it; the server sends no further frames before. */
@@ -200,6 +206,12 @@ byId("copy").addEventListener("click", async () => {
   } catch {
     byId("copied").textContent = "The browser does not allow copying. Copy the address from the address bar.";
   }
+});
+
+// the link must not change the address, which contains the settings
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("views").focus();
 });
 
 addEventListener("hashchange", readAddress);
