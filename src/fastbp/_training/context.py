@@ -64,7 +64,8 @@ class EpochHooks:
     """The functions that training calls around each epoch, and the time at which it stops.
 
     ``end_epoch`` is None if there are no callbacks. Otherwise, it is called after each epoch with (state, result, run, problem) and
-    returns whether training should stop; run is None for L-BFGS, and problem is the ``Problem`` with the rows. ``deadline`` is a value of ``time.monotonic``.
+    returns whether training should stop; run is None for L-BFGS, and problem is the ``Problem`` with the rows. ``deadline`` is a
+    value of ``time.monotonic``.
     """
 
     deadline: float = float("inf")
