@@ -359,7 +359,7 @@ def test_every_activation_trains(first):
     session = Session(settings_with(layers=layers, data="moons", epochs=50))
     list(session.advance_to(50, 0))
     assert session.record.losses["train"][-1] < 0.8 * session.record.losses["train"][0]
-    json.dumps(frame_message(session, "paused"), allow_nan=False)
+    json.dumps(frame_message(session, "paused", session.diagnosis()), allow_nan=False)
 
 
 # ---------------------------------------------------------------------- views
@@ -383,7 +383,7 @@ def test_grid_covers_the_rows_from_the_top_left():
 def test_surfaces_are_the_predictions(is_scaled):
     session = Session(settings_with(scale=is_scaled, layers=((3, "tanh"), (2, "relu"))))
     list(session.advance_to(3, 0))
-    frame = frame_message(session, "paused")
+    frame = frame_message(session, "paused", session.diagnosis())
     X = session.dataset.inputs(grid(session.dataset, 64))
     probabilities = session.model.predict_proba(X)
     assert_array_equal(bytes_of(frame["surface"]["classes"]), probabilities.argmax(axis=1))
@@ -401,7 +401,7 @@ def test_surfaces_are_the_predictions(is_scaled):
 def test_surface_of_a_regression():
     session = Session(settings_with(data="regression", scale=True))
     list(session.advance_to(20, 0))
-    surface = frame_message(session, "paused")["surface"]
+    surface = frame_message(session, "paused", session.diagnosis())["surface"]
     values = (
         session.model.predict(session.dataset.inputs(grid(session.dataset, 64))) * session.dataset.y_spread
         + session.dataset.y_offset
@@ -412,9 +412,9 @@ def test_surface_of_a_regression():
 
 def test_frame_has_the_values_of_the_diagnosis():
     session = Session(settings_with(layers=((3, "relu"),)))
-    assert frame_message(session, "paused")["advice"] == []  # nothing is known before the first step
+    assert frame_message(session, "paused", session.diagnosis())["advice"] == []  # nothing is known before the first step
     list(session.advance_to(4, 2))
-    frame, diagnosis = frame_message(session, "running"), session.diagnosis()
+    frame, diagnosis = frame_message(session, "running", session.diagnosis()), session.diagnosis()
     assert (frame["state"], frame["epoch"], frame["step"], frame["n_epochs"]) == ("running", 4, 2, 20)
     assert [layer["coef_grad_norm"] for layer in frame["layers"]] == [layer.coef_grad_norm for layer in diagnosis.layers]
     assert [advice["problem"] for advice in frame["advice"]] == [advice.problem for advice in diagnosis.advice]
@@ -430,7 +430,7 @@ def test_frame_has_the_values_of_the_diagnosis():
 def test_advice_names_a_learning_rate_that_is_too_small():
     session = Session(settings_with(solver="sgd", learning_rate=1e-6, epochs=50))
     list(session.advance_to(50, 0))
-    advice = frame_message(session, "finished")["advice"]
+    advice = frame_message(session, "finished", session.diagnosis())["advice"]
     assert "learning_rate_init" in [entry["parameter"] for entry in advice]
     assert all(entry["symptom"] and entry["evidence"] and entry["remedy"] for entry in advice)
 
@@ -438,7 +438,7 @@ def test_advice_names_a_learning_rate_that_is_too_small():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_messages_are_json_also_after_divergence():
     session = diverged_session()
-    frame = json.loads(json.dumps(frame_message(session, "diverged"), allow_nan=False))
+    frame = json.loads(json.dumps(frame_message(session, "diverged", session.diagnosis()), allow_nan=False))
     assert "Training has diverged" in frame["failure"]
 
 
@@ -516,6 +516,19 @@ def test_changed_settings_restart_the_training(receiver):
     receiver.worker.configure(settings_with(alpha=0.5))
     assert receiver.wait(lambda frame: frame["epoch"] == 0)["history"]["epochs"] == [0]
     assert receiver.last("data")["settings"]["alpha"] == 0.5
+
+
+@pytest.mark.slow
+def test_advice_is_that_of_the_last_frame(receiver):
+    receiver.worker.configure(settings_with(solver="sgd", learning_rate=1e-6, epochs=30))
+    assert receiver.wait(lambda frame: True)["advice"] == []
+    receiver.worker.start()
+    frame = receiver.wait(lambda frame: frame["state"] == "finished")
+    session = Session(settings_with(solver="sgd", learning_rate=1e-6, epochs=30))
+    list(session.advance_to(30, 0))
+    advice = session.diagnosis().advice
+    assert [entry["problem"] for entry in frame["advice"]] == [entry.problem for entry in advice] != []
+    assert [layer["update_ratio"] for layer in frame["layers"]] == [layer.update_ratio for layer in session.diagnosis().layers]
 
 
 @pytest.mark.slow

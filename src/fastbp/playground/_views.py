@@ -36,9 +36,9 @@ def data_message(session, problems=()):
     }
 
 
-def frame_message(session, state):
+def frame_message(session, state, diagnosis):
     """Return the message with everything that changes in training; ``state`` is the state of the training."""
-    record, diagnosis = session.record, session.diagnosis()
+    record = session.record
     return {
         "type": "frame",
         "state": state,

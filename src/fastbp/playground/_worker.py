@@ -18,6 +18,7 @@ from ._views import data_message, frame_message
 
 THREAD_NAME = "fastbp-playground"
 _FRAME_SECONDS = 1 / 15  # the shortest time between two frames
+_DIAGNOSIS_SECONDS = 0.5  # the shortest time between two diagnoses during training
 _MAX_PENDING = 100  # single steps and epochs that wait
 _numbers = count(1)
 
@@ -37,6 +38,7 @@ class Worker:
         self._session: Any = None
         self._table = self._replay = None
         self._last_frame = self._next_epoch = 0.0
+        self._diagnosis, self._next_diagnosis = None, 0.0
         self.thread = threading.Thread(target=self._run, name=f"{THREAD_NAME}-{next(_numbers)}", daemon=True)
         self.thread.start()
 
@@ -149,7 +151,7 @@ class Worker:
                 found = [*problems, InputProblem("csv", str(error))]
                 self._publish("problem", {"type": "problem", "problems": [problem._asdict() for problem in found]})
                 return
-            self._session, self._table = session, table
+            self._session, self._table, self._next_diagnosis = session, table, 0.0
             self._replay = session.advance_to(*position) if any(position) else None
             self._publish("data", data_message(session, problems))
         self._is_outdated, self._last_frame = True, 0.0
@@ -160,7 +162,19 @@ class Worker:
         if self._session is None or not self._is_outdated or now - self._last_frame < _FRAME_SECONDS or not self._is_ready():
             return
         self._is_outdated, self._last_frame = False, now
-        self._publish("frame", frame_message(self._session, self._state()))
+        state = self._state()
+        self._diagnose(state)
+        self._publish("frame", frame_message(self._session, state, self._diagnosis))
+
+    def _diagnose(self, state):
+        """Diagnose the network again, unless this would take too large a part of the time of the training."""
+        start = time.monotonic()
+        if state in ("running", "replaying") and start < self._next_diagnosis:
+            return
+        self._diagnosis = self._session.diagnosis()
+        # the advice of a network without training is not shown, so that the first step needs a new diagnosis
+        is_lasting = self._session.n_steps > 0
+        self._next_diagnosis = is_lasting * (time.monotonic() + max(_DIAGNOSIS_SECONDS, 5 * (time.monotonic() - start)))
 
     def _state(self):
         if self._session.failure is not None:
