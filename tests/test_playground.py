@@ -427,6 +427,16 @@ def test_frame_has_the_values_of_the_diagnosis():
 
 
 @pytest.mark.slow
+def test_advice_to_wait_longer_is_to_train_for_more_epochs():
+    session = Session(Settings(data="moons", epochs=300))
+    list(session.advance_to(60, 0))
+    assert [advice.parameter for advice in session.diagnosis().advice] == ["n_iter_no_change"]
+    (advice,) = frame_message(session, "paused", session.diagnosis())["advice"]
+    assert (advice["problem"], advice["parameter"]) == ("underfitting", "max_iter")
+    assert advice["remedy"] == "The loss is still falling: train for more epochs."
+
+
+@pytest.mark.slow
 def test_advice_names_a_learning_rate_that_is_too_small():
     session = Session(settings_with(solver="sgd", learning_rate=1e-6, epochs=50))
     list(session.advance_to(50, 0))
@@ -487,9 +497,11 @@ def test_worker_trains_to_the_end(receiver):
     receiver.worker.start()
     frame = receiver.wait(lambda frame: frame["state"] == "finished")
     assert (frame["epoch"], frame["history"]["epochs"]) == (20, list(range(21)))
+    assert "max_iter=20" in receiver.last("data")["code"]
     receiver.worker.configure(settings_with(epochs=25))  # continues
     receiver.worker.start()
     assert receiver.wait(lambda frame: frame["state"] == "finished" and frame["n_epochs"] == 25)["epoch"] == 25
+    assert "max_iter=25" in receiver.last("data")["code"]
 
 
 def test_worker_pauses_and_advances(receiver):

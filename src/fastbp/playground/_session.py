@@ -56,6 +56,12 @@ class Session:
         """The order of the rows in the next epoch, which is that of ``fit``."""
         return order[self._random.permutation(len(order))]
 
+    def change_limits(self, settings):
+        """Use settings that differ only in those that do not change the numbers."""
+        self.settings = settings
+        for model in (self.model, self._trained):
+            model.set_params(max_iter=settings.epochs)
+
     # ------------------------------------------------------------------ training
 
     @property
@@ -189,7 +195,10 @@ def gradient_norms(session):
 
 
 def estimator(settings, dataset, batch_size):
-    """Return the estimator of the settings; ``fit`` with its parameters trains the same network."""
+    """Return the estimator of the settings, which receives the rows in their order; see ``shown_estimator``.
+
+    ``partial_fit`` ignores the parameters that end a fit, but the advice of ``diagnose`` depends on them.
+    """
     # imported here, because a chain of module-level imports would become too long
     from .. import MLPClassifier, MLPRegressor
 
@@ -204,6 +213,9 @@ def estimator(settings, dataset, batch_size):
         dropout=settings.dropout,
         batch_size=batch_size,
         shuffle=False,
+        max_iter=settings.epochs,
+        tol=0.0,
+        n_iter_no_change=np.inf,
         random_state=settings.seed,
         n_threads=1,
     )
@@ -212,5 +224,4 @@ def estimator(settings, dataset, batch_size):
 def shown_estimator(session):
     """The Python code of the estimator whose ``fit`` gives the numbers of the page."""
     model = clone(estimator(session.settings, session.dataset, session.batch_size))
-    model.set_params(shuffle=True, n_threads=None, max_iter=session.settings.epochs, tol=0.0, n_iter_no_change=np.inf)
-    return repr(model)
+    return repr(model.set_params(shuffle=True, n_threads=None))

@@ -141,7 +141,7 @@ class Worker:
     def _apply(self, settings, table, problems, position, restart):
         session = self._session
         if session is not None and not restart and table is self._table and settings.of_training == session.settings.of_training:
-            session.settings = settings
+            session.change_limits(settings)
             self._next_epoch = time.monotonic()
             self._publish("data", data_message(session, problems))
         else:
