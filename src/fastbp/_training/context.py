@@ -108,6 +108,14 @@ class InspectedFit(NamedTuple):
     y: np.ndarray
     sample_weight: np.ndarray | None
 
+    def target_columns(self):
+        """Return the targets with a column for each output (n_rows, n_outputs), in float64: classes as indicators of 0 and 1."""
+        y, n_outputs = self.y.astype(np.float64), self.plan.layout.sizes[-1]
+        if y.shape[1] == n_outputs:
+            return y
+        groups = self.plan.architecture.numbers or (n_outputs,)
+        return np.hstack([column[:, None] == np.arange(n) for column, n in zip(y.T, groups, strict=True)]).astype(np.float64)
+
     def drawn(self, max_rows, candidates=None):
         """Return a copy with at most max_rows rows, drawn without replacement from those whose weight is not 0.
 

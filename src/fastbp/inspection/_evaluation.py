@@ -229,19 +229,10 @@ def constant_network(fit):
     return PredictingNetwork(whole, params)
 
 
-def target_columns(fit):
-    """Return the targets with one column for each output (n_rows, n_outputs), in float64: classes as indicators of 0 and 1."""
-    y, n_outputs = fit.y.astype(np.float64), fit.plan.layout.sizes[-1]
-    if y.shape[1] == n_outputs:
-        return y
-    groups = fit.plan.architecture.numbers or (n_outputs,)
-    return np.hstack([column[:, None] == np.arange(n) for column, n in zip(y.T, groups, strict=True)]).astype(np.float64)
-
-
 def _start_of_biases(fit):
     """Return the biases (n_outputs,) for which the outputs are about the means of the targets."""
     link, numbers = fit.plan.architecture.link, fit.plan.architecture.numbers
-    means = np.average(target_columns(fit), axis=0, weights=fit.sample_weight)
+    means = np.average(fit.target_columns(), axis=0, weights=fit.sample_weight)
     if link in ("identity", "relu"):
         return means
     if link == "ordered_quantiles":

@@ -13,8 +13,8 @@ from ..._data.inputs import Matrix
 from ..._inspected_fit import inspected_fit
 from ..._training.sgd import next_step
 from ..._training.validation import check_validation_rows
-from .._evaluation import Evaluation
-from .layers import layer_diagnoses, pass_over_rows
+from .._evaluation import Evaluation, constant_network, published_network
+from .layers import layer_diagnoses, pass_over_rows, slope_range
 from .measurements import measure
 from .records import Diagnosis, LayerDiagnosis
 from .rules import advice_for
@@ -118,7 +118,7 @@ def diagnose(
     fit = given.drawn(_MAX_DIAGNOSED_ROWS)
     statistics = Statistics.of(fit)
     with np.errstate(over="ignore", invalid="ignore"):  # the fit may have diverged
-        advice = advice_for(measure(est, statistics, len(given.y), val_fit))
+        advice = advice_for(measure(est, statistics, len(given.y), val_fit, constant_network(fit), published_network(fit)))
     return Diagnosis(statistics.loss, len(fit.y), statistics.layers, advice)
 
 
@@ -130,13 +130,17 @@ def _validation_rows(est, X, y):
 
 
 class Statistics(NamedTuple):
-    """The results of one pass over the rows of an ``InspectedFit``: the objective, the layers and the next step."""
+    """The results of one pass over the rows of an ``InspectedFit``: the objective, the layers and the next step.
+
+    ``bounded`` says for each hidden layer whether its activation is flat on both sides.
+    """
 
     evaluation: Any
     values: Any
     step: np.ndarray
     loss: float
     layers: tuple[LayerDiagnosis, ...]
+    bounded: tuple[bool, ...]
 
     @classmethod
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the fit may have diverged
@@ -150,4 +154,6 @@ class Statistics(NamedTuple):
         else:
             step, _ = next_step(fit, gradient)
         loss = values.loss + evaluation.penalty(evaluation.params)
-        return cls(evaluation, values, step, loss, layer_diagnoses(evaluation, values.sums, gradient, step))
+        layers = layer_diagnoses(evaluation, values.sums, gradient, step)
+        bounded = tuple(slope_range(activation).is_bounded for activation in fit.plan.architecture.activations)
+        return cls(evaluation, values, step, loss, layers, bounded)

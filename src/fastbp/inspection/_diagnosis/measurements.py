@@ -16,8 +16,6 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 
 from ..._data.scores import accuracy
-from .._evaluation import constant_network, published_network, target_columns
-from .layers import slope_range
 
 STEP_FACTORS = (1, 10, 100)
 _USUAL_RATES = {"sgd": 0.01, "adagrad": 0.01, "adadelta": 1.0, "lion": 1e-4}  # PyTorch's defaults and the paper of Lion; else 0.001
@@ -209,21 +207,23 @@ class Measurements:
         return self.history.n_iter >= self.config.max_iter
 
 
-def measure(est, statistics, n_given, val_fit):
-    """Return the ``Measurements`` for the ``Statistics`` of the rows, which were drawn from n_given rows."""
+def measure(est, statistics, n_given, val_fit, constant, published):
+    """Return the ``Measurements`` for the ``Statistics`` of the rows, which were drawn from n_given rows.
+
+    ``constant`` and ``published`` are the best constant predictions and the network that predicts, as a ``PredictingNetwork``.
+    """
     evaluation, values, layers = statistics.evaluation, statistics.values, statistics.layers
     fit = evaluation.fit
-    constant, published = constant_network(fit), published_network(fit)
     score = score_on(fit, published, constant, fit)
     compared = _compared_rows(len(fit.y))
-    targets = target_columns(fit)[compared]
+    targets = fit.target_columns()[compared]
     errors = targets - published.outputs(fit.X)[compared]
     of_targets, of_errors, linear = _relations(_standardized_rows(fit.X, compared), targets, errors)
     return Measurements(
         fit=fit,
         names=getattr(est, "feature_names_in_", None),
         layers=layers,
-        bounded=tuple(slope_range(activation).is_bounded for activation in fit.plan.architecture.activations),
+        bounded=statistics.bounded,
         history=History.of(est),
         n_given=n_given,
         loss=values.loss,
@@ -253,7 +253,7 @@ def score_on(rows, network, constant, trained):
     if not rows.plan.objective.of_classes:
         return _score_of_values(rows, network, constant)
     groups, n_rows = rows.plan.architecture.numbers, len(rows.y)
-    usual = np.tile(target_columns(trained).mean(axis=0), (n_rows, 1))
+    usual = np.tile(trained.target_columns().mean(axis=0), (n_rows, 1))
     value = accuracy(rows.y, network.outputs(rows.X), None, groups)
     return Score(value, _binomial_error(value, n_rows), accuracy(rows.y, usual, None, groups))
 

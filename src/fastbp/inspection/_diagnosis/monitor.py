@@ -50,10 +50,11 @@ class DiagnosticsMonitor:
     Clones have monitors of their own: after ``search = GridSearchCV(model, grid).fit(X, y)``, the records of the last fit are in
     ``search.best_estimator_.callbacks``. Use one monitor for each estimator.
 
-    A record needs two forward and backward passes over at most `max_rows` rows, in one thread. With 1,000 rows, it takes 10 ms for a
-    network with 64 inputs, 100 hidden units and 10 outputs, and 14 ms for one with 20 inputs and two layers of 100 units. An
-    epoch of the first network on 1,797 rows takes 2 ms, and an epoch of the second one on 10,000 rows 20 ms. These are minima of the
-    processor time of 20 pairs of fits with and without a monitor, with float64 on an AMD EPYC. The cost is divided by `every`.
+    A record needs two forward and backward passes over at most `max_rows` rows, in one thread. With 1,000 rows, it takes 10 ms for
+    a network with 64 inputs, 100 hidden units and 10 outputs, and 14 ms for one with 20 inputs and two layers of 100 units. For
+    comparison, an epoch of the first network on 1,797 rows takes 2 ms, and an epoch of the second one on 10,000 rows 20 ms. These
+    are minima of the processor time of 20 pairs of fits with and without a monitor, in float64 on an AMD EPYC. With a larger
+    `every`, there are fewer records.
 
     Examples
     --------
