@@ -26,7 +26,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-examples test-nojit test-plain test-stress test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
+.PHONY: help demo test test-slow test-examples test-browser test-nojit test-plain test-stress test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -49,6 +49,11 @@ test-slow: $(VENV)/.has-test $(VENV)/.has-bench ## run the slow tests: those wit
 test-examples: $(VENV)/.has-test ## run the gallery in examples/ and check its claims; takes several minutes
 	@$(COMPILE)
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_examples.py tests/test_gallery.py $(ARGS)
+
+test-browser: $(VENV)/.has-browser ## test the page of the playground in Chromium (installs it with Playwright if there is no chromium on the PATH)
+	@$(COMPILE)
+	@test -n "$${FASTBP_CHROMIUM:-$$(command -v chromium)}" || $(VENV)/$(BIN)/python -m playwright install chromium
+	$(VENV)/$(BIN)/python -m pytest tests/browser $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)

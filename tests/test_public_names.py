@@ -23,6 +23,7 @@ PUBLIC_NAMES = {
         *("ActivationDisplay", "DecisionSurfaceDisplay", "GradientFlowDisplay", "LossCurveDisplay", "LossLandscapeDisplay"),
         *("NetworkDisplay", "WeightRecorder", "WeightsDisplay"),
     },
+    "fastbp.playground": {"serve"},
     "fastbp.warmup": {"warmup"},
 }
 each_module = pytest.mark.parametrize("module", PUBLIC_NAMES)

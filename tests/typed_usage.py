@@ -12,6 +12,7 @@ import numpy as np
 from fastbp import Activation, Checkpoint, Loss, MLPClassifier, MLPRegressor, graph, load_checkpoint
 from fastbp.datasets import load_mnist
 from fastbp.inspection import GradientCheck, Summary, Trace, check_gradients, summary, trace
+from fastbp.playground import serve
 from fastbp.warmup import warmup
 
 
@@ -63,6 +64,7 @@ def rejected(X: np.ndarray, y: np.ndarray) -> None:
     load_mnist("datasets")  # type: ignore[call-arg]
     trace(MLPRegressor(), X)  # type: ignore[call-arg]
     check_gradients(MLPRegressor(), X, y, None, 1e-3)  # type: ignore[call-arg]
+    serve(8765, False)  # type: ignore[call-arg]
     warmup(["float32"], True)  # type: ignore[call-arg]
     graph.Variable(1.0, 2)  # type: ignore[arg-type]
     graph.relu(1.0).value = 2.0  # type: ignore[misc]

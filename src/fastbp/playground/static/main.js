@@ -1,0 +1,228 @@
+// The page: connects the controls, the address and the views with the server.
+
+import { fromFragment, toFragment } from "./address.js";
+import { describeChart, drawChart, drawLegend, short } from "./charts.js";
+import { Connection } from "./connection.js";
+import { Controls } from "./controls.js";
+import { describeSurfaces, drawSurface, drawSurfaceLegend, drawUnits } from "./surfaces.js";
+import { showAdvice, showLayers, showMeasures, showProblems } from "./tables.js";
+
+const byId = (id) => document.getElementById(id);
+const BUTTONS = ["run", "one-epoch", "one-step", "restart"];
+const STORED_FILE = "fastbp-playground-file";
+const QUIET_SECONDS = 2; // the texts for screen readers change at most this often during training
+
+const page = {
+  options: null, controls: null, data: null, frame: null, file: storedFile(),
+  position: { epoch: 0, step: 0 }, // where the training of the next settings starts
+  isDrawing: false, described: 0, addressed: 0,
+};
+
+const connection = new Connection({
+  options: receiveOptions,
+  data: receiveData,
+  frame: receiveFrame,
+  problem: receiveProblems,
+}, () => {
+  setStatus("The connection to the server has ended. Start the server again, and reload the page.");
+  for (const id of BUTTONS) byId(id).disabled = true;
+});
+
+// ---------------------------------------------------------------- messages of the server
+
+function receiveOptions(options) {
+  page.options = options;
+  page.controls = new Controls(options, () => configure());
+  readAddress();
+}
+
+function receiveData(data) {
+  // otherwise, the controls show these settings already, and a value that is being typed must not be replaced
+  const isUnknown = page.data === null || data.problems.length > 0;
+  page.data = data;
+  page.position = { epoch: 0, step: 0 };
+  if (isUnknown) page.controls.write(data.settings);
+  setProblems(data.problems);
+  byId("code").textContent = data.code;
+  drawSurfaceLegend(data);
+  for (const id of BUTTONS) byId(id).disabled = false;
+}
+
+function receiveProblems({ problems }) {
+  setProblems(problems);
+  if (!page.frame) setStatus("There is no network yet. Correct the settings.");
+}
+
+/** Draw a frame before the next repaint, and confirm it; the server sends no further frames before. */
+function receiveFrame(frame) {
+  page.frame = frame;
+  if (page.isDrawing) return connection.send("drawn");
+  page.isDrawing = true;
+  const isReduced = matchMedia("(prefers-reduced-motion: reduce)").matches && frame.state === "running";
+  setTimeout(() => requestAnimationFrame(() => {
+    page.isDrawing = false;
+    draw();
+    connection.send("drawn");
+  }), isReduced ? 1000 : 0);
+}
+
+// ---------------------------------------------------------------- settings
+
+function readAddress() {
+  const { settings, epoch, step } = fromFragment(location.hash.slice(1), page.options.defaults);
+  page.position = { epoch, step };
+  page.controls.write(settings);
+  configure(settings, { withFile: true });
+}
+
+function configure(settings = page.controls.read(), { withFile = false, type = "configure" } = {}) {
+  const csv = withFile && settings.data === "csv" ? page.file?.text ?? null : null;
+  page.controls.showFields();
+  byId("file-name").textContent = page.file ? `The file is ${page.file.name}.` : "";
+  setProblems([]);
+  if (!page.frame) setStatus("Preparing the network. If the kernels are not compiled yet, this takes up to a minute.");
+  connection.send(type, { settings, csv, ...(type === "restart" ? {} : page.position) });
+}
+
+byId("file").addEventListener("change", async (event) => {
+  const [file] = event.target.files;
+  if (!file) return;
+  if (file.size > page.options.max_bytes) {
+    const limit = page.options.max_bytes.toLocaleString("en-US");
+    setProblems([{ field: "csv", message: `The file must have at most ${limit} bytes, got ${file.size.toLocaleString("en-US")}. Remove rows from it.` }]);
+    return;
+  }
+  page.file = { name: file.name, text: await file.text() };
+  try {
+    sessionStorage.setItem(STORED_FILE, JSON.stringify(page.file));
+  } catch {
+    // without space in the storage, the file must be chosen again after a reload
+  }
+  configure(undefined, { withFile: true });
+});
+
+function storedFile() {
+  try {
+    return JSON.parse(sessionStorage.getItem(STORED_FILE));
+  } catch {
+    return null;
+  }
+}
+
+function setProblems(problems) {
+  showProblems(problems);
+  page.controls?.mark(problems);
+}
+
+// ---------------------------------------------------------------- views
+
+function draw() {
+  const { data, frame } = page;
+  if (!data || !frame) return;
+  byId("epoch").textContent = frame.epoch;
+  byId("step").textContent = `${frame.step} of ${data.n_batches}`;
+  byId("run").textContent = frame.state === "running" ? "Pause" : "Start";
+  document.body.dataset.state = frame.state;
+  showMeasures(data, frame);
+  showLayers(frame);
+  showAdvice(frame);
+  drawSurface(data, frame);
+  drawUnits(data, frame);
+  const charts = drawCharts(data, frame);
+  setStatus(statusText(data, frame));
+  const now = performance.now() / 1000;
+  if (frame.state !== "running" || now - page.described > QUIET_SECONDS) {
+    page.described = now;
+    describeSurfaces(data, frame);
+    for (const [svg, title, lines] of charts) describeChart(svg, title, frame.history.epochs, lines);
+  }
+  if (frame.state !== "running" || now - page.addressed > 1) writeAddress(now);
+}
+
+function drawCharts(data, frame) {
+  const { epochs, losses, gradients } = frame.history;
+  const ofLosses = [{ name: "training", values: losses.train }, { name: "test", values: losses.test }];
+  const ofLayers = frame.layers.map(({ layer }, index) => ({
+    name: index === frame.layers.length - 1 ? `layer ${layer} (output)` : `layer ${layer}`, values: gradients.map((norms) => norms[index]),
+  }));
+  drawChart(byId("loss"), epochs, ofLosses, { isLog: false, yLabel: data.loss_name });
+  drawChart(byId("gradients"), epochs, ofLayers, { isLog: true, yLabel: "norm of the gradient" });
+  showLegend("loss-legend", ofLosses);
+  showLegend("gradients-legend", ofLayers);
+  return [[byId("loss"), `Loss (${data.loss_name})`, ofLosses], [byId("gradients"), "Gradient norms", ofLayers]];
+}
+
+function showLegend(id, lines) {
+  const names = lines.map(({ name }) => name), shown = names.join();
+  if (byId(id).dataset.shown === shown) return;
+  byId(id).dataset.shown = shown;
+  drawLegend(byId(id), names);
+}
+
+function statusText(data, frame) {
+  const { train, test } = frame.measures;
+  const numbers = `Training loss ${short(train.loss)}, test loss ${short(test.loss)}, ${data.score_name} ${short(train.score)} (training) and ${short(test.score)} (test).`;
+  switch (frame.state) {
+    case "running": return "Training.";
+    case "replaying": return "Training up to the epoch in the address.";
+    case "finished": return `Finished after ${frame.epoch} epochs. ${numbers}`;
+    case "diverged": return `Training has diverged in epoch ${frame.epoch + 1}. See the advice.`;
+    default: return frame.epoch + frame.step ? `Paused at epoch ${frame.epoch}, step ${frame.step}. ${numbers}` : "Ready. Press Start.";
+  }
+}
+
+function setStatus(text) {
+  if (byId("status").textContent !== text) byId("status").textContent = text;
+}
+
+function writeAddress(now) {
+  page.addressed = now;
+  history.replaceState(null, "", `#${toFragment(page.data.settings, page.frame.epoch, page.frame.step)}`);
+}
+
+// ---------------------------------------------------------------- buttons, keys and the window
+
+const actions = {
+  run: () => connection.send(page.frame?.state === "running" ? "pause" : "start"),
+  "one-epoch": () => connection.send("epoch"),
+  "one-step": () => connection.send("step"),
+  restart: () => configure(undefined, { type: "restart" }),
+};
+for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", action);
+
+const KEYS = { s: "run", e: "one-epoch", t: "one-step", r: "restart" };
+document.addEventListener("keydown", (event) => {
+  const button = byId(KEYS[event.key]);
+  if (!button || button.disabled || event.altKey || event.ctrlKey || event.metaKey || !byId("use-shortcuts").checked) return;
+  if (event.target.closest("input:not([type=checkbox]), select, textarea")) return;
+  event.preventDefault();
+  button.click();
+});
+
+byId("copy").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    byId("copied").textContent = "Copied.";
+  } catch {
+    byId("copied").textContent = "The browser does not allow copying. Copy the address from the address bar.";
+  }
+});
+
+// the link must not change the address, which contains the settings
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("views").focus();
+});
+
+addEventListener("hashchange", readAddress);
+new ResizeObserver(() => draw()).observe(byId("views"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  if (page.data) drawSurfaceLegend(page.data);
+  draw();
+});
+
+// on a narrow screen, the settings are folded, so that the views come first
+const narrow = matchMedia("(max-width: 52rem)");
+const foldSettings = () => { byId("panel").open = !narrow.matches; };
+narrow.addEventListener("change", foldSettings);
+foldSettings();
