@@ -38,9 +38,11 @@ extensions = [
 exclude_patterns = ["_build", "_templates", "_extensions"]
 templates_path = ["_templates"]
 nitpicky = True
+smartquotes = False  # the names of options are in single quotes
 default_role = "name"  # names in single backquotes in docstrings
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings describe the types
 numpydoc_class_members_toctree = False
 numpydoc_show_inherited_class_members = True
@@ -81,7 +83,7 @@ html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {page: [] for page in ("index", "equations", "pt/equations", "changelog")}
+html_sidebars = {page: [] for page in ("index", "equations", "pt/equations", "benchmarks", "changelog")}
 html_theme_options = {
     "logo": {"text": "fastbp"},
     "navbar_align": "left",
