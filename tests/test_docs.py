@@ -1,9 +1,10 @@
 """The pages in `docs/`: their code runs, every page can be reached, and the API reference has every public name.
 
-`make docs` runs these tests, too, and builds the pages. It checks the links of the built pages, and that they load nothing from other
-servers, with functions in `docs/_extensions` that are tested here.
+`make docs` runs these tests, too, and builds the pages. It checks the links of the built pages, and that they load nothing from
+other servers, with functions in `docs/_extensions` that are tested here.
 """
 
+import ast
 import doctest
 import importlib.util
 import posixpath
@@ -12,13 +13,10 @@ import warnings
 from pathlib import Path
 
 import pytest
-from sklearn.exceptions import ConvergenceWarning
 from test_public_names import PUBLIC_NAMES, exported
 
 DOCS = Path(__file__).parents[1] / "docs"
 GENERATED = ("_build", "auto_examples", "api/generated", "api/backreferences", "sg_execution_times.rst")
-# Sphinx builds these pages from sources outside of docs/.
-BUILT = {"auto_examples/index"}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 
 
@@ -111,17 +109,20 @@ def reached(name="index"):
 
 
 def test_every_page_is_in_one_table_of_contents():
-    optional = set(extension_constants()["OPTIONAL"])
+    optional = set(constants_of("repository")["OPTIONAL"])
     found = list(reached())
     assert sorted(set(found) - optional) == sorted(set(PAGES) - optional)
     assert len(found) == len(set(found))
     assert set(found) - set(PAGES) <= optional
 
 
-def extension_constants():
-    """The constants of `docs/_extensions/repository.py`, which needs Sphinx, as literals."""
-    text = (DOCS / "_extensions" / "repository.py").read_text(encoding="utf-8")
-    return {name: eval(re.search(rf"^{name} = ([({{].*?^?[)}}])$", text, re.MULTILINE | re.DOTALL)[1]) for name in ("OPTIONAL", "PAGES")}
+def constants_of(name):
+    """The tuples and dicts that a module of `docs/_extensions` defines, by name. It is not imported, because it needs Sphinx."""
+    found = {}
+    for node in ast.parse((DOCS / "_extensions" / f"{name}.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Dict, ast.Tuple)):
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
 
 
 def test_entries_of_toctrees_are_found():
@@ -134,7 +135,7 @@ def test_files_that_pages_include_exist():
         for file in re.findall(r"^```\{include\} (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE):
             assert (path.parent / file).is_file(), f"{path} includes {file}"
     root = DOCS.parent
-    assert [name for name in extension_constants()["PAGES"] if not (root / name).is_file()] == []
+    assert [name for name in constants_of("repository")["PAGES"] if not (root / name).is_file()] == []
 
 
 # ---------------------------------------------------------------------- the API reference
@@ -193,7 +194,7 @@ def test_errors_of_built_pages_are_found(tmp_path, right, wrong, errors):
     folder = tmp_path / "html"
     folder.mkdir()
     (tmp_path / "other.html").write_text("outside")
-    (folder / "index.html").write_text(PAGE.replace(f'"{right}', f'"{wrong}') if right else PAGE)
+    (folder / "index.html").write_text(PAGE.replace(right, wrong, 1) if right else PAGE)
     (folder / "other.html").write_text('<p id="part">')
     for name in ("style.css", "script.js", "picture.png"):
         (folder / name).write_text("")
@@ -201,7 +202,9 @@ def test_errors_of_built_pages_are_found(tmp_path, right, wrong, errors):
 
 
 def test_fonts_of_other_servers_are_found(tmp_path):
-    (tmp_path / "style.css").write_text('@import "https://example.org/a.css"; a { src: url("//example.org/b.woff2"), url(c.woff2) }')
+    (tmp_path / "style.css").write_text(
+        '@import "https://example.org/a.css"; a { src: url("//example.org/b.woff2"), url(c.woff2) }'
+    )
     errors = extension("checked_pages").errors_of_pages(tmp_path)
     assert errors == ["style.css loads https://example.org/a.css", "style.css loads //example.org/b.woff2"]
 

@@ -1,8 +1,8 @@
 """A Sphinx extension that writes formulas as MathML.
 
 LaTeX goes in; MathML comes out, which current browsers display and screen readers read without scripts or a network. A part of the
-font STIX Two Math, which the package ziamath contains, is copied to the pages, because not every computer has a font for formulas. A
-formula that cannot be converted causes a warning, which is an error in `make docs`.
+font STIX Two Math, which the package ziamath contains, is copied to the pages, because not every computer has a font for formulas.
+A formula that cannot be converted causes a warning, which is an error in `make docs`.
 """
 
 from pathlib import Path
@@ -28,7 +28,9 @@ def mathml_of(node, display):
     try:
         return convert(node.astext(), display=display)
     except Exception as error:  # latex2mathml raises errors of many types
-        LOGGER.warning("the formula %r cannot be converted to MathML: %s %s", node.astext(), type(error).__name__, error, location=node)
+        LOGGER.warning(
+            "the formula %r cannot be converted to MathML: %s %s", node.astext(), type(error).__name__, error, location=node
+        )
         return f"<code>{nodes.unescape(node.astext())}</code>"
 
 
