@@ -17,7 +17,10 @@ PUBLIC_NAMES = {
         *("Drawing", "NetworkGraph", "Variable", "exp", "forward_derivative", "from_estimator", "log", "maximum", "mean", "relu"),
         *("render", "sigmoid", "sum", "tanh"),
     },
-    "fastbp.inspection": {"GradientCheck", "Trace", "check_gradients", "trace"},
+    "fastbp.inspection": {
+        *("Advice", "Diagnosis", "DiagnosticsMonitor", "GradientCheck", "LayerDiagnosis", "Trace", "check_gradients", "diagnose"),
+        "trace",
+    },
     "fastbp.warmup": {"warmup"},
 }
 each_module = pytest.mark.parametrize("module", PUBLIC_NAMES)

@@ -145,8 +145,8 @@ class BaseMLP(CallbackSupportMixin, InspectableFit, NumPyMethods, NetworkModel):
         if callbacks.is_needed:
             before = self._snapshot()
 
-            def end_epoch(state, result, run):
-                return self._end_epoch(fitting, state, result, run, callbacks, publication)
+            def end_epoch(state, result, run, problem):
+                return self._end_epoch(PausedFit(self, fitting, run, problem), state, result, callbacks, publication)
 
             hooks = EpochHooks(hooks.deadline, callbacks.begin_epoch, end_epoch)
         try:
@@ -421,17 +421,17 @@ class BaseMLP(CallbackSupportMixin, InspectableFit, NumPyMethods, NetworkModel):
         else:
             self.best_loss_ = epochs.best
 
-    def _end_epoch(self, fitting, state, result, run, callbacks, publication):
+    def _end_epoch(self, paused, state, result, callbacks, publication):
         """Commit a copy of the model in training and call the callbacks; return whether one of them stops training."""
-        shown = state.copy()
+        fitting, shown = paused.fitting, state.copy()
         shown.publish()
         with attributes_lock:
             fitting._set_result(shown, result, publication)
             self._commit(fitting)
             publication.state = shown
-        history = {"loss": [fitting.loss_]} if run is None else fitting.history_
+        history = {"loss": [fitting.loss_]} if paused.run is None else fitting.history_
         logs = {name: entries[-1] for name, entries in history.items()}
-        paused_fits.fits.append(PausedFit(self, fitting, run))
+        paused_fits.fits.append(paused)
         try:
             return callbacks.end_epoch(self, result.n_iter, logs)
         finally:

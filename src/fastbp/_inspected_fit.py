@@ -13,7 +13,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ._config import FitConfig
+from ._data.inputs import as_matrix
 from ._data.sample_weights import relative_weights
+from ._model import paused_fits
 from ._network.architecture import Plan
 from ._training.context import InspectedFit
 
@@ -30,30 +32,67 @@ class InspectableFit:
     _prediction_architecture: Callable[..., Any]
     _objective: Callable[[], Any]
     warm_start: bool | str
+    _state: Any
 
-    def _inspected(self, X, y, sample_weight):
+    def _inspected(self, X, y, sample_weight, weighted):
         """The ``InspectedFit`` for the rows that the user passed."""
-        return self._snapshot()._inspected_snapshot(X, y, sample_weight)
+        return self._snapshot()._inspected_snapshot(X, y, sample_weight, weighted)
 
-    def _inspected_snapshot(self, X, y, sample_weight):
+    def _inspected_snapshot(self, X, y, sample_weight, weighted):
         """The same, called on a snapshot only."""
         check_is_fitted(self)
         self._complete()
         self.warm_start = False  # otherwise, the rows would have to contain all classes
         config = FitConfig.of(self)
         X, y = self._validate_input(X, y, incremental=True, reset=False)
-        sample_weight = relative_weights(self._row_weights(X, y, sample_weight, False), config.sample_weight_norm)
+        if weighted:
+            sample_weight = relative_weights(self._row_weights(X, y, sample_weight, False), config.sample_weight_norm)
         state, X, y = self._continued(config, X, y, np.random.RandomState(0))
+        plan = self._inspected_plan(state)
+        state.activations = plan.architecture.activations
+        return InspectedFit(state, config, plan, X, y, sample_weight)
+
+    def _inspected_plan(self, state):
+        """The plan of the network that is trained, without dropout and noise."""
         architecture = replace(self._prediction_architecture(len(state.layout.sizes) - 2, state), norm=state.norm)
-        state.activations = architecture.activations
-        return InspectedFit(state, config, Plan(state.layout, architecture, self._objective()), X, y, sample_weight)
+        return Plan(state.layout, architecture, self._objective())
+
+    def _inspected_run(self, paused, max_rows):
+        """The ``InspectedFit`` of a running fit, called on the snapshot that it trains."""
+        state, problem = self._state, paused.problem
+        optimizer = state.optimizer
+        if optimizer is not None and callable(optimizer.hyperparams["learning_rate"]):
+            # only the fit itself may call the schedule, which may count its calls; the factor of the last epoch is kept
+            state = replace(state, optimizer=replace(optimizer, hyperparams=optimizer.hyperparams | {"learning_rate": "constant"}))
+        weight = problem.weight if problem.weight.size else None
+        fit = InspectedFit(
+            state,
+            FitConfig.of(self),
+            self._inspected_plan(state),
+            as_matrix(problem.rows, state.layout.sizes[0]),
+            problem.y,
+            weight,
+        )
+        return fit.drawn(max_rows, None if paused.run is None else paused.run.rows.order)
 
 
-def inspected_fit(estimator, X, y, sample_weight):
-    """Return the ``InspectedFit`` of a fitted estimator for the rows that the user passed."""
+def inspected_fit(estimator, X, y, sample_weight, *, weighted=True):
+    """Return the ``InspectedFit`` of a fitted estimator for the rows that the user passed.
+
+    If ``weighted`` is False, sample_weight must be None, and all rows have the same weight, regardless of `class_weight`.
+    """
     if not isinstance(estimator, InspectableFit):
         raise TypeError(
             f"est must be a fitted MLPClassifier or MLPRegressor of fastbp, got {type(estimator).__name__}. Of a pipeline, pass "
             "the last step and the X that the other steps return: pipeline[-1] and pipeline[:-1].transform(X)."
         )
-    return estimator._inspected(X, y, sample_weight)
+    return estimator._inspected(X, y, sample_weight, weighted)
+
+
+def running_fit(estimator, max_rows):
+    """Return the ``InspectedFit`` of a fit whose callbacks run, with at most max_rows of its training rows; None if there is none.
+
+    ``estimator`` is the estimator that a callback gets. The running fit does not share any array that a step changes.
+    """
+    paused = paused_fits.of(estimator)
+    return None if paused is None else paused.fitting._inspected_run(paused, max_rows)

@@ -50,11 +50,16 @@ if hasattr(os, "register_at_fork"):  # another thread may hold the lock when a p
 
 
 class PausedFit(NamedTuple):
-    """A fit of ``estimator`` while its callbacks run: the snapshot that it trains, and its ``SGDRun``, or None for L-BFGS."""
+    """A fit of ``estimator`` while its callbacks run.
+
+    ``fitting`` is the snapshot that it trains, ``run`` its ``SGDRun``, or None for L-BFGS, and ``problem`` the ``Problem`` with all
+    rows, including those that are held out.
+    """
 
     estimator: Any
     fitting: Any
     run: Any
+    problem: Any
 
 
 class _PausedFits(threading.local):

@@ -10,7 +10,7 @@ from math import inf, isfinite
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse, sparray, spmatrix
+from scipy.sparse import csr_array, issparse, sparray, spmatrix
 
 from .._kernels.products import Rows
 
@@ -58,6 +58,13 @@ def as_rows(X, dtype):
         dense = _kernel_array(np.empty((0, 0)), dtype)
         return Rows(dense, _kernel_array(X.data, dtype), _kernel_array(X.indices, np.int32), _kernel_array(X.indptr, np.int64))
     return Rows(_kernel_array(X, dtype), _empty(dtype), _empty(np.int32), _empty(np.int64))
+
+
+def as_matrix(rows, n_columns):
+    """The array or CSR matrix of ``Rows``, without a copy."""
+    if not rows.indptr.size:
+        return rows.dense
+    return csr_array((rows.data, rows.indices, rows.indptr), shape=(rows.indptr.size - 1, n_columns))
 
 
 def as_targets(values, dtype):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .resume import ResumePoint
 
@@ -62,13 +63,13 @@ def _do_nothing():
 class EpochHooks:
     """The functions that training calls around each epoch, and the time at which it stops.
 
-    ``end_epoch`` is None if there are no callbacks. Otherwise, it is called after each epoch with (state, result, run) and returns
-    whether training should stop; run is None for L-BFGS. ``deadline`` is a value of ``time.monotonic``.
+    ``end_epoch`` is None if there are no callbacks. Otherwise, it is called after each epoch with (state, result, run, problem) and
+    returns whether training should stop; run is None for L-BFGS, and problem is the ``Problem`` with the rows. ``deadline`` is a value of ``time.monotonic``.
     """
 
     deadline: float = float("inf")
     begin_epoch: Callable[[], None] = _do_nothing
-    end_epoch: Callable[[Any, Any, Any], bool] | None = None
+    end_epoch: Callable[[Any, Any, Any, Any], bool] | None = None
 
     @property
     def out_of_time(self):
@@ -105,6 +106,24 @@ class InspectedFit(NamedTuple):
     X: Any
     y: np.ndarray
     sample_weight: np.ndarray | None
+
+    def drawn(self, max_rows, candidates=None):
+        """Return a copy with at most max_rows rows, drawn without replacement from those whose weight is not 0.
+
+        The rows are drawn from all rows, or from those whose numbers are in ``candidates``. They are the same in each call.
+        """
+        if candidates is None and len(self.y) <= max_rows:
+            return self
+        candidates = np.arange(len(self.y)) if candidates is None else candidates
+        if len(candidates) > max_rows:
+            if self.sample_weight is not None and self.sample_weight[candidates].any():
+                candidates = candidates[self.sample_weight[candidates] != 0]
+            size = min(max_rows, len(candidates))
+            candidates = candidates[np.random.default_rng(0).choice(len(candidates), size, replace=False)]
+        rows = np.sort(candidates)
+        X = self.X.tocsr() if issparse(self.X) else self.X
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return self._replace(X=X[rows], y=self.y[rows], sample_weight=weight)
 
 
 def deadline_after(seconds):

@@ -143,7 +143,7 @@ def _minimize(objective, config, hooks):
 
     def end_iteration(intermediate_result):
         latest.x, latest.fun, latest.nit = intermediate_result.x.copy(), intermediate_result.fun, latest.nit + 1
-        _report(objective.state, latest, config, hooks)
+        _report(objective, latest, config, hooks)
 
     options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
     try:
@@ -158,14 +158,14 @@ def _minimize(objective, config, hooks):
     return latest, ended_by
 
 
-def _report(state, latest, config, hooks):
+def _report(objective, latest, config, hooks):
     """Print the loss of an iteration and call the callbacks."""
     if config.verbose:
         print(f"Iteration {latest.nit}, loss = {latest.fun:.8f}")
     if hooks.end_epoch is None:
         return
-    state.params = padded_copy(latest.x, np.float64)
-    if hooks.end_epoch(state, FitResult(latest.nit, float(latest.fun)), None):
+    objective.state.params = padded_copy(latest.x, np.float64)
+    if hooks.end_epoch(objective.state, FitResult(latest.nit, float(latest.fun)), None, objective.problem):
         raise _Stop("callback")
     if latest.nit < config.max_iter:
         hooks.begin_epoch()

@@ -212,7 +212,7 @@ class SGDRun:
         if self.context.hooks.end_epoch is None:
             return False
         runner.write_optimizer()
-        return self.context.hooks.end_epoch(self.state, self.result(), self)
+        return self.context.hooks.end_epoch(self.state, self.result(), self, self.runner.problem)
 
     def _apply_schedule(self):
         """Set the factor of the learning rate if the schedule is a user-defined function."""
@@ -350,6 +350,32 @@ def one_step(state, config, plan, data):
     context = FitContext(EpochHooks(), EarlyStoppingStart(), True, False, False, False, None)
     result = SGDRun(state, config, plan, data, TrainingRows(n_rows, np.arange(n_rows)), None, context).train()
     return state, result.epochs.rates[-1] if result.epochs.rates else np.nan
+
+
+def next_step(fit, gradient):
+    """Return the changes of all parameters of an ``InspectedFit`` in its next step, and a description of the step.
+
+    Without the state of a stochastic solver, this is a step of gradient descent with the given gradient.
+    """
+    state, config = fit.state, fit.config
+    if not has_optimizer(state, config):
+        rate = config.learning_rate_init
+        reason = "L-BFGS keeps no state after a fit" if config.solver == "lbfgs" else "the estimator has no state of a solver"
+        return -gradient.dtype.type(rate) * gradient, f"gradient descent with learning rate {rate:g}, because {reason}"
+    after, rate = one_step(state, config, fit.plan, (fit.X, fit.y, fit.sample_weight))
+    solver = state.optimizer.hyperparams["solver"]
+    if np.isnan(rate):
+        return np.full_like(gradient, np.nan), f"{solver}: no step, because the loss is NaN"
+    return after.params - state.params, f"{solver}, step {after.optimizer.step}, with learning rate {rate:g}"
+
+
+def has_optimizer(state, config):
+    """Return whether a step can continue with the optimizer of the last fit; it cannot after the layers were replaced."""
+    try:
+        is_kept = state.optimizer is not None and config.solver != "lbfgs"
+        return is_kept and state.optimizer.continued(state.params, state.is_averaged) is not None
+    except ValueError:
+        return False
 
 
 def _batch_size(batch_size, n_rows):

@@ -4,10 +4,12 @@ An ``InspectedFit`` goes in; losses, penalties and gradients come out, and the v
 of all sums is that of training: the number of rows, or the sum of their weights. This module does not know about estimators.
 """
 
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logit
 
 from .._data.inputs import IN_ORDER, as_rows, as_targets
 from .._data.sample_weights import zero_weights_error
@@ -15,12 +17,17 @@ from .._kernels.lazy.addresses import lazy_functions
 from .._kernels.network import evaluate, loss_and_gradient
 from .._kernels.scratch import PENALTY_NUMBERS
 from .._kernels.settings import SETTINGS, record
-from .._network.layout import aligned_zeros, padded, padded_copy
+from .._network.architecture import Architecture, Plan
+from .._network.layout import Layout, aligned_zeros, padded, padded_copy
+from .._network.numpy_passes import multiply_by_slopes
+from .._network.prediction import mean_loss, outputs
 from .._network.turns import fixed_ranges
 from .._network.workspace import rows_of_layer
 from .._training.epochs import Problem
+from .._training.state import TrainingState
 
 _EVALUATED_WORK = 1e7  # multiply-adds per parameter and row of one kernel call
+_SMALLEST_MEAN = 1e-6  # of the targets, from which the search for constant outputs starts
 
 
 class KernelValues(NamedTuple):
@@ -34,6 +41,14 @@ class KernelValues(NamedTuple):
     slopes: list[Any]
     normalized: list[Any]
     deltas: list[Any]
+
+    def slopes_of(self, layer, activation):
+        """Return the slopes of a hidden layer: as stored by the kernels, or from the activations if they are not stored."""
+        if self.slopes[layer] is not None:
+            return self.slopes[layer]
+        ones, A = np.ones_like(self.activations[layer]), self.activations[layer]
+        multiply_by_slopes(ones, None, A, activation, None)  # the slopes that are not stored depend on the activations only
+        return ones
 
 
 class Evaluation:
@@ -100,30 +115,46 @@ class Evaluation:
 
     def values(self):
         """Return the mean loss, its gradient, and the ``KernelValues`` of all layers."""
-        sizes = self.layout.sizes[1:]
-        values, loss = KernelValues([], [], [], []), 0.0
-        for name, arrays in values._asdict().items():
-            arrays += [np.empty((self.n_rows, n), self.dtype) for n in (sizes if name == "deltas" else sizes[:-1])]
+        wholes, loss = None, 0.0
+        for block_loss, start, stop, values in self.blocks():
+            if wholes is None:
+                wholes = KernelValues(*([self._for_all_rows(array) for array in arrays] for arrays in values))
+            loss += block_loss
+            for whole, array in zip(chain(*wholes), chain(*values), strict=True):
+                if whole is not None:
+                    whole[start:stop] = array
+        return loss / self.weight_sum, self.gradient_of_blocks(), wholes
+
+    def _for_all_rows(self, block):
+        return None if block is None else np.empty((self.n_rows, block.shape[1]), self.dtype)
+
+    def blocks(self):
+        """Yield (sum of losses, start, stop, ``KernelValues``) of each block of rows.
+
+        The arrays are views of the buffers of the kernels, which the next block overwrites.
+        """
         for start in range(0, self.n_rows, self.block_size):
             stop = min(start + self.block_size, self.n_rows)
-            loss += self._call(self.params, start, stop)
-            self._copy_values(values, start, stop)
-        architecture = self.fit.plan.architecture
-        for layer in range(len(sizes) - 1):
-            if not architecture.calls_activation(layer):
-                values.slopes[layer] = None
-            if architecture.norm is None:
-                values.normalized[layer] = None
-        gradient = self.gradient[: self.params.size] / self.dtype.type(self.weight_sum)
-        return loss / self.weight_sum, gradient, values
+            yield self._call(self.params, start, stop), start, stop, self._values_of_block(stop - start)
 
-    def _copy_values(self, values, start, stop):
-        """Copy the values of a block, which the kernels have just processed, from their buffers."""
-        for name, arrays in values._asdict().items():
-            buffer = getattr(self.scratch, name)
-            for row, array in zip(self.table, arrays, strict=False):
-                if buffer.size:
-                    array[start:stop] = rows_of_layer(row, stop - start, buffer)
+    def gradient_of_blocks(self):
+        """Return the gradient of the mean loss (n_params,) after all blocks."""
+        return self.gradient[: self.params.size] / self.dtype.type(self.weight_sum)
+
+    def _values_of_block(self, n_rows):
+        """Return views of the buffers for the block that the kernels have just processed."""
+        architecture, hidden = self.fit.plan.architecture, list(self.table)[:-1]
+        has_norm = architecture.norm is not None
+
+        def views(rows, buffer, is_stored):
+            return [rows_of_layer(row, n_rows, buffer) if is_stored(layer) else None for layer, row in enumerate(rows)]
+
+        return KernelValues(
+            views(hidden, self.scratch.activations, lambda layer: True),
+            views(hidden, self.scratch.slopes, architecture.calls_activation),
+            views(hidden, self.scratch.normalized, lambda layer: has_norm),
+            views(list(self.table), self.scratch.deltas, lambda layer: True),
+        )
 
     # ------------------------------------------------------------------ parameters by layer
 
@@ -139,3 +170,76 @@ def groups_of(evaluation):
     sizes = [(layer, kind, array.size) for kind, arrays in enumerate(lists) for layer, array in enumerate(arrays)]
     stops = list(accumulate(size for _, _, size in sizes))
     yield from ((layer, kind, stop - size, stop) for (layer, kind, size), stop in zip(sizes, stops, strict=True))
+
+
+# ---------------------------------------------------------------------- networks that predict
+
+
+class PredictingNetwork(NamedTuple):
+    """A network for prepared rows, without dropout and noise, in which batch normalization is folded."""
+
+    plan: Plan
+    params: np.ndarray
+
+    def outputs(self, X):
+        """Return the outputs (n_rows, n_outputs) for prepared rows."""
+        return outputs(self.plan, self.params, as_rows(X, self.params.dtype), X.shape[0])
+
+    def loss(self, fit, sample_weight=None, order=IN_ORDER):
+        """Return the mean loss without penalties on the rows of an ``InspectedFit``, or on those whose numbers are in order."""
+        y, weight = (as_targets(values, self.params.dtype) for values in (fit.y, sample_weight))
+        return mean_loss(self.plan, self.params, as_rows(fit.X, self.params.dtype), y, weight, order)
+
+
+def published_network(fit):
+    """Return the network that predicts, for prepared rows."""
+    plan, state = fit.plan, fit.state
+    plan = Plan(state.published_layout, plan.architecture.for_prediction(), plan.objective)
+    return PredictingNetwork(plan, padded(state.predicting_params()))
+
+
+def constant_network(fit):
+    """Return a network without hidden layers whose constant outputs have the smallest mean loss on the rows of an ``InspectedFit``.
+
+    Its weights are 0. Its biases are found by L-BFGS in float64.
+    """
+    link, numbers, objective = fit.plan.architecture.link, fit.plan.architecture.numbers, fit.plan.objective
+    n_inputs, n_outputs = fit.plan.layout.sizes[0], fit.plan.layout.sizes[-1]
+    small, whole = (Plan(Layout((n, n_outputs)), Architecture((), link, numbers=numbers), objective) for n in (1, n_inputs))
+    params = aligned_zeros(small.layout.n_params, np.float64)
+    state = TrainingState.untrained(small.layout, params, fit.state.link, fit.state.out_activation)
+    evaluation = Evaluation(fit._replace(state=state, plan=small, X=np.zeros((len(fit.y), 1))))
+    # for some losses, the loss is a mean over the outputs, but its gradient is that of the sum
+    divisor = n_outputs if objective.is_averaged_over_outputs(link) else 1
+
+    def loss_and_gradient(biases):
+        loss, gradient = evaluation.loss_and_gradient(np.concatenate([np.zeros(n_outputs), biases]))
+        return loss, gradient[n_outputs:] / divisor
+
+    found = minimize(loss_and_gradient, _start_of_biases(fit), method="L-BFGS-B", jac=True, options={"maxiter": 200})
+    params = aligned_zeros(whole.layout.n_params, np.float64)
+    params[whole.layout.n_coefs :] = found.x
+    return PredictingNetwork(whole, params)
+
+
+def target_columns(fit):
+    """Return the targets with one column for each output (n_rows, n_outputs), in float64: classes as indicators of 0 and 1."""
+    y, n_outputs = fit.y.astype(np.float64), fit.plan.layout.sizes[-1]
+    if y.shape[1] == n_outputs:
+        return y
+    groups = fit.plan.architecture.numbers or (n_outputs,)
+    return np.hstack([column[:, None] == np.arange(n) for column, n in zip(y.T, groups, strict=True)]).astype(np.float64)
+
+
+def _start_of_biases(fit):
+    """Return the biases (n_outputs,) for which the outputs are about the means of the targets."""
+    link, numbers = fit.plan.architecture.link, fit.plan.architecture.numbers
+    means = np.average(target_columns(fit), axis=0, weights=fit.sample_weight)
+    if link in ("identity", "relu"):
+        return means
+    if link == "ordered_quantiles":
+        return np.where(np.arange(means.size) % len(numbers) == 0, means, 0.0)
+    if link == "logistic":
+        return logit(means.clip(_SMALLEST_MEAN, 1 - _SMALLEST_MEAN))
+    means = means.clip(_SMALLEST_MEAN, None)
+    return means + np.log(-np.expm1(-means)) if link == "softplus" else np.log(means)

@@ -14,8 +14,7 @@ from scipy.sparse import issparse
 from .._data.inputs import Matrix
 from .._inspected_fit import inspected_fit
 from .._network.hidden_layers import outputs_of_one_layer
-from .._network.numpy_passes import multiply_by_slopes
-from .._training.sgd import one_step
+from .._training.sgd import has_optimizer, next_step
 from ._evaluation import Evaluation
 from ._frame import frame_of
 from ._html import fragment_of, page_of
@@ -252,7 +251,7 @@ def _traced(fit):
     data_loss, gradient, kernel_values = evaluation.values()
     penalty, penalty_gradient = evaluation.penalty(evaluation.params), evaluation.penalty_gradient(evaluation.params)
     gradient += penalty_gradient
-    step, rule = _next_step(fit, gradient)
+    step, rule = next_step(fit, gradient)
     arrays = _by_name("{}s", evaluation.by_layer(evaluation.params.copy()))
     arrays |= _by_name("{}_grads", evaluation.by_layer(gradient)) | _by_name("{}_updates", evaluation.by_layer(step))
     arrays |= _forward_values(fit, evaluation, kernel_values, arrays)
@@ -291,18 +290,9 @@ def _forward_values(fit, evaluation, values, params):
             shift = b if per_unit else params["norm_shifts"][layer]
             norm_Z.append(params["norm_scales"][layer] * values.normalized[layer] + shift)
         if is_hidden:
-            slopes.append(_slopes_of(values, Z[layer], layer, architecture.activations[layer]))
+            slopes.append(values.slopes_of(layer, architecture.activations[layer]))
     A.append(outputs_of_one_layer(A[-1], coefs[-1], intercepts[-1], architecture.link, architecture.numbers))
     return {"A": A, "Z": Z, "norm_Z": norm_Z, "slopes": slopes}
-
-
-def _slopes_of(values, Z, layer, activation):
-    """Return g'(Z) of a hidden layer: as stored by the kernels, or from the activations for those that need no stored slopes."""
-    if values.slopes[layer] is not None:
-        return values.slopes[layer]
-    ones = np.ones_like(Z)
-    multiply_by_slopes(ones, Z, values.activations[layer], activation, None)
-    return ones
 
 
 def _norm_deltas(fit, arrays):
@@ -313,37 +303,9 @@ def _norm_deltas(fit, arrays):
     return [delta @ W.T * slope for delta, W, slope in above]
 
 
-def _next_step(fit, gradient):
-    """Return the changes of all parameters in the next step of the solver, and a description of the step.
-
-    Without the state of a stochastic solver, this is a step of gradient descent.
-    """
-    state, config = fit.state, fit.config
-    if config.solver == "lbfgs" or not _has_optimizer(state):
-        rate = config.learning_rate_init
-        reason = "L-BFGS keeps no state after a fit" if config.solver == "lbfgs" else "the estimator has no state of a solver"
-        return -gradient.dtype.type(rate) * gradient, f"gradient descent with learning rate {rate:g}, because {reason}"
-    after, rate = one_step(state, config, fit.plan, (fit.X, fit.y, fit.sample_weight))
-    if np.isnan(rate):
-        return np.full_like(gradient, np.nan), f"{_solver_of(state)}: no step, because the loss is NaN"
-    return after.params - state.params, f"{_solver_of(state)}, step {after.optimizer.step}, with learning rate {rate:g}"
-
-
-def _solver_of(state):
-    return state.optimizer.hyperparams["solver"]
-
-
-def _has_optimizer(state):
-    """Return whether a step can continue with the optimizer of the last fit; it cannot after the layers were replaced."""
-    try:
-        return state.optimizer is not None and state.optimizer.continued(state.params, state.is_averaged) is not None
-    except ValueError:
-        return False
-
-
 def _about(fit):
     architecture, config = fit.plan.architecture, fit.config
-    has_solver = config.solver != "lbfgs" and _has_optimizer(fit.state)
+    has_solver = has_optimizer(fit.state, config)
     return {
         "activations": [name if isinstance(name, str) else repr(name) for name in architecture.activations],
         "link": architecture.link,
@@ -351,7 +313,7 @@ def _about(fit):
         "is_canonical": fit.plan.objective.is_canonical(architecture.link),
         "is_mean": fit.plan.objective.is_averaged_over_outputs(architecture.link) and fit.y.shape[1] > 1,
         "smoothing": fit.plan.objective.smoothing,
-        "solver": _solver_of(fit.state) if has_solver else None,
+        "solver": fit.state.optimizer.hyperparams["solver"] if has_solver else None,
         "alpha": config.alpha,
         "l1": config.l1,
         "has_limits": has_solver and bool(config.weight_decay or config.clip_norm or config.max_norm),

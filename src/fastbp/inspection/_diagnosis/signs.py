@@ -1,0 +1,163 @@
+"""Signs of problems: conditions on measurements that more than one rule needs.
+
+``Measurements`` go in; numbers, layers or truth values come out. This module does not know remedies.
+"""
+
+from math import sqrt
+
+import numpy as np
+
+# A correlation of n independent pairs is above 3 / √n with a probability of about 0.001.
+_SIGNIFICANT = 3.0
+_MIN_COMPARED = 50  # with fewer rows, 3 / √n is above 0.4, which useful inputs need not reach
+# The network has learned the relation of X and y if it removes this fraction of the loss, or if its errors are correlated with those
+# of the nearest rows by less than the second number. Of 150 fits of five data sets with scaled inputs, none was above both limits
+# after it had converged; fits with one of the problems below were at 0.5 to 0.97.
+_LEARNED, _RANDOM_ERRORS = 0.9, 0.3
+# "As much as 40 %" of the units are often reported as dead after training with a too large learning rate (notes of CS231n); in small
+# layers with strong penalties, half of the units may be dead although the network fits well.
+_MANY_DEAD, _MOST_DEAD = 0.5, 0.75
+# Converged networks with scaled inputs reach shares of 0.55 with 'logistic' and of 0.25 with 'tanh'.
+_MANY_SATURATED, _MOST_SATURATED = 0.5, 0.7
+# With four hidden layers of logistic units, Nielsen measured gradients of 0.003 in the first and 0.285 in the last layer (chapter 5).
+_VANISHING = 0.05
+_EXPLODING = 100.0  # converged networks of one to five hidden layers are below 20
+# The standard deviation of the weights, relative to that of Glorot's initialization, below which penalties have erased a layer.
+_ERASED = 0.1
+_LARGE_INPUT = 30.0  # pixels from 0 to 16 are below it and train well without scaling
+_TINY_INPUT = 0.1  # ten times smaller than standardized inputs
+_MANY_RISES, _LARGE_CHANGE = 0.25, 0.02
+_PEAK = 2.0
+
+
+# ---------------------------------------------------------------------- what was learned
+
+
+def has_learned(m):
+    """Return whether the network fits its rows well, or makes errors that do not depend on the inputs; True if that is unknown."""
+    if np.isnan(m.explained) or np.isnan(m.neighbors_of_errors):
+        return not m.explained < _LEARNED or np.isnan(m.neighbors_of_errors)
+    score = (m.score.value - m.score.of_constant) / max(1 - m.score.of_constant, 1e-9)
+    return max(m.explained, score) >= _LEARNED or m.neighbors_of_errors <= max(_RANDOM_ERRORS, chance_agreement(m))
+
+
+def chance_agreement(m):
+    """Return the largest correlation that is likely without a relation."""
+    return _SIGNIFICANT / sqrt(max(m.n_compared, 1))
+
+
+def is_unrelated(m):
+    """Return whether neither the nearest rows nor a linear model predict the targets, and validation rows do not refute it."""
+    if m.n_compared < _MIN_COMPARED or not max(m.neighbors_of_targets, m.linear_of_targets) <= chance_agreement(m):
+        return False
+    return m.val_score is None or not beats_constant(m.val_score)
+
+
+def beats_constant(score):
+    """Return whether a score is significantly above that of constant predictions."""
+    return score.value > score.of_constant + 2 * score.error
+
+
+# ---------------------------------------------------------------------- layers
+
+
+def dead_layer(m):
+    """Return the hidden layer with the largest share of dead units if it is a problem, or None; bounded layers do not count."""
+    layers = [layer for layer, bounded in zip(m.layers[:-1], m.bounded, strict=True) if not bounded]
+    worst = max(layers, key=lambda layer: layer.dead_share, default=None)
+    limit = _MOST_DEAD if has_learned(m) else _MANY_DEAD
+    return worst if worst is not None and worst.dead_share > limit and not is_erased(m) else None
+
+
+def saturated_layer(m):
+    """Return the hidden layer with the largest share of saturated activations if it is a problem, or None."""
+    layers = [layer for layer, bounded in zip(m.layers[:-1], m.bounded, strict=True) if bounded]
+    worst = max(layers, key=lambda layer: layer.saturated_share, default=None)
+    limit = _MOST_SATURATED if has_learned(m) else _MANY_SATURATED
+    return worst if worst is not None and worst.saturated_share > limit else None
+
+
+def is_erased(m):
+    """Return whether the weights of a layer are much smaller than their usual initial values, because penalties are strong."""
+    sizes = m.fit.plan.layout.sizes
+    usual = [sqrt(2 / (n_in + n_out)) for n_in, n_out in zip(sizes, sizes[1:], strict=False)]
+    return any(layer.weight_std < _ERASED * std for layer, std in zip(m.layers, usual, strict=True)) and has_strong_penalty(m)
+
+
+def has_strong_penalty(m):
+    """Return whether `alpha` or `l1`, divided by the number of rows by which training divides them, is at least 0.01."""
+    return max(m.config.alpha, m.config.l1) / m.penalty_divisor >= 0.01
+
+
+def delta_ratio(m):
+    """Return the norm of the deltas of the first layer, relative to that of the output layer; NaN if it is not defined."""
+    first, last = m.delta_norms[0], m.delta_norms[-1]
+    return first / last if last > 0 and np.isfinite(last) else np.nan
+
+
+def is_vanishing(m):
+    """Return whether the deltas of a network that has not learned become much smaller from the last to the first layer."""
+    blocked = dead_layer(m) is not None or is_erased(m)
+    return len(m.layers) > 2 and delta_ratio(m) < _VANISHING and not has_learned(m) and not blocked
+
+
+def is_exploding(m):
+    """Return whether the deltas become much larger from the last to the first layer, and training has not diverged."""
+    return len(m.layers) > 2 and delta_ratio(m) > _EXPLODING and not has_diverged(m)
+
+
+# ---------------------------------------------------------------------- inputs and losses
+
+
+def large_input(m):
+    """Return the index of the largest input if it is too large, or None."""
+    largest = int(m.input_sizes.argmax())
+    return largest if m.input_sizes[largest] > _LARGE_INPUT else None
+
+
+def are_inputs_tiny(m):
+    """Return whether all inputs are much smaller than standardized ones."""
+    return 0 < m.input_sizes.max() < _TINY_INPUT
+
+
+def has_diverged(m):
+    """Return whether a loss of the fit is not finite, or the last one is larger than the first."""
+    losses = m.history.losses
+    return not m.is_lbfgs and losses.size > 1 and not (np.isfinite(losses).all() and losses[-1] <= losses[0])
+
+
+def loss_changes(m):
+    """Return the share of the epochs in the second half of training in which the loss rose, and the root mean square change.
+
+    The change is relative to the loss of the best constant outputs.
+    """
+    losses = m.history.losses
+    changes = np.diff(losses[losses.size // 2 :])
+    if not changes.size or not m.constant_loss > 0:
+        return 0.0, 0.0
+    return float((changes > 0).mean()), float(np.sqrt((changes**2).mean()) / m.constant_loss)
+
+
+def is_bouncing(m):
+    """Return whether the loss of training rises often and much."""
+    rises, change = loss_changes(m)
+    return rises >= _MANY_RISES and change >= _LARGE_CHANGE
+
+
+def has_peak(m):
+    """Return whether the loss of an epoch was much larger than that of the first epoch and of constant outputs."""
+    losses = m.history.losses
+    return losses.size > 1 and bool(losses.max() > _PEAK * max(losses[0], m.constant_loss))
+
+
+def is_rate_too_large(m):
+    """Return whether the loss shows that the learning rate is too large; large inputs and exploding gradients have the same signs."""
+    if m.is_lbfgs or has_diverged(m):
+        return not m.is_lbfgs
+    has_other_reason = is_exploding(m) or (m.config.scale is None and large_input(m) is not None)
+    return not has_other_reason and (is_bouncing(m) or has_peak(m))
+
+
+def gains_of_steps(m):
+    """Return how much 1, 10 and 100 times the next step lower the loss; empty if that is not known."""
+    return [m.loss - loss for loss in m.losses_after_steps]
