@@ -20,6 +20,8 @@ PUBLIC_NAMES = {
     "fastbp.inspection": {
         *("Advice", "Diagnosis", "DiagnosticsMonitor", "GradientCheck", "LayerDiagnosis", "Trace", "check_gradients", "diagnose"),
         "trace",
+        *("ActivationDisplay", "DecisionSurfaceDisplay", "GradientFlowDisplay", "LossCurveDisplay", "LossLandscapeDisplay"),
+        *("NetworkDisplay", "WeightRecorder", "WeightsDisplay"),
     },
     "fastbp.warmup": {"warmup"},
 }

@@ -1,0 +1,101 @@
+"""The checks of the arguments of all displays.
+
+An argument of the user goes in; the validated value comes out, or an error that names the parameter, the rule, the value and the
+remedy. This module does not know what is drawn.
+"""
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from ..._inspected_fit import InspectableFit
+from ..._network.activations import per_layer
+
+# the ranges of bounded activations and outputs
+BOUNDED_RANGES = {"logistic": (0.0, 1.0), "tanh": (-1.0, 1.0), "hard_sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0)}
+
+
+def check_network(est: Any, name: str = "est") -> None:
+    """Raise an error unless an estimator is a fitted estimator of fastbp."""
+    if not isinstance(est, InspectableFit):
+        raise TypeError(f"{name} must be a fitted MLPClassifier or MLPRegressor of fastbp, got {described(est)}. {_remedy(est)}")
+    check_is_fitted(est)
+
+
+def described(value: Any) -> str:
+    """Return a short text about a value of the wrong type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    package, name = type(value).__module__.partition(".")[0], type(value).__name__
+    if package == "builtins":
+        return f"{value!r:.60}"
+    return f"an object of type {name}" + " of scikit-learn" * (package == "sklearn")
+
+
+def _remedy(est):
+    """Return the sentence that says what to pass instead."""
+    if isinstance(est, Pipeline):
+        return "Pass the last step and the X that the other steps return: pipeline[-1] and pipeline[:-1].transform(X)."
+    if hasattr(est, "best_estimator_") or hasattr(est, "param_distributions") or hasattr(est, "param_grid"):
+        return "Fit the search with refit=True and pass its attribute best_estimator_."
+    if type(est).__name__ in ("MLPClassifier", "MLPRegressor") and not isinstance(est, type):
+        return f"Fit fastbp.{type(est).__name__}, which has the same parameters, and pass it."
+    return "Pass an estimator on which fit was called."
+
+
+def layer_number(layer: Any, n_layers: int, name: str = "layer") -> int:
+    """Return the number of a layer from 1 to n_layers; negative numbers count from the output layer."""
+    is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
+    if not is_number or layer == 0 or not -n_layers <= layer <= n_layers:
+        hidden = "1 is the first hidden layer" if n_layers > 1 else "which is the output layer"
+        last = f" and {n_layers} or -1 the output layer" if n_layers > 1 else ""
+        rule = f"an integer from 1 to {n_layers} or from {-n_layers} to -1" if n_layers > 1 else "1 or -1"
+        raise ValueError(
+            f"{name} must be {rule}, because the network has {n_layers} layers of weights ({hidden}{last}); got {layer!r}."
+        )
+    return int(layer) % (n_layers + 1) if layer > 0 else int(layer) + n_layers + 1
+
+
+def unit_numbers(units: Any, n_units: int, max_units: Any, layer_name: str) -> np.ndarray:
+    """Return the numbers of the units to draw: those of the user, or the first max_units."""
+    check_count("max_units", max_units)
+    if units is None:
+        return np.arange(min(n_units, max_units))
+    numbers = np.atleast_1d(np.asarray(units))
+    if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu" or (numbers < 0).any() or (numbers >= n_units).any():
+        raise ValueError(
+            f"units must be one or several integers from 0 to {n_units - 1}, because {layer_name} has {n_units} units; got "
+            f"{units!r}."
+        )
+    return numbers
+
+
+def check_count(name: str, value: Any, smallest: int = 1) -> None:
+    """Raise a ValueError unless a parameter is an integer that is large enough."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < smallest:
+        raise ValueError(f"{name} must be an integer >= {smallest}, got {value!r}.")
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise a ValueError unless a parameter is one of several strings."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")
+
+
+def layer_title(layer: int, n_layers: int) -> str:
+    """Return the name of a layer in titles and legends."""
+    return "output layer" if layer == n_layers else f"hidden layer {layer}"
+
+
+def layer_phrase(layer: int, n_layers: int) -> str:
+    """Return the name of a layer in sentences."""
+    return "the output layer" if layer == n_layers else f"hidden layer {layer}"
+
+
+def activation_names(est: Any) -> list[str]:
+    """Return the names of the activations of the hidden layers."""
+    names = per_layer(est.activation, len(est.coefs_) - 1)
+    return [name if isinstance(name, str) else getattr(name, "name", repr(name)) for name in names]
