@@ -19,7 +19,7 @@ PUBLIC_NAMES = {
     },
     "fastbp.inspection": {
         *("Advice", "Diagnosis", "DiagnosticsMonitor", "GradientCheck", "LayerDiagnosis", "Trace", "check_gradients", "diagnose"),
-        "trace",
+        *("LayerSummary", "Summary", "summary", "trace"),
         *("ActivationDisplay", "DecisionSurfaceDisplay", "GradientFlowDisplay", "LossCurveDisplay", "LossLandscapeDisplay"),
         *("NetworkDisplay", "WeightRecorder", "WeightsDisplay"),
     },

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastbp import Activation, Checkpoint, Loss, MLPClassifier, MLPRegressor, graph, load_checkpoint
 from fastbp.datasets import load_mnist
-from fastbp.inspection import GradientCheck, Trace, check_gradients, trace
+from fastbp.inspection import GradientCheck, Summary, Trace, check_gradients, summary, trace
 from fastbp.warmup import warmup
 
 
@@ -36,6 +36,8 @@ def accepted(X: np.ndarray, y: np.ndarray) -> None:
     assert_type(trace(regressor, X, y).delta, list[np.ndarray])
     assert_type(check_gradients(classifier, X, y, max_params=100), GradientCheck)
     assert_type(check_gradients(classifier, X, y).passed, bool)
+    assert_type(summary(MLPClassifier(verbose="bar").fit(X, y)), Summary)
+    assert_type(summary(classifier).layers[0].n_params, int)
     load_mnist(data_home=Path("datasets"), return_X_y=True)
     assert_type(warmup(["float32"], everything=True), dict[str, float])
     loss = graph.mean((X @ graph.Variable([1.0, 2.0], "w") - y) ** 2)

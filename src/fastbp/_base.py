@@ -26,6 +26,7 @@ from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
 from ._numpy_methods import NumPyMethods
 from ._parameters import default_params, param_values
+from ._representation import RepresentedModel
 from ._training.callback_runner import CallbackRunner
 from ._training.context import EarlyStoppingStart, EpochHooks, FitContext, Publication, TrainingData, TrainingRows, deadline_after
 from ._training.divergence import divergence_error, warn_of_divergence
@@ -33,6 +34,7 @@ from ._training.generators import generator_of
 from ._training.history import extend_history, start_history
 from ._training.kept_run import KeptRun
 from ._training.lbfgs import fit_lbfgs
+from ._training.progress import report_of
 from ._training.resume import check_resumable
 from ._training.sgd import SGDRun
 from ._training.state import TrainingState, params_hash
@@ -43,7 +45,7 @@ _validated = threading.local()
 _NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
 
 
-class BaseMLP(CallbackSupportMixin, InspectableFit, NumPyMethods, NetworkModel):
+class BaseMLP(CallbackSupportMixin, InspectableFit, RepresentedModel, NumPyMethods, NetworkModel):
     """A multilayer perceptron; see the subclasses."""
 
     loss_: float
@@ -131,6 +133,8 @@ class BaseMLP(CallbackSupportMixin, InspectableFit, NumPyMethods, NetworkModel):
             If a parameter or the data are invalid, or if training diverges. The fitted attributes are then unchanged, with one
             exception: if the estimator had no weights before and training diverges after the first epoch, it keeps the weights of
             the best epoch.
+        ImportError
+            If `verbose` is 'bar' and rich is not installed.
         """
         return self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
 
@@ -139,7 +143,8 @@ class BaseMLP(CallbackSupportMixin, InspectableFit, NumPyMethods, NetworkModel):
         check_no_overridden_hooks(self, BaseMLP)
         fitting = self._snapshot_with_lists()
         fitting._validate_changed_params()
-        hooks, publication = EpochHooks(float("inf") if incremental else deadline_after(fitting.max_time)), Publication()
+        deadline, publication = float("inf") if incremental else deadline_after(fitting.max_time), Publication()
+        hooks = EpochHooks(deadline, report=report_of(fitting.verbose, has_bar=not incremental, deadline=deadline))
         n_epochs = 1 if incremental and fitting.solver != "lbfgs" else fitting.max_iter
         callbacks = self._callback_runner(fitting, X, y, sample_weight, n_epochs)
         if callbacks.is_needed:
@@ -148,7 +153,7 @@ class BaseMLP(CallbackSupportMixin, InspectableFit, NumPyMethods, NetworkModel):
             def end_epoch(state, result, run, problem):
                 return self._end_epoch(PausedFit(self, fitting, run, problem), state, result, callbacks, publication)
 
-            hooks = EpochHooks(hooks.deadline, callbacks.begin_epoch, end_epoch)
+            hooks = EpochHooks(deadline, callbacks.begin_epoch, end_epoch, hooks.report)
         try:
             callbacks.begin()
             if incremental:

@@ -31,7 +31,7 @@ class FitConfig(NamedTuple):
     shuffle: bool
     random_state: int | np.random.RandomState | None
     tol: float
-    verbose: bool | int
+    verbose: bool | int | str
     warm_start: bool | str
     momentum: float
     nesterovs_momentum: bool

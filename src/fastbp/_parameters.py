@@ -37,7 +37,7 @@ CONSTRAINTS = {
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
     "tol": [_NOT_NEGATIVE],
-    "verbose": ["verbose"],
+    "verbose": ["verbose", StrOptions({"bar"})],
     "warm_start": ["boolean", StrOptions({"resume"})],
     "momentum": [Interval(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
@@ -145,8 +145,16 @@ random_state : int, RandomState instance or None, default=None
 tol : float, default=1e-4
     Tolerance for the optimization. An epoch counts as an improvement if the loss (or the validation score) is better than the best
     one so far by more than `tol`. For 'lbfgs', the tolerance for the gradient.
-verbose : bool, default=False
-    Whether to print the loss after each epoch or iteration.
+verbose : bool, int or 'bar', default=False
+    How the progress of training is reported.
+
+    - True, or an int above 0: the lines of scikit-learn are printed to stdout, with the loss after each epoch and, with early
+      stopping, the score. For 'lbfgs', the loss after each iteration is printed.
+    - 'bar': ``fit`` shows a progress bar with the loss, the validation score, the learning rate, the rows per second and the time
+      until `max_iter` or `max_time` is reached. The bar is drawn on stderr if that is a terminal, or in the output of a Jupyter
+      notebook. Files, pipes and worker processes get no output, and ``partial_fit`` shows no bar. If joblib calls ``fit``, as in a
+      parameter search, the bar is removed at the end of the fit. Fits in several threads at the same time show one bar. Results do
+      not change. Needs the extra `progress`: ``pip install "fastbp[progress]"``.
 warm_start : bool or 'resume', default=False
     Whether the next call of ``fit`` continues from the weights of the previous one.
 

@@ -121,7 +121,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         shuffle: bool = True,
         random_state: int | np.random.RandomState | None = None,
         tol: float = 1e-4,
-        verbose: bool | int = False,
+        verbose: bool | int | str = False,
         warm_start: bool | str = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,

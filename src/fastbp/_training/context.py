@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
+from .progress import SILENT, Report
 from .resume import ResumePoint
 
 
@@ -61,15 +62,17 @@ def _do_nothing():
 
 @dataclass(frozen=True)
 class EpochHooks:
-    """The functions that training calls around each epoch, and the time at which it stops.
+    """The functions that training calls around each epoch, the time at which it stops, and the report of its progress.
 
     ``end_epoch`` is None if there are no callbacks. Otherwise, it is called after each epoch with (state, result, run, problem) and
-    returns whether training should stop; run is None for L-BFGS, and problem is the ``Problem`` with the rows. ``deadline`` is a value of ``time.monotonic``.
+    returns whether training should stop; run is None for L-BFGS, and problem is the ``Problem`` with the rows. ``deadline`` is a
+    value of ``time.monotonic``. ``report`` shows the progress of the fit.
     """
 
     deadline: float = float("inf")
     begin_epoch: Callable[[], None] = _do_nothing
     end_epoch: Callable[[Any, Any, Any, Any], bool] | None = None
+    report: Report = SILENT
 
     @property
     def out_of_time(self):

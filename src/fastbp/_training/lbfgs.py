@@ -22,6 +22,7 @@ from .._network.turns import fixed_ranges
 from .advice import advice
 from .context import time_message
 from .epochs import Problem
+from .progress import Standing
 from .result import FitResult, TrainingEnd
 
 
@@ -37,7 +38,7 @@ def fit_lbfgs(state, config, plan, data, hooks):
     try:
         # SciPy's products of a few vectors are slower with several threads, which then also compete with those of the kernels
         with one_blas_thread:
-            result, ended_by = _minimize(objective, config, hooks)
+            result, ended_by = _minimize_with_bar(objective, config, hooks)
     finally:
         objective.crew.close()
     if not np.isfinite(result.x).all():
@@ -84,6 +85,7 @@ class _Objective:
         self.table, self.team, self.scratches = workspace
         self.parts = [self._parts(share, n_shares) for share in range(n_shares)]
         self.sums, self.stopped, self.first_loss = np.empty((n_shares, 2)), False, None
+        self.n_calls, self.n_iter, self.loss = 0, 0, None
 
     def _parts(self, share, n_shares):
         """The (start, stop) of the kernel calls for a share of the rows, each of which takes a few milliseconds."""
@@ -102,8 +104,13 @@ class _Objective:
         gradient[:n_coefs] += settings.alpha * W + l1 * np.sign(W)
         loss = (loss + 0.5 * settings.alpha * (W @ W) + l1 * np.abs(W).sum()) / weight_sum
         if self.first_loss is None:
-            self.first_loss = loss
+            self.first_loss = self.loss = loss
+        self.n_calls += 1
         return loss, gradient / weight_sum
+
+    def standing(self):
+        """Return the `Standing` for a progress bar."""
+        return Standing(self.n_iter, self.n_calls * self.problem.n_rows, self.loss)
 
     def _sums(self):
         """Return Σ loss and Σ weight of all rows; the gradient of each share is in ``team.gradients`` afterwards."""
@@ -136,6 +143,26 @@ class _Objective:
         self.stopped = True
 
 
+def _minimize_with_bar(objective, config, hooks):
+    """Call `_minimize`, and show the progress if there is a `ProgressBar`."""
+    bar = hooks.report.bar
+    if bar is None:
+        return _minimize(objective, config, hooks)
+    with bar.shown("Iteration", config.max_iter, objective.standing):
+        result, ended_by = _minimize(objective, config, hooks)
+        bar.end(_outcome(result, ended_by))
+    return result, ended_by
+
+
+def _outcome(result, ended_by):
+    """The outcome of training for a progress bar: `ended_by`, or the reason why SciPy ended training."""
+    if ended_by is not None:
+        return ended_by
+    if not np.isfinite(result.fun):
+        return "diverged"
+    return "converged" if result.status == 0 else "finished"
+
+
 def _minimize(objective, config, hooks):
     """Return the result of SciPy and None, or the result of the last iteration and the reason why training was stopped."""
     start = objective.params.astype(np.float64)
@@ -143,7 +170,8 @@ def _minimize(objective, config, hooks):
 
     def end_iteration(intermediate_result):
         latest.x, latest.fun, latest.nit = intermediate_result.x.copy(), intermediate_result.fun, latest.nit + 1
-        _report(objective, latest, config, hooks)
+        objective.n_iter, objective.loss = latest.nit, latest.fun
+        _end_iteration(objective, latest, config, hooks)
 
     options = {"maxfun": config.max_fun, "maxiter": config.max_iter, "gtol": config.tol}
     try:
@@ -158,10 +186,12 @@ def _minimize(objective, config, hooks):
     return latest, ended_by
 
 
-def _report(objective, latest, config, hooks):
-    """Print the loss of an iteration and call the callbacks."""
-    if config.verbose:
-        print(f"Iteration {latest.nit}, loss = {latest.fun:.8f}")
+def _end_iteration(objective, latest, config, hooks):
+    """Report the loss of an iteration and call the callbacks."""
+    report = hooks.report
+    report.line(f"Iteration {latest.nit}, loss = {latest.fun:.8f}")
+    if report.bar is not None and report.bar.is_due():
+        report.bar.show()
     if hooks.end_epoch is None:
         return
     objective.state.params = padded_copy(latest.x, np.float64)

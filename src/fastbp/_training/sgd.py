@@ -1,8 +1,8 @@
 """A fit by stochastic gradient descent: its start, the work after each epoch, and its end.
 
 The training state, the parameters of the estimator (``config``), the data and optional validation rows go in; the state is trained
-in place, and a ``FitResult`` comes out. Without callbacks, validation and ``verbose``, one kernel call runs many epochs. Otherwise,
-Python runs after each epoch. The stopping rule is part of the kernels. This module does not know about estimators.
+in place, and a ``FitResult`` comes out. Without callbacks, validation and printed lines, one kernel call runs many epochs.
+Otherwise, Python runs after each epoch. The stopping rule is part of the kernels. This module does not know about estimators.
 """
 
 from math import inf, isfinite
@@ -22,6 +22,7 @@ from .._network.schedules import user_factor
 from .._network.threads import STEPS_TO_WAKE, choose_shares, choose_threads
 from .context import EarlyStoppingStart, EpochHooks, FitContext, TrainingRows, time_message
 from .epochs import EpochRunner, Problem, Shuffles, start_progress
+from .progress import Standing
 from .result import Divergence, EpochRecord, FitResult, TrainingEnd
 from .resume import ResumePoint
 from .state import params_hash
@@ -127,7 +128,7 @@ class SGDRun:
         """Whether this is a call of ``partial_fit`` that ``continue_with`` can follow."""
         config, state, problem = self.config, self.state, self.runner.problem
         is_sparse = problem.rows.indptr.size > 0  # the buffers have no space for the rows of a dense array
-        is_observed = config.verbose or config.callbacks is not None or callable(config.learning_rate)
+        is_observed = self.context.hooks.report.prints or config.callbacks is not None or callable(config.learning_rate)
         is_prepared = state.is_folded or state.preparation.imputer is not None
         return self.context.incremental and not (is_sparse or is_observed or is_prepared or problem.plan.architecture.draws)
 
@@ -179,40 +180,52 @@ class SGDRun:
 
     def run(self):
         """Train; return 'interrupted', 'max_time', 'callback' or 'converged before', or None if a kernel ended training."""
-        runner, config, context = self.runner, self.config, self.context
-        if context.resume is not None and runner.progress[0].bad_epochs > config.n_iter_no_change:
+        config, context, bar = self.config, self.context, self.context.hooks.report.bar
+        if context.resume is not None and self.runner.progress[0].bad_epochs > config.n_iter_no_change:
             return "converged before"
+        if bar is None:
+            return self._run_epochs()
+        with bar.shown("Epoch", config.max_iter, self._standing):
+            ended_by = self._run_epochs(bar)
+            bar.end(self._outcome(ended_by))
+        return ended_by
+
+    def _run_epochs(self, bar=None):
+        """Do the same, and show the progress in a `ProgressBar`."""
+        runner, hooks = self.runner, self.context.hooks
         self.schedule = self.state.optimizer.hyperparams["learning_rate"]
-        by_epoch = self.validation is not None or context.hooks.end_epoch is not None or config.verbose or callable(self.schedule)
-        is_limited = context.hooks.deadline != float("inf")
+        is_watched = self.validation is not None or hooks.end_epoch is not None or hooks.report.prints
+        by_epoch, is_limited = is_watched or callable(self.schedule), hooks.deadline != inf
         try:
             while runner.running:
                 if not by_epoch:
                     runner.run_kernel()
                 elif self._run_epoch():
                     return "callback"
-                if is_limited and runner.running and context.hooks.out_of_time:
+                if is_limited and runner.running and hooks.out_of_time:
                     return "max_time"
+                if bar is not None and bar.is_due():
+                    bar.show()
         except KeyboardInterrupt:
             return "interrupted"
         return None
 
     def _run_epoch(self):
         """Run one kernel call of at most one epoch and the work after an epoch; return whether a callback stops training."""
-        runner = self.runner
-        self.context.hooks.begin_epoch()
+        runner, hooks = self.runner, self.context.hooks
+        hooks.begin_epoch()
         learning_rate = float(runner.progress[0].learning_rate)
         self._apply_schedule()
         if not runner.run_kernel(1):
             return False
-        self._print(f"Iteration {len(runner.losses)}, loss = {runner.losses[-1]:.8f}")
+        hooks.report.line(f"Iteration {len(runner.losses)}, loss = {runner.losses[-1]:.8f}")
         if self.validation is not None:
             self._validate()
         self._print_decision(learning_rate)
-        if self.context.hooks.end_epoch is None:
+        if hooks.end_epoch is None:
             return False
         runner.write_optimizer()
-        return self.context.hooks.end_epoch(self.state, self.result(), self, self.runner.problem)
+        return hooks.end_epoch(self.state, self.result(), self, self.runner.problem)
 
     def _apply_schedule(self):
         """Set the factor of the learning rate if the schedule is a user-defined function."""
@@ -225,7 +238,7 @@ class SGDRun:
         loss, score = self.validation.measure(self.state.predicting_params())
         self.val_losses.append(loss)
         self.scores.append(score)
-        self._print(f"Validation score: {score:f}")
+        self.context.hooks.report.line(f"Validation score: {score:f}")
         if self.config.early_stopping:
             if -score < self.runner.progress[0].best:
                 self.state.keep_best()
@@ -241,13 +254,25 @@ class SGDRun:
         else:
             return
         quantity = "Validation score" if config.early_stopping else "Training loss"
-        self._print(
+        self.context.hooks.report.line(
             f"{quantity} did not improve more than tol={config.tol:f} for {config.n_iter_no_change} consecutive epochs. {decision}"
         )
 
-    def _print(self, text):
-        if self.config.verbose:
-            print(text)
+    def _standing(self):
+        """The `Standing` for a progress bar."""
+        runner = self.runner
+        (losses, rates), n_rows = runner.read_epochs(), runner.order.size
+        n_done = len(losses) * n_rows + runner.values.row
+        latest = (entries[-1] if entries else None for entries in (losses, self.scores, rates))
+        return Standing(n_done / n_rows, n_done, *latest)
+
+    def _outcome(self, ended_by):
+        """The outcome of training for a progress bar: `ended_by`, or the reason why the kernels ended training."""
+        if ended_by is not None:
+            return ended_by
+        converged = "stopped early" if self.config.early_stopping else "converged"
+        outcomes = {Status.converged: converged, Status.exhausted: "finished", Status.diverged: "diverged"}
+        return outcomes.get(self.runner.status, "failed")
 
     # ------------------------------------------------------------------ end
 
@@ -345,7 +370,7 @@ def one_step(state, config, plan, data):
     The step is that of ``partial_fit`` with all rows in one batch.
     """
     n_rows, state = len(data[1]), state.copy()
-    quiet = {"early_stopping": False, "verbose": False, "callbacks": None, "n_threads": 1, "n_shares": None}
+    quiet = {"early_stopping": False, "callbacks": None, "n_threads": 1, "n_shares": None}
     config = config._replace(batch_size=n_rows, shuffle=False, **quiet)
     context = FitContext(EpochHooks(), EarlyStoppingStart(), True, False, False, False, None)
     result = SGDRun(state, config, plan, data, TrainingRows(n_rows, np.arange(n_rows)), None, context).train()

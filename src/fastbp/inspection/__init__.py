@@ -3,9 +3,11 @@
 ``trace`` computes all values of a forward pass, a backward pass and an update for given rows, and shows them step by step.
 ``check_gradients`` compares the gradients with finite differences. ``diagnose`` measures statistics of the layers and gives advice;
 the callback ``DiagnosticsMonitor`` records the statistics during a fit. The Display classes draw losses, gradients, activations,
-weights, networks, loss surfaces and decision surfaces. ``import fastbp`` does not import this package.
+weights, networks, loss surfaces and decision surfaces. ``summary`` lists the layers with their sizes. ``import fastbp`` does not
+import this package.
 """
 
+from .._summary import LayerSummary, Summary, summary
 from ._diagnosis.diagnose import diagnose
 from ._diagnosis.monitor import DiagnosticsMonitor
 from ._diagnosis.records import Advice, Diagnosis, LayerDiagnosis
@@ -29,13 +31,16 @@ __all__ = [
     "GradientCheck",
     "GradientFlowDisplay",
     "LayerDiagnosis",
+    "LayerSummary",
     "LossCurveDisplay",
     "LossLandscapeDisplay",
     "NetworkDisplay",
+    "Summary",
     "Trace",
     "WeightRecorder",
     "WeightsDisplay",
     "check_gradients",
     "diagnose",
+    "summary",
     "trace",
 ]
