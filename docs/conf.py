@@ -31,6 +31,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "matplotlib.sphinxext.plot_directive",
     "mathml",
     "repository",
     "checked_pages",
@@ -71,6 +72,9 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "capture_repr": ("_repr_html_", "__repr__"),
 }
+
+plot_html_show_formats = plot_html_show_source_link = False
+plot_formats = [("png", 110)]
 
 # ---------------------------------------------------------------------- HTML
 

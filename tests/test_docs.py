@@ -12,6 +12,8 @@ import re
 import warnings
 from pathlib import Path
 
+import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 from test_public_names import PUBLIC_NAMES, exported
 
@@ -61,7 +63,16 @@ def failures_in(text, name="page"):
     return "".join(report)
 
 
+@pytest.fixture
+def no_windows():
+    """matplotlib opens no windows; the figures are closed at the end."""
+    matplotlib.use("Agg")
+    yield
+    plt.close("all")
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_windows")
 @pytest.mark.parametrize("name", [name for name, path in PAGES.items() if ">>>" in path.read_text(encoding="utf-8")])
 def test_code_on_pages_runs(name):
     assert failures_in(PAGES[name].read_text(encoding="utf-8"), name) == ""
