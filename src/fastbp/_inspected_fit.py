@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 from ._config import FitConfig
 from ._data.inputs import as_matrix
 from ._data.sample_weights import relative_weights
-from ._model import paused_fits
 from ._network.architecture import Plan
 from ._training.context import InspectedFit
 
@@ -89,10 +88,9 @@ def inspected_fit(estimator, X, y, sample_weight, *, weighted=True):
     return estimator._inspected(X, y, sample_weight, weighted)
 
 
-def running_fit(estimator, max_rows):
-    """Return the ``InspectedFit`` of a fit whose callbacks run, with at most max_rows of its training rows; None if there is none.
+def running_fit(paused, max_rows):
+    """Return the ``InspectedFit`` of a ``PausedFit``, with at most max_rows of its training rows.
 
-    ``estimator`` is the estimator that a callback gets. The running fit does not share any array that a step changes.
+    It shares no array that a step changes with the running fit.
     """
-    paused = paused_fits.of(estimator)
-    return None if paused is None else paused.fitting._inspected_run(paused, max_rows)
+    return paused.fitting._inspected_run(paused, max_rows)

@@ -27,6 +27,7 @@ from .._training.epochs import Problem
 from .._training.state import TrainingState
 
 _EVALUATED_WORK = 1e7  # multiply-adds per parameter and row of one kernel call
+_CHUNK_SIZE = 1 << 20  # rows times units, so that the values of a chunk take at most 32 MB
 _SMALLEST_MEAN = 1e-6  # of the targets, from which the search for constant outputs starts
 
 
@@ -115,31 +116,37 @@ class Evaluation:
 
     def values(self):
         """Return the mean loss, its gradient, and the ``KernelValues`` of all layers."""
-        wholes, loss = None, 0.0
-        for block_loss, start, stop, values in self.blocks():
-            if wholes is None:
-                wholes = KernelValues(*([self._for_all_rows(array) for array in arrays] for arrays in values))
-            loss += block_loss
-            for whole, array in zip(chain(*wholes), chain(*values), strict=True):
-                if whole is not None:
-                    whole[start:stop] = array
-        return loss / self.weight_sum, self.gradient_of_blocks(), wholes
+        loss, values = self._values_between(0, self.n_rows)
+        return loss / self.weight_sum, self.mean_gradient(), values
 
-    def _for_all_rows(self, block):
-        return None if block is None else np.empty((self.n_rows, block.shape[1]), self.dtype)
+    def chunks(self):
+        """Yield (sum of losses, start, stop, ``KernelValues``) of successive chunks of rows, whose arrays have a limited size."""
+        n_blocks = max(1, _CHUNK_SIZE // (sum(self.layout.sizes) * self.block_size))
+        for start in range(0, self.n_rows, n_blocks * self.block_size):
+            stop = min(start + n_blocks * self.block_size, self.n_rows)
+            loss, values = self._values_between(start, stop)
+            yield loss, start, stop, values
 
-    def blocks(self):
-        """Yield (sum of losses, start, stop, ``KernelValues``) of each block of rows.
-
-        The arrays are views of the buffers of the kernels, which the next block overwrites.
-        """
-        for start in range(0, self.n_rows, self.block_size):
-            stop = min(start + self.block_size, self.n_rows)
-            yield self._call(self.params, start, stop), start, stop, self._values_of_block(stop - start)
-
-    def gradient_of_blocks(self):
-        """Return the gradient of the mean loss (n_params,) after all blocks."""
+    def mean_gradient(self):
+        """Return the gradient of the mean loss (n_params,) after all rows were processed."""
         return self.gradient[: self.params.size] / self.dtype.type(self.weight_sum)
+
+    def _values_between(self, first, last):
+        """Return the sum of the losses of rows first to last, and copies of their values in the buffers of the kernels."""
+        copies, loss = None, 0.0
+        for start in range(first, last, self.block_size):
+            stop = min(start + self.block_size, last)
+            loss += self._call(self.params, start, stop)
+            values = self._values_of_block(stop - start)
+            if copies is None:
+                copies = KernelValues(*([self._empty(last - first, array) for array in arrays] for arrays in values))
+            for copy, array in zip(chain(*copies), chain(*values), strict=True):
+                if copy is not None:
+                    copy[start - first : stop - first] = array
+        return loss, copies
+
+    def _empty(self, n_rows, like):
+        return None if like is None else np.empty((n_rows, like.shape[1]), self.dtype)
 
     def _values_of_block(self, n_rows):
         """Return views of the buffers for the block that the kernels have just processed."""

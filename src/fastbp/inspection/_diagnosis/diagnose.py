@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike
 from ..._data.inputs import Matrix
 from ..._inspected_fit import inspected_fit
 from ..._training.sgd import next_step
+from ..._training.validation import check_validation_rows
 from .._evaluation import Evaluation
 from .layers import layer_diagnoses, pass_over_rows
 from .measurements import measure
 from .records import Diagnosis, LayerDiagnosis
 from .rules import advice_for
 
-MAX_ROWS = 10_000  # of a diagnosis; the standard error of a share that is measured on so many rows is at most 0.005
+_MAX_DIAGNOSED_ROWS = 10_000  # the standard error of a share that is measured on so many rows is at most 0.005
 
 
 def diagnose(
@@ -30,13 +31,102 @@ def diagnose(
     X_val: Matrix | None = None,
     y_val: ArrayLike | None = None,
 ) -> Diagnosis:
-    """Measure statistics of the layers of a fitted network, and give advice if it has a problem."""
+    """Measure statistics of the layers of a fitted network, and give advice if it has a problem.
+
+    The rows are treated as one batch of training, as in `trace`. If there are more than 10,000 rows, that many are drawn at random,
+    and the statistics are computed from them.
+
+    Parameters
+    ----------
+    est : MLPClassifier or MLPRegressor
+        The fitted estimator, which is not changed. Of a pipeline, pass the last step, and the X that the other steps return.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        The rows on which the estimator was trained.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Their targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Sample weights. Class weights are multiplied by them.
+    X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
+        Rows on which the estimator was not trained, to find overfitting. Without them, the validation score of the fit is used if
+        there is one. They have the same weight each.
+    y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+        Their targets.
+
+    Returns
+    -------
+    diagnosis : Diagnosis
+        The statistics of each layer, and the advice. Jupyter shows them as a table and a list.
+
+    Raises
+    ------
+    TypeError
+        If `est` is not an estimator of fastbp.
+    NotFittedError
+        If `est` is not fitted.
+    ValueError
+        If the data do not fit the network, if parameters such as `scale` have changed since the fit, or if only one of `X_val` and
+        `y_val` is given.
+    ZeroDivisionError
+        If the weights of the rows sum to zero.
+
+    See Also
+    --------
+    DiagnosticsMonitor : Records the same statistics during a fit.
+    trace : Returns all values from which the statistics are computed.
+
+    Notes
+    -----
+    The problems are "shuffled_labels", "unscaled_inputs", "learning_rate_too_large", "learning_rate_too_small",
+    "exploding_gradients", "vanishing_gradients", "dead_units", "saturated_units", "batch_too_large", "underfitting", "overfitting"
+    and "imbalanced_classes". The limits are chosen so that networks without problems get no advice. Several kinds of evidence
+    separate the problems from each other:
+
+    - The correlation of the targets of some rows with those of their five nearest rows, and with the predictions of a linear model,
+      shows whether the inputs are related to the targets. The correlation of the errors with those of the nearest rows shows
+      whether the network has learned this relation.
+    - The losses after 1, 10 and 100 times the next change of the weights show whether the learning rate is too small, and the
+      losses of the epochs whether it is too large.
+    - The norms of the deltas of each layer show vanishing and exploding gradients.
+    - The noise scale of the gradient [1]_ shows whether the batches are larger than useful.
+
+    With ``partial_fit``, the losses of all calls are used. After ``solver='lbfgs'``, there are no losses of epochs and no next
+    step, so that nothing is said about the learning rate and the batch size.
+
+    References
+    ----------
+    .. [1] McCandlish, Kaplan, Amodei and others, "An Empirical Model of Large-Batch Training", 2018.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from fastbp import MLPClassifier
+    >>> from fastbp.inspection import diagnose
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = MLPClassifier((30, 30), activation="tanh", max_iter=500, random_state=0).fit(X, y)
+    >>> (advice, *_) = diagnose(model, X, y).advice
+    >>> advice.problem, advice.parameter, advice.value
+    ('unscaled_inputs', 'scale', 'standard')
+    >>> print(advice.evidence)
+    The root mean square of the nonzero values is 1.05e+03 in column 23 and 0.0046 in the column with the smallest values.
+    >>> model = MLPClassifier((30, 30), activation="tanh", max_iter=500, scale="standard", random_state=0).fit(X, y)
+    >>> diagnose(model, X, y).advice
+    ()
+    """
+    check_validation_rows((X_val, y_val, None), None)
     given = inspected_fit(est, X, y, sample_weight)
-    fit = given.drawn(MAX_ROWS)
-    val_fit = None if X_val is None else inspected_fit(est, X_val, y_val, None, weighted=False).drawn(MAX_ROWS)
+    val_fit = None if X_val is None else _validation_rows(est, X_val, y_val)
+    fit = given.drawn(_MAX_DIAGNOSED_ROWS)
     statistics = Statistics.of(fit)
-    measurements = measure(est, statistics, len(given.y), val_fit)
-    return Diagnosis(statistics.loss, len(fit.y), statistics.layers, advice_for(measurements))
+    with np.errstate(over="ignore", invalid="ignore"):  # the fit may have diverged
+        advice = advice_for(measure(est, statistics, len(given.y), val_fit))
+    return Diagnosis(statistics.loss, len(fit.y), statistics.layers, advice)
+
+
+def _validation_rows(est, X, y):
+    try:
+        return inspected_fit(est, X, y, None, weighted=False).drawn(_MAX_DIAGNOSED_ROWS)
+    except ValueError as error:  # its message names X and y
+        raise ValueError(f"X_val and y_val cannot be used: {error}") from error
 
 
 class Statistics(NamedTuple):
@@ -49,6 +139,7 @@ class Statistics(NamedTuple):
     layers: tuple[LayerDiagnosis, ...]
 
     @classmethod
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the fit may have diverged
     def of(cls, fit):
         """Compute the statistics."""
         evaluation = Evaluation(fit)

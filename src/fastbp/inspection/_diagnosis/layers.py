@@ -1,7 +1,7 @@
 """Statistics of the layers of a network on some rows.
 
 An ``Evaluation`` and the next step of training go in; a ``LayerDiagnosis`` for each layer comes out. The rows are processed in
-blocks, so that memory does not grow with their number. This module does not know how the values are computed.
+chunks, so that memory does not grow with their number. This module does not know how the values are computed.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from .records import LayerDiagnosis
 _DEAD_SLOPE = 1e-3
 # At this fraction of the largest slope, |tanh z| is 0.975, so that the activation is almost at its asymptote.
 _FLAT_SLOPE = 0.05
-# An activation is bounded if it is flat at these points and their negatives. The exponential of the largest point squared is finite.
+# An activation is bounded if it is flat at these points and their negatives; the square of the exponential of 300 is finite.
 _FAR_POINTS = (30.0, 100.0, 300.0)
 _GRID = np.linspace(-10, 10, 2001)  # the largest slopes of all activations are in this range
 
@@ -49,7 +49,7 @@ def _slopes_at(activation, z):
     return slopes[0]
 
 
-# ---------------------------------------------------------------------- statistics over blocks of rows
+# ---------------------------------------------------------------------- statistics over chunks of rows
 
 
 @dataclass
@@ -61,9 +61,9 @@ class _Moments:
     squares: float = 0.0
 
     def add(self, values):
-        n, mean = values.size, float(values.mean(dtype=np.float64))
+        n, mean = values.size, values.mean(dtype=np.float64)
         difference, total = mean - self.mean, self.n + n
-        self.squares += float(np.square(values - mean, dtype=np.float64).sum()) + difference**2 * self.n * n / total
+        self.squares += np.square(values - mean, dtype=np.float64).sum() + difference**2 * self.n * n / total
         self.mean += difference * n / total
         self.n = total
 
@@ -78,15 +78,16 @@ class _LayerSums:
     def __init__(self, activation, n_units):
         self.activation, self.moments = activation, _Moments()
         self.range = None if activation is None else slope_range(activation)
+        self.flat_slope = np.nan if self.range is None else _FLAT_SLOPE * self.range.largest
         self.largest, self.n_flat = np.zeros(n_units), 0
 
     def add(self, A, slopes=None):
-        """Add the activations of a block and, for a hidden layer, their slopes."""
+        """Add the activations of a chunk and, for a hidden layer, their slopes."""
         self.moments.add(A)
         if slopes is not None:
             slopes = np.abs(slopes)
             self.largest = np.maximum(self.largest, slopes.max(axis=0))
-            self.n_flat += int((slopes <= _FLAT_SLOPE * self.range.largest).sum())
+            self.n_flat += int((slopes <= self.flat_slope).sum())
 
     @property
     def dead_share(self):
@@ -120,22 +121,22 @@ def pass_over_rows(evaluation):
     coefs, intercepts, *_ = evaluation.by_layer(evaluation.params)
     sums = [_LayerSums(*pair) for pair in zip((*architecture.activations, None), sizes[1:], strict=True)]
     outputs, loss, squares = np.empty((evaluation.n_rows, sizes[-1]), evaluation.dtype), 0.0, np.zeros((2, len(sums)))
-    for block_loss, start, stop, values in evaluation.blocks():
+    for chunk_loss, start, stop, values in evaluation.chunks():
         below = values.activations[-1] if values.activations else X[start:stop]
         outputs[start:stop] = outputs_of_one_layer(below, coefs[-1], intercepts[-1], architecture.link, architecture.numbers)
         for layer, activation in enumerate(architecture.activations):
             sums[layer].add(values.activations[layer], values.slopes_of(layer, activation))
         sums[-1].add(outputs[start:stop])
-        loss += block_loss
+        loss += chunk_loss
         squares += _row_squares(X[start:stop], values)
     total, n_rows = evaluation.weight_sum, evaluation.n_rows
     mean_square = np.nan if architecture.norm == "batch_norm" else float(squares[1].sum()) * n_rows / total**2
     delta_norms = np.sqrt(squares[0] / n_rows)
-    return LayerValues(loss / total, evaluation.gradient_of_blocks(), mean_square, outputs, delta_norms, sums)
+    return LayerValues(loss / total, evaluation.mean_gradient(), mean_square, outputs, delta_norms, sums)
 
 
 def _row_squares(X, values):
-    """Return the sums over the rows of a block of the squared norms of deltas and of gradients of single rows (2, n_layers).
+    """Return the sums over the rows of a chunk of the squared norms of deltas and of gradients of single rows (2, n_layers).
 
     The gradient of a row with respect to W is an outer product, whose squared norm is the product of those of activation and delta.
     """
@@ -166,8 +167,6 @@ def layer_diagnoses(evaluation, sums, gradient, step):
 
 def _diagnosis_of(number, name, sums, W, W_grad, b_grad, update):
     norm = _frobenius_norm(W)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = float(np.divide(_frobenius_norm(update), norm))
     return LayerDiagnosis(
         layer=number,
         activation=name,
@@ -177,11 +176,11 @@ def _diagnosis_of(number, name, sums, W, W_grad, b_grad, update):
         weight_mean=float(W.mean(dtype=np.float64)),
         weight_std=float(W.std(dtype=np.float64)),
         weight_norm=norm,
-        activation_mean=sums.moments.mean,
+        activation_mean=float(sums.moments.mean),
         activation_std=sums.moments.std,
         coef_grad_norm=_frobenius_norm(W_grad),
         intercept_grad_norm=_frobenius_norm(b_grad),
-        update_ratio=ratio,
+        update_ratio=float(np.divide(_frobenius_norm(update), norm)),
     )
 
 

@@ -23,6 +23,7 @@ STEP_FACTORS = (1, 10, 100)
 _USUAL_RATES = {"sgd": 0.01, "adagrad": 0.01, "adadelta": 1.0, "lion": 1e-4}  # PyTorch's defaults and the paper of Lion; else 0.001
 N_NEIGHBORS = 5
 _MAX_NEIGHBOR_ROWS = 1000  # so that all distances take less than 0.1 seconds
+_PENALTY_PER_ROW = 0.03  # with which small networks do not overfit the 442 rows of the data set Diabetes
 _MIN_SCORED_ROWS, _N_GROUPS = 20, 10
 
 
@@ -44,20 +45,20 @@ class ClassTable(NamedTuple):
     ``class_weight`` is the parameter of the estimator.
     """
 
-    labels: tuple
+    labels: tuple[Any, ...]
     shares: np.ndarray
     recalls: np.ndarray
     class_weight: Any
 
 
 class History(NamedTuple):
-    """The attributes of an estimator that describe its fit: ``losses`` of all epochs, ``val_losses`` and the last score.
+    """The attributes of an estimator that describe its fit: ``losses`` of all epochs, and the score of its validation rows.
 
-    ``n_iter`` is the number of epochs of the last fit.
+    The score is the best one with early stopping, otherwise the last one, and NaN without validation rows. ``n_iter`` is the number
+    of epochs of the last fit.
     """
 
     losses: np.ndarray
-    val_losses: np.ndarray
     val_score: float
     n_iter: int
 
@@ -65,9 +66,9 @@ class History(NamedTuple):
     def of(cls, est):
         """Return the history of an estimator; entries that it does not have are empty or NaN."""
         curves = getattr(est, "history_", {})
-        losses, val_losses = (np.array(curves.get(name, ()), float) for name in ("loss", "val_loss"))
         best = getattr(est, "best_validation_score_", None)
-        return cls(losses, val_losses, np.nan if best is None else float(best), int(getattr(est, "n_iter_", 0)))
+        score = [np.nan, *curves.get("val_score", ())][-1] if best is None else best
+        return cls(np.array(curves.get("loss", ()), float), float(score), int(getattr(est, "n_iter_", 0)))
 
 
 @dataclass(frozen=True)
@@ -182,12 +183,16 @@ class Measurements:
         return f"the column {self.names[index]!r}" if is_named else f"column {index}"
 
     def smaller_rate(self):
-        """Return a learning rate that is a tenth of the current one, and at most ten times the usual one of the solver."""
-        return float(f"{min(self.config.learning_rate_init / 10, 10 * self._usual_rate):.2g}")
+        """Return a tenth of the current learning rate, or the usual one of the solver if that is smaller."""
+        return float(f"{min(self.config.learning_rate_init / 10, self._usual_rate):.2g}")
 
     def larger_rate(self):
-        """Return a learning rate that is ten times the current one, or the usual one of the solver if that is larger."""
+        """Return ten times the current learning rate, or the usual one of the solver if that is larger."""
         return float(f"{max(self.config.learning_rate_init * 10, self._usual_rate):.2g}")
+
+    def larger_alpha(self):
+        """Return an alpha of at least ten times the current one, with a penalty of at least 0.03 / 2 Σ W² for each row."""
+        return float(f"{max(10 * self.config.alpha, _PENALTY_PER_ROW * self.penalty_divisor):.2g}")
 
     @property
     def _usual_rate(self):
@@ -270,12 +275,12 @@ def _score_of_values(rows, network, constant):
 
 
 def _score_of_history(est, fit, score, n_given):
-    """Return the best score of early stopping as a ``Score``, or None if there is none or if it was another score."""
+    """Return the score of the validation rows of the fit as a ``Score``, or None if there is none or if it was another score."""
     value, config, objective = History.of(est).val_score, fit.config, fit.plan.objective
     is_same = objective.of_classes or objective.is_averaged_over_outputs(fit.plan.architecture.link)
     if not np.isfinite(value) or config.scoring is not None or not is_same:
         return None
-    n_rows = max(2, config.validation_fraction * n_given)
+    n_rows = max(2, config.validation_fraction * n_given)  # an estimate if the user passed the validation rows to ``fit``
     # the standard error of a mean of squares of normal errors
     error = _binomial_error(value, n_rows) if objective.of_classes else (1 - value) * sqrt(2 / n_rows)
     return Score(value, error, score.of_constant)

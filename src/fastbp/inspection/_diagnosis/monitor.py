@@ -1,7 +1,7 @@
 """The callback ``DiagnosticsMonitor``, which records statistics of the layers during a fit.
 
-A fit whose callbacks run goes in; one record for each epoch comes out. The running fit is not changed. This module does not know how
-the statistics are computed.
+A fit whose callbacks run goes in; records of its epochs come out. The running fit is not changed. This module does not know how the
+statistics are computed.
 """
 
 from dataclasses import asdict
@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Any
 
 from ..._inspected_fit import running_fit
+from ..._model import paused_fits
 from .diagnose import Statistics
 from .records import EpochDiagnosis
 from .tables import html_of_layers, layer_frame
@@ -49,7 +50,10 @@ class DiagnosticsMonitor:
     Clones have monitors of their own: after ``search = GridSearchCV(model, grid).fit(X, y)``, the records of the last fit are in
     ``search.best_estimator_.callbacks``. Use one monitor for each estimator.
 
-    The cost of a record is that of one epoch on at most `max_rows` rows, in one thread, and of about COST for each record.
+    A record needs two forward and backward passes over at most `max_rows` rows, in one thread. With 1,000 rows, it takes 10 ms for a
+    network with 64 inputs, 100 hidden units and 10 outputs, and 14 ms for one with 20 inputs and two layers of 100 units. An
+    epoch of the first network on 1,797 rows takes 2 ms, and an epoch of the second one on 10,000 rows 20 ms. These are minima of the
+    processor time of 20 pairs of fits with and without a monitor, with float64 on an AMD EPYC. The cost is divided by `every`.
 
     Examples
     --------
@@ -58,7 +62,7 @@ class DiagnosticsMonitor:
     >>> from fastbp.inspection import DiagnosticsMonitor
     >>> X, y = load_iris(return_X_y=True)
     >>> monitor = DiagnosticsMonitor(every=50)
-    >>> model = MLPClassifier(16, scale="standard", learning_rate_init=0.01, random_state=0, callbacks=monitor).fit(X, y)
+    >>> model = MLPClassifier(16, scale="standard", learning_rate_init=0.02, random_state=0, callbacks=monitor).fit(X, y)
     >>> [record.epoch for record in monitor.records]
     [50, 100]
     >>> hidden, output = monitor.records[-1].layers
@@ -80,10 +84,12 @@ class DiagnosticsMonitor:
         if self.records and number <= self.records[-1].epoch:
             self.records.clear()
         if number % self.every == 0:
-            fit = running_fit(estimator, self.max_rows)
-            if fit is None:
+            paused = paused_fits.of(estimator)
+            if paused is None:
                 raise ValueError("A DiagnosticsMonitor must be called by a fit of fastbp: pass it as callbacks= to the estimator.")
-            self.records.append(EpochDiagnosis(number, float(logs["loss"]), Statistics.of(fit).layers))
+            self.records.append(
+                EpochDiagnosis(number, float(logs["loss"]), Statistics.of(running_fit(paused, self.max_rows)).layers)
+            )
 
     def __repr__(self) -> str:
         return f"DiagnosticsMonitor(every={self.every}, max_rows={self.max_rows})"
@@ -108,7 +114,7 @@ class DiagnosticsMonitor:
         >>> from fastbp.inspection import DiagnosticsMonitor
         >>> X, y = load_iris(return_X_y=True)
         >>> monitor = DiagnosticsMonitor(every=50)
-        >>> model = MLPClassifier(16, scale="standard", learning_rate_init=0.01, random_state=0, callbacks=monitor).fit(X, y)
+        >>> model = MLPClassifier(16, scale="standard", learning_rate_init=0.02, random_state=0, callbacks=monitor).fit(X, y)
         >>> monitor.to_frame()[["epoch", "layer", "activation", "dead_share"]]
            epoch  layer activation  dead_share
         0     50      1       relu         0.0

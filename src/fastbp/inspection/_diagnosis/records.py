@@ -5,9 +5,12 @@ is given.
 """
 
 from dataclasses import asdict, dataclass
+from textwrap import fill
 from typing import Any
 
 from .tables import html_of_layers, html_of_list, layer_frame, text_of_layers
+
+_WIDTH = 110  # of the text of advice, about that of the table
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,8 @@ class Diagnosis:
         lines = [self._title(), *text_of_layers(map(asdict, self.layers)), ""]
         if not self.advice:
             return "\n".join([*lines, "No problem was found."])
-        return "\n".join([*lines, "Advice:", *(f"- {one.problem}: {one}" for one in self.advice)])
+        entries = (fill(f"{one.problem}: {one}", _WIDTH, initial_indent="- ", subsequent_indent="  ") for one in self.advice)
+        return "\n".join([*lines, "Advice:", *entries])
 
     def _title(self):
         return f"Diagnosis of {self.n_rows} row{'s' * (self.n_rows != 1)}: loss {self.loss:.6g}"
@@ -175,7 +179,7 @@ class Diagnosis:
         >>> diagnose(model, X, y).to_frame()[["layer", "activation", "n_units", "dead_share"]]
            layer activation  n_units  dead_share
         0      1       relu        8         0.0
-        1      2       relu        4         0.0
+        1      2       relu        4         0.5
         2      3    softmax        3         NaN
         """
         return layer_frame(map(asdict, self.layers))

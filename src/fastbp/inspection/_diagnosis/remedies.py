@@ -10,7 +10,7 @@ def first_remedy(*remedies):
     A remedy that is in use already must not apply.
     """
     parameter, value, text = next(remedy[1:] for remedy in remedies if remedy[0])
-    return f"{text}: set {parameter}={_shown(value)}.", parameter, value
+    return f"{text}: set {parameter}={_as_code(value)}.", parameter, value
 
 
 def without(activations, is_replaced, replacement):
@@ -19,5 +19,5 @@ def without(activations, is_replaced, replacement):
     return names[0] if len(set(names)) == 1 else names
 
 
-def _shown(value):
+def _as_code(value):
     return f"{value:g}" if isinstance(value, float) else repr(value)

@@ -1,7 +1,7 @@
 """The list of all rules.
 
-``Measurements`` go in; a tuple of ``Advice`` comes out. A rule is a function of measurements that returns an ``Advice`` or None. This
-module does not know what the rules are about.
+``Measurements`` go in; a tuple of ``Advice`` comes out. A rule is a function of measurements that returns an ``Advice`` or None.
+This module does not know what the rules are about.
 """
 
 from .rules_of_data import imbalanced_classes, shuffled_labels, unscaled_inputs

@@ -28,8 +28,8 @@ def unscaled_inputs(m):
     else:
         symptom = "The inputs are not scaled: large inputs determine the weighted sums, and make training slow or unstable."
         evidence = (
-            f"The root mean square of the nonzero values is {used.max():.3g} in {m.name_of_input(largest)}, and from {used.min():.2g} "
-            f"to {used.max():.3g} over all columns."
+            f"The root mean square of the nonzero values is {used.max():.3g} in {m.name_of_input(largest)} and {used.min():.2g} in "
+            "the column with the smallest values."
         )
     return Advice("unscaled_inputs", symptom, evidence, *first_remedy((True, "scale", "standard", text)))
 
@@ -62,10 +62,10 @@ def shuffled_labels(m):
     return Advice(
         "shuffled_labels",
         "The targets look as if they did not belong to their rows: the inputs do not help to predict them.",
-        f"The correlation of the targets of {m.n_compared} rows with those of their nearest rows is {m.neighbors_of_targets:.2f}, and "
-        f"with a linear model {m.linear_of_targets:.2f}; for random targets, it is below {signs.chance_agreement(m):.2f}. The network "
-        f"has a score of {m.score.value:.2f} on the rows, and constant predictions of {m.score.of_constant:.2f}.{val}",
-        "Check that X and y are in the same order and were not sorted, merged or shuffled separately, and that X has the inputs that "
-        "determine y.",
+        f"The correlation of the targets of {m.n_compared} rows with those of their nearest rows is {m.neighbors_of_targets:.2f}, "
+        f"and with a linear model {m.linear_of_targets:.2f}; for random targets, it is below {signs.chance_agreement(m):.2f}. The "
+        f"score on the training rows is {m.score.value:.2f}, and that of constant predictions is {m.score.of_constant:.2f}.{val}",
+        "Check that X and y are in the same order, that they were not sorted, merged or shuffled separately, and that X contains "
+        "the inputs that determine y.",
         "y",
     )

@@ -16,12 +16,11 @@ from .remedies import first_remedy, without
 # If a step that is 100 times as long lowers the loss at least 50 times as much, the loss is almost a straight line over 100 steps.
 _STRAIGHT, _STRAIGHT_10 = 50.0, 8.0
 _LARGE_TARGET = 10.0  # root mean square of targets beyond which weights of usual size take many steps to reach them
-# A difference of scores is significant if it is larger than this many of its standard errors, and important above the second number.
+# A difference of scores is significant if it is larger than this many standard errors, and important above the second number.
 _N_ERRORS, _GAP = 2.5, 0.1
 # Beyond a few times the noise scale, larger batches hardly make better steps (McCandlish and others 2018).
 _NOISE_SCALES = 4.0
 _USUAL_BATCH, _SMALLEST_BATCH = 200, 16
-_PENALTY_PER_ROW = 0.03  # of the penalty alpha / 2 Σ W² divided by the number of rows
 _STILL_FALLING = 0.01  # the decrease in the last tenth of the epochs, relative to the loss of constant outputs
 
 
@@ -33,7 +32,7 @@ def learning_rate_too_large(m):
     losses, rate = m.history.losses, m.config.learning_rate_init
     finite = losses[np.isfinite(losses)]
     evidence = f"The loss was {losses[0]:.3g} in epoch 1 and {losses[-1]:.3g} in epoch {losses.size}"
-    if signs.is_bouncing(m):
+    if signs.is_bouncing(m) and finite.size == losses.size:
         evidence += (
             f"; it rose in {rises:.0%} of the last {losses.size - losses.size // 2} epochs, by steps of {change:.1%} of the loss "
         )
@@ -42,7 +41,7 @@ def learning_rate_too_large(m):
         evidence += f", with a maximum of {finite.max():.3g}"
     text = f"Use a smaller learning_rate_init (now {rate:g})"
     if signs.has_diverged(m):
-        text = f"{advice_for_divergence(m.config, m.fit.plan)} First"
+        text = f"{advice_for_divergence(m.config, m.fit.plan)} For example"
     return Advice(
         "learning_rate_too_large",
         "The learning rate is too large: steps overshoot the minimum of the loss.",
@@ -65,8 +64,8 @@ def learning_rate_too_small(m):
     return Advice(
         "learning_rate_too_small",
         "The learning rate is too small: the network has not learned much, and each step makes little progress.",
-        f"The loss is {m.loss:.3g} after {m.n_epochs} epochs, and {m.constant_loss:.3g} for constant predictions. The next step lowers "
-        f"it by {gains[0]:.1e}, and a step 100 times as long by {gains[2]:.1e}.",
+        f"The loss is {m.loss:.3g} after {m.n_epochs} epochs, and {m.constant_loss:.3g} for constant predictions. The next step "
+        f"lowers it by {gains[0]:.1e}, and a step 100 times as long by {gains[2]:.1e}.",
         *remedy,
     )
 
@@ -76,6 +75,8 @@ def is_rate_too_small(m):
     gains = signs.gains_of_steps(m)
     if not gains or signs.has_learned(m) or signs.is_unrelated(m) or has_other_cause(m):
         return False
+    if signs.has_strong_penalty(m):  # the steps lower the penalty as well
+        return False
     return gains[0] > 0 and gains[1] >= _STRAIGHT_10 * gains[0] and gains[2] >= _STRAIGHT * gains[0]
 
 
@@ -84,8 +85,8 @@ def has_other_cause(m):
     if m.config.scale is None and (signs.large_input(m) is not None or signs.are_inputs_tiny(m)):
         return True
     found = signs.dead_layer(m), signs.saturated_layer(m)
-    signs_of_layers = any(layer is not None for layer in found) or signs.is_vanishing(m) or signs.is_exploding(m)
-    return signs_of_layers or signs.is_erased(m) or signs.is_rate_too_large(m)
+    of_layers = any(layer is not None for layer in found) or signs.is_vanishing(m) or signs.is_exploding(m)
+    return of_layers or signs.is_rate_too_large(m)
 
 
 def batch_too_large(m):
@@ -117,22 +118,22 @@ def overfitting(m):
     gap, error = m.score.value - m.val_score.value, sqrt(m.score.error**2 + m.val_score.error**2)
     if not gap > max(_GAP, _N_ERRORS * error):
         return None
-    config, alpha = m.config, max(10 * m.config.alpha, _PENALTY_PER_ROW * m.penalty_divisor)
+    config = m.config
     remedy = first_remedy(
         (
             not config.early_stopping and not m.is_lbfgs,
             "early_stopping",
             True,
-            "End training when the validation score stops to improve",
+            "End training when the validation score stops improving",
         ),
-        (True, "alpha", float(f"{alpha:.2g}"), f"Penalize large weights by a larger alpha (now {config.alpha:g})"),
+        (True, "alpha", m.larger_alpha(), f"Penalize large weights by a larger alpha (now {config.alpha:g})"),
     )
     name = "accuracy" if m.fit.plan.objective.of_classes else "share of the loss of constant predictions that is removed"
     return Advice(
         "overfitting",
         "The network overfits: it is much better on the training rows than on other rows.",
-        f"The {name} is {m.score.value:.2f} on the training rows and {m.val_score.value:.2f} on the validation rows, and the standard "
-        f"error of the difference is {error:.2f}.",
+        f"The {name} is {m.score.value:.2f} on the training rows and {m.val_score.value:.2f} on the validation rows, and the "
+        f"standard error of the difference is {error:.2f}.",
         *remedy,
     )
 
@@ -141,13 +142,13 @@ def underfitting(m):
     """The errors of the network can be predicted from the inputs, and no other rule explains why."""
     if signs.has_learned(m) or signs.is_unrelated(m) or is_rate_too_small(m):
         return None
-    if (has_other_cause(m) and not signs.is_erased(m)) or (not m.is_lbfgs and is_batch_too_large(m)):
+    if has_other_cause(m) or (not m.is_lbfgs and is_batch_too_large(m)):
         return None
     return Advice(
         "underfitting",
         "The network underfits: it has not learned all that the inputs tell about the targets.",
-        f"It removes {m.explained:.0%} of the loss of constant predictions. The correlation of its errors with those of the nearest rows "
-        f"is {m.neighbors_of_errors:.2f}; it is about 0 if the network has learned everything.",
+        f"It removes {m.explained:.0%} of the loss of constant predictions. The correlation of the errors of {m.n_compared} rows "
+        f"with those of their nearest rows is {m.neighbors_of_errors:.2f}; it is about 0 if the network has learned everything.",
         *_remedy_of_underfitting(m),
     )
 

@@ -4,8 +4,6 @@
 ``signs``. This module does not know how anything was measured.
 """
 
-from math import sqrt
-
 from . import signs
 from .records import Advice
 from .remedies import first_remedy, without
@@ -38,7 +36,8 @@ def vanishing_gradients(m):
     return Advice(
         "vanishing_gradients",
         "The gradients vanish on the way from the output layer to the first layer, so that the first layers hardly learn.",
-        f"The norm of the deltas of layer 1 is {signs.delta_ratio(m):.2g} of that of the output layer; {_gradients_of_biases(m)}.",
+        f"The norm of the deltas of layer 1 is {signs.delta_ratio(m):.2g} times that of the output layer; "
+        f"{_gradients_of_biases(m)}.",
         *remedy,
     )
 
@@ -64,8 +63,9 @@ def exploding_gradients(m):
     )
     return Advice(
         "exploding_gradients",
-        "The gradients explode on the way from the output layer to the first layer, so that steps are much too long in some layers.",
-        f"The norm of the deltas of layer 1 is {signs.delta_ratio(m):.2g} times that of the output layer; {_gradients_of_biases(m)}.",
+        "The gradients explode on the way from the output layer to the first layer, so that training is unstable.",
+        f"The norm of the deltas of layer 1 is {signs.delta_ratio(m):.2g} times that of the output layer; "
+        f"{_gradients_of_biases(m)}.",
         *remedy,
     )
 
@@ -85,7 +85,7 @@ def dead_units(m):
     if layer is None:
         return None
     config, activations = m.config, m.fit.plan.architecture.activations
-    leaky = without(activations, lambda name: name not in _BELOW_ZERO, "leaky_relu")
+    leaky = without(activations, lambda name: name == activations[layer.layer - 1], "leaky_relu")
     rate = m.smaller_rate()
     remedy = first_remedy(
         (
@@ -103,8 +103,8 @@ def dead_units(m):
     return Advice(
         "dead_units",
         f"Most units of hidden layer {layer.layer} are dead: they do not react to any row, and do not learn.",
-        f"{n_dead} of its {layer.n_units} units ({layer.dead_share:.0%}) have a slope of {layer.activation} of 0, or almost 0, on all "
-        f"{m.n_rows} rows.",
+        f"{n_dead} of its {layer.n_units} units ({layer.dead_share:.0%}) have a slope of {layer.activation} of 0, or almost 0, on "
+        f"all {m.n_rows} rows.",
         *remedy,
     )
 
@@ -115,25 +115,24 @@ def saturated_units(m):
     if layer is None:
         return None
     config, activations = m.config, m.fit.plan.architecture.activations
-    alpha = max(100 * config.alpha, 0.01 * m.penalty_divisor)
-    usual = sqrt(2 / (m.fit.plan.layout.sizes[layer.layer - 1] + layer.n_units))
+    alpha = m.larger_alpha()
     remedy = first_remedy(
-        (config.scale is None and layer.layer == 1 and m.input_sizes.max() > 3, "scale", "standard", "Scale the inputs"),
+        (signs.has_large_values(m, layer), "scale", "standard", "Scale the inputs"),
         (config.coefs_init is not None, "coefs_init", None, "Use random initial weights of the usual size"),
         (not _has_standard_weights(config), "weight_init", "glorot_uniform", "Use smaller initial weights"),
         (not signs.has_strong_penalty(m), "alpha", alpha, f"Penalize large weights by a larger alpha (now {config.alpha:g})"),
         (
             True,
             "activation",
-            without(activations, lambda name: name == layer.activation, "relu"),
+            without(activations, lambda name: name == activations[layer.layer - 1], "relu"),
             "Use an activation that is not bounded",
         ),
     )
     return Advice(
         "saturated_units",
-        f"Most activations of hidden layer {layer.layer} are saturated: they are in the flat parts of {layer.activation}, so that their "
-        "gradients are small.",
+        f"Most activations of hidden layer {layer.layer} are saturated: they are in the flat parts of {layer.activation}, so that "
+        "their gradients are small.",
         f"{layer.saturated_share:.0%} of the activations have a slope of at most 5 % of the largest; the standard deviation of the "
-        f"weights is {layer.weight_std:.2g}, and {usual:.2g} is usual at the start.",
+        f"weights is {layer.weight_std:.2g}, and {signs.usual_deviation(m, layer):.2g} is usual at the start.",
         *remedy,
     )
