@@ -175,11 +175,13 @@ def test_several_panels_use_the_axes_that_are_passed(name):
     assert display.ax_ is axes.ravel()[0]
     assert plt.get_fignums() == [figure.number]
     with pytest.raises(
-        ValueError, match=rf"ax must be None, one matplotlib Axes, or an array of {n_panels} Axes.*got {n_panels - 1} "
+        ValueError, match=rf"ax must be None, one matplotlib Axes, or an array of {n_panels} Axes.*got 1 of type Axes"
     ):
         draw(ax=axes.ravel()[1:])
-    with pytest.raises(ValueError, match=r"ax must be None.*got 1 objects of type str"):
+    with pytest.raises(ValueError, match=r"ax must be None, .*got 1 of type str"):
         draw(ax="left")
+    with pytest.raises(ValueError, match=r"ax must be None or a matplotlib Axes; got 2 of type Axes"):
+        WeightsDisplay.from_estimator(classifier(), ax=axes)
 
 
 def test_keyword_arguments_are_passed_to_matplotlib():
@@ -551,7 +553,7 @@ def test_errors_of_weights():
         WeightsDisplay.from_estimator(classifier(), image_shape=(3, 4), layer=3)
     with pytest.raises(ValueError, match=r"layer must be an integer from 1 to 3 or from -3 to -1, .* got 4"):
         WeightsDisplay.from_estimator(classifier(), layer=4)
-    with pytest.raises(ValueError, match="layer must be 1 or -1, because the network has 1 layers of weights"):
+    with pytest.raises(ValueError, match="layer must be 1 or -1, because the network has only an output layer; got 2"):
         WeightsDisplay.from_estimator(fitted(MLPClassifier, X, CODES, hidden_layer_sizes=()), layer=2)
     for wrong in (6, -1, [0, 6], [], 0.5, "0", [[0]]):
         with pytest.raises(
@@ -711,11 +713,16 @@ def test_recorder_has_the_weights_of_each_epoch():
     assert repr(recorder) == "WeightRecorder(every=2) with 4 records"
     model.set_params(max_iter=2).fit(X, CODES)
     assert recorder.epochs == [2]  # of the last fit
+    model.set_params(warm_start=True, max_iter=3).fit(X, CODES)
+    assert recorder.epochs == [2, 4]  # a warm start continues the record
+    model.set_params(warm_start=False, max_iter=2)
     model.fit(X, CODES)
     assert repr(recorder) == "WeightRecorder(every=2) with 1 record"
     for wrong in (0, 1.5, None, True):
         with pytest.raises(ValueError, match=f"every must be an integer >= 1, got {wrong!r}"):
             WeightRecorder(wrong)
+    with pytest.raises(ValueError, match="A WeightRecorder must be called by a fit of fastbp: pass it as callbacks="):
+        WeightRecorder()(model, 1, {})
 
 
 def test_path_is_the_projection_of_the_weights():
@@ -800,6 +807,10 @@ def test_errors_of_landscapes():
         draw(model, X, CODES, path=np.zeros((3, 4)))
     with pytest.raises(ValueError, match=r"because the network has \d+ parameters; got shape \(8, "):
         draw(classifier(), WIDE, CODES, path=recorder)
+    with pytest.raises(ValueError, match="path must contain only numbers, got 'abc'"):
+        draw(model, X, CODES, path="abc")
+    with pytest.raises(ValueError, match="path must contain only numbers, got an object of type MLPClassifier"):
+        draw(model, X, CODES, path=model)
     with pytest.raises(ValueError, match="grid_resolution must be an integer >= 2, got 1"):
         draw(model, X, CODES, grid_resolution=1)
     for wrong in (0, -1, np.inf, "1"):
@@ -876,6 +887,13 @@ def test_predictions_of_regressors(kind):
         assert display.points_[output].norm is image.norm
 
 
+def test_quantiles_have_the_same_points():
+    model = fitted(MLPRegressor, X, VALUES, loss="quantile", quantile=[0.1, 0.9], hidden_layer_sizes=3)
+    display = DecisionSurfaceDisplay.from_estimator(model, X, VALUES, grid_resolution=5)
+    assert [ax.get_title() for ax in display.axes_] == ["quantile 0.1", "quantile 0.9"]
+    assert all((points.get_array() == VALUES).all() for points in display.points_)
+
+
 @pytest.mark.slow
 def test_several_labels_and_several_outputs():
     model = plane("labels")
@@ -942,6 +960,10 @@ def test_errors_of_decision_surfaces():
         draw(model, X, CODES[1:])
     with pytest.raises(ValueError, match=r"y must contain only the classes of est, .*Pass the labels of the fit"):
         draw(model, X, CODES + 1)
+    with pytest.raises(ValueError, match=r"y must contain only the classes of est, .*Pass the labels of the fit"):
+        draw(model, X, BINARY)
+    with pytest.raises(ValueError, match="y must contain only numbers"):
+        draw(plane("value"), X, BINARY)
     with pytest.raises(ValueError, match=r"layer must be an integer from 1 to 3 or from -3 to -1.*got 0"):
         draw(model, X, layer=0)
     with pytest.raises(ValueError, match="units must be one or several integers from 0 to 1, because hidden layer 2 has 2 units"):
@@ -951,6 +973,13 @@ def test_errors_of_decision_surfaces():
     for wrong in (-0.1, np.inf, "0"):
         with pytest.raises(ValueError, match=f"margin must be a finite number >= 0, got {wrong!r}"):
             draw(model, X, margin=wrong)
+    one_class = fitted(MLPClassifier, X, np.zeros(60))
+    with pytest.raises(ValueError, match="est must have at least two classes"):
+        draw(one_class, X)
+    with pytest.raises(ValueError, match=r"X must contain only numbers, got \[\['a', 'b'\]\] \(could not convert"):
+        draw(model, [["a", "b"]])
+    with pytest.raises(ValueError, match="y must have one column for each of the 2 outputs of est, got 3 columns"):
+        draw(plane("values"), X, np.zeros((60, 3)))
     with pytest.raises(ValueError, match="X must have finite values in both columns"):
         draw(model, X * np.inf)
     assert not plt.get_fignums()

@@ -277,7 +277,7 @@ class ActivationDisplay:
                     transform=panel.transAxes,
                     color="0.4",
                 )
-        add_legend(self.axes_[0], list(zip(self.lines_[0], names, strict=True)))
+        add_legend(self.axes_[0], list(zip(self.lines_[0], names, strict=True)), "center right")
         self.axes_[-1].set_xlabel("Epoch")
         use_integers(self.axes_[-1].xaxis)
 

@@ -50,13 +50,12 @@ def layer_number(layer: Any, n_layers: int, name: str = "layer") -> int:
     """Return the number of a layer from 1 to n_layers; negative numbers count from the output layer."""
     is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
     if not is_number or layer == 0 or not -n_layers <= layer <= n_layers:
-        hidden = "1 is the first hidden layer" if n_layers > 1 else "which is the output layer"
-        last = f" and {n_layers} or -1 the output layer" if n_layers > 1 else ""
-        rule = f"an integer from 1 to {n_layers} or from {-n_layers} to -1" if n_layers > 1 else "1 or -1"
-        raise ValueError(
-            f"{name} must be {rule}, because the network has {n_layers} layers of weights ({hidden}{last}); got {layer!r}."
-        )
-    return int(layer) % (n_layers + 1) if layer > 0 else int(layer) + n_layers + 1
+        rule, reason = "1 or -1", "has only an output layer"
+        if n_layers > 1:
+            rule = f"an integer from 1 to {n_layers} or from {-n_layers} to -1"
+            reason = f"has {n_layers} layers of weights (1 is the first hidden layer and {n_layers} or -1 the output layer)"
+        raise ValueError(f"{name} must be {rule}, because the network {reason}; got {layer!r}.")
+    return int(layer) if layer > 0 else int(layer) + n_layers + 1
 
 
 def unit_numbers(units: Any, n_units: int, max_units: Any, layer_name: str) -> np.ndarray:
@@ -79,6 +78,14 @@ def check_count(name: str, value: Any, smallest: int = 1) -> None:
         raise ValueError(f"{name} must be an integer >= {smallest}, got {value!r}.")
 
 
+def numbers_in(name: str, values: Any) -> np.ndarray:
+    """Return an array-like of numbers as an array in float64."""
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must contain only numbers, got {described(values)} ({error}). Convert it to numbers.") from error
+
+
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
     """Raise a ValueError unless a parameter is one of several strings."""
     if not isinstance(value, str) or value not in choices:
@@ -98,4 +105,4 @@ def layer_phrase(layer: int, n_layers: int) -> str:
 def activation_names(est: Any) -> list[str]:
     """Return the names of the activations of the hidden layers."""
     names = per_layer(est.activation, len(est.coefs_) - 1)
-    return [name if isinstance(name, str) else getattr(name, "name", repr(name)) for name in names]
+    return [name if isinstance(name, str) else repr(name) for name in names]

@@ -4,7 +4,6 @@ The number of panels and the axes that the user passed go in; axes in which a di
 the functions, so that a display can be computed without it. This module does not know about networks.
 """
 
-from itertools import cycle, islice
 from math import ceil, sqrt
 from typing import Any, NamedTuple
 
@@ -52,8 +51,8 @@ def panels(
 ) -> Panels:
     """Return axes for n_panels in a grid.
 
-    ax is None for a new figure, axes that are divided if there are several panels, or one axes for each panel. The
-    layout of a new figure is 'compressed' if the ratio of the sides of its axes is fixed.
+    ax is None for a new figure, axes that are divided if there are several panels, or one axes for each panel. The layout of a new
+    figure is 'compressed' if the ratio of the sides of its axes is fixed.
     """
     plt = import_pyplot(display)
     if ax is None:
@@ -72,10 +71,9 @@ def _given_axes(ax, n_panels):
     """Return the axes that the user passed as an array or a list."""
     axes = np.asarray(ax, object).ravel()
     if len(axes) != n_panels or not all(hasattr(one, "plot") for one in axes):
-        raise ValueError(
-            f"ax must be None, one matplotlib Axes, or an array of {n_panels} Axes, because the display has {n_panels} panels; got "
-            f"{len(axes)} objects of type {type(axes[0]).__name__ if len(axes) else 'object'}."
-        )
+        several = f"None, one matplotlib Axes, or an array of {n_panels} Axes, one for each panel"
+        rule, kind = several if n_panels > 1 else "None or a matplotlib Axes", type(axes[0]).__name__ if len(axes) else "Axes"
+        raise ValueError(f"ax must be {rule}; got {len(axes)} of type {kind}.")
     return Panels(axes, axes[0].figure, None)
 
 
@@ -150,11 +148,6 @@ def ordered_colors(n: int) -> list[Any]:
     return [colormaps[SEQUENTIAL](at) for at in np.linspace(0, _LAST_OF_SEQUENTIAL, n)]
 
 
-def line_styles(n: int) -> list[str]:
-    """Return n line styles, so that neighboring lines differ not only in color."""
-    return list(islice(cycle(("-", "--", "-.", ":")), n))
-
-
 def color_options(low: float, high: float, cmap: Any, given: dict[str, Any]) -> dict[str, Any]:
     """Return the options for a color scale; options that the user gave have priority."""
     scale = {} if "norm" in given else {"vmin": low, "vmax": high}
@@ -170,15 +163,15 @@ def largest_magnitude(*arrays: Any) -> float:
 # ---------------------------------------------------------------------- parts of axes
 
 
-def add_legend(ax: Any, entries: list[tuple[Any, str]]) -> None:
+def add_legend(ax: Any, entries: list[tuple[Any, str]], loc: str = "upper right") -> None:
     """Add a legend of (artist, name); if it has many entries, it is beside the axes, or else it has small letters."""
     handles, names = zip(*entries, strict=True)
     if len(entries) <= _MOST_ENTRIES_INSIDE:
-        ax.legend(handles, names, loc="upper right")
+        ax.legend(handles, names, loc=loc)
     elif _has_layout(ax):
         ax.legend(handles, names, loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
     else:
-        ax.legend(handles, names, loc="upper right", fontsize="x-small", ncols=2, columnspacing=1)
+        ax.legend(handles, names, loc=loc, fontsize="x-small", ncols=2, columnspacing=1)
 
 
 def use_integers(axis: Any) -> None:

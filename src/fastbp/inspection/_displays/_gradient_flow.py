@@ -73,7 +73,7 @@ class GradientFlowDisplay:
     >>> from fastbp import MLPClassifier
     >>> from fastbp.inspection import GradientFlowDisplay, trace
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier((8, 8, 8), "logistic", max_iter=1, tol=1e9, random_state=0).fit(X, y)
+    >>> model = MLPClassifier((8, 8, 8), "logistic", tol=1e9, n_iter_no_change=1, random_state=0).fit(X, y)
     >>> display = GradientFlowDisplay.from_estimator(model, X, y)
     >>> norms = display.lines_[0].get_ydata()
     >>> bool(norms[0] < 0.1 * norms[-1])  # the gradient vanishes

@@ -287,8 +287,8 @@ def _check_has_losses(model, name):
     if not getattr(model, "loss_curve_", None):
         raise ValueError(
             f"{name} must have the losses of its epochs in loss_curve_, got an estimator with solver={model.solver!r} without it. "
-            "L-BFGS stores no losses. Use another solver, or record the losses with callbacks=DiagnosticsMonitor() and pass them to the "
-            "constructor: LossCurveDisplay(train_loss=[[record.loss for record in monitor.records]]).plot()."
+            "L-BFGS stores no losses. Use another solver, or record the losses with callbacks=DiagnosticsMonitor() and pass them "
+            "to the constructor: LossCurveDisplay(train_loss=[[record.loss for record in monitor.records]]).plot()."
         )
 
 

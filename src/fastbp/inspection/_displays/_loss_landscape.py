@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from ..._data.inputs import Matrix
 from ..._inspected_fit import inspected_fit
 from .._evaluation import Evaluation
-from ._checks import check_choice, check_count, check_network
+from ._checks import check_choice, check_count, check_network, numbers_in
 from ._directions import filter_normalized, principal_directions, square_around
 from ._figures import SEQUENTIAL, import_pyplot, panels
 from ._recorder import WeightRecorder
@@ -93,7 +93,7 @@ class LossLandscapeDisplay:
     >>> display = LossLandscapeDisplay.from_estimator(model, X, y, path=recorder, grid_resolution=10)
     >>> display.path.shape == (model.n_iter_, 2)
     True
-    >>> abs(display.path_loss[-1] - trace(model, X, y).loss) < 1e-12
+    >>> bool(abs(display.path_loss[-1] - trace(model, X, y).loss) < 1e-12)
     True
     """
 
@@ -275,7 +275,7 @@ class LossLandscapeDisplay:
         if self.path is not None:
             epochs = np.asarray(self.path_epochs if self.path_epochs is not None else np.arange(1, len(self.path) + 1))
             style = {"color": _PATH_COLOR, "linewidth": 1.4, "marker": ".", "markersize": 4, "zorder": 3}
-            label = f"path to epoch {epochs[-1]}"
+            label = f"path from epoch {epochs[0]} (circle) to {epochs[-1]}"
             (self.path_line_,) = self.ax_.plot(self.path[:, 0], self.path[:, 1], label=label, **style)
             start = {
                 "marker": "o",
@@ -285,9 +285,9 @@ class LossLandscapeDisplay:
                 "linestyle": "none",
                 "zorder": 3,
             }
-            (self.start_point_,) = self.ax_.plot(*self.path[:1].T, label=f"epoch {epochs[0]}", **start)
+            (self.start_point_,) = self.ax_.plot(*self.path[:1].T, **start)
         (self.center_point_,) = self.ax_.plot([0], [0], label="fitted weights", **star)
-        self.ax_.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=3, frameon=False, columnspacing=1.2)
+        self.ax_.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), borderaxespad=0.2, frameon=False, labelspacing=0.2)
 
     def _label(self):
         if self.path_shares is None:
@@ -298,13 +298,15 @@ class LossLandscapeDisplay:
             self.ax_.set(xlabel=names[0], ylabel=names[1])
 
     def _add_colorbar(self):
-        from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+        from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
         bar = self.figure_.colorbar(self.surface_, ax=self.ax_, label="Objective (mean loss + penalties)")
         if type(self.surface_.norm).__name__ == "LogNorm":
             bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             bar.ax.yaxis.set_minor_locator(NullLocator())
+        else:
+            bar.ax.yaxis.set_major_locator(MaxNLocator(7))
         return bar
 
 
@@ -316,12 +318,12 @@ def _check_extent(extent):
 def _checked_path(path, n_params):
     """Return the parameters (n_records, n_params) in float64, and the epochs."""
     params, epochs = (path.params, path.epochs) if isinstance(path, WeightRecorder) else (path, None)
-    if not len(params):
+    params = numbers_in("path", params)
+    if not params.size:
         raise ValueError(
             f"path must have at least one record, got {path!r}. Pass the recorder to the estimator as callbacks=recorder, and call "
             "fit with at least as many epochs as its parameter `every`."
         )
-    params = np.asarray(params, np.float64)
     if params.ndim != 2 or params.shape[1] != n_params or not np.isfinite(params).all():
         raise ValueError(
             f"path must be a WeightRecorder or an array of finite numbers of shape (n_records, {n_params}), because the network "

@@ -24,9 +24,9 @@ _EDGE = "#333333"
 class NetworkDisplay:
     """A diagram of a network: a column of circles for each layer, and a line for each weight.
 
-    The color of a line is the weight, and its width is proportional to the absolute value of the weight. The color of a circle is
-    the bias of the unit. Inputs are white. Of a layer with many units, only the first and the last units are drawn, with three dots
-    between them.
+    The color of a line is the weight, and its width grows with the absolute value of the weight. The color of a circle is the bias
+    of the unit, on the same color scale, whose limits are the largest weights. Inputs are white. Of a layer
+    with many units, only the first and the last units are drawn, with three dots between them.
 
     It is recommended to use `NetworkDisplay.from_estimator` to create the display. All parameters are stored as attributes.
 
@@ -182,7 +182,8 @@ class NetworkDisplay:
         self._draw_lines(columns, limit, options)
         self._draw_circles(columns)
         self._set_limits(columns)
-        bar = {"ax": self.ax_, "label": "Weight or bias", "shrink": 0.8}
+        extend = "both" if largest_magnitude(*self.intercepts) > limit else "neither"
+        bar = {"ax": self.ax_, "label": "Weight or bias", "shrink": 0.8, "extend": extend}
         self.colorbar_ = self.figure_.colorbar(self.lines_, **bar) if colorbar else None
         self._write(columns)
         return self

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from ..._inspected_fit import running_fit
+from ..._model import paused_fits
 from ._checks import check_count
 
 
 class WeightRecorder:
     """A callback that records the parameters of the network after each epoch, for the path in a `LossLandscapeDisplay`.
 
-    Pass it to an estimator as `callbacks`, and call ``fit``. The records are those of the last fit. The initial weights are not
-    recorded, because callbacks are called after an epoch. Each record is a copy of all parameters, so a network with 100,000
-    parameters in float64 needs 0.8 MB for each record.
+    Pass it to an estimator as `callbacks`, and call ``fit``. The records are those of the last fit that started from new weights;
+    the epochs of warm starts are counted together, as in `loss_curve_`. The initial weights are not recorded, because callbacks are
+    called after an epoch. Each record is a copy of all parameters: with 100,000 parameters in float64, it needs 0.8 MB.
 
     Parameters
     ----------
@@ -62,12 +63,16 @@ class WeightRecorder:
         self.params: list[np.ndarray] = []
 
     def __call__(self, estimator: Any, epoch: int, logs: dict[str, float]) -> None:
-        """Record the parameters if ``epoch`` is a multiple of `every`; the first epoch of a fit deletes earlier records."""
-        if epoch == 1:
+        """Record the parameters if the number of the epoch is a multiple of `every`."""
+        number = len(getattr(estimator, "loss_curve_", ())) or epoch  # L-BFGS has no loss curve
+        if self.epochs and number <= self.epochs[-1]:
             self.epochs, self.params = [], []
-        if epoch % self.every == 0:
-            self.epochs.append(epoch)
-            self.params.append(running_fit(estimator, max_rows=1).state.params.copy())
+        if number % self.every == 0:
+            paused = paused_fits.of(estimator)
+            if paused is None:
+                raise ValueError("A WeightRecorder must be called by a fit of fastbp: pass it as callbacks= to the estimator.")
+            self.epochs.append(number)
+            self.params.append(running_fit(paused, max_rows=1).state.params.copy())
 
     def __repr__(self) -> str:
         n = len(self.epochs)

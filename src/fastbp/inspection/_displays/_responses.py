@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
-from ._checks import BOUNDED_RANGES, activation_names, layer_phrase, unit_numbers
+from ._checks import BOUNDED_RANGES, activation_names, layer_phrase, numbers_in, unit_numbers
 
 
 def checked_points(est: Any, X: Any) -> tuple[np.ndarray, list[Any] | None]:
     """Return the rows (n_rows, 2) as an array, and the names of the features or None."""
-    n_features = (
-        len(est.feature_names_in_) if hasattr(est, "feature_names_in_") else getattr(est, "n_features_in_", len(est.coefs_[0]))
-    )
+    n_features = getattr(est, "n_features_in_", len(est.coefs_[0]))
     if n_features != 2:
         raise ValueError(
             f"est must have been fitted with 2 features, because the surface is drawn over a plane; got {n_features} features. Fit "
@@ -27,7 +25,7 @@ def checked_points(est: Any, X: Any) -> tuple[np.ndarray, list[Any] | None]:
         raise TypeError(
             f"X must be a dense array or a data frame of shape (n_samples, 2), got {type(X).__name__}. Pass X.toarray()."
         )
-    points = np.asarray(X, np.float64)
+    points = numbers_in("X", X)
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise ValueError(
             f"X must have shape (n_samples, 2) with at least one row, because the surface is drawn over a plane; got shape "
@@ -56,7 +54,7 @@ def responses_of_predictions(est: Any, rows: Any, shape: tuple[int, ...]) -> dic
         return {
             "kind": "prediction",
             "response": list(np.moveaxis(outputs, 2, 0)),
-            "titles": [f"output {k}" for k in range(n)] if n > 1 else None,
+            "titles": _output_titles(est, n),
             "label": "Prediction",
         }
     if isinstance(est.classes_, list):
@@ -67,11 +65,21 @@ def responses_of_predictions(est: Any, rows: Any, shape: tuple[int, ...]) -> dic
             "class_names": [[str(label) for label in classes] for classes in est.classes_],
         }
     P = np.asarray(est.predict_proba(rows)).reshape(*shape, -1)
+    if len(est.classes_) < 2:
+        raise ValueError(f"est must have at least two classes, got {list(est.classes_)!r}. Fit it with rows of several classes.")
+    if len(est.intercepts_[-1]) == 1:
+        return _probabilities([P[..., 1]], None, f"Probability of class {est.classes_[1]}")
     if np.ndim(est.predict(rows[:1])) == 2:
         return _probabilities([P[..., k] for k in range(P.shape[2])], [f"label {label}" for label in est.classes_])
-    if P.shape[2] == 2:
-        return _probabilities([P[..., 1]], None, f"Probability of class {est.classes_[1]}")
     return {"kind": "classes", "response": [P], "class_names": [[str(label) for label in est.classes_]]}
+
+
+def _output_titles(est, n):
+    """Return the titles of the outputs of a regressor, or None for a single output."""
+    if n == 1:
+        return None
+    quantiles = np.atleast_1d(est.quantile) if est.loss == "quantile" else ()
+    return [f"quantile {quantile}" for quantile in quantiles] if len(quantiles) == n else [f"output {k}" for k in range(n)]
 
 
 def _probabilities(response, titles, label="Probability"):
@@ -104,7 +112,7 @@ def targets_of_panels(est: Any, y: Any, n_rows: int, parts: dict[str, Any]) -> l
         raise ValueError(f"y must have one target for each of the {n_rows} rows of X, got shape {y.shape}.")
     n_panels, columns = len(parts["response"]), y.reshape(n_rows, -1)
     if not is_classifier(est):
-        values = [column.astype(np.float64) for column in columns.T]
+        values = [numbers_in("y", column) for column in columns.T]
     elif isinstance(est.classes_, list):
         values = [_codes(column, classes) for column, classes in zip(columns.T, est.classes_, strict=True)]
     elif columns.shape[1] == 1:
@@ -113,14 +121,17 @@ def targets_of_panels(est: Any, y: Any, n_rows: int, parts: dict[str, Any]) -> l
         values = [column.astype(np.int64) for column in columns.T]
     if parts["kind"] == "activation":
         return [values[0] if len(values) == 1 else None] * n_panels
+    if len(values) == 1:  # several quantiles of one target
+        return values * n_panels
+    if len(values) != n_panels:
+        raise ValueError(f"y must have one column for each of the {n_panels} outputs of est, got {len(values)} columns.")
     return values
 
 
 def _codes(labels, classes):
-    """Return the indices of labels in the sorted classes."""
-    codes = np.searchsorted(classes, labels)
-    if (codes >= len(classes)).any() or (np.asarray(classes)[np.minimum(codes, len(classes) - 1)] != labels).any():
-        raise ValueError(
-            f"y must contain only the classes of est, {list(classes)!r}; got other labels. Pass the labels of the fit."
-        )
+    """Return the indices of labels in the list of classes."""
+    index = {label: code for code, label in enumerate(np.asarray(classes).tolist())}
+    codes = np.array([index.get(label, -1) for label in labels.tolist()])
+    if (codes < 0).any():
+        raise ValueError(f"y must contain only the classes of est, {list(index)!r}; got other labels. Pass the labels of the fit.")
     return codes

@@ -306,7 +306,7 @@ def _input_names(est, layer, n_inputs):
 def class_names(est: Any) -> list[str] | None:
     """Return the names of the classes, if there is one output unit for each."""
     classes = getattr(est, "classes_", None)
-    if classes is None or isinstance(classes, list) or len(classes) != est.n_outputs_:
+    if classes is None or isinstance(classes, list) or len(classes) != len(est.intercepts_[-1]):
         return None
     return [str(label) for label in classes]
 
