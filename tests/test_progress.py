@@ -573,6 +573,11 @@ def test_parameter_search_in_a_notebook_uses_one_display(notebook):
     assert shown.texts[-1].startswith("Epoch 8/8 ")
 
 
+def test_fit_in_a_callback_has_no_display_in_a_notebook(notebook):
+    fit(verbose="bar", callbacks=lambda estimator, epoch, logs: fit(verbose="bar", max_iter=2) and False)
+    assert len(notebook.displays) == 1
+
+
 def test_another_cell_has_its_own_display(notebook):
     for cell in (1, 2):
         notebook.shell.execution_count = cell

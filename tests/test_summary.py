@@ -93,6 +93,7 @@ def test_parameters_of_training_are_those_that_the_solver_changes():
     assert summary(model).n_trained_params == model._optimizer.moments.size // 2
 
 
+@pytest.mark.slow
 def test_functions_of_the_layers():
     def ramp(z):
         return max(z, 0.0)
@@ -266,6 +267,7 @@ def test_text_display_has_no_html():
         assert list(fitted()._repr_mimebundle_()) == ["text/plain"]
 
 
+@pytest.mark.slow
 def test_html_of_names_is_escaped():
     def ramp(z):
         return max(z, 0.0)

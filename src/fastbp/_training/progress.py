@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from math import inf
 from typing import Any, NamedTuple
 
-# The seconds between two updates of a bar. Drawing takes one to two milliseconds.
+# The seconds between two updates of a bar. Drawing takes about 0.7 milliseconds.
 _UPDATE_SECONDS = 0.15
 # The words for outcomes that need more than one word.
 _OUTCOMES = {"max_time": "out of time", "callback": "stopped by a callback"}
