@@ -26,12 +26,19 @@ CHARACTERS = (
 def mathml_of(node, display):
     """Return the MathML of a formula; warn if it cannot be converted."""
     try:
-        return convert(node.astext(), display=display)
+        return convert(aligned(node.astext()), display=display)
     except Exception as error:  # latex2mathml raises errors of many types
         LOGGER.warning(
             "the formula %r cannot be converted to MathML: %s %s", node.astext(), type(error).__name__, error, location=node
         )
         return f"<code>{nodes.unescape(node.astext())}</code>"
+
+
+def aligned(formula):
+    """Return a formula of several lines in the environment that latex2mathml can align at the characters &."""
+    formula = formula.replace("{aligned}", "{split}")
+    is_open = "\\\\" in formula and "\\begin{" not in formula
+    return f"\\begin{{split}}{formula}\\end{{split}}" if is_open else formula
 
 
 def visit_inline(translator, node):
