@@ -26,7 +26,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-examples test-browser test-nojit test-plain test-stress test-torch test-floor test-coverage lint format bench bench-peers bench-compare clean
+.PHONY: help demo test test-slow test-examples test-browser test-nojit test-plain test-stress test-torch test-floor test-coverage docs lint format bench bench-peers bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -76,6 +76,12 @@ test-coverage: $(VENV)/.has-test ## measure the branch coverage of src/fastbp; f
 	NUMBA_CACHE_DIR="$(COVERAGE_CACHE)" $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples" --cov=src/fastbp --cov-append --cov-report= --cov-fail-under=0 $(ARGS)
 	$(VENV)/$(BIN)/python -m coverage report
 
+docs: $(VENV)/.has-docs ## build the documentation in docs/_build/html; ARGS="-D plot_gallery=0" does not run the examples
+	@$(COMPILE)
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_docs.py
+	NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/numba}" $(VENV)/$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html $(ARGS)
+	@echo "Open docs/_build/html/index.html in a browser."
+
 lint: $(VENV)/.has-lint ## check style, formatting, spelling and types without changing files
 	$(VENV)/$(BIN)/ruff check
 	$(VENV)/$(BIN)/ruff format --check
@@ -100,6 +106,7 @@ bench-compare: $(VENV)/.has-bench ## compare the speed of BASE=<commit> and HEAD
 
 clean: ## remove the environments, the caches and all generated files
 	rm -rf .venv .venv-floor .venv-peers .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist bench/env bench/html
+	rm -rf docs/_build docs/auto_examples docs/api/generated docs/api/backreferences docs/sg_execution_times.rst
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 define make_venv

@@ -46,10 +46,10 @@ from ._parameters import CONSTRAINTS, documented
     The loss function. 'log_loss' is the log-loss. 'squared_error' is half the squared error, summed over one output per class, with
     a target of 1 for the class of the row and 0 for the other classes. A `fastbp.Loss` has the same targets.
 label_smoothing : float, default=0.0
-    The fraction of each target that is spread evenly over the classes [17]_.
+    The fraction of each target that is spread evenly over the classes [22]_.
 class_weight : dict or 'balanced', default=None
     Weights of the classes, as a dict from label to weight, by which the sample weights are multiplied. Classes that are not in the
-    dict have weight 1. 'balanced' uses n_samples / (n_classes * count of the class) [18]_, where a row with sample weight w counts
+    dict have weight 1. 'balanced' uses n_samples / (n_classes * count of the class) [23]_, where a row with sample weight w counts
     as w rows; it is not available for ``partial_fit``. Must be None if y has several columns.""",
     out_activation="""'auto' is 'softmax' for the log-loss of a multiclass y, and 'logistic' otherwise. The other values are
     'identity', 'logistic', 'softmax', 'relu', 'softplus' and 'exp'; not every loss supports all of them.""",
@@ -92,8 +92,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     References
     ----------
     {references}
-    .. [17] Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
-    .. [18] King and Zeng, "Logistic Regression in Rare Events Data", Political Analysis 9, 2001.
+    .. [22] Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
+    .. [23] King and Zeng, "Logistic Regression in Rare Events Data", Political Analysis 9, 2001.
 
     Examples
     --------

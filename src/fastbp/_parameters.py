@@ -316,7 +316,7 @@ n_iter_ : int
     The number of epochs or iterations of the last fit.
 n_features_in_ : int
     The number of features seen during fit.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (`n_features_in_`,)
     The names of the features seen during fit. Defined only if all feature names of X are strings.
 n_layers_ : int
     The number of layers, including the input and output layers.

@@ -56,8 +56,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     loss : str or Loss, default='squared_error'
         The loss function of a target y and an output a, with d = y - a: 'squared_error', d² / 2; 'absolute_error', \|d\|; 'huber',
-        d² / 2 up to `huber_delta` and linear above [17]_; 'quantile', max(q d, (q - 1) d) for each `quantile` q [18]_; half the
-        deviance of 'poisson' (y >= 0), 'gamma' (y > 0) or 'tweedie' with the power `tweedie_power` [19]_; or a `fastbp.Loss`. As in
+        d² / 2 up to `huber_delta` and linear above [22]_; 'quantile', max(q d, (q - 1) d) for each `quantile` q [23]_; half the
+        deviance of 'poisson' (y >= 0), 'gamma' (y > 0) or 'tweedie' with the power `tweedie_power` [24]_; or a `fastbp.Loss`. As in
         scikit-learn, 'squared_error' is averaged over the outputs, but its gradient is not. All other losses are summed over the
         outputs.
     {parameters}
@@ -80,9 +80,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     References
     ----------
     {references}
-    .. [17] Huber, "Robust Estimation of a Location Parameter", Annals of Mathematical Statistics 35, 1964.
-    .. [18] Koenker and Bassett, "Regression Quantiles", Econometrica 46, 1978.
-    .. [19] Jørgensen, "Exponential Dispersion Models", Journal of the Royal Statistical Society B 49, 1987.
+    .. [22] Huber, "Robust Estimation of a Location Parameter", Annals of Mathematical Statistics 35, 1964.
+    .. [23] Koenker and Bassett, "Regression Quantiles", Econometrica 46, 1978.
+    .. [24] Jørgensen, "Exponential Dispersion Models", Journal of the Royal Statistical Society B 49, 1987.
 
     Examples
     --------

@@ -47,6 +47,7 @@ def load_mnist(
             Gray levels from 0 to 255, one row of the image after the other. Divide them by 255 before training.
         target : int64, shape (70000,)
             The digit, 0 to 9.
+
         All other fields are described in the docstring of the module.
 
     Raises
@@ -96,6 +97,7 @@ def load_adult(
             `occupation` (2809) and `native_country` (857). With `as_frame=True`, the dtypes are int64 and category.
         target : str, shape (48842,)
             "<=50K" or ">50K".
+
         All other fields are described in the docstring of the module.
 
     Raises
@@ -160,6 +162,7 @@ def load_california_housing(
             All other values are equal to scikit-learn's. ``MLPRegressor(missing="indicator")`` accepts NaN.
         target : float64, shape (20640,)
             The median house value in units of 100,000 dollars. Larger values are set to 5.00001.
+
         All other fields are described in the docstring of the module.
 
     Raises
@@ -208,6 +211,7 @@ def load_diamonds(
             measured) and three grades. With `as_frame=True`, the dtypes are float64 and ordered category.
         target : float64, shape (53940,)
             The price in dollars.
+
         All other fields are described in the docstring of the module.
 
     Raises
@@ -272,6 +276,7 @@ def load_covtype(
             `fetch_covtype`.
         target : int32, shape (20000,)
             The cover type, 1 to 7. Rare types are more frequent than in the full data set.
+
         All other fields are described in the docstring of the module.
 
     Raises

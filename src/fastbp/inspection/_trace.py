@@ -35,7 +35,7 @@ class Trace:
     data_loss : float
         The mean of the losses of the rows, weighted by the sample weights.
     penalty : float
-        The penalties (alpha / 2 Σ W² + l1 Σ |W|) / Σ weights. Without sample weights, Σ weights is m.
+        The penalties ``(alpha / 2 Σ W² + l1 Σ |W|) / Σ weights``. Without sample weights, Σ weights is m.
     A : list of ndarray of shape (m, n[l])
         The inputs A[0] and the activations A[l] = g(Z[l]). The inputs are those of the network: scaled, and without missing values.
         They are a sparse matrix if X is sparse.

@@ -40,7 +40,7 @@ class WeightRecorder:
     See Also
     --------
     LossLandscapeDisplay : Draws the path of the recorded weights on the loss surface.
-    Checkpoint : Writes the whole estimator to a file.
+    fastbp.Checkpoint : Writes the whole estimator to a file.
 
     Examples
     --------
