@@ -431,3 +431,8 @@ def test_filters_written_for_scikit_learn_apply(kind):
         warnings.filterwarnings("error", category=ConvergenceWarning, module=r"sklearn\.neural_network")
         with pytest.raises(ConvergenceWarning, match="Maximum iterations"):
             kind(**SMALL).fit(X, Y[kind])
+
+
+def test_a_class_instead_of_an_instance_is_refused():
+    with pytest.raises(TypeError, match=r"got the class Checkpoint. Pass an instance, such as Checkpoint\(\)"):
+        fastbp.MLPClassifier(callbacks=fastbp.Checkpoint).fit(np.eye(4), [0, 1, 0, 1])

@@ -459,6 +459,7 @@ HEALTHY = {
     "deep": {"hidden_layer_sizes": (50,) * 4, "learning_rate_init": 0.003},
     "batch_norm": {"batch_norm": True, "hidden_layer_sizes": (50, 50)},
     "dropout": {"dropout": 0.2, "learning_rate_init": 0.01},
+    "much dropout": {"dropout": 0.5, "learning_rate_init": 0.003},
     "early stopping": {"early_stopping": True, "scoring": "loss", "learning_rate_init": 0.01},
     "silu": {"activation": "silu", "solver": "adamw", "weight_decay": 0.01},
     "float32": {"dtype": "float32", "batch_size": 32},
@@ -543,7 +544,9 @@ def test_estimator_without_a_solver_state():
 
 def test_unusable_estimators_and_data_are_refused():
     model = fitted(MLPClassifier, CODES)
-    with pytest.raises(TypeError, match=r"est must be a fitted .* got Pipeline\..*pipeline\[-1\]"):
+    with pytest.raises(
+        TypeError, match=r"est must be a fitted .* got an object of type Pipeline of scikit-learn\..*pipeline\[-1\]"
+    ):
         diagnose(make_pipeline(StandardScaler(), model), X, CODES)
     with pytest.raises(NotFittedError):
         diagnose(MLPClassifier(), X, CODES)
@@ -775,3 +778,29 @@ def test_monitor_must_be_called_by_a_fit():
     model = fitted(MLPClassifier, CODES)
     with pytest.raises(ValueError, match="pass it as callbacks="):
         DiagnosticsMonitor()(model, 1, {"loss": 0.5})
+
+
+def test_lbfgs_ignores_the_curves_of_an_earlier_solver():
+    rows, _, y, _ = split("iris")
+    model = MLPClassifier(20, scale="standard", early_stopping=True, max_iter=3, random_state=0).fit(rows, y)
+    monitor = DiagnosticsMonitor(every=5)
+    model.set_params(solver="lbfgs", early_stopping=False, max_iter=12, tol=0, alpha=1.0, callbacks=monitor).fit(rows, y)
+    assert "overfitting" not in [advice.problem for advice in diagnose(model, rows, y).advice]
+    assert [record.epoch for record in monitor.records] == [5, 10]
+
+
+def test_losses_of_different_rows_are_not_compared():
+    rows = np.random.default_rng(0).normal(size=(1500, 8))
+    y = (rows[:, 0] * rows[:, 1] > 0).astype(int)
+    model = MLPClassifier(20, random_state=0)
+    for start in range(0, 1500, 50):
+        model.partial_fit(rows[start : start + 50], y[start : start + 50], classes=[0, 1])
+    assert "learning_rate_too_large" not in [advice.problem for advice in diagnose(model, rows, y).advice]
+
+
+def test_learned_parity_is_not_reported_as_shuffled_labels():
+    bits = np.random.default_rng(0).integers(0, 2, size=(300, 8)).astype(float)
+    y = bits.sum(axis=1) % 2
+    model = MLPClassifier(60, "tanh", learning_rate_init=0.01, max_iter=1000, random_state=0).fit(bits, y)
+    assert model.score(bits, y) == 1
+    assert "shuffled_labels" not in [advice.problem for advice in diagnose(model, bits, y).advice]

@@ -693,7 +693,9 @@ def test_errors_of_from_estimator():
     X, y = data()
     labels = LABELS["multiclass"](y)
     classifier = fitted(MLPClassifier, X, labels)
-    with pytest.raises(TypeError, match=r"est must be a fitted MLPClassifier .*got Pipeline. Of a pipeline, pass the last step"):
+    with pytest.raises(
+        TypeError, match=r"est must be a fitted MLPClassifier .*got an object of type Pipeline.* Pass the last step"
+    ):
         from_estimator(make_pipeline(StandardScaler(), classifier), X, labels)
     with pytest.raises(NotFittedError):
         from_estimator(MLPRegressor(), X, y)

@@ -389,7 +389,9 @@ def test_loss_that_is_nan_makes_no_step():
 @pytest.mark.parametrize("function", [trace, check_gradients])
 def test_unusable_estimators_and_data_are_refused(function):
     model = fitted(MLPClassifier, CODES)
-    with pytest.raises(TypeError, match=r"est must be a fitted .* got Pipeline\..*pipeline\[-1\]"):
+    with pytest.raises(
+        TypeError, match=r"est must be a fitted .* got an object of type Pipeline of scikit-learn\..*pipeline\[-1\]"
+    ):
         function(make_pipeline(StandardScaler(), model), X, CODES)
     with pytest.raises(NotFittedError):
         function(MLPClassifier(), X, CODES)

@@ -19,7 +19,7 @@ PUBLIC_NAMES = {
     },
     "fastbp.inspection": {
         *("Advice", "Diagnosis", "DiagnosticsMonitor", "GradientCheck", "LayerDiagnosis", "Trace", "check_gradients", "diagnose"),
-        *("LayerSummary", "Summary", "summary", "trace"),
+        *("EpochDiagnosis", "LayerSummary", "Summary", "summary", "trace"),
         *("ActivationDisplay", "DecisionSurfaceDisplay", "GradientFlowDisplay", "LossCurveDisplay", "LossLandscapeDisplay"),
         *("NetworkDisplay", "WeightRecorder", "WeightsDisplay"),
     },

@@ -17,6 +17,7 @@ from ._data.inputs import as_matrix
 from ._data.sample_weights import relative_weights
 from ._network.architecture import Plan
 from ._training.context import InspectedFit
+from ._wrong_estimator import wrong_estimator_error
 
 
 class InspectableFit:
@@ -81,11 +82,16 @@ def inspected_fit(estimator, X, y, sample_weight, *, weighted=True):
     If ``weighted`` is False, sample_weight must be None, and all rows have the same weight, regardless of `class_weight`.
     """
     if not isinstance(estimator, InspectableFit):
-        raise TypeError(
-            f"est must be a fitted MLPClassifier or MLPRegressor of fastbp, got {type(estimator).__name__}. Of a pipeline, pass "
-            "the last step and the X that the other steps return: pipeline[-1] and pipeline[:-1].transform(X)."
-        )
+        raise wrong_estimator_error(estimator)
     return estimator._inspected(X, y, sample_weight, weighted)
+
+
+def epoch_number(estimator, epoch):
+    """Return the number of an epoch, counted over warm starts and calls of ``partial_fit`` as in ``loss_curve_``.
+
+    ``epoch`` is the number that a callback receives, which is that of the iteration for L-BFGS.
+    """
+    return epoch if estimator.solver == "lbfgs" else len(estimator.loss_curve_)
 
 
 def running_fit(paused, max_rows):

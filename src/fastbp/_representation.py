@@ -12,6 +12,7 @@ from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from ._config import FitConfig, dropout_rates
+from ._wrong_estimator import wrong_estimator_error
 
 
 class FittedNetwork(NamedTuple):
@@ -80,8 +81,5 @@ class RepresentedModel:
 def fitted_network(estimator):
     """Return the ``FittedNetwork`` of an estimator."""
     if not isinstance(estimator, RepresentedModel):
-        raise TypeError(
-            f"est must be a fitted MLPClassifier or MLPRegressor of fastbp, got {type(estimator).__name__}. Of a pipeline, pass "
-            "the last step, pipeline[-1]; of a parameter search, pass search.best_estimator_."
-        )
+        raise wrong_estimator_error(estimator)
     return estimator._snapshot()._fitted_network()

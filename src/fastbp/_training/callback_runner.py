@@ -59,4 +59,7 @@ def _functions(callbacks):
                 f"callbacks must be functions of (estimator, epoch, logs), got {function!r} of type {type(function).__name__}. Use "
                 "the method set_callbacks for callbacks of scikit-learn."
             )
+        if isinstance(function, type):
+            name = function.__name__
+            raise TypeError(f"callbacks must be functions or objects, got the class {name}. Pass an instance, such as {name}().")
     return functions

@@ -150,7 +150,7 @@ class _Picture:
         lines = [(f"forward pass, steps 1 to {n}: values", _FORWARD, "-")] if n else []
         if self.backward:
             lines.append(
-                (f"backward pass, steps {n + 1} to {m}: gradient = Σ gradient of the result × local derivative", _BACKWARD, "--")
+                (f"backward pass, steps {n + 1} to {m}: gradient = Σ gradient of the next node × local derivative", _BACKWARD, "--")
             )
         return lines
 

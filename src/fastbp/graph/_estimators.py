@@ -117,7 +117,7 @@ def from_estimator(est: BaseMLP, X: Matrix, y: ArrayLike, sample_weight: ArrayLi
     ValueError
         If the rows cannot be used for this network, for example because of an unknown class.
     ZeroDivisionError
-        If the sample weights sum to 0.
+        If the sample weights sum to zero, but not all of them are zero.
 
     Notes
     -----

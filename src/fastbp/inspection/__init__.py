@@ -10,7 +10,7 @@ import this package.
 from .._summary import LayerSummary, Summary, summary
 from ._diagnosis.diagnose import diagnose
 from ._diagnosis.monitor import DiagnosticsMonitor
-from ._diagnosis.records import Advice, Diagnosis, LayerDiagnosis
+from ._diagnosis.records import Advice, Diagnosis, EpochDiagnosis, LayerDiagnosis
 from ._displays._activations import ActivationDisplay
 from ._displays._decision_surface import DecisionSurfaceDisplay
 from ._displays._gradient_flow import GradientFlowDisplay
@@ -28,6 +28,7 @@ __all__ = [
     "DecisionSurfaceDisplay",
     "Diagnosis",
     "DiagnosticsMonitor",
+    "EpochDiagnosis",
     "GradientCheck",
     "GradientFlowDisplay",
     "LayerDiagnosis",

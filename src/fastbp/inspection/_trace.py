@@ -211,7 +211,7 @@ def trace(est: Any, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = N
     ValueError
         If the data do not fit the network, or if parameters such as `scale` have changed since the fit.
     ZeroDivisionError
-        If the weights of the rows sum to zero.
+        If the weights of the rows sum to zero, but not all of them are zero.
 
     See Also
     --------

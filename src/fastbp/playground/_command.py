@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 import webbrowser
+from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
@@ -76,7 +77,12 @@ def server_factory():
     from ._server import create_app
 
     def create_server(port):
-        options = {"log_level": "warning", "ws": "websockets-sansio", "ws_max_size": _MAX_MESSAGE, "timeout_graceful_shutdown": 2}
+        options: dict[str, Any] = {
+            "log_level": "warning",
+            "ws": "websockets-sansio",
+            "ws_max_size": _MAX_MESSAGE,
+            "timeout_graceful_shutdown": 2,
+        }
         return uvicorn.Server(uvicorn.Config(create_app(port), proxy_headers=False, server_header=False, **options))
 
     return create_server

@@ -67,7 +67,7 @@ def diagnose(
         If the data do not fit the network, if parameters such as `scale` have changed since the fit, or if only one of `X_val` and
         `y_val` is given.
     ZeroDivisionError
-        If the weights of the rows sum to zero.
+        If the weights of the rows sum to zero, but not all of them are zero.
 
     See Also
     --------

@@ -61,9 +61,13 @@ class History(NamedTuple):
     n_iter: int
 
     @classmethod
-    def of(cls, est):
+    def of(cls, est, n_given):
         """Return the history of an estimator; entries that it does not have are empty or NaN."""
+        if est.solver == "lbfgs":  # the curves are those of an earlier fit with another solver
+            return cls(np.empty(0), np.nan, int(getattr(est, "n_iter_", 0)))
         curves = getattr(est, "history_", {})
+        if getattr(est, "t_", np.inf) < 0.5 * n_given * len(curves.get("loss", ())):
+            curves = {}  # calls of partial_fit with different rows, whose losses cannot be compared
         best = getattr(est, "best_validation_score_", None)
         score = [np.nan, *curves.get("val_score", ())][-1] if best is None else best
         return cls(np.array(curves.get("loss", ()), float), float(score), int(getattr(est, "n_iter_", 0)))
@@ -152,6 +156,11 @@ class Measurements:
         return ceil(self.n_given / self.batch_size)
 
     @property
+    def has_noisy_losses(self):
+        """Whether losses of epochs differ because of dropout or input noise."""
+        return bool(np.any(self.config.dropout) or self.config.input_noise)
+
+    @property
     def is_lbfgs(self):
         return self.config.solver == "lbfgs"
 
@@ -224,7 +233,7 @@ def measure(est, statistics, n_given, val_fit, constant, published):
         names=getattr(est, "feature_names_in_", None),
         layers=layers,
         bounded=statistics.bounded,
-        history=History.of(est),
+        history=History.of(est, n_given),
         n_given=n_given,
         loss=values.loss,
         penalty=evaluation.penalty(evaluation.params),
@@ -276,7 +285,7 @@ def _score_of_values(rows, network, constant):
 
 def _score_of_history(est, fit, score, n_given):
     """Return the score of the validation rows of the fit as a ``Score``, or None if there is none or if it was another score."""
-    value, config, objective = History.of(est).val_score, fit.config, fit.plan.objective
+    value, config, objective = History.of(est, n_given).val_score, fit.config, fit.plan.objective
     is_same = objective.of_classes or objective.is_averaged_over_outputs(fit.plan.architecture.link)
     if not np.isfinite(value) or config.scoring is not None or not is_same:
         return None

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from numbers import Integral
 from typing import Any
 
-from ..._inspected_fit import running_fit
+from ..._inspected_fit import epoch_number, running_fit
 from ..._model import paused_fits
+from ..._network.threads import one_blas_thread
 from .diagnose import Statistics
 from .records import EpochDiagnosis
 from .tables import html_of_layers, layer_frame
@@ -81,16 +82,16 @@ class DiagnosticsMonitor:
 
     def __call__(self, estimator: Any, epoch: int, logs: dict[str, float]) -> None:
         """Record the statistics if the number of the epoch is a multiple of `every`."""
-        number = len(getattr(estimator, "loss_curve_", ())) or epoch  # L-BFGS has no loss curve
+        number = epoch_number(estimator, epoch)
         if self.records and number <= self.records[-1].epoch:
             self.records.clear()
         if number % self.every == 0:
             paused = paused_fits.of(estimator)
             if paused is None:
                 raise ValueError("A DiagnosticsMonitor must be called by a fit of fastbp: pass it as callbacks= to the estimator.")
-            self.records.append(
-                EpochDiagnosis(number, float(logs["loss"]), Statistics.of(running_fit(paused, self.max_rows)).layers)
-            )
+            with one_blas_thread:  # several threads are slower for a few thousand numbers
+                layers = Statistics.of(running_fit(paused, self.max_rows)).layers
+            self.records.append(EpochDiagnosis(number, float(logs["loss"]), layers))
 
     def __repr__(self) -> str:
         return f"DiagnosticsMonitor(every={self.every}, max_rows={self.max_rows})"

@@ -32,7 +32,7 @@ def learning_rate_too_large(m):
     losses, rate = m.history.losses, m.config.learning_rate_init
     finite = losses[np.isfinite(losses)]
     evidence = f"The loss was {losses[0]:.3g} in epoch 1 and {losses[-1]:.3g} in epoch {losses.size}"
-    if signs.is_bouncing(m) and finite.size == losses.size:
+    if signs.is_bouncing(m) and not signs.has_diverged(m):
         evidence += (
             f"; it rose in {rises:.0%} of the last {losses.size - losses.size // 2} epochs, by steps of {change:.1%} of the loss "
         )
@@ -146,7 +146,7 @@ def underfitting(m):
         return None
     return Advice(
         "underfitting",
-        "The network underfits: it has not learned all that the inputs tell about the targets.",
+        "The network underfits: it has not learned the whole relation between the inputs and the targets.",
         f"It removes {m.explained:.0%} of the loss of constant predictions. The correlation of the errors of {m.n_compared} rows "
         f"with those of their nearest rows is {m.neighbors_of_errors:.2f}; it is about 0 if the network has learned everything.",
         *_remedy_of_underfitting(m),

@@ -88,13 +88,13 @@ def dead_units(m):
     leaky = without(activations, lambda name: name == activations[layer.layer - 1], "leaky_relu")
     rate = m.smaller_rate()
     remedy = first_remedy(
+        (config.scale is None and signs.large_input(m) is not None, "scale", "standard", "Scale the inputs"),
         (
             activations[layer.layer - 1] not in _BELOW_ZERO,
             "activation",
             leaky,
             "Use an activation whose slope is not 0 for negative sums",
         ),
-        (config.scale is None and signs.large_input(m) is not None, "scale", "standard", "Scale the inputs"),
         (not m.is_lbfgs, "learning_rate_init", rate, f"Use a smaller learning_rate_init (now {config.learning_rate_init:g})"),
         (config.bias_init != "zeros", "bias_init", "zeros", "Start with biases of 0"),
         (True, "hidden_layer_sizes", tuple(max(1, n // 2) for n in m.sizes), "Use fewer units"),
@@ -132,7 +132,7 @@ def saturated_units(m):
         "saturated_units",
         f"Most activations of hidden layer {layer.layer} are saturated: they are in the flat parts of {layer.activation}, so that "
         "their gradients are small.",
-        f"{layer.saturated_share:.0%} of the activations have a slope of at most 5 % of the largest; the standard deviation of the "
+        f"{layer.saturated_share:.0%} of the activations have a slope of at most 5% of the largest; the standard deviation of the "
         f"weights is {layer.weight_std:.2g}, and {signs.usual_deviation(m, layer):.2g} is usual at the start.",
         *remedy,
     )

@@ -53,7 +53,7 @@ def is_unrelated(m):
     """Return whether neither the nearest rows nor a linear model predict the targets, and validation rows do not refute it."""
     if m.n_compared < _MIN_COMPARED or _has_one_large_class(m):
         return False
-    if not max(m.neighbors_of_targets, m.linear_of_targets) <= chance_agreement(m):
+    if not max(abs(m.neighbors_of_targets), m.linear_of_targets) <= chance_agreement(m):
         return False
     return m.val_score is None or not beats_constant(m.val_score)
 
@@ -165,7 +165,9 @@ def loss_changes(m):
 
 
 def is_bouncing(m):
-    """Return whether the loss of training rises often and much."""
+    """Return whether the loss of training rows rises often and much; with dropout, this is not a sign of a large rate."""
+    if m.has_noisy_losses:
+        return False
     rises, change = loss_changes(m)
     return rises >= _MANY_RISES and change >= _LARGE_CHANGE
 

@@ -8,11 +8,11 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ..._inspected_fit import InspectableFit
 from ..._network.activations import per_layer
+from ..._wrong_estimator import described, wrong_estimator_error
 
 # the ranges of bounded activations and outputs
 BOUNDED_RANGES = {"logistic": (0.0, 1.0), "tanh": (-1.0, 1.0), "hard_sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0)}
@@ -21,29 +21,8 @@ BOUNDED_RANGES = {"logistic": (0.0, 1.0), "tanh": (-1.0, 1.0), "hard_sigmoid": (
 def check_network(est: Any, name: str = "est") -> None:
     """Raise an error unless an estimator is a fitted estimator of fastbp."""
     if not isinstance(est, InspectableFit):
-        raise TypeError(f"{name} must be a fitted MLPClassifier or MLPRegressor of fastbp, got {described(est)}. {_remedy(est)}")
+        raise wrong_estimator_error(est, name)
     check_is_fitted(est)
-
-
-def described(value: Any) -> str:
-    """Return a short text about a value of the wrong type."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    package, name = type(value).__module__.partition(".")[0], type(value).__name__
-    if package == "builtins":
-        return f"{value!r:.60}"
-    return f"an object of type {name}" + " of scikit-learn" * (package == "sklearn")
-
-
-def _remedy(est):
-    """Return the sentence that says what to pass instead."""
-    if isinstance(est, Pipeline):
-        return "Pass the last step and the X that the other steps return: pipeline[-1] and pipeline[:-1].transform(X)."
-    if hasattr(est, "best_estimator_") or hasattr(est, "param_distributions") or hasattr(est, "param_grid"):
-        return "Fit the search with refit=True and pass its attribute best_estimator_."
-    if type(est).__name__ in ("MLPClassifier", "MLPRegressor") and not isinstance(est, type):
-        return f"Fit fastbp.{type(est).__name__}, which has the same parameters, and pass it."
-    return "Pass an estimator on which fit was called."
 
 
 def layer_number(layer: Any, n_layers: int, name: str = "layer") -> int:

@@ -284,7 +284,7 @@ def _named_models(est, names):
 
 def _check_has_losses(model, name):
     check_network(model, name)
-    if not getattr(model, "loss_curve_", None):
+    if model.solver == "lbfgs" or not getattr(model, "loss_curve_", None):  # the curve is that of an earlier fit
         raise ValueError(
             f"{name} must have the losses of its epochs in loss_curve_, got an estimator with solver={model.solver!r} without it. "
             "L-BFGS stores no losses. Use another solver, or record the losses with callbacks=DiagnosticsMonitor() and pass them "

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._inspected_fit import running_fit
+from ..._inspected_fit import epoch_number, running_fit
 from ..._model import paused_fits
 from ._checks import check_count
 
@@ -64,7 +64,7 @@ class WeightRecorder:
 
     def __call__(self, estimator: Any, epoch: int, logs: dict[str, float]) -> None:
         """Record the parameters if the number of the epoch is a multiple of `every`."""
-        number = len(getattr(estimator, "loss_curve_", ())) or epoch  # L-BFGS has no loss curve
+        number = epoch_number(estimator, epoch)
         if self.epochs and number <= self.epochs[-1]:
             self.epochs, self.params = [], []
         if number % self.every == 0:

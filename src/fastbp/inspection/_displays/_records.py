@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._checks import described, layer_title
+from ..._wrong_estimator import described
+from ._checks import layer_title
 
 
 class LayerCurves(NamedTuple):
