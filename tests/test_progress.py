@@ -245,6 +245,7 @@ ENDS = [
     ("out of time", {"callbacks": lambda estimator, epoch, logs: time.sleep(0.02), "max_time": 0.01}, 1, None),
     ("failed", {"callbacks": end_by(ZeroDivisionError())}, 3, ZeroDivisionError),
     ("diverged", {"solver": "sgd", "learning_rate_init": 1e200}, 0, ValueError),
+    ("diverged", {"solver": "sgd", "learning_rate_init": 10.0, "hidden_layer_sizes": ()}, 8, None),
     ("finished", {"solver": "lbfgs"}, 8, None),
     ("converged", {"solver": "lbfgs", "tol": 0.1, "max_iter": 100}, None, None),
     ("interrupted", {"solver": "lbfgs", "callbacks": end_by(KeyboardInterrupt())}, 3, None),
@@ -256,7 +257,7 @@ ENDS = [
 @pytest.mark.parametrize(
     ("outcome", "params", "n_epochs", "error"), ENDS, ids=[f"{end[0]}, {end[1].get('solver', 'adam')}" for end in ENDS]
 )
-@pytest.mark.filterwarnings("ignore:Training interrupted")
+@pytest.mark.filterwarnings("ignore:Training interrupted", "ignore:.*Training diverged")
 def test_bar_ends_cleanly(outcome, params, n_epochs, error, terminal):
     """The fixture also checks the cursor, stderr, and that the next bar can be shown."""
     model = MLPRegressor(**SMALL | params, verbose="bar")

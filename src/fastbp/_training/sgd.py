@@ -21,6 +21,7 @@ from .._network.parameters import bound_of_absolute
 from .._network.schedules import user_factor
 from .._network.threads import STEPS_TO_WAKE, choose_shares, choose_threads
 from .context import EarlyStoppingStart, EpochHooks, FitContext, TrainingRows, time_message
+from .divergence import has_grown
 from .epochs import EpochRunner, Problem, Shuffles, start_progress
 from .progress import Standing
 from .result import Divergence, EpochRecord, FitResult, TrainingEnd
@@ -270,6 +271,9 @@ class SGDRun:
         """The outcome of training for a progress bar: `ended_by`, or the reason why the kernels ended training."""
         if ended_by is not None:
             return ended_by
+        losses = self.runner.read_epochs()[0]
+        if losses and has_grown(self._end(losses, inf), self.state.params.dtype):
+            return "diverged"
         converged = "stopped early" if self.config.early_stopping else "converged"
         outcomes = {Status.converged: converged, Status.exhausted: "finished", Status.diverged: "diverged"}
         return outcomes.get(self.runner.status, "failed")
