@@ -827,6 +827,16 @@ def test_file_is_used_and_kept(port):
         assert page.receive("data")["settings"]["alpha"] == 0.5
 
 
+def test_rejected_file_keeps_the_last_file(port):
+    with open_page(port) as page:
+        page.configure(settings_with(data="csv"), csv=csv_text())
+        assert page.receive("data")["names"] == ["a", "b", "kind"]
+        page.configure(settings_with(data="csv"), csv=csv_text(classes=1, header="c,d,kind\n"))
+        assert "got 1: 'c0'" in page.receive("problem")["problems"][0]["message"]
+        page.configure(settings_with(data="csv", alpha=0.5))
+        assert page.receive("data")["names"] == ["a", "b", "kind"]
+
+
 def test_unconfirmed_frames_are_bounded(port):
     """A page that draws nothing receives two frames, however long it trains."""
     with open_page(port) as page:

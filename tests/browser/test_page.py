@@ -333,6 +333,29 @@ def test_own_file_is_used_and_survives_a_reload(open_page):
     expect(page.locator("#file-name")).to_have_text("The file is two.csv.")
 
 
+def test_rejected_file_does_not_replace_the_file_in_use(open_page):
+    page = open_page("epochs=20&speed=0")
+    wait_for_state(page, "paused")
+    page.select_option("#data", "csv")
+    lines = "".join(f"{row % 7},{row % 5},{'high' if row % 7 > 3 else 'low'}\n" for row in range(70))
+    page.set_input_files("#file", csv_file("good.csv", f"length,width,size\n{lines}"))
+    expect(page.locator("#x-axis")).to_contain_text("length")
+    one_class = "a,b,c\n" + "".join(f"{row},{row % 5},same\n" for row in range(30))
+    for text, message in (("a,b,c\n1,two,x\n" + "1,2,y\n" * 30, "got 'two'"), (one_class, "got 1: 'same'")):
+        page.set_input_files("#file", csv_file("bad.csv", text))
+        expect(page.get_by_role("alert")).to_contain_text(message)
+        expect(page.locator("#file-name")).to_have_text("The file is good.csv.")
+        assert page.input_value("#file") == ""
+    change(page, "#learning_rate", "0.02")
+    expect(page.get_by_role("alert")).to_be_empty()
+    wait_until_in(page, lambda: settings_of(page)["learning_rate"] == "0.02")
+    page.reload()
+    wait_for_state(page, "paused")
+    expect(page.get_by_role("alert")).to_be_empty()
+    expect(page.locator("#x-axis")).to_contain_text("length")
+    expect(page.locator("#file-name")).to_have_text("The file is good.csv.")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -45,7 +45,10 @@ class Worker:
     # ------------------------------------------------------------------ requests, which other threads call
 
     def configure(self, settings, table=None, *, problems=(), epoch=0, step=0, restart=False):
-        """Use new settings. If they change the numbers, or with ``restart``, train again from the start to the given position."""
+        """Use new settings. If they change the numbers, or with ``restart``, train again from the start to the given position.
+
+        ``table`` is a new file, or None to use the last file that could be trained on.
+        """
         self._set(_request=(settings, table, tuple(problems), (epoch, step), restart), _pending=_nothing_pending())
 
     def start(self):
@@ -140,18 +143,20 @@ class Worker:
 
     def _apply(self, settings, table, problems, position, restart):
         session = self._session
-        if session is not None and not restart and table is self._table and settings.of_training == session.settings.of_training:
+        if session is not None and not restart and table is None and settings.of_training == session.settings.of_training:
             session.change_limits(settings)
             self._next_epoch = time.monotonic()
             self._publish("data", data_message(session, problems))
         else:
             try:
-                session = Session(settings, table)
+                session = Session(settings, table or self._table)
             except UploadError as error:
                 found = [*problems, InputProblem("csv", str(error))]
                 self._publish("problem", {"type": "problem", "problems": [problem._asdict() for problem in found]})
                 return
-            self._session, self._table, self._next_diagnosis = session, table, 0.0
+            self._session, self._next_diagnosis = session, 0.0
+            if settings.data == "csv":
+                self._table = table or self._table
             self._replay = session.advance_to(*position) if any(position) else None
             self._publish("data", data_message(session, problems))
         self._is_outdated, self._last_frame = True, 0.0
