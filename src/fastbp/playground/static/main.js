@@ -8,15 +8,17 @@ import { describeSurfaces, drawSurface, drawSurfaceLegend, drawUnits } from "./s
 import { showAdvice, showLayers, showMeasures, showProblems } from "./tables.js";
 
 const byId = (id) => document.getElementById(id);
-const BUTTONS = ["run", "one-epoch", "one-step", "restart"];
+const TRAINING_BUTTONS = ["run", "one-epoch", "one-step"];
+const BUTTONS = [...TRAINING_BUTTONS, "restart"];
 const STORED_FILE = "fastbp-playground-file";
+const CONTINUES = { field: "continues", message: "The training continues with the previous settings." };
 const QUIET_SECONDS = 2; // the texts for screen readers change at most this often during training
 
 const page = {
   options: null, controls: null, data: null, frame: null, file: storedFile(),
   candidate: null, accepted: null, // a file that the server has not accepted yet, and the file that it has
   position: { epoch: 0, step: 0 }, // where the training of the next settings starts
-  isDrawing: false, described: 0, addressed: 0,
+  isDrawing: false, isClosed: false, described: 0, addressed: 0,
 };
 
 const connection = new Connection({
@@ -24,8 +26,10 @@ const connection = new Connection({
   data: receiveData,
   frame: receiveFrame,
   problem: receiveProblems,
-}, () => {
-  setStatus("The connection to the server has ended. Start the server again, and reload the page.");
+}, (event) => {
+  page.isClosed = true;
+  // with the code 1013, the server has sent a message with the reason
+  setStatus(event.code === 1013 ? "The page is not connected to the server." : "The connection to the server has ended. Start the server again, and reload the page.");
   for (const id of BUTTONS) byId(id).disabled = true;
 });
 
@@ -52,7 +56,9 @@ function receiveData(data) {
 
 function receiveProblems({ problems }) {
   if (problems.some(({ field }) => field === "csv")) dropFile();
-  setProblems(problems);
+  // a problem of the server does not concern the settings
+  const isTraining = page.data && problems.every(({ field }) => field !== "server");
+  setProblems(isTraining ? [...problems, CONTINUES] : problems);
   if (!page.frame) setStatus("There is no network yet. Correct the settings.");
 }
 
@@ -145,6 +151,7 @@ function draw() {
   byId("step").textContent = `${frame.step} of ${data.n_batches}`;
   byId("run").textContent = frame.state === "running" ? "Pause" : "Start";
   document.body.dataset.state = frame.state;
+  for (const id of TRAINING_BUTTONS) byId(id).disabled = page.isClosed || ["finished", "diverged"].includes(frame.state);
   showMeasures(data, frame);
   showLayers(frame);
   showAdvice(frame);
@@ -188,7 +195,7 @@ function statusText(data, frame) {
     case "running": return "Training.";
     case "replaying": return "Training up to the epoch in the address.";
     case "finished": return `Finished after ${frame.epoch} epochs. ${numbers}`;
-    case "diverged": return `Training has diverged in epoch ${frame.epoch + 1}. See the advice.`;
+    case "diverged": return "Training has diverged. See the advice.";
     default: return frame.epoch + frame.step ? `Paused at epoch ${frame.epoch}, step ${frame.step}. ${numbers}` : "Ready. Press Start.";
   }
 }
