@@ -250,7 +250,9 @@ def test_epochs_give_the_numbers_of_fit(values):
     session = Session(settings_with(**values, epochs=5))
     for _ in range(5):
         session.train_epoch()
-    fitted = eval(shown_estimator(session), {**vars(fastbp), "inf": np.inf}).fit(session.X, session.y)
+    names = {}
+    exec(shown_estimator(session), names)  # the code needs no other names
+    fitted = names["model"].fit(session.X, session.y)
     assert fitted.n_iter_ == session.epoch == 5
     for mine, other in zip(session.model.coefs_ + session.model.intercepts_, fitted.coefs_ + fitted.intercepts_, strict=True):
         assert_array_equal(mine, other)
@@ -528,6 +530,59 @@ def test_changed_settings_restart_the_training(receiver):
     receiver.worker.configure(settings_with(alpha=0.5))
     assert receiver.wait(lambda frame: frame["epoch"] == 0)["history"]["epochs"] == [0]
     assert receiver.last("data")["settings"]["alpha"] == 0.5
+
+
+def slow_steps(monkeypatch, seconds=0.03):
+    """Make each step slow, as with many rows; return the list of steps that were trained."""
+    trained, train = [], Session._train
+
+    def train_slowly(session, n_batches):
+        time.sleep(seconds)
+        trained.append(n_batches)
+        train(session, n_batches)
+
+    monkeypatch.setattr(Session, "_train", train_slowly)
+    return trained
+
+
+def test_start_is_shown_before_the_first_epoch(receiver):
+    receiver.worker.configure(settings_with(epochs=10000))
+    receiver.wait(lambda frame: True)
+    receiver.worker.start()
+    assert next_state(receiver, "running")["epoch"] == 0
+
+
+def next_state(receiver, state):
+    """The first frame with a state."""
+    frames = (message for message in receiver.messages if message["type"] == "frame" and message["state"] == state)
+    receiver.wait(lambda frame: frame["state"] == state)
+    return next(frames)
+
+
+@pytest.mark.slow
+def test_slow_epoch_is_paused_and_continued(receiver, monkeypatch):
+    trained = slow_steps(monkeypatch)
+    receiver.worker.configure(settings_with(dropout=0.2, batch_size=1))  # 42 steps
+    receiver.worker.start()
+    wait_until(lambda: len(trained) >= 2)
+    receiver.worker.pause()
+    frame = receiver.wait(lambda frame: frame["state"] == "paused" and frame["step"] > 0)
+    assert (frame["epoch"], frame["step"]) == (0, len(trained))
+    assert len(trained) < 42
+    receiver.worker.advance("epoch")
+    assert receiver.wait(lambda frame: frame["epoch"] == 1)["step"] == 0
+    assert len(trained) == 42
+
+
+@pytest.mark.parametrize("epoch", [0, 3])
+def test_slow_epoch_ends_with_the_page(receiver, monkeypatch, epoch):
+    trained = slow_steps(monkeypatch)
+    receiver.worker.configure(settings_with(dropout=0.2, batch_size=1), epoch=epoch)
+    receiver.worker.start()
+    wait_until(lambda: trained)
+    receiver.worker.close()
+    receiver.worker.thread.join(60)
+    assert len(trained) < 42
 
 
 @pytest.mark.slow
@@ -825,6 +880,16 @@ def test_file_is_used_and_kept(port):
         assert page.receive("data")["names"] == ["a", "b", "kind"]
         page.configure(settings_with(data="csv", alpha=0.5))
         assert page.receive("data")["settings"]["alpha"] == 0.5
+
+
+def test_rejected_file_keeps_the_last_file(port):
+    with open_page(port) as page:
+        page.configure(settings_with(data="csv"), csv=csv_text())
+        assert page.receive("data")["names"] == ["a", "b", "kind"]
+        page.configure(settings_with(data="csv"), csv=csv_text(classes=1, header="c,d,kind\n"))
+        assert "got 1: 'c0'" in page.receive("problem")["problems"][0]["message"]
+        page.configure(settings_with(data="csv", alpha=0.5))
+        assert page.receive("data")["names"] == ["a", "b", "kind"]
 
 
 def test_unconfirmed_frames_are_bounded(port):

@@ -85,6 +85,10 @@ def test_xor_is_trained_to_the_end(open_page):
     assert page.locator("#units canvas").count() == 6
     expect(page.locator("#advice")).not_to_be_empty()
     assert settings_of(page)["epoch"] == "150"
+    for button in ("#run", "#one-epoch", "#one-step"):
+        expect(page.locator(button)).to_be_disabled()
+    change(page, "#epochs", "160")  # the training can continue
+    expect(page.locator("#run")).to_be_enabled()
 
 
 def test_pause_one_epoch_and_one_step(open_page):
@@ -155,9 +159,14 @@ def test_divergence_is_explained(open_page):
     page.click("#run")
     wait_for_state(page, "diverged")
     expect(page.locator("#failure")).to_contain_text("Select a smaller learning rate (now 100)")
-    expect(page.locator("#status")).to_contain_text("Training has diverged in epoch")
+    expect(page.locator("#status")).to_have_text("Training has diverged. See the advice.")
+    expect(page.locator("#advice")).to_be_hidden()
+    for button in ("#run", "#one-epoch", "#one-step"):
+        expect(page.locator(button)).to_be_disabled()
     change(page, "#learning_rate", "0.01")
     expect(page.locator("#failure")).to_be_hidden()
+    expect(page.locator("#advice")).to_be_visible()
+    expect(page.locator("#run")).to_be_enabled()
 
 
 def test_advice_of_the_diagnosis_is_shown(open_page):
@@ -256,6 +265,17 @@ def test_end_of_the_server_is_reported(open_page):
         wait_for_state(page, "paused")
     expect(page.locator("#status")).to_contain_text("The connection to the server has ended.")
     expect(page.locator("#run")).to_be_disabled()
+    page.set_viewport_size({"width": 900, "height": 900})  # draws again
+    page.wait_for_timeout(300)
+    expect(page.locator("#run")).to_be_disabled()
+
+
+def test_number_of_pages_is_limited(open_page, monkeypatch):
+    monkeypatch.setattr("fastbp.playground._server._MAX_PAGES", 1)
+    wait_for_state(open_page(SLOW), "paused")
+    page = open_page(SLOW)
+    expect(page.get_by_role("alert")).to_contain_text("At most 1 pages can be open.")
+    expect(page.locator("#status")).to_have_text("The page is not connected to the server.")
 
 
 # ---------------------------------------------------------------------- invalid input
@@ -268,6 +288,7 @@ def test_invalid_number_gets_a_message(open_page):
     problem = page.get_by_role("alert")
     expect(problem).to_have_text(
         "Learning rate must be a number greater than 0 and at most 100, got 'abc'. Enter, for example, 0.01."
+        "The training continues with the previous settings."
     )
     assert page.get_attribute("#learning_rate", "aria-invalid") == "true"
     assert epoch_of(page) == 3  # the training is kept
@@ -290,12 +311,13 @@ def test_text_that_is_being_entered_is_kept(open_page):
 
 
 def test_invalid_address_gets_a_message(open_page):
-    page = open_page("data=xor&rows=many&layers=3-sine&color=red")
+    page = open_page("data=xor&rows=many&layers=3-sine&color=red&toString=1")
     wait_for_state(page, "paused")
     problem = page.get_by_role("alert")
     expect(problem).to_contain_text("Rows must be an integer from 20 to 2000, got 'many'. Enter, for example, 300.")
     expect(problem).to_contain_text("Activation of hidden layer 1 must be one of")
     expect(problem).to_contain_text("'color' is not a setting.")
+    expect(problem).to_contain_text("'toString' is not a setting.")
     assert page.input_value("#rows") == "300"  # the defaults are used
     assert page.input_value("#data") == "xor"
 
@@ -331,6 +353,29 @@ def test_own_file_is_used_and_survives_a_reload(open_page):
     wait_for_epoch(page, lambda epoch: epoch == 20)
     assert measures_of(page) == before
     expect(page.locator("#file-name")).to_have_text("The file is two.csv.")
+
+
+def test_rejected_file_does_not_replace_the_file_in_use(open_page):
+    page = open_page("epochs=20&speed=0")
+    wait_for_state(page, "paused")
+    page.select_option("#data", "csv")
+    lines = "".join(f"{row % 7},{row % 5},{'high' if row % 7 > 3 else 'low'}\n" for row in range(70))
+    page.set_input_files("#file", csv_file("good.csv", f"length,width,size\n{lines}"))
+    expect(page.locator("#x-axis")).to_contain_text("length")
+    one_class = "a,b,c\n" + "".join(f"{row},{row % 5},same\n" for row in range(30))
+    for text, message in (("a,b,c\n1,two,x\n" + "1,2,y\n" * 30, "got 'two'"), (one_class, "got 1: 'same'")):
+        page.set_input_files("#file", csv_file("bad.csv", text))
+        expect(page.get_by_role("alert")).to_contain_text(message)
+        expect(page.locator("#file-name")).to_have_text("The file is good.csv.")
+        assert page.input_value("#file") == ""
+    change(page, "#learning_rate", "0.02")
+    expect(page.get_by_role("alert")).to_be_empty()
+    wait_until_in(page, lambda: settings_of(page)["learning_rate"] == "0.02")
+    page.reload()
+    wait_for_state(page, "paused")
+    expect(page.get_by_role("alert")).to_be_empty()
+    expect(page.locator("#x-axis")).to_contain_text("length")
+    expect(page.locator("#file-name")).to_have_text("The file is good.csv.")
 
 
 @pytest.mark.parametrize(
@@ -490,7 +535,7 @@ def test_controls_and_views_have_names(open_page):
     assert unnamed == []
 
 
-@pytest.mark.parametrize("width", [390, 800, 1280])
+@pytest.mark.parametrize("width", [320, 390, 800, 1280])
 def test_page_fits_the_width(open_page, width):
     page = open_page("layers=16-relu,16-relu,8-tanh,8-tanh,8-tanh&epoch=2", width=width)
     wait_for_epoch(page, lambda epoch: epoch == 2)

@@ -76,7 +76,7 @@ class Page:
     """One open page: passes its requests to a ``Worker``, and the messages of the worker to the page."""
 
     def __init__(self, socket):
-        self.socket, self.table, self.is_configured = socket, None, False
+        self.socket, self.is_configured = socket, False
         self.loop, self.has_messages = asyncio.get_running_loop(), asyncio.Event()
         self.messages = {}  # by kind; a new message replaces one that was not sent yet
         self.n_unconfirmed, self.is_frame_waiting = 0, False
@@ -151,13 +151,11 @@ class Page:
             )
             problems.append(InputProblem(name, text))
             position[name] = 0
-        if message.get("csv") is not None:
-            self.table = read_table(message["csv"])
+        table = None if message.get("csv") is None else read_table(message["csv"])
         if problems and self.is_configured:
             self._refuse(problems)
             return
         self.is_configured = True
-        table = self.table if settings.data == "csv" else None
         self.worker.configure(settings, table, problems=problems, restart=restart, **position)
 
     def _on_restart(self, message):

@@ -79,8 +79,8 @@ class Session:
         if not self.is_finished:
             self._train(1)
 
-    def train_epoch(self):
-        """Train on all remaining batches of the epoch."""
+    def train_epoch(self, should_stop=None):
+        """Train on all remaining batches of the epoch. With dropout, training stops after a batch if ``should_stop()`` is true."""
         if self.is_finished:
             return
         if not self.settings.dropout:
@@ -88,13 +88,13 @@ class Session:
             return
         for _ in range(self.n_batches - self.step):  # a call draws random numbers once, so an epoch must be the same calls as steps
             self._train(1)
-            if self.failure is not None:
+            if self.failure is not None or (should_stop is not None and should_stop()):
                 return
 
-    def advance_to(self, epoch, step):
+    def advance_to(self, epoch, step, should_stop=None):
         """Train until this epoch and step, in parts of at most one epoch; yield after each part."""
         while self.epoch < epoch and not self.is_finished:
-            self.train_epoch()
+            self.train_epoch(should_stop)
             yield
         while self.epoch == epoch and self.step < min(step, self.n_batches - 1) and not self.is_finished:
             self.train_step()
@@ -222,6 +222,7 @@ def estimator(settings, dataset, batch_size):
 
 
 def shown_estimator(session):
-    """The Python code of the estimator whose ``fit`` gives the numbers of the page."""
+    """The Python code that makes the estimator whose ``fit`` gives the numbers of the page."""
     model = clone(estimator(session.settings, session.dataset, session.batch_size))
-    return repr(model.set_params(shuffle=True, n_threads=None))
+    code = repr(model.set_params(shuffle=True, n_threads=None)).replace("=inf", '=float("inf")')
+    return f"from fastbp import {type(model).__name__}\n\nmodel = {code}"

@@ -33,7 +33,7 @@ class Worker:
     def __init__(self, publish, is_ready):
         self._publish, self._is_ready = publish, is_ready
         self._changed = threading.Condition()
-        self._is_closed = self._is_running = self._is_outdated = False
+        self._is_closed = self._is_running = self._is_starting = self._is_outdated = False
         self._request, self._pending = None, _nothing_pending()
         self._session: Any = None
         self._table = self._replay = None
@@ -45,15 +45,18 @@ class Worker:
     # ------------------------------------------------------------------ requests, which other threads call
 
     def configure(self, settings, table=None, *, problems=(), epoch=0, step=0, restart=False):
-        """Use new settings. If they change the numbers, or with ``restart``, train again from the start to the given position."""
+        """Use new settings. If they change the numbers, or with ``restart``, train again from the start to the given position.
+
+        ``table`` is a new file, or None to use the last file that could be trained on.
+        """
         self._set(_request=(settings, table, tuple(problems), (epoch, step), restart), _pending=_nothing_pending())
 
     def start(self):
-        """Train until all epochs are complete, or until ``pause``."""
-        self._set(_is_running=True, _pending=_nothing_pending())
+        """Show the state, and train until all epochs are complete, or until ``pause``."""
+        self._set(_is_running=True, _is_starting=True, _is_outdated=True, _last_frame=0.0, _pending=_nothing_pending())
 
     def pause(self):
-        """Stop training after the current epoch."""
+        """Stop training after the current epoch, with dropout after the current step."""
         self._set(_is_running=False, _pending=_nothing_pending(), _is_outdated=True)
 
     def advance(self, unit):
@@ -63,7 +66,7 @@ class Worker:
         self._set(_is_running=False, _pending=pending)
 
     def close(self):
-        """End the thread after the current epoch."""
+        """End the thread after the current epoch, with dropout after the current step."""
         self._set(_is_closed=True)
 
     def wake(self):
@@ -118,11 +121,24 @@ class Worker:
             self._is_outdated = True
             if next(self._replay, "done") == "done":
                 self._replay = None
+        elif self._session is not None and self._is_starting:
+            self._is_starting = False  # a frame is shown before the first epoch, which can be slow
         elif self._session is not None and (unit := self._next_unit()):
-            getattr(self._session, f"train_{unit}")()
-            self._is_outdated = True
-            if self._session.is_finished:
-                self.pause()
+            self._train(unit)
+
+    def _train(self, unit):
+        if unit == "step":
+            self._session.train_step()
+        else:
+            is_running = self._is_running
+            self._session.train_epoch(lambda: self._must_stop(is_running))
+        self._is_outdated = True
+        if self._session.is_finished:
+            self.pause()
+
+    def _must_stop(self, is_running=False):
+        """Whether an epoch must end early: the page is closed or has new settings, or a training that was running is paused."""
+        return self._is_closed or self._request is not None or (is_running and not self._is_running)
 
     def _next_unit(self):
         """Return "epoch" or "step", and count it, or None if nothing must be trained now."""
@@ -140,19 +156,21 @@ class Worker:
 
     def _apply(self, settings, table, problems, position, restart):
         session = self._session
-        if session is not None and not restart and table is self._table and settings.of_training == session.settings.of_training:
+        if session is not None and not restart and table is None and settings.of_training == session.settings.of_training:
             session.change_limits(settings)
             self._next_epoch = time.monotonic()
             self._publish("data", data_message(session, problems))
         else:
             try:
-                session = Session(settings, table)
+                session = Session(settings, table or self._table)
             except UploadError as error:
                 found = [*problems, InputProblem("csv", str(error))]
                 self._publish("problem", {"type": "problem", "problems": [problem._asdict() for problem in found]})
                 return
-            self._session, self._table, self._next_diagnosis = session, table, 0.0
-            self._replay = session.advance_to(*position) if any(position) else None
+            self._session, self._next_diagnosis = session, 0.0
+            if settings.data == "csv":
+                self._table = table or self._table
+            self._replay = session.advance_to(*position, self._must_stop) if any(position) else None
             self._publish("data", data_message(session, problems))
         self._is_outdated, self._last_frame = True, 0.0
 

@@ -24,7 +24,7 @@ export function fromFragment(fragment, defaults) {
   const settings = structuredClone(defaults);
   const position = { epoch: 0, step: 0 };
   for (const [name, text] of new URLSearchParams(fragment)) {
-    if (name in position) position[name] = numberOf(text);
+    if (Object.hasOwn(position, name)) position[name] = numberOf(text);
     else settings[name] = valueOf(name, text);
   }
   return { settings, ...position };
@@ -32,7 +32,7 @@ export function fromFragment(fragment, defaults) {
 
 function valueOf(name, text) {
   if (NUMBERS.includes(name)) return numberOf(text);
-  if (name === "scale") return { 0: false, 1: true }[text] ?? text;
+  if (name === "scale") return text === "0" ? false : text === "1" ? true : text;
   if (name === "layers") return text === "" ? [] : text.split(",").map(layerOf);
   return text;
 }

@@ -1,7 +1,7 @@
 // Line charts as SVG: the losses and the gradient norms over the epochs.
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
-const MARGIN = { left: 54, right: 12, top: 8, bottom: 34 };
+const MARGIN = { left: 72, right: 12, top: 8, bottom: 34 };
 
 /** A number with at most three significant digits. */
 export function short(value) {

@@ -1,7 +1,7 @@
 // The WebSocket to the server: sends requests, and passes each message to the handler of its type.
 
 export class Connection {
-  /** `handlers` maps the types of messages to functions; `onClose` is called when the connection ends. */
+  /** `handlers` maps the types of messages to functions; `onClose` is called with the event of the socket when the connection ends. */
   constructor(handlers, onClose) {
     this.socket = new WebSocket(`ws://${location.host}/session`);
     this.socket.addEventListener("message", (event) => {

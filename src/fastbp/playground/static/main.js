@@ -8,14 +8,17 @@ import { describeSurfaces, drawSurface, drawSurfaceLegend, drawUnits } from "./s
 import { showAdvice, showLayers, showMeasures, showProblems } from "./tables.js";
 
 const byId = (id) => document.getElementById(id);
-const BUTTONS = ["run", "one-epoch", "one-step", "restart"];
+const TRAINING_BUTTONS = ["run", "one-epoch", "one-step"];
+const BUTTONS = [...TRAINING_BUTTONS, "restart"];
 const STORED_FILE = "fastbp-playground-file";
+const CONTINUES = { field: "continues", message: "The training continues with the previous settings." };
 const QUIET_SECONDS = 2; // the texts for screen readers change at most this often during training
 
 const page = {
   options: null, controls: null, data: null, frame: null, file: storedFile(),
+  candidate: null, accepted: null, // a file that the server has not accepted yet, and the file that it has
   position: { epoch: 0, step: 0 }, // where the training of the next settings starts
-  isDrawing: false, described: 0, addressed: 0,
+  isDrawing: false, isClosed: false, described: 0, addressed: 0,
 };
 
 const connection = new Connection({
@@ -23,8 +26,10 @@ const connection = new Connection({
   data: receiveData,
   frame: receiveFrame,
   problem: receiveProblems,
-}, () => {
-  setStatus("The connection to the server has ended. Start the server again, and reload the page.");
+}, (event) => {
+  page.isClosed = true;
+  // with the code 1013, the server has sent a message with the reason
+  setStatus(event.code === 1013 ? "The page is not connected to the server." : "The connection to the server has ended. Start the server again, and reload the page.");
   for (const id of BUTTONS) byId(id).disabled = true;
 });
 
@@ -41,6 +46,7 @@ function receiveData(data) {
   const isUnknown = page.data === null || data.problems.length > 0;
   page.data = data;
   page.position = { epoch: 0, step: 0 };
+  if (data.settings.data === "csv") acceptFile();
   if (isUnknown) page.controls.write(data.settings);
   setProblems(data.problems);
   byId("code").textContent = data.code;
@@ -49,7 +55,10 @@ function receiveData(data) {
 }
 
 function receiveProblems({ problems }) {
-  setProblems(problems);
+  if (problems.some(({ field }) => field === "csv")) dropFile();
+  // a problem of the server does not concern the settings
+  const isTraining = page.data && problems.every(({ field }) => field !== "server");
+  setProblems(isTraining ? [...problems, CONTINUES] : problems);
   if (!page.frame) setStatus("There is no network yet. Correct the settings.");
 }
 
@@ -72,13 +81,14 @@ function readAddress() {
   const { settings, epoch, step } = fromFragment(location.hash.slice(1), page.options.defaults);
   page.position = { epoch, step };
   page.controls.write(settings);
-  configure(settings, { withFile: true });
+  configure(settings);
 }
 
-function configure(settings = page.controls.read(), { withFile = false, type = "configure" } = {}) {
-  const csv = withFile && settings.data === "csv" ? page.file?.text ?? null : null;
+function configure(settings = page.controls.read(), { type = "configure" } = {}) {
+  const file = page.candidate ?? page.file;
+  const csv = settings.data === "csv" && file !== page.accepted ? file.text : null;
   page.controls.showFields();
-  byId("file-name").textContent = page.file ? `The file is ${page.file.name}.` : "";
+  showFileName();
   setProblems([]);
   if (!page.frame) setStatus("Preparing the network. If the kernels are not compiled yet, this takes up to a minute.");
   connection.send(type, { settings, csv, ...(type === "restart" ? {} : page.position) });
@@ -89,17 +99,35 @@ byId("file").addEventListener("change", async (event) => {
   if (!file) return;
   if (file.size > page.options.max_bytes) {
     const limit = page.options.max_bytes.toLocaleString("en-US");
-    setProblems([{ field: "csv", message: `The file must have at most ${limit} bytes, got ${file.size.toLocaleString("en-US")}. Remove rows from it.` }]);
+    receiveProblems({ problems: [{ field: "csv", message: `The file must have at most ${limit} bytes, got ${file.size.toLocaleString("en-US")}. Remove rows from it.` }] });
     return;
   }
-  page.file = { name: file.name, text: await file.text() };
+  page.candidate = { name: file.name, text: await file.text() };
+  configure();
+});
+
+/** Store the file that the server uses. */
+function acceptFile() {
+  if (!page.candidate && page.file === page.accepted) return;
+  page.file = page.accepted = page.candidate ?? page.file;
+  page.candidate = null;
+  showFileName();
   try {
     sessionStorage.setItem(STORED_FILE, JSON.stringify(page.file));
   } catch {
     // without space in the storage, the file must be chosen again after a reload
   }
-  configure(undefined, { withFile: true });
-});
+}
+
+/** Forget a file that was rejected; the browser reports a choice of the same file only if the control is empty. */
+function dropFile() {
+  page.candidate = null;
+  byId("file").value = "";
+}
+
+function showFileName() {
+  byId("file-name").textContent = page.file ? `The file is ${page.file.name}.` : "";
+}
 
 function storedFile() {
   try {
@@ -123,6 +151,7 @@ function draw() {
   byId("step").textContent = `${frame.step} of ${data.n_batches}`;
   byId("run").textContent = frame.state === "running" ? "Pause" : "Start";
   document.body.dataset.state = frame.state;
+  for (const id of TRAINING_BUTTONS) byId(id).disabled = page.isClosed || ["finished", "diverged"].includes(frame.state);
   showMeasures(data, frame);
   showLayers(frame);
   showAdvice(frame);
@@ -166,7 +195,7 @@ function statusText(data, frame) {
     case "running": return "Training.";
     case "replaying": return "Training up to the epoch in the address.";
     case "finished": return `Finished after ${frame.epoch} epochs. ${numbers}`;
-    case "diverged": return `Training has diverged in epoch ${frame.epoch + 1}. See the advice.`;
+    case "diverged": return "Training has diverged. See the advice.";
     default: return frame.epoch + frame.step ? `Paused at epoch ${frame.epoch}, step ${frame.step}. ${numbers}` : "Ready. Press Start.";
   }
 }

@@ -54,6 +54,7 @@ function fillRows(table, rows) {
 export function showAdvice(frame) {
   byId("failure").hidden = frame.failure === null;
   byId("failure").textContent = frame.failure ?? "";
+  byId("advice").hidden = frame.failure !== null; // the weights are not those of a network that can be improved
   const root = byId("advice"), shown = JSON.stringify([frame.advice, frame.epoch + frame.step > 0]);
   if (root.dataset.shown === shown) return;
   root.dataset.shown = shown;
