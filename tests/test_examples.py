@@ -86,7 +86,9 @@ def test_nielsen_chapter_3():
     assert found["replayed"] == found["STORED"]
     assert found["scaled"][-1] >= 9780
     assert found["others"].shape == (2, 60)
-    assert (found["others"].max(axis=1) >= 9780).all()
+    assert found["others"][:, 29].min() >= 9755
+    assert found["others"][:, -1].min() >= 9770
+    assert found["others"].max(axis=1).min() >= 9785
 
 
 @pytest.mark.examples
@@ -115,5 +117,5 @@ def test_nielsen_replay():
     for lambda_, values in found["STORED"].items():
         for epoch, *stored in values:
             here = found["curves"][lambda_][epoch - 1]
-            np.testing.assert_allclose(here, stored, rtol=1e-9)
+            np.testing.assert_allclose(here, stored, rtol=1e-11)
             np.testing.assert_array_equal(here[[1, 3]], np.array(stored)[[1, 3]])

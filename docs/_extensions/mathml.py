@@ -24,10 +24,9 @@ CHARACTERS = (
 )
 
 # a minus after an opening bracket, a comma, a relation, an arrow or a sign of multiplication is a sign and not a subtraction
-_BEFORE_SIGN = "|".join(
-    f"&#x0{code};" for code in ("0028", "005B", "002C", "003D", "003C", "003E", "2264", "2265", "2248", "2190", "2192", "22C5")
+_SIGN = re.compile(
+    r"(<mo(?: [^>]*)?>(?:\[|&#x0(?:0028|002C|003D|003C|003E|2264|2265|2248|2190|2192|22C5);)</mo>)<mo>&#x02212;</mo>"
 )
-_SIGN = re.compile(rf"(<mo(?: [^>]*)?>(?:{_BEFORE_SIGN})</mo>)<mo>&#x02212;</mo>")
 
 
 def mathml_of(node, display):
