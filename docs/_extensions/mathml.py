@@ -25,7 +25,7 @@ CHARACTERS = (
 
 # a minus after an opening bracket, a comma, a relation, an arrow or a sign of multiplication is a sign and not a subtraction
 _SIGN = re.compile(
-    r"(<mo(?: [^>]*)?>(?:\[|&#x0(?:0028|002C|003D|003C|003E|2264|2265|2248|2190|2192|22C5);)</mo>)<mo>&#x02212;</mo>"
+    r"(<mo(?: [^>]*)?>(?:\[|&#x0(?:0028|002C|003D|003C|003E|2264|2265|2248|2190|2192|00B7);)</mo>)<mo>&#x02212;</mo>"
 )
 
 
