@@ -98,3 +98,16 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
+
+
+def set_language_and_title(app, pagename, templatename, context, doctree):
+    """Declare the language of the pages in Portuguese, and remove the second "fastbp" from the title of the start page."""
+    if pagename.startswith("pt/"):
+        context["language"] = "pt-BR"
+    if pagename == "index":
+        context["docstitle"] = ""
+
+
+def setup(app):
+    """Connect the functions of this file."""
+    app.connect("html-page-context", set_language_and_title)

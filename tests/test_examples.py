@@ -42,8 +42,8 @@ def test_symmetry():
 def test_exclusive_or():
     found = run_example("classics/plot_rumelhart_xor.py")
     two_units, *others = found["has_learned"].sum(axis=1)
-    assert 65 <= two_units <= 95
-    assert min(others) >= 99
+    assert 75 <= two_units <= 87
+    assert min(others) == 100
     np.testing.assert_allclose(found["medians"], found["formula"], rtol=0.25)
     assert (np.diff(found["medians"]) < -10).all()
 
@@ -63,10 +63,10 @@ def test_family_tree():
     assert (X.shape, y.shape, y.sum()) == ((104, 36), (104, 24), 112)
     half = np.roll(np.eye(24), 12, axis=1)
     np.testing.assert_array_equal(y[:52] @ half, y[52:])  # the families have the same structure
-    assert max(found["literal"]) < 50
-    assert found["learned"].min() >= 95
+    assert max(found["literal"]) == 0
+    assert found["learned"].min() >= 98
     assert (found["learned"] == 100).sum() >= 6
-    assert found["generalized"].sum() >= 12  # of 32
+    assert 16 <= found["generalized"].sum() <= 24  # of 32
     for network, _, _ in found["runs"]:
         assert not network.coefs_[0][found["missing"]].any()
 
@@ -85,8 +85,10 @@ def test_nielsen_chapter_3():
     found = run_example("classics/plot_nielsen_chapter_3.py")
     assert found["replayed"] == found["STORED"]
     assert found["scaled"][-1] >= 9780
-    assert found["others"].shape == (3, 60)
-    assert (found["others"].max(axis=1) >= 9780).all()
+    assert found["others"].shape == (2, 60)
+    assert found["others"][:, 29].min() >= 9755
+    assert found["others"][:, -1].min() >= 9770
+    assert found["others"].max(axis=1).min() >= 9785
 
 
 @pytest.mark.examples
@@ -96,7 +98,13 @@ def test_nielsen_chapter_5():
         low, high = np.percentile(found["norms"][n_layers], [10, 90], axis=0)
         assert (low < printed).all()
         assert (printed < high).all()
-    assert (np.abs(found["deviations"]) < 0.2).sum() >= 7  # of 9; the book shows a single draw
+    # the medians that differ by more than 20 % are the first two of four layers; the book shows a single draw
+    assert (np.abs(np.delete(found["deviations"], [5, 6])) < 0.19).all()
+    np.testing.assert_allclose(found["deviations"][[5, 6]], [-0.22, -0.31], atol=0.01)
+    of_sigmoid, of_relu, of_he = found["factors"].values()
+    assert 4 < of_sigmoid < 6
+    assert 1.5 < of_relu < 1.7
+    assert 1.05 < of_he < 1.15
     sigmoid, relu, he = found["shares"].values()
     assert sigmoid[-1] < 1e-3 < relu[-1] < 0.1
     assert min(he) > 0.3
@@ -109,5 +117,5 @@ def test_nielsen_replay():
     for lambda_, values in found["STORED"].items():
         for epoch, *stored in values:
             here = found["curves"][lambda_][epoch - 1]
-            np.testing.assert_allclose(here, stored, rtol=1e-9)
+            np.testing.assert_allclose(here, stored, rtol=1e-11)
             np.testing.assert_array_equal(here[[1, 3]], np.array(stored)[[1, 3]])

@@ -68,6 +68,9 @@ def test_regularization():
                 np.testing.assert_allclose(seen["models"][name, alpha][-1].loss_, reference[-1].loss_, rtol=1e-9)
         assert (np.diff(seen["norms"][name]) < 1e-3).all()
         assert seen["norms"][name][0] > 3 * seen["norms"][name][-1]
+        assert (seen["norms"][name][-1] < 0.005) == (name in ("moons", "circles"))
+        model, (_, X_test, *_) = seen["models"][name, seen["alphas"][-1]], seen["splits"][name]
+        assert (len(np.unique(model.predict(X_test))) == 1) == (name in ("moons", "circles"))
     assert n_short >= 4
 
 
@@ -155,7 +158,12 @@ def test_solvers_on_mnist():
     others = [mean for name, mean in means.items() if name != "lbfgs"]
     assert min(others) > 0.94
     assert means["lbfgs"] < min(others) - 0.1
-    assert min(means[name] for name in ("nadam", "adam", "adamw", "sgd, momentum")) > means["sgd"] + 0.005
+    assert max(means, key=means.get) == "nadam"
+    next_four = ("sgd, momentum", "adam", "adamw", "adamax")
+    assert set(sorted(means, key=means.get)[-5:-1]) == set(next_four)
+    means_of_four = [means[name] for name in next_four]
+    assert np.ptp(means_of_four) < min(np.ptp(seen["accuracies"][name]) for name in next_four)
+    assert min(means_of_four) > means["sgd"] + 0.005
     assert sorted(means, key=means.get)[:3] in (["lbfgs", "lion", "adadelta"], ["lbfgs", "adadelta", "lion"])
 
 
@@ -165,13 +173,16 @@ def test_dead_relus():
     seen = run_example("training/plot_dead_relus.py")
     shares, accuracies = seen["shares"], seen["accuracies"]
     assert seen["all_stuck"]
-    assert shares["ReLU"][:-1].max() < 0.05
-    assert shares["ReLU"][-1].min() > 0.4
-    assert accuracies["ReLU"][-1].max() < accuracies["ReLU"][-2].min() - 0.1
+    assert shares["ReLU"][0].max() < 0.02
+    assert shares["ReLU"][1].max() == 0
+    assert shares["ReLU"][-1].min() > 0.5
+    assert (accuracies["ReLU"][1].round(2) == 0.93).all()
+    assert accuracies["ReLU"][-1].max() < 0.75
     for name in ("leaky ReLU", "ReLU, batch norm"):
         assert np.nanmax(shares[name]) == 0
     assert accuracies["ReLU, batch norm"].min() > 0.9
-    assert np.nanmax(accuracies["leaky ReLU"][-1]) < accuracies["leaky ReLU"][-2].min() - 0.03
+    assert np.isnan(accuracies["leaky ReLU"]).sum(axis=1).tolist() == [0, 0, 1]
+    np.testing.assert_allclose(accuracies["leaky ReLU"][-1][~np.isnan(accuracies["leaky ReLU"][-1])], 0.87, atol=0.02)
 
 
 @pytest.mark.examples

@@ -5,6 +5,7 @@ font STIX Two Math, which the package ziamath contains, is copied to the pages, 
 A formula that cannot be converted causes a warning, which is an error in `make docs`.
 """
 
+import re
 from pathlib import Path
 
 import ziamath
@@ -22,16 +23,26 @@ CHARACTERS = (
     *((0x1D400, 0x1D467), (0x1D6A4, 0x1D71B)),
 )
 
+# a minus after an opening bracket, a comma, a relation, an arrow or a sign of multiplication is a sign and not a subtraction
+_SIGN = re.compile(
+    r"(<mo(?: [^>]*)?>(?:\[|&#x0(?:0028|002C|003D|003C|003E|2264|2265|2248|2190|2192|00B7);)</mo>)<mo>&#x02212;</mo>"
+)
+
 
 def mathml_of(node, display):
     """Return the MathML of a formula; warn if it cannot be converted."""
     try:
-        return convert(aligned(node.astext()), display=display)
+        return with_signs(convert(aligned(node.astext()), display=display))
     except Exception as error:  # latex2mathml raises errors of many types
         LOGGER.warning(
             "the formula %r cannot be converted to MathML: %s %s", node.astext(), type(error).__name__, error, location=node
         )
         return f"<code>{nodes.unescape(node.astext())}</code>"
+
+
+def with_signs(mathml):
+    """Return MathML in which a minus that is a sign has the spaces of a prefix, and not those of a subtraction."""
+    return _SIGN.sub(r'\1<mo form="prefix">&#x02212;</mo>', mathml)
 
 
 def aligned(formula):

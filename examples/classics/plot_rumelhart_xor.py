@@ -6,7 +6,7 @@ Rumelhart, Hinton and Williams 1986: exclusive or
 The exclusive or of two inputs is the smallest task that a network without hidden units cannot learn. The first detailed report on
 backpropagation studies it: how often does gradient descent end in a local minimum, and how does the time for learning depend on
 the number of hidden units? Yves Chauvin, whose results it cites, found that a network with H hidden units needs about 280 − 33
-log₂ H sweeps over the four rows, until the error is 0.01 per row. This example repeats the study with 100 random starts for each
+log₂ H presentations, until the error is 0.01 per row. This example repeats the study with 100 random starts for each
 H.
 
 Reference: D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal representations by error propagation", in
@@ -17,6 +17,8 @@ Reference: D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning internal 
 # The report gives the learning rate η = 0.25. It does not give the initial weights; here, they are between −1 and 1. The momentum
 # is α = 0.9, which the report uses in most experiments. The first networks of the report also have direct connections from the
 # inputs to the output, which fastbp does not support, so they are not repeated here.
+#
+# The report counts presentations. Here, one presentation is taken as one sweep over the four rows.
 
 import warnings
 

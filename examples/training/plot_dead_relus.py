@@ -101,7 +101,7 @@ print(f"all gradients of dead units are exactly 0: {all_stuck}")
 # %%
 # The result
 # ----------
-# With a learning rate of 1, more than half of the ReLU units die, and the accuracy drops from 93 % to less than 70 %. With 0.3,
+# With a learning rate of 1, more than half of the ReLU units die, and the accuracy drops from 93 % to 70 % or less. With 0.3,
 # there are no dead units. The other two networks have none with any of the learning rates. Batch normalization also keeps the
 # accuracy. The leaky ReLU only prevents the death of units and not the other effects of a learning rate that is too large: with two
 # of the seeds, the accuracy drops to 87 %, and with the third, training diverges.

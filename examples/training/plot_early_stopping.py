@@ -9,7 +9,7 @@ training rows aside, scores the model with them after each epoch, stops when the
 epochs, and keeps the weights with the best score.
 
 The data are those of the diabetes study of Efron and others [2]_: 442 patients, ten features and a measure of disease progression
-one year later. A network with 100 hidden units has 1,201 parameters, nearly four for each of the 331 training rows.
+one year later. A network with 100 hidden units has 1,201 parameters, about 3.6 for each of the 331 training rows.
 
 .. [1] Prechelt, "Early Stopping - But When?", in: Neural Networks: Tricks of the Trade, Springer, 1998.
 .. [2] Efron, Hastie, Johnstone and Tibshirani, "Least Angle Regression", Annals of Statistics 32, 2004.

@@ -144,7 +144,8 @@ print(f"L-BFGS stopped after {len(paths['lbfgs']) - 1} iterations.")
 
 # %%
 # - L-BFGS is by far the fastest. It estimates the curvature from the last gradients, and its line search finds the length of each
-#   step. It stops when the function decreases by less than rounding errors of the relative size 2e-9.
+#   step. It stops when an iteration reduces the function by less than 2.2e-9, the default tolerance of SciPy (relative to the
+#   value of the function if this is above 1).
 # - Gradient descent with momentum [2]_ is the best of the other solvers. Momentum adds up the small gradients along the valley,
 #   while the gradients across it cancel.
 # - Adam, AdamW and Adamax also find the minimum, but they need more steps than momentum. Without weight decay, AdamW differs from
