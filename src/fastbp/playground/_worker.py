@@ -170,7 +170,7 @@ class Worker:
             self._session, self._next_diagnosis = session, 0.0
             if settings.data == "csv":
                 self._table = table or self._table
-            self._replay = session.advance_to(*position, self._must_stop) if any(position) else None
+            self._replay = session.advance_to(position[0], position[1], self._must_stop) if any(position) else None
             self._publish("data", data_message(session, problems))
         self._is_outdated, self._last_frame = True, 0.0
 
