@@ -189,13 +189,15 @@ def test_reload_shows_the_same_epoch(open_page):
     wait_for_epoch(page, lambda epoch: epoch >= 5)
     page.click("#run")
     wait_for_state(page, "paused")
+    step = int(page.locator("#step").inner_text().split()[0])  # with dropout, an epoch can be paused
+    step = f"{(step + 1) % 11} of 11"
     page.click("text=One step")
-    expect(page.locator("#step")).to_contain_text("1 of")
+    expect(page.locator("#step")).to_have_text(step)
     before, address = measures_of(page), page.url
     epoch = epoch_of(page)
     page.reload()
     wait_for_epoch(page, lambda now: now == epoch)
-    expect(page.locator("#step")).to_contain_text("1 of")
+    expect(page.locator("#step")).to_have_text(step)
     wait_for_state(page, "paused")
     assert measures_of(page) == before
     assert page.url == address
