@@ -267,6 +267,23 @@ def test_threads_that_write_the_same_file(path):
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.skipif(on_windows, reason="Windows does not remove a file while it is open")
+def test_new_file_of_another_writer_is_kept(path, monkeypatch):
+    """Another writer finishes a file after it was opened, but before it is locked, and begins a new file with the same name."""
+    temporary, flock = path.with_name(f"{path.name}.1-1.tmp"), checkpoint_file.fcntl.flock
+    temporary.write_bytes(b"first")
+
+    def finish_and_lock(file, kind):
+        if kind & checkpoint_file.fcntl.LOCK_NB:
+            os.replace(temporary, path)
+            temporary.write_bytes(b"second")
+        flock(file, kind)
+
+    monkeypatch.setattr(checkpoint_file.fcntl, "flock", finish_and_lock)
+    write_checkpoint(path, "text")
+    assert temporary.read_bytes() == b"second"
+
+
 def test_the_file_is_on_the_disk_before_it_is_renamed(path, monkeypatch):
     calls = []
 

@@ -143,7 +143,8 @@ else:
         """Remove a file unless another process or another thread has locked it; raise an OSError if it is locked."""
         with open(path, "rb+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):  # otherwise, its writer has already begun a new file
+                path.unlink()
 
 
 def _synchronize_folder(folder):
