@@ -5,6 +5,7 @@ training, and with finite differences. The examples, whose numbers are exact, ar
 """
 
 import pickle
+import re
 import subprocess
 import sys
 from functools import cache
@@ -520,6 +521,11 @@ def test_steps_are_in_the_order_of_the_algorithm():
         *(f"update of {name}" for name in hidden),
     ]
     assert Page(iris_like().to_html()).text("option") == [f"{number}: {title}" for number, title in enumerate(titles, start=1)]
+
+
+def test_columns_of_the_inputs_are_named_inputs():
+    heads = re.findall(r'<th scope="col">([^<]*)</th>', iris_like().to_html())
+    assert heads[:5] == ["input 0", "input 1", "input 2", "input 3", "column 0"]
 
 
 def test_formulas_shapes_and_numbers_are_shown():

@@ -72,7 +72,7 @@ def _place(trace, layer):
 
 def _inputs(trace):
     notes = ["The inputs are those of the network: scaled if the parameter scale is set, and without missing values."]
-    arrays = [_of_rows("A[0]", trace.A[0]), ("Y", trace.y, (_ROW_SIGN, "column"))]
+    arrays = [("A[0]", trace.A[0], (_ROW_SIGN, "input")), ("Y", trace.y, (_ROW_SIGN, "column"))]
     if trace.sample_weight is not None:
         arrays.append(("weights of the rows", trace.sample_weight.reshape(-1, 1), (_ROW_SIGN, "")))
         notes.append(f"The weights of the rows sum to {trace.weight_sum:.6g}.")
