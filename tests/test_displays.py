@@ -294,7 +294,7 @@ def test_loss_curves_of_several_fits():
 
 
 @pytest.mark.slow
-def test_many_models_have_different_colors_and_a_legend_beside_the_axes():
+def test_many_models_have_different_colors_and_a_legend_outside_the_axes():
     n_models = 12
     display = LossCurveDisplay.from_estimator([classifier()] * n_models)
     assert len({line.get_color() for line in display.train_lines_}) == n_models
@@ -642,7 +642,7 @@ def test_texts_and_circles_do_not_overlap(sizes, is_new):
             assert not any(box.overlaps(circle.padded(-1)) for box in boxes), number
 
 
-def test_names_beside_the_network():
+def test_names_of_inputs_and_outputs():
     frame = pd.DataFrame(X, columns=["$width$", "height_cm"])
     model = fitted(MLPClassifier, frame, np.array(["low", "middle", "high"])[CODES])
     texts = [text.get_text() for text in NetworkDisplay.from_estimator(model).ax_.texts]

@@ -3,7 +3,7 @@
 A comparison of seven classifiers
 =================================
 
-The decision boundary of a multilayer perceptron beside those of six other classifiers, on the three data sets of scikit-learn's
+The decision boundary of a multilayer perceptron is compared with those of six other classifiers, on the data sets of scikit-learn's
 example *Classifier comparison* [1]_. The network has the parameters of that example: 100 hidden units, the solver Adam,
 ``alpha=1``, ``max_iter=1000`` and ``random_state=42``. Its class is the only difference. scikit-learn's class is trained as well,
 so that both can be compared: the numbers of epochs, the losses and the accuracies are equal.

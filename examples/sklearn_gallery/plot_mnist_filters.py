@@ -42,7 +42,7 @@ with warnings.catch_warnings():
 seconds = time.perf_counter() - start
 
 # %%
-# The losses beside those that scikit-learn's page shows for version 1.8:
+# The losses are compared with those that scikit-learn's page shows for version 1.8:
 
 published = [0.44139186, 0.19174891, 0.13983521, 0.11378556, 0.09443967, 0.07846529, 0.06506307, 0.05534985]
 print("epoch      fastbp   scikit-learn")

@@ -83,8 +83,8 @@ print(f"the search with 19 fits took {seconds:.0f} s")
 # %%
 # The test set
 # ------------
-# The test RMSE beside those of linear regression and of gradient boosting with default parameters. Published figures are 0.495 for
-# a tuned multilayer perceptron [2]_ and 0.429 for tuned gradient boosting [3]_, for another split of the rows.
+# The test RMSE is compared with those of linear regression and of gradient boosting with default parameters. Published figures are
+# 0.495 for a tuned multilayer perceptron [2]_ and 0.429 for tuned gradient boosting [3]_, for another split of the rows.
 
 models = {
     "linear regression": make_pipeline(SimpleImputer(), StandardScaler(), LinearRegression()).fit(X_train, y_train),

@@ -86,7 +86,7 @@ class _Display:
     def __init__(self, unit, total, progress):
         self.unit, self.total, self.progress = unit, total, progress
         self.bar = progress.columns[1]
-        self.bar.bar_width = max(_MIN_BAR, min(_MAX_BAR, self._width_beside(_N_FACTS)))
+        self.bar.bar_width = max(_MIN_BAR, min(_MAX_BAR, self._width_without(_N_FACTS)))
         self.task = progress.add_task(self._position(0), total=total, facts="")
 
     def _position(self, done):
@@ -114,10 +114,10 @@ class _Display:
 
     def _write(self, time_text, standing):
         facts = "  ".join([time_text, *facts_of(standing, self._values.speed, self._values.elapsed)])
-        self.bar.bar_width = max(_MIN_BAR, min(self.bar.bar_width, self._width_beside(len(facts))))
+        self.bar.bar_width = max(_MIN_BAR, min(self.bar.bar_width, self._width_without(len(facts))))
         self.progress.update(self.task, facts=facts)
 
-    def _width_beside(self, n_facts):
+    def _width_without(self, n_facts):
         """The width that remains for the bar."""
         console = self.progress.console
         width = min(console.width, _NOTEBOOK_WIDTH) if console.is_jupyter else console.width

@@ -78,7 +78,7 @@ def layer_title(layer: int, n_layers: int) -> str:
 
 def layer_phrase(layer: int, n_layers: int) -> str:
     """Return the name of a layer in sentences."""
-    return "the output layer" if layer == n_layers else f"hidden layer {layer}"
+    return "the " * (layer == n_layers) + layer_title(layer, n_layers)
 
 
 def activation_names(est: Any) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 PALETTE = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadb")
 DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
 _LAST_OF_SEQUENTIAL = 0.88  # lighter colors are hardly visible on white
-_MOST_ENTRIES_INSIDE = 4  # a legend with more entries is placed beside the axes
+_MOST_ENTRIES_INSIDE = 4  # a legend with more entries is placed to the right of the axes
 
 
 class Panels(NamedTuple):
@@ -164,7 +164,7 @@ def largest_magnitude(*arrays: Any) -> float:
 
 
 def add_legend(ax: Any, entries: list[tuple[Any, str]], loc: str = "upper right") -> None:
-    """Add a legend of (artist, name); if it has many entries, it is beside the axes, or else it has small letters."""
+    """Add a legend of (artist, name); if it has many entries, it is to the right of the axes, otherwise it has small letters."""
     handles, names = zip(*entries, strict=True)
     if len(entries) <= _MOST_ENTRIES_INSIDE:
         ax.legend(handles, names, loc=loc)

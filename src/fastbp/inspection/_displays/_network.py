@@ -238,7 +238,7 @@ class NetworkDisplay:
         return 72 * float(min(corners.width / width, corners.height / height))
 
     def _write(self, columns):
-        """Write the names of the layers below the columns, and the names of inputs and outputs beside them."""
+        """Write the names of the layers below the columns, and the names of inputs and outputs to the left and right."""
         unit = self._unit_size()
         names = self.layer_names or ["inputs", *(f"layer {number}" for number in range(1, len(columns)))]
         texts = [_layer_text(name, column.n_units) for name, column in zip(names, columns, strict=True)]
