@@ -203,6 +203,26 @@ def test_keyword_arguments_are_passed_to_matplotlib():
     assert DecisionSurfaceDisplay.from_estimator(plane("binary"), X, cmap="PuOr").images_[0].get_cmap().name == "PuOr"
 
 
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"train_loss": [1.0, 2.0]},
+            r"train_loss must contain one list of numbers for each fit, got 1.0 for fit 0. For one fit, pass",
+        ),
+        ({"train_loss": [["a"]]}, r"train_loss\[0\] must contain only numbers"),
+        (
+            {"train_loss": [[1.0]], "val_loss": [[1.0], None]},
+            "val_loss must have one list for each of the 1 fits in train_loss, got 2",
+        ),
+        ({"train_loss": [[1.0]], "val_score": [0.5]}, "val_score must contain one list of numbers"),
+    ],
+)
+def test_invalid_losses(params, message):
+    with pytest.raises(ValueError, match=message):
+        LossCurveDisplay(**params).plot()
+
+
 def test_without_matplotlib(monkeypatch):
     displays = [
         LossCurveDisplay(train_loss=[[1.0]]),

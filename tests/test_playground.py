@@ -892,6 +892,23 @@ def test_rejected_file_keeps_the_last_file(port):
         assert page.receive("data")["names"] == ["a", "b", "kind"]
 
 
+def test_answers_name_the_file(port):
+    """The page can choose another file before the answer arrives."""
+    with open_page(port) as page:
+        page.configure(settings_with(data="csv"), csv=csv_text(), file=3)
+        assert page.receive("data")["file"] == 3
+        page.configure(settings_with(data="csv"), csv=csv_text(classes=1), file=4)
+        assert page.receive("problem")["file"] == 4
+        page.configure(settings_with(data="csv"), csv="a,b", file=5)
+        assert page.receive("problem")["file"] == 5
+        page.configure(settings_with(data="csv", alpha=0.5))
+        assert page.receive("data")["file"] == 3
+        page.configure(settings_with())
+        assert page.receive("data")["file"] is None
+        page.configure(settings_with(data="csv"), csv=csv_text(), file="3")
+        assert page.receive("data")["file"] is None
+
+
 def test_unconfirmed_frames_are_bounded(port):
     """A page that draws nothing receives two frames, however long it trains."""
     with open_page(port) as page:

@@ -380,6 +380,35 @@ def test_rejected_file_does_not_replace_the_file_in_use(open_page):
     expect(page.locator("#file-name")).to_have_text("The file is good.csv.")
 
 
+def test_file_that_is_chosen_while_another_one_is_sent(open_page):
+    """Both files are sent before the server answers; the second one is rejected, and the first one is used or replaced by it."""
+    page = open_page("data=moons&epochs=20")
+    wait_for_state(page, "paused")
+    page.select_option("#data", "csv")
+    lines = "".join(f"{row % 7},{row % 5},{'high' if row % 7 > 3 else 'low'}\n" for row in range(70))
+    one_class = "a,b,c\n" + "".join(f"{row},{row % 5},same\n" for row in range(30))
+    page.evaluate(
+        """(texts) => {
+            const input = document.getElementById("file");
+            for (const [name, text] of texts) {
+                const transfer = new DataTransfer();
+                transfer.items.add(new File([text], name, { type: "text/csv" }));
+                input.files = transfer.files;
+                input.dispatchEvent(new Event("change"));
+            }
+        }""",
+        [["good.csv", f"length,width,size\n{lines}"], ["bad.csv", one_class]],
+    )
+    expect(page.get_by_role("alert")).to_contain_text("got 1: 'same'")
+    is_used = "length" in page.locator("#x-axis").inner_text()
+    expect(page.locator("#file-name")).to_have_text("The file is good.csv." if is_used else "")
+    if is_used:
+        page.reload()
+        wait_for_state(page, "paused")
+        expect(page.get_by_role("alert")).to_be_empty()
+        expect(page.locator("#file-name")).to_have_text("The file is good.csv.")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -113,7 +113,10 @@ class _Display:
         self.progress.update(self.task, completed=standing.done, description=self._position(standing.done))
 
     def _write(self, time_text, standing):
-        facts = "  ".join([time_text, *facts_of(standing, self._values.speed, self._values.elapsed)])
+        texts = [time_text, *facts_of(standing, self._values.speed, self._values.elapsed)]
+        while len(texts) > 1 and self._width_without(len("  ".join(texts))) < _MIN_BAR:
+            texts.pop()  # the last one is the least important
+        facts = "  ".join(texts)
         self.bar.bar_width = max(_MIN_BAR, min(self.bar.bar_width, self._width_without(len(facts))))
         self.progress.update(self.task, facts=facts)
 

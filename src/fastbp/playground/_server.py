@@ -17,6 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 from ._security import LocalOnly
 from ._settings import InputProblem, checked_settings, options
 from ._uploads import MAX_BYTES, UploadError, read_table
+from ._views import problem_message
 from ._worker import Worker
 
 _MAX_PAGES = 16
@@ -136,11 +137,11 @@ class Page:
         try:
             message = parsed_message(text)
             getattr(self, f"_on_{message['type']}")(message)
-        except (RequestError, UploadError) as error:
-            self._refuse([InputProblem("csv" if isinstance(error, UploadError) else "server", str(error))])
+        except RequestError as error:
+            self._refuse([InputProblem("server", str(error))])
 
-    def _refuse(self, problems):
-        self._put("problem", {"type": "problem", "problems": [problem._asdict() for problem in problems]})
+    def _refuse(self, problems, file=None):
+        self._put("problem", problem_message(problems, file))
 
     def _on_configure(self, message, restart=False):
         settings, problems = checked_settings(message.get("settings"))
@@ -151,7 +152,15 @@ class Page:
             )
             problems.append(InputProblem(name, text))
             position[name] = 0
-        table = None if message.get("csv") is None else read_table(message["csv"])
+        table = None
+        if message.get("csv") is not None:
+            file = message.get("file")
+            file = file if _is_position(file) else None
+            try:
+                table = read_table(message["csv"])._replace(file=file)
+            except UploadError as error:
+                self._refuse([InputProblem("csv", str(error))], file)
+                return
         if problems and self.is_configured:
             self._refuse(problems)
             return

@@ -18,13 +18,17 @@ MAX_CLASSES = 6
 
 
 class Table(NamedTuple):
-    """The contents of a file: the inputs (n_rows, 2), the texts of the target, the numbers of the lines, and the three names."""
+    """The contents of a file: the inputs (n_rows, 2), the texts of the target, the numbers of the lines, and the three names.
+
+    ``file`` is the number by which the page knows the file.
+    """
 
     X: np.ndarray
     target: list[str]
     lines: list[int]
     names: tuple[str, str, str]
     is_comma_decimal: bool
+    file: int | None = None
 
 
 class UploadError(ValueError):

@@ -14,8 +14,13 @@ from ._session import shown_estimator
 SURFACE_SIZE, UNIT_SIZE = 64, 32  # cells in each direction
 
 
-def data_message(session, problems=()):
-    """Return the message that describes a new training: the rows, the axes and the settings."""
+def problem_message(problems, file=None):
+    """Return the message about invalid values; ``file`` is the number of the file that they concern."""
+    return {"type": "problem", "problems": [problem._asdict() for problem in problems], "file": file}
+
+
+def data_message(session, problems=(), file=None):
+    """Return the message that describes a new training: the rows, the number of their file, the axes and the settings."""
     dataset = session.dataset
     return {
         "type": "data",
@@ -32,6 +37,7 @@ def data_message(session, problems=()):
         "score_name": "accuracy" if dataset.is_classification else "R²",
         "settings": session.settings.as_dict(),
         "problems": [problem._asdict() for problem in problems],
+        "file": file,
         "code": shown_estimator(session),
     }
 

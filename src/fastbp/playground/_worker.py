@@ -14,7 +14,7 @@ from typing import Any
 from ._session import Session
 from ._settings import InputProblem
 from ._uploads import UploadError
-from ._views import data_message, frame_message
+from ._views import data_message, frame_message, problem_message
 
 THREAD_NAME = "fastbp-playground"
 _FRAME_SECONDS = 1 / 15  # the shortest time between two frames
@@ -88,7 +88,7 @@ class Worker:
         except Exception as error:
             logging.getLogger("fastbp.playground").exception("The training of a page has failed.")
             text = f"Training has ended because of an unexpected error: {error}. Reload the page; the terminal shows details."
-            self._publish("problem", {"type": "problem", "problems": [InputProblem("server", text)._asdict()]})
+            self._publish("problem", problem_message([InputProblem("server", text)]))
 
     def _wait(self):
         """Wait until there is something to do; return False if the thread must end."""
@@ -155,24 +155,24 @@ class Worker:
             return "epoch"
 
     def _apply(self, settings, table, problems, position, restart):
-        session = self._session
+        session, used = self._session, table or self._table
+        file = used.file if used and settings.data == "csv" else None
         if session is not None and not restart and table is None and settings.of_training == session.settings.of_training:
             session.change_limits(settings)
             self._next_epoch = time.monotonic()
-            self._publish("data", data_message(session, problems))
+            self._publish("data", data_message(session, problems, file))
         else:
             try:
-                session = Session(settings, table or self._table)
+                session = Session(settings, used)
             except UploadError as error:
-                found = [*problems, InputProblem("csv", str(error))]
-                self._publish("problem", {"type": "problem", "problems": [problem._asdict() for problem in found]})
+                self._publish("problem", problem_message([*problems, InputProblem("csv", str(error))], file))
                 return
             self._session, self._next_diagnosis = session, 0.0
             if settings.data == "csv":
-                self._table = table or self._table
+                self._table = used
             epoch, step = position
             self._replay = session.advance_to(epoch, step, self._must_stop) if epoch or step else None
-            self._publish("data", data_message(session, problems))
+            self._publish("data", data_message(session, problems, file))
         self._is_outdated, self._last_frame = True, 0.0
 
     def _show(self):

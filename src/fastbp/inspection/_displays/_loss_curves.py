@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._checks import check_network
+from ._checks import check_network, numbers_in
 from ._figures import add_legend, distinct_colors, panels, use_integers
 
 
@@ -192,6 +192,7 @@ class LossCurveDisplay:
         ValueError
             If `ax` has another number of axes than there are panels, or if curves are requested for which there are no numbers.
         """
+        self._check_values()
         _check_present("score", score, self.val_score, "Pass X_val and y_val to fit, or set early_stopping=True.")
         _check_present("learning_rate", learning_rate, self.learning_rate, "The learning rates are in history_ after a fit.")
         n_panels = 1 + score + learning_rate
@@ -213,6 +214,13 @@ class LossCurveDisplay:
             self.axes_[-1].set_ylim(bottom=0)
         self._label(colors)
         return self
+
+    def _check_values(self):
+        """Raise a ValueError unless each parameter has one array of numbers for each fit."""
+        _check_curves("train_loss", self.train_loss, len(self.train_loss))
+        for name in ("val_loss", "val_score", "learning_rate"):
+            if getattr(self, name) is not None:
+                _check_curves(name, getattr(self, name), len(self.train_loss), may_be_none=True)
 
     def _listed(self, values):
         return [None] * len(self.train_loss) if values is None else values
@@ -315,6 +323,18 @@ def _check_present(name, requested, values, remedy):
     """Raise a ValueError if curves are requested for which there are no numbers."""
     if requested and (values is None or all(one is None for one in values)):
         raise ValueError(f"{name} must be False, because no fit has these numbers; got {requested!r}. {remedy}")
+
+
+def _check_curves(name, curves, n_fits, may_be_none=False):
+    """Raise a ValueError unless there is one array-like of numbers for each fit."""
+    if len(curves) != n_fits:
+        raise ValueError(f"{name} must have one list for each of the {n_fits} fits in train_loss, got {len(curves)}.")
+    for number, values in enumerate(curves):
+        if not (may_be_none and values is None) and numbers_in(f"{name}[{number}]", values).ndim != 1:
+            raise ValueError(
+                f"{name} must contain one list of numbers for each fit, got {values!r} for fit {number}. For one fit, pass a list "
+                "with one list, such as train_loss=[est.loss_curve_]."
+            )
 
 
 def _curves(ax, all_values, colors, style, kwargs):

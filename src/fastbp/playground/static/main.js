@@ -17,9 +17,12 @@ const QUIET_SECONDS = 2; // the texts for screen readers change at most this oft
 const page = {
   options: null, controls: null, data: null, frame: null, file: storedFile(),
   candidate: null, accepted: null, // a file that the server has not accepted yet, and the file that it has
+  sent: new Map(), // the files that were sent, by their numbers, until the server accepts one
   position: { epoch: 0, step: 0 }, // where the training of the next settings starts
   isDrawing: false, isClosed: false, described: 0, addressed: 0,
 };
+
+page.nFiles = page.file?.number ?? 0;
 
 const connection = new Connection({
   options: receiveOptions,
@@ -46,7 +49,7 @@ function receiveData(data) {
   const isUnknown = page.data === null || data.problems.length > 0;
   page.data = data;
   page.position = { epoch: 0, step: 0 };
-  if (data.settings.data === "csv") acceptFile();
+  if (data.settings.data === "csv") acceptFile(data.file);
   if (isUnknown) page.controls.write(data.settings);
   setProblems(data.problems);
   byId("code").textContent = data.code;
@@ -54,8 +57,8 @@ function receiveData(data) {
   for (const id of BUTTONS) byId(id).disabled = false;
 }
 
-function receiveProblems({ problems }) {
-  if (problems.some(({ field }) => field === "csv")) dropFile();
+function receiveProblems({ problems, file }) {
+  if (problems.some(({ field }) => field === "csv")) dropFile(file);
   // a problem of the server does not concern the settings
   const isTraining = page.data && problems.every(({ field }) => field !== "server");
   setProblems(isTraining ? [...problems, CONTINUES] : problems);
@@ -91,7 +94,8 @@ function configure(settings = page.controls.read(), { type = "configure" } = {})
   showFileName();
   setProblems([]);
   if (!page.frame) setStatus("Preparing the network. If the kernels are not compiled yet, this takes up to a minute.");
-  connection.send(type, { settings, csv, ...(type === "restart" ? {} : page.position) });
+  if (csv !== null) page.sent.set(file.number, file);
+  connection.send(type, { settings, csv, file: file?.number, ...(type === "restart" ? {} : page.position) });
 }
 
 byId("file").addEventListener("change", async (event) => {
@@ -102,15 +106,19 @@ byId("file").addEventListener("change", async (event) => {
     receiveProblems({ problems: [{ field: "csv", message: `The file must have at most ${limit} bytes, got ${file.size.toLocaleString("en-US")}. Remove rows from it.` }] });
     return;
   }
-  page.candidate = { name: file.name, text: await file.text() };
+  const text = await file.text();
+  page.nFiles += 1;
+  page.candidate = { name: file.name, text, number: page.nFiles };
   configure();
 });
 
-/** Store the file that the server uses. */
-function acceptFile() {
-  if (!page.candidate && page.file === page.accepted) return;
-  page.file = page.accepted = page.candidate ?? page.file;
-  page.candidate = null;
+/** Store the file that the server uses; another one may have been chosen since it was sent. */
+function acceptFile(number) {
+  const file = page.sent.get(number);
+  if (!file) return;
+  page.file = page.accepted = file;
+  if (page.candidate === file) page.candidate = null;
+  for (const key of page.sent.keys()) if (key <= number) page.sent.delete(key);
   showFileName();
   try {
     sessionStorage.setItem(STORED_FILE, JSON.stringify(page.file));
@@ -120,7 +128,9 @@ function acceptFile() {
 }
 
 /** Forget a file that was rejected; the browser reports a choice of the same file only if the control is empty. */
-function dropFile() {
+function dropFile(number) {
+  page.sent.delete(number);
+  if (Number.isInteger(number) && page.candidate?.number !== number) return;
   page.candidate = null;
   byId("file").value = "";
 }
