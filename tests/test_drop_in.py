@@ -444,7 +444,7 @@ def test_signatures_extend_those_of_scikit_learn(theirs, ours):
 @pytest.mark.parametrize("hidden_layer_sizes", [(100,), (30, 30)])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_first_iterations_of_lbfgs_agree(load, kind, hidden_layer_sizes):
-    """The README promises this for 10 iterations. Later iterations amplify rounding errors."""
+    """The user guide promises this for 10 iterations. Later iterations amplify rounding errors."""
     X, y = load(return_X_y=True)
     params = {"hidden_layer_sizes": hidden_layer_sizes, "solver": "lbfgs", "max_iter": 10, "random_state": 0}
     theirs, ours = (model(**params).fit(X, y) for model in PAIRS[kind])

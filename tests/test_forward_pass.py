@@ -1,4 +1,4 @@
-"""`coefs_`, `intercepts_`, `activation` and `out_activation_` describe the predictions, as the README says.
+"""`coefs_`, `intercepts_`, `activation` and `out_activation_` describe the predictions, as the user guide says.
 
 For every combination of a loss and an output activation that the registries allow, a forward pass in NumPy gives the result of
 `predict` or `predict_proba`. The forward pass reads only public attributes.
