@@ -372,9 +372,11 @@ def test_messages_of_partial_fit_count_the_epochs_of_earlier_calls():
     while not messages:
         messages = fit_and_warnings(model, X * 1e3, Y[MLPRegressor], "partial_fit")[1]
     first, n_calls = model.loss_curve_[0], len(model.loss_curve_)
-    assert n_calls > 2
+    assert n_calls > 1
     assert f"the loss was {first:.3g} in epoch 1 and {model.loss_:.3g} in epoch {n_calls}. Try" in messages[0]
-    with pytest.raises(ValueError, match=f"In epoch {n_calls + 1}, the weighted sums"):
+    while model.loss_ < 1e200:
+        fit_and_warnings(model, X * 1e3, Y[MLPRegressor], "partial_fit")
+    with pytest.raises(ValueError, match=f"In epoch {len(model.loss_curve_) + 1}, the weighted sums"):
         model.partial_fit(X * 1e3, Y[MLPRegressor])
 
 
@@ -462,7 +464,11 @@ def test_advice_does_not_name_remedies_in_use(solver, kind, clip_norm, scale, sc
         ([1e-30, 1e16], 1e4, float, True),
         ([1e12, 1e11], 1, float, False),  # large inputs
         ([1.0, np.inf], 1, np.float32, True),
-        ([np.inf, np.inf], 1, float, False),
+        ([np.inf, np.inf], 1, float, True),
+        ([1e184], 1, float, True),
+        ([1e184, 1e20], 1, float, True),
+        ([1e184], 1e100, float, False),
+        ([np.inf], 1e200, float, False),  # the loss of useful predictions overflows
         ([1.0, np.inf], 1e20, np.float32, False),  # the loss of useful predictions overflows
         ([1.0, np.nan], 1e200, float, True),
         ([np.nan, np.nan], 1, float, True),
@@ -471,6 +477,20 @@ def test_advice_does_not_name_remedies_in_use(solver, kind, clip_norm, scale, sc
 def test_rule_for_growing_losses(losses, y, dtype, expected):
     end = TrainingEnd(None, None, None, np.array([y, -y / 2]), IN_ORDER, losses, 1.0)
     assert has_grown(end, dtype) == expected
+    last = TrainingEnd(None, None, None, np.array([y, -y / 2]), IN_ORDER, losses[-1:], 1.0)
+    assert has_grown(last, dtype, losses[:-1]) == expected
+
+
+def test_growing_losses_of_partial_fit_are_a_warning():
+    model, messages = MLPRegressor(**GROWING | SLOW | {"learning_rate_init": 20.0}), []
+    for _ in range(6):
+        messages.append(fit_and_warnings(model, X, Y[MLPRegressor], "partial_fit")[1])
+    losses = np.array(model.loss_curve_)
+    limit = 1e6 * max(1, losses[0], np.max(np.square(Y[MLPRegressor])))
+    assert (losses > limit).any()
+    assert np.isfinite(losses).all()
+    assert [bool(texts) for texts in messages] == (losses > limit).tolist()
+    assert f"the loss was {losses[0]:.3g} in epoch 1 and {losses[-1]:.3g} in epoch 6." in messages[-1][0]
 
 
 def test_description_of_losses():

@@ -104,6 +104,38 @@ def test_dense_rows_after_sparse_rows(kind):
         assert outcome(kept) == outcome(fresh)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "element"),
+    [("activation", ["relu", "tanh"], "logistic"), ("dropout", np.zeros(3), 0.5), ("dropout", [0.0, 0.0, 0.0], 0.5)],
+    ids=["activations", "array of rates", "list of rates"],
+)
+def test_parameters_that_are_changed_in_place(name, value, element):
+    kept = first_call(MLPRegressor, hidden_layer_sizes=(5, 4), **{name: value})
+    kept.partial_fit(*rows(MLPRegressor, 40, 1))
+    getattr(kept, name)[0] = element
+    fresh = copy.deepcopy(kept)
+    for seed in range(2, 4):
+        fresh = copy.deepcopy(fresh)
+        for model in (kept, fresh):
+            model.partial_fit(*rows(MLPRegressor, 40, seed))
+        assert outcome(kept) == outcome(fresh)
+
+
+def test_wrong_arguments_are_rejected_in_every_call():
+    X, y = rows(MLPRegressor, 40)
+    model = MLPRegressor(hidden_layer_sizes=4, random_state=0)
+    for _ in range(3):
+        for arguments, options in [
+            ((None, [0, 1]), {}),
+            ((), {"classes": [0, 1]}),
+            ((), {"foo": 1}),
+            ((None,), {"sample_weight": None}),
+        ]:
+            with pytest.raises(TypeError, match=r"MLPRegressor.partial_fit\(\)"):
+                model.partial_fit(X, y, *arguments, **options)
+        model.partial_fit(X, y)
+
+
 def unaligned(array):
     memory = np.empty(array.nbytes + 1, np.uint8)
     copy = memory[1:].view(array.dtype).reshape(array.shape)

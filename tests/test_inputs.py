@@ -180,6 +180,16 @@ def test_malformed_matrices_of_other_formats_are_rejected(make, array, value, me
             call()
 
 
+def test_malformed_lists_of_rows_are_rejected():
+    """SciPy converts a LIL matrix to CSR without a check of its column numbers."""
+    y, matrix = np.array([0, 1] * 6), sp.lil_array(X)
+    model = MLPClassifier(hidden_layer_sizes=(2,), max_iter=2, random_state=0, solver="sgd").fit(matrix, y)
+    matrix.rows[0], matrix.data[0] = [10**6], [1.0]
+    for call in [lambda: model.fit(matrix, y), lambda: model.partial_fit(matrix, y), lambda: model.predict(matrix)]:
+        with pytest.raises(ValueError, match=r"X\.indices must contain column numbers from 0 to 2, got 1000000"):
+            call()
+
+
 def test_index_arrays_of_wrong_shape_are_rejected():
     matrix = sp.csr_array(X)
     matrix.indptr = matrix.indptr[:-1]

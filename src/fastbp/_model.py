@@ -10,6 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from functools import wraps
+from inspect import signature
 from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
@@ -21,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import ADAPTERS_MANAGER, Method, _get_output_config
 from ._data.inputs import FLOATS, Matrix, as_rows, common_float, is_plain
-from ._data.sparse import check_indices
+from ._data.sparse import check_converted_indices, check_indices
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
 from ._network.hidden_layers import first_layers
@@ -91,9 +92,14 @@ def on_snapshot(method: Method) -> Method:
 def continues_run(method: Method) -> Method:
     """Decorate ``partial_fit``, which is called only if the run of its previous call cannot be continued."""
 
+    names = list(signature(method).parameters)[3:]
+
     @wraps(method)
     def run(self, X, y, *arguments, **options):
-        return self if self._continue_run(X, y, *arguments, **options) else method(self, X, y, *arguments, **options)
+        is_valid = len(arguments) <= len(names) and options.keys() <= set(names[len(arguments) :])  # otherwise, an error follows
+        if is_valid and self._continue_run(X, y, *arguments, **options):
+            return self
+        return method(self, X, y, *arguments, **options)
 
     return cast(Method, run)
 
@@ -271,7 +277,9 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             check_is_fitted(self)
             check_indices(X, "X")
             has_imputer = preparation is not None and preparation.imputer is not None
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], ensure_all_finite=_finite_or_nan(has_imputer), reset=False)
+            given, finite = X, _finite_or_nan(has_imputer)
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], ensure_all_finite=finite, reset=False)
+            check_converted_indices(X, given, "X")
         return X if preparation is None else preparation.imputed(X)
 
     @on_snapshot
@@ -302,7 +310,9 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             check_indices(X, "X")
             options |= {"accept_sparse": ["csr", "csc"], "dtype": FLOATS, "multi_output": True}
             finite = _finite_or_nan(self.missing == "indicator")
+            given = X
             X, y = validate_data(self, X, y, ensure_all_finite=finite, reset=reset, **options)
+            check_converted_indices(X, given, "X")
             if y.ndim == 2 and y.shape[1] == 1:
                 y = column_or_1d(y, warn=True)
         return X, y

@@ -28,6 +28,12 @@ def check_indices(X, name):
         _check_range(X.indices[:n_used], n_positions, f"{name}.indices", _COMPRESSED[X.format])
 
 
+def check_converted_indices(X, given, name):
+    """Check X if it was converted by SciPy from a sparse matrix ``given`` whose format ``check_indices`` does not check."""
+    if issparse(given) and given.format not in (*_COMPRESSED, "coo"):
+        check_indices(X, name)
+
+
 def _check_range(numbers, stop, name, meaning):
     """Raise a ValueError if some of the numbers are not between 0 and stop − 1."""
     # as unsigned numbers, negative numbers are larger than all others, so that one pass over the array is sufficient

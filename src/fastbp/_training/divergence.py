@@ -22,6 +22,8 @@ from .advice import advice
 # useful fit are far below this limit, even if it starts from perfect weights: a model that predicts 0 has a loss of about 1 in
 # classification, and of at most the largest squared target in regression.
 _GROWTH = 1e6
+# The first loss does not count if it is more than _HUGE times the loss of a model that predicts 0: then the first epoch diverged.
+_HUGE = 1e30
 # Predictions are tested if a weight is at least as large as `_largest_safe_weight`. With the exponential and other functions whose
 # values can be much larger than their arguments, there is no such bound: predictions are tested for weights of this size, and in a
 # fit, the predictions of up to _N_TESTED rows are tested in any case.
@@ -50,8 +52,8 @@ def warn_of_divergence(state, result, earlier=()):
     if end is None or not end.losses:
         return
     is_lbfgs = end.config.solver == "lbfgs"
-    # one epoch of `partial_fit` does not show whether the loss grows; L-BFGS never accepts a higher loss, except for NaN
-    has_diverged = not isfinite(end.losses[-1]) if is_lbfgs else not end.incremental and has_grown(end, state.params.dtype)
+    # L-BFGS never accepts a higher loss, except for NaN
+    has_diverged = not isfinite(end.losses[-1]) if is_lbfgs else has_grown(end, state.params.dtype, earlier)
     n_overflows, n_tested = _count_overflows(end, state)
     if not has_diverged and not n_overflows:
         return
@@ -67,13 +69,17 @@ def warn_of_divergence(state, result, earlier=()):
     warn_user(text, ConvergenceWarning)
 
 
-def has_grown(end, dtype):
-    """Whether the last loss of a fit is NaN or so much larger than the first loss and the targets that the fit has diverged."""
-    first, last = end.losses[0], end.losses[-1]
-    if last <= _GROWTH * max(1.0, first):
+def has_grown(end, dtype, earlier=()):
+    """Whether the last loss of a fit is NaN or so much larger than the first loss and the targets that the fit has diverged.
+
+    ``earlier`` are the losses of earlier calls of ``partial_fit``.
+    """
+    first, last = earlier[0] if earlier else end.losses[0], end.losses[-1]
+    if last <= _GROWTH * max(1.0, first) and first < _HUGE:
         return False
     largest = float(np.abs(end.y).max())
-    limit = _GROWTH * max(1.0, first, largest * largest)
+    of_zeros = max(1.0, largest * largest)
+    limit = _GROWTH * max(of_zeros, first if first <= _HUGE * of_zeros else 0.0)
     return isnan(last) or (limit < float(np.finfo(dtype).max) and last > limit)
 
 

@@ -20,6 +20,8 @@ class KeptRun:
 
     def __init__(self, run, params):
         self.run, self.params, self.state, self.lock = run, params, run.state, threading.Lock()
+        # the user can change the elements of lists and arrays in place
+        self.copies = [(value, value.copy()) for value in params if isinstance(value, (list, np.ndarray))]
         self.hyperparams, self.moments, self.spares = run.state.optimizer.hyperparams, run.state.optimizer.moments, []
         self.release_rows()
 
@@ -42,6 +44,7 @@ class KeptRun:
             and state.optimizer.hyperparams is self.hyperparams  # the settings of the run contain these values
             and state.optimizer.moments is self.moments  # the kernel does not check other arrays
             and all(map(is_, params, self.params))
+            and all(_has_same_elements(value, copy) for value, copy in self.copies)
             and X.dtype == state.params.dtype
             and self.run.can_continue_with(len(X))
         )
@@ -59,6 +62,13 @@ class KeptRun:
         if result.divergence is None:
             self.state, self.moments = spare.state, spare.state.optimizer.moments
         return result
+
+
+def _has_same_elements(value, copy):
+    """Whether a list has the same objects as before, or an array the same numbers."""
+    if isinstance(value, np.ndarray):
+        return value.shape == copy.shape and value.tobytes() == copy.tobytes()
+    return len(value) == len(copy) and all(map(is_, value, copy))
 
 
 def _no_run():
