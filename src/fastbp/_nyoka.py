@@ -5,7 +5,8 @@ scikit-learn does not have, it would write a file with other predictions, withou
 first, which networks do not have. Reading it raises an error, if the reader is nyoka. This module does not know about PMML.
 """
 
-import sys
+import inspect
+from typing import Any
 
 
 class NyokaCheck:
@@ -21,8 +22,9 @@ class NyokaCheck:
     def __get__(self, est, owner=None):
         if est is None:
             return self
-        reader = sys._getframe(1).f_globals.get("__name__", "")
-        if reader.endswith("skl_to_pmml"):
+        frame: Any = inspect.currentframe()
+        frame = frame.f_back  # the code that reads the attribute
+        if frame.f_globals.get("__name__", "").endswith("skl_to_pmml"):
             check_for_nyoka(est)
         raise AttributeError(f"{type(est).__name__!r} object has no attribute {self.name!r}", name=self.name, obj=est)
 

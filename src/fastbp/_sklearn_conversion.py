@@ -341,14 +341,16 @@ def _supported_params(est, defaults):
 
 def _fastbp_attributes(est, converted):
     """The fitted attributes of fastbp, including the training state."""
-    theirs = vars(est)
-    attributes = copy.deepcopy({name: theirs[name] for name in _SHARED_ATTRIBUTES if name in theirs})
-    attributes["coefs_"] = coefs = _copies(est.coefs_)
-    attributes["intercepts_"] = intercepts = _copies(broadcast_intercepts(coefs, est.intercepts_))
+    theirs, coefs = vars(est), _copies(est.coefs_)
+    intercepts = _copies(broadcast_intercepts(coefs, est.intercepts_))
+    derived = {"n_features_in_": coefs[0].shape[0], "n_outputs_": coefs[-1].shape[1], "n_layers_": len(coefs) + 1}
+    derived |= {"n_iter_": 0, "t_": 0, "_no_improvement_count": 0}  # a user may have set only the weights
+    attributes = derived | copy.deepcopy({name: theirs[name] for name in _SHARED_ATTRIBUTES if name in theirs})
+    attributes |= {"coefs_": coefs, "intercepts_": intercepts}
     if "loss_curve_" in attributes:
         attributes["history_"] = start_history(attributes["loss_curve_"])
     if "out_activation_" in attributes:
-        layout = published_layout(coefs, coefs[0].shape[0], None)
+        layout = published_layout(coefs, attributes["n_features_in_"], None)
         params, link = gathered({"coefs_": coefs, "intercepts_": intercepts}), attributes["out_activation_"]
         state = TrainingState.untrained(layout, params, (link, 0), link)
         state.activations = per_layer(converted.activation, len(coefs) - 1)
