@@ -649,8 +649,12 @@ def test_nyoka_cannot_read_models_that_scikit_learn_does_not_have(message):
 @pytest.mark.parametrize(
     ("model", "y", "message"),
     [
-        (MLPRegressor(**SMALL), VALUES, r"first output of a regressor.*Convert it with to_sklearn\(\) and sklearn2pmml"),
-        (MLPRegressor(**SMALL, loss="poisson"), VALUES[:, 0] ** 2, r"the identity as output activation"),
+        (MLPRegressor(**SMALL), VALUES, r"only the first of 2 outputs\. Convert the model with to_sklearn\(\) and sklearn2pmml"),
+        (
+            MLPRegressor(**SMALL, loss="poisson"),
+            VALUES[:, 0] ** 2,
+            r"ignores the output activation 'exp'\. Export the model with to_onnx",
+        ),
         (MLPClassifier(**SMALL), TARGETS["multilabel"], r"only one column of labels"),
         (MLPClassifier(**SMALL), TARGETS["single class"], r"at least two classes"),
         (MLPClassifier(**SMALL, activation=["tanh", "tanh"]), CODES, r"cannot read activation=\['tanh', 'tanh'\].*to_sklearn"),

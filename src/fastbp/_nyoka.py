@@ -46,12 +46,14 @@ def check_for_nyoka(est):
 
 def _problem_with_nyoka(network, est):
     """The reason why nyoka would write a wrong file for a model that scikit-learn has, and the remedy; None if it would not."""
-    labels, with_sklearn2pmml = network.labels, "Convert it with to_sklearn() and sklearn2pmml."
+    labels, n_outputs = network.labels, network.sizes[-1]
     if network.activations and est.activation != network.activations[0]:
         given = f"activation={est.activation!r}"
         return f"it cannot read {given}. Put the estimator that to_sklearn() returns into the Pipeline instead of this one."
-    if labels is None and (network.sizes[-1] > 1 or network.link != "identity"):
-        return f"it writes only the first output of a regressor, with the identity as output activation. {with_sklearn2pmml}"
+    if labels is None and network.link != "identity":
+        return f"it ignores the output activation {network.link!r}. Export the model with to_onnx() or export_c()."
+    if labels is None and n_outputs > 1:
+        return f"it writes only the first of {n_outputs} outputs. Convert the model with to_sklearn() and sklearn2pmml."
     if labels is not None and (labels.kind == "multilabel" or len(labels.classes[0]) == 1):
-        return f"it supports only one column of labels with at least two classes. {with_sklearn2pmml}"
+        return "it supports only one column of labels with at least two classes. Export the model with to_onnx() or export_c()."
     return None
