@@ -74,7 +74,7 @@ def sklearn_params(est):
         if not (_has_value(name, value) if name in known else name in _WITHOUT_EFFECT or _are_equal(value, defaults[name]))
     ]
     if unsupported:
-        given = ", ".join(f"{name}={params[name]!r}" for name in unsupported)
+        given = ", ".join(f"{name}={params[name]!r:.60}" for name in unsupported)
         remedy = ", ".join(f"{name}={defaults[name]!r}" for name in unsupported)
         raise ValueError(
             f"scikit-learn's {cls.__name__} does not have the parameters or values {given}. Call set_params({remedy}) first, or "
