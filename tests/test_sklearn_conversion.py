@@ -286,6 +286,21 @@ def test_estimators_built_from_weights(target):
     assert theirs.partial_fit(X, TARGETS[target]).loss_ > 0
 
 
+def test_copies_and_models_in_training():
+    """An unpickled model, and a model of a running fit that a callback receives, are converted with the state of their solver."""
+    steps = []
+
+    def convert(model, epoch, logs):
+        theirs = model.to_sklearn()
+        assert_allclose(theirs.predict(X), model.predict(X), rtol=1e-13, atol=2e-15)
+        steps.append((theirs._optimizer.t, theirs.loss_ == logs["loss"]))
+
+    model = MLPRegressor(**SMALL, callbacks=convert).fit(X, VALUES)
+    assert steps == [(epoch, True) for epoch in range(1, 7)]
+    theirs = pickle.loads(pickle.dumps(model.set_params(callbacks=None))).to_sklearn()
+    assert_same_training(continued(theirs, "partial_fit", VALUES), continued(model, "partial_fit", VALUES))
+
+
 def test_solver_changed_after_the_fit():
     model = MLPRegressor(**SMALL, solver="lbfgs").fit(X, VALUES).set_params(solver="sgd")
     theirs = model.to_sklearn()

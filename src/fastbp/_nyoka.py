@@ -1,8 +1,9 @@
 """The check that nyoka, a converter to PMML, does not write a wrong file for a model.
 
 nyoka recognizes classes by their name, ``MLPClassifier`` or ``MLPRegressor``, and reads only some attributes. For models that
-scikit-learn does not have, it would write a file with other predictions, without an error. It reads the attribute ``n_classes_``
-first, which networks do not have. Reading it raises an error, if the reader is nyoka. This module does not know about PMML.
+scikit-learn does not have, it would write a file with other predictions, without an error. Since version 4.3, it first reads the
+attribute ``n_classes_``, which networks do not have. Reading it raises an error if the reader is nyoka. This module does not know
+about PMML.
 """
 
 import inspect
