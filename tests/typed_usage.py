@@ -5,11 +5,11 @@ so the check fails when a public parameter or result loses its type.
 """
 
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import numpy as np
 
-from fastbp import Activation, Checkpoint, Loss, MLPClassifier, MLPRegressor, graph, load_checkpoint
+from fastbp import Activation, Checkpoint, Loss, MLPClassifier, MLPRegressor, from_sklearn, graph, load_checkpoint
 from fastbp.datasets import load_mnist
 from fastbp.inspection import GradientCheck, Summary, Trace, check_gradients, summary, trace
 from fastbp.playground import serve
@@ -33,6 +33,8 @@ def accepted(X: np.ndarray, y: np.ndarray) -> None:
     assert_type(regressor.predict(X), np.ndarray)
     MLPRegressor(loss="quantile", quantile=[0.1, 0.9], learning_rate=lambda epoch, progress: 1 - progress, max_time=60)
     load_checkpoint("model.pickle").predict(X)
+    from_sklearn(regressor.to_sklearn()).predict(X)
+    assert_type(classifier.get_sklearn_params(), dict[str, Any])
     assert_type(trace(regressor, X, y, sample_weight=y), Trace)
     assert_type(trace(regressor, X, y).delta, list[np.ndarray])
     assert_type(check_gradients(classifier, X, y, max_params=100), GradientCheck)

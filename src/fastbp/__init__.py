@@ -7,7 +7,8 @@ from ._classifier import MLPClassifier
 from ._network.activations import Activation
 from ._network.losses import Loss
 from ._regressor import MLPRegressor
+from ._sklearn_conversion import from_sklearn
 from .callbacks import Checkpoint, load_checkpoint
 
-__all__ = ["Activation", "Checkpoint", "Loss", "MLPClassifier", "MLPRegressor", "__version__", "load_checkpoint"]
+__all__ = ["Activation", "Checkpoint", "Loss", "MLPClassifier", "MLPRegressor", "__version__", "from_sklearn", "load_checkpoint"]
 __version__ = "0.1.0"

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._kernels.lazy.norms import VARIANCE_EPSILON
 from ._network.activations import Activation
+from ._nyoka import NyokaCheck
 from ._wrong_estimator import wrong_estimator_error
 
 
@@ -144,6 +145,100 @@ class ExportableModel:
             is_exclusive, classes = kind == "multiclass", [classes]
         is_probability = link in ("softmax", "grouped_softmax") or (link == "logistic" and not is_exclusive)
         return ExportedLabels(kind, tuple(map(np.asarray, classes)), not is_probability, not is_probability and is_exclusive)
+
+    # ------------------------------------------------------------------ scikit-learn
+
+    n_classes_ = NyokaCheck()
+
+    def to_sklearn(self) -> Any:
+        """Return a fitted estimator of scikit-learn that gives the same predictions.
+
+        Use it for tools that recognize scikit-learn's classes only, for example converters to PMML. Scaling, batch normalization
+        and averages are folded into the weights, so that the estimator predicts from the same X. All arrays are copied, and so is a
+        ``RandomState`` in `random_state`.
+
+        Parameters that only training uses are left out if scikit-learn does not have them, and have scikit-learn's default value if
+        it does not have the value. For example, a model that was trained with ``solver="adamw"`` and `dropout` becomes an estimator
+        with ``solver="adam"``, which would continue training without dropout. A regressor gets ``loss="poisson"`` if its output
+        activation is 'exp', and ``loss="squared_error"`` otherwise. ``verbose="bar"`` and ``warm_start="resume"`` become True.
+
+        scikit-learn's ``partial_fit`` continues with the moments of the solvers 'adam' and 'sgd', and with the same numbers as
+        ``partial_fit`` of fastbp if no parameter was left out. It starts with new moments for all other solvers, and for models
+        with `scale`, `scale_y`, `batch_norm` or `ema_decay`, whose moments belong to the weights before folding. A learning rate
+        schedule that scikit-learn does not have is replaced by the constant rate `learning_rate_init`. Metadata requests are not
+        copied.
+
+        Returns
+        -------
+        estimator : sklearn.neural_network.MLPClassifier or sklearn.neural_network.MLPRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If scikit-learn cannot compute the predictions: with `layer_norm`, ``missing="indicator"``, an `activation` that
+            scikit-learn does not have or that is not the same for all hidden layers, a classifier with another `loss` than
+            'log_loss', a regressor with another output activation than 'identity' or 'exp', several quantiles, or a classifier for
+            several multiclass outputs.
+
+        See Also
+        --------
+        fastbp.from_sklearn : The conversion in the other direction.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MLPClassifier(solver="adamw", dropout=0.1, scale="standard", max_iter=400, random_state=0).fit(X, y)
+        >>> converted = model.to_sklearn()
+        >>> converted
+        MLPClassifier(max_iter=400, random_state=0)
+        >>> type(converted).__module__.partition(".")[0]
+        'sklearn'
+        >>> bool(abs(converted.predict_proba(X) - model.predict_proba(X)).max() < 1e-12)
+        True
+        """
+        from ._sklearn_conversion import sklearn_estimator
+
+        snapshot = self._snapshot()
+        return sklearn_estimator(snapshot._exported(), vars(snapshot))
+
+    def get_sklearn_params(self) -> dict[str, Any]:
+        """Return the parameters for scikit-learn's class of the same name.
+
+        The estimator need not be fitted. The reverse direction needs no function: ``MLPClassifier(**sk.get_params())`` creates an
+        estimator of fastbp with the parameters of the scikit-learn estimator ``sk``. As with ``get_params``, the values are not
+        copied.
+
+        Returns
+        -------
+        params : dict
+            The parameters. `n_threads` and `n_shares` are left out, because they change results by rounding errors at most.
+            ``verbose="bar"`` becomes True, and a list of equal activations becomes one activation.
+
+        Raises
+        ------
+        ValueError
+            If scikit-learn does not have a parameter whose value is not the default, or does not have a value. The message names
+            all of these parameters.
+
+        Examples
+        --------
+        >>> import sklearn.neural_network
+        >>> from fastbp import MLPRegressor
+        >>> model = MLPRegressor(hidden_layer_sizes=(20, 10), activation=["tanh", "tanh"], n_threads=2)
+        >>> sklearn.neural_network.MLPRegressor(**model.get_sklearn_params())
+        MLPRegressor(activation='tanh', hidden_layer_sizes=(20, 10))
+        >>> model.set_params(dropout=0.1, solver="adamw").get_sklearn_params()
+        Traceback (most recent call last):
+        ValueError: scikit-learn's MLPRegressor does not have the parameters or values solver='adamw', dropout=0.1. Call ...
+        """
+        from ._sklearn_conversion import sklearn_params
+
+        return sklearn_params(self)
 
 
 def _type_of_labels(link, n_outputs):
