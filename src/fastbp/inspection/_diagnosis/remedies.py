@@ -7,10 +7,11 @@ Conditions, parameters and values go in; the last three fields of an ``Advice`` 
 def first_remedy(*remedies):
     """Return (text, parameter, value) of the first remedy (applies, parameter, value, text) that applies.
 
-    A remedy that is in use already must not apply.
+    A remedy that is in use already must not apply. Without a value, the text is the whole remedy, except for parameters whose default
+    is None.
     """
     parameter, value, text = next(remedy[1:] for remedy in remedies if remedy[0])
-    return f"{text}: set {parameter}={_as_code(value)}.", parameter, value
+    return (f"{text}." if value is None and parameter != "coefs_init" else f"{text}: set {parameter}={_as_code(value)}."), parameter, value
 
 
 def without(activations, is_replaced, replacement):

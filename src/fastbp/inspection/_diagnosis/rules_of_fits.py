@@ -4,7 +4,7 @@
 ``signs``. This module does not know how anything was measured.
 """
 
-from math import log2, sqrt
+from math import log2
 
 import numpy as np
 
@@ -16,11 +16,10 @@ from .remedies import first_remedy, without
 # If a step that is 100 times as long lowers the loss at least 50 times as much, the loss is almost a straight line over 100 steps.
 _STRAIGHT, _STRAIGHT_10 = 50.0, 8.0
 _LARGE_TARGET = 10.0  # root mean square of targets beyond which weights of usual size take many steps to reach them
-# A difference of scores is significant if it is larger than this many standard errors, and important above the second number.
-_N_ERRORS, _GAP = 2.5, 0.1
 # Beyond a few times the noise scale, larger batches hardly make better steps (McCandlish and others 2018).
 _NOISE_SCALES = 4.0
 _USUAL_BATCH, _SMALLEST_BATCH = 200, 16
+_FEW_EPOCHS = 5
 _STILL_FALLING = 0.01  # the decrease in the last tenth of the epochs, relative to the loss of constant outputs
 
 
@@ -39,6 +38,8 @@ def learning_rate_too_large(m):
         evidence += "of constant predictions"
     elif finite.size and finite.max() > max(losses[0], losses[-1]):
         evidence += f", with a maximum of {finite.max():.3g}"
+    elif signs.starts_with_peak(m):
+        evidence += f", and that of outputs of 0 is {m.zero_loss:.3g}"
     text = f"Use a smaller learning_rate_init (now {rate:g})"
     if signs.has_diverged(m):
         text = f"{advice_for_divergence(m.config, m.fit.plan)} For example"
@@ -113,15 +114,12 @@ def is_batch_too_large(m):
 
 def overfitting(m):
     """The score on validation rows is significantly and much lower than that on the training rows."""
-    if m.val_score is None or signs.is_unrelated(m):
+    if not signs.generalizes_badly(m) or signs.is_unrelated(m):
         return None
-    gap, error = m.score.value - m.val_score.value, sqrt(m.score.error**2 + m.val_score.error**2)
-    if not gap > max(_GAP, _N_ERRORS * error):
-        return None
-    config = m.config
+    config, (_, error) = m.config, signs.score_gap(m)
     remedy = first_remedy(
         (
-            not config.early_stopping and not m.is_lbfgs,
+            not config.early_stopping and not m.is_lbfgs and not m.is_incremental,
             "early_stopping",
             True,
             "End training when the validation score stops improving",
@@ -156,7 +154,6 @@ def underfitting(m):
 def _remedy_of_underfitting(m):
     config, is_linear = m.config, not m.sizes or all(name == "identity" for name in m.fit.plan.architecture.activations)
     activations = without(m.fit.plan.architecture.activations, lambda name: True, "relu") if m.sizes else "relu"
-    patience = 5 * config.n_iter_no_change
     rates = config.dropout if isinstance(config.dropout, (list, tuple)) else [config.dropout]
     return first_remedy(
         (config.alpha / m.penalty_divisor >= 0.01, "alpha", config.alpha / 1000, f"Use a smaller alpha (now {config.alpha:g})"),
@@ -170,15 +167,32 @@ def _remedy_of_underfitting(m):
         ),
         (config.early_stopping and config.scoring != "loss", "scoring", "loss", "Choose the best weights by the validation loss"),
         (m.ended_early, "max_iter", 5 * config.max_iter, f"Train longer (now at most {config.max_iter} epochs)"),
-        (_is_falling(m), "n_iter_no_change", patience, "Training ended while the loss was falling; wait longer for an improvement"),
+        (_is_falling(m), *_longer_training(m)),
         (not m.sizes, "hidden_layer_sizes", (100,), "The network is linear; use hidden layers"),
         (is_linear, "activation", activations, "The network is linear; use an activation that is not"),
         (True, "hidden_layer_sizes", tuple(max(50, 4 * n) for n in m.sizes), "Use more units"),
     )
 
 
+def _longer_training(m):
+    """Return the remedy (parameter, value, text) for a fit that another reason than `max_iter` ended too early."""
+    config, n_epochs = m.config, f"{m.n_epochs} epoch{'s' * (m.n_epochs != 1)}"
+    text = f"Training ended after {n_epochs}" + ", while the loss was falling" * (m.n_epochs >= _FEW_EPOCHS)
+    if m.ran_out_of_patience:
+        return "n_iter_no_change", 5 * config.n_iter_no_change, f"{text}; wait longer for an improvement"
+    if m.is_incremental:
+        return "partial_fit", None, f"{text}; train for more epochs by more calls of partial_fit"
+    if config.max_time is not None:
+        return "max_time", 5 * config.max_time, f"{text}; train for more epochs (now at most {config.max_time:g} seconds)"
+    if config.callbacks is not None:
+        return "callbacks", None, f"{text}; train for more epochs, without a function in callbacks that ends training"
+    return "max_iter", None, f"{text}; train for more epochs, without an interruption"
+
+
 def _is_falling(m):
-    """Return whether the loss fell in the last tenth of the epochs, or in the last five."""
+    """Return whether the loss fell in the last tenth of the epochs, or in the last five, or there were too few epochs to tell."""
     losses = m.history.losses
+    if 0 < losses.size < _FEW_EPOCHS:
+        return True
     before = losses[-1 - max(5, losses.size // 10) :]
     return before.size > 1 and bool(before[0] - before[-1] > _STILL_FALLING * m.constant_loss)
