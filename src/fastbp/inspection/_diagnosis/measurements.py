@@ -21,7 +21,8 @@ STEP_FACTORS = (1, 10, 100)
 _USUAL_RATES = {"sgd": 0.01, "adagrad": 0.01, "adadelta": 1.0, "lion": 1e-4}  # PyTorch's defaults and the paper of Lion; else 0.001
 N_NEIGHBORS = 5
 _MAX_NEIGHBOR_ROWS = 1000  # so that all distances take less than 0.1 seconds
-_PENALTY_PER_ROW = 0.03  # with which small networks do not overfit the 442 rows of the data set Diabetes
+# Small networks do not overfit the 442 rows of the data set Diabetes with the first penalty. It is too strong for most classifiers.
+_STRONG_PENALTY, _WEAK_PENALTY = 0.03, 0.003
 _MIN_SCORED_ROWS, _N_GROUPS = 20, 10
 
 
@@ -53,8 +54,8 @@ class History(NamedTuple):
     """The attributes of an estimator that describe its fit: ``losses`` of all epochs, and the score of its validation rows.
 
     The score is the best one with early stopping, otherwise the last one, and NaN without validation rows. ``n_iter`` is the number
-    of epochs of the last fit, and ``n_stale`` the number of its last epochs that did not improve the loss, or with early stopping the
-    score, by `tol`. ``is_incremental`` says whether the last epoch was a call of ``partial_fit``.
+    of epochs of the last fit, and ``n_stale`` the number of epochs at its end that did not improve the loss by `tol`, or the score
+    with early stopping. ``is_incremental`` says whether the last epoch was a call of ``partial_fit``.
     """
 
     losses: np.ndarray
@@ -75,13 +76,19 @@ class History(NamedTuple):
         score = [np.nan, *curves.get("val_score", ())][-1] if best is None else best
         losses, n_iter = np.array(curves.get("loss", ()), float), int(getattr(est, "n_iter_", 0))
         watched = -np.array(curves.get("val_score", ()), float) if est.early_stopping else losses
-        # a fit with `warm_start` and ``max_iter=1`` also has one epoch after others
-        is_incremental = n_iter == 1 and len(getattr(est, "loss_curve_", ())) > 1 and not (est.warm_start and est.max_iter == 1)
-        return cls(losses, float(score), n_iter, n_stale_epochs(watched, est.tol), is_incremental)
+        return cls(losses, float(score), n_iter, n_stale_epochs(watched, est.tol), n_iter == 1 and _ended_by_partial_fit(est))
+
+
+def _ended_by_partial_fit(est):
+    """Return whether the last fit of an estimator, which had one epoch, was a call of ``partial_fit``."""
+    has_more_epochs = len(getattr(est, "loss_curve_", ())) > 1
+    if est.max_iter == 1:
+        return has_more_epochs and not est.warm_start
+    return has_more_epochs or (est.callbacks is None and est.max_time is None)
 
 
 def n_stale_epochs(losses, tol):
-    """Return the number of epochs at the end that were not better than the best earlier one by more than tol, as fits count them."""
+    """Return the number of epochs at the end that were not better than all earlier ones by tol, as fits count them."""
     best, n_stale = np.inf, 0
     for loss in losses:
         n_stale = n_stale + 1 if loss > best - tol else 0
@@ -214,9 +221,10 @@ class Measurements:
         """Return ten times the current learning rate, or the usual one of the solver if that is larger."""
         return float(f"{max(self.config.learning_rate_init * 10, self.usual_rate):.2g}")
 
-    def larger_alpha(self):
-        """Return an alpha of at least ten times the current one, with a penalty of at least 0.03 / 2 Σ W² for each row."""
-        return float(f"{max(10 * self.config.alpha, _PENALTY_PER_ROW * self.penalty_divisor):.2g}")
+    def larger_alpha(self, *, is_strong):
+        """Return several times the current alpha, with a penalty of at least 0.003 / 2 Σ W², or ten times that, for each row."""
+        factor, penalty = (10, _STRONG_PENALTY) if is_strong else (3, _WEAK_PENALTY)
+        return float(f"{max(factor * self.config.alpha, penalty * self.penalty_divisor):.2g}")
 
     @property
     def usual_rate(self):

@@ -3,15 +3,18 @@
 Conditions, parameters and values go in; the last three fields of an ``Advice`` come out. This module does not know problems.
 """
 
+NO_VALUE = object()
+
 
 def first_remedy(*remedies):
     """Return (text, parameter, value) of the first remedy (applies, parameter, value, text) that applies.
 
-    A remedy that is in use already must not apply. Without a value, the text is the whole remedy, except for parameters whose default
-    is None.
+    A remedy that is in use already must not apply. The value ``NO_VALUE``, returned as None, is for remedies that are only a text.
     """
     parameter, value, text = next(remedy[1:] for remedy in remedies if remedy[0])
-    return (f"{text}." if value is None and parameter != "coefs_init" else f"{text}: set {parameter}={_as_code(value)}."), parameter, value
+    if value is NO_VALUE:
+        return f"{text}.", parameter, None
+    return f"{text}: set {parameter}={_as_code(value)}.", parameter, value
 
 
 def without(activations, is_replaced, replacement):

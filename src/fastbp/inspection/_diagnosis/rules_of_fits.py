@@ -11,7 +11,7 @@ import numpy as np
 from ..._training.advice import advice as advice_for_divergence
 from . import signs
 from .records import Advice
-from .remedies import first_remedy, without
+from .remedies import NO_VALUE, first_remedy, without
 
 # If a step that is 100 times as long lowers the loss at least 50 times as much, the loss is almost a straight line over 100 steps.
 _STRAIGHT, _STRAIGHT_10 = 50.0, 8.0
@@ -19,7 +19,7 @@ _LARGE_TARGET = 10.0  # root mean square of targets beyond which weights of usua
 # Beyond a few times the noise scale, larger batches hardly make better steps (McCandlish and others 2018).
 _NOISE_SCALES = 4.0
 _USUAL_BATCH, _SMALLEST_BATCH = 200, 16
-_FEW_EPOCHS = 5
+_FEW_EPOCHS = 200  # the default of `max_iter`
 _STILL_FALLING = 0.01  # the decrease in the last tenth of the epochs, relative to the loss of constant outputs
 
 
@@ -114,17 +114,16 @@ def is_batch_too_large(m):
 
 def overfitting(m):
     """The score on validation rows is significantly and much lower than that on the training rows."""
-    if not signs.generalizes_badly(m) or signs.is_unrelated(m):
+    if not signs.generalizes_badly(m) or signs.is_unrelated(m) or signs.is_disturbed(m):
         return None
     config, (_, error) = m.config, signs.score_gap(m)
+    # if most of the relation of the training rows is also that of other rows, most fits with early stopping end too early
+    is_severe = signs.generalizes_hardly(m)
+    can_stop = not config.early_stopping and not m.is_lbfgs and not m.is_incremental
+    alpha = m.larger_alpha(is_strong=is_severe)
     remedy = first_remedy(
-        (
-            not config.early_stopping and not m.is_lbfgs and not m.is_incremental,
-            "early_stopping",
-            True,
-            "End training when the validation score stops improving",
-        ),
-        (True, "alpha", m.larger_alpha(), f"Penalize large weights by a larger alpha (now {config.alpha:g})"),
+        (is_severe and can_stop, "early_stopping", True, "End training when the validation score stops improving"),
+        (True, "alpha", alpha, f"Penalize large weights by a larger alpha (now {config.alpha:g})"),
     )
     name = "accuracy" if m.fit.plan.objective.of_classes else "share of the loss of constant predictions that is removed"
     return Advice(
@@ -167,7 +166,7 @@ def _remedy_of_underfitting(m):
         ),
         (config.early_stopping and config.scoring != "loss", "scoring", "loss", "Choose the best weights by the validation loss"),
         (m.ended_early, "max_iter", 5 * config.max_iter, f"Train longer (now at most {config.max_iter} epochs)"),
-        (_is_falling(m), *_longer_training(m)),
+        (is_too_short(m), *_longer_training(m)),
         (not m.sizes, "hidden_layer_sizes", (100,), "The network is linear; use hidden layers"),
         (is_linear, "activation", activations, "The network is linear; use an activation that is not"),
         (True, "hidden_layer_sizes", tuple(max(50, 4 * n) for n in m.sizes), "Use more units"),
@@ -176,23 +175,27 @@ def _remedy_of_underfitting(m):
 
 def _longer_training(m):
     """Return the remedy (parameter, value, text) for a fit that another reason than `max_iter` ended too early."""
-    config, n_epochs = m.config, f"{m.n_epochs} epoch{'s' * (m.n_epochs != 1)}"
-    text = f"Training ended after {n_epochs}" + ", while the loss was falling" * (m.n_epochs >= _FEW_EPOCHS)
+    config, text = m.config, f"Train for more epochs (now {m.n_epochs})"
     if m.ran_out_of_patience:
-        return "n_iter_no_change", 5 * config.n_iter_no_change, f"{text}; wait longer for an improvement"
+        patience = 5 * config.n_iter_no_change
+        return "n_iter_no_change", patience, "Training ended while the loss was falling; wait longer for an improvement"
     if m.is_incremental:
-        return "partial_fit", None, f"{text}; train for more epochs by more calls of partial_fit"
+        return "partial_fit", NO_VALUE, f"{text}; each call of partial_fit is one epoch"
     if config.max_time is not None:
-        return "max_time", 5 * config.max_time, f"{text}; train for more epochs (now at most {config.max_time:g} seconds)"
+        return "max_time", 5 * config.max_time, f"Train longer (now at most {config.max_time:g} seconds)"
     if config.callbacks is not None:
-        return "callbacks", None, f"{text}; train for more epochs, without a function in callbacks that ends training"
-    return "max_iter", None, f"{text}; train for more epochs, without an interruption"
+        return "callbacks", NO_VALUE, f"{text}; a function in callbacks may have ended training"
+    return "max_iter", NO_VALUE, f"{text}; training was interrupted"
+
+
+def is_too_short(m):
+    """Return whether the loss was falling at the end, or there were few epochs although no stopping rule ended training."""
+    has_few_epochs = not m.ran_out_of_patience and not m.is_lbfgs and 0 < m.history.losses.size < _FEW_EPOCHS
+    return _is_falling(m) or has_few_epochs
 
 
 def _is_falling(m):
-    """Return whether the loss fell in the last tenth of the epochs, or in the last five, or there were too few epochs to tell."""
+    """Return whether the loss fell in the last tenth of the epochs, or in the last five."""
     losses = m.history.losses
-    if 0 < losses.size < _FEW_EPOCHS:
-        return True
     before = losses[-1 - max(5, losses.size // 10) :]
     return before.size > 1 and bool(before[0] - before[-1] > _STILL_FALLING * m.constant_loss)

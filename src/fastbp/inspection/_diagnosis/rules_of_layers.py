@@ -46,6 +46,12 @@ def exploding_gradients(m):
             "he_normal" if is_relu_like else "glorot_uniform",
             "Use smaller initial weights",
         ),
+        (
+            signs.has_unusual_rate(m),
+            "learning_rate_init",
+            m.smaller_rate(),
+            f"Use a smaller learning_rate_init (now {config.learning_rate_init:g})",
+        ),
         (not has_norm and not m.is_lbfgs, "batch_norm", True, "Normalize the sums of each layer"),
         (not has_norm, "layer_norm", True, "Normalize the sums of each layer"),
         (config.clip_norm is None and not m.is_lbfgs, "clip_norm", 1.0, "Limit the norm of the gradient"),
