@@ -30,7 +30,9 @@ def learning_rate_too_large(m):
     rises, change = signs.loss_changes(m)
     losses, rate = m.history.losses, m.config.learning_rate_init
     finite = losses[np.isfinite(losses)]
-    evidence = f"The loss was {losses[0]:.3g} in epoch 1 and {losses[-1]:.3g} in epoch {losses.size}"
+    evidence = f"The loss was {losses[0]:.3g} in epoch 1"
+    if losses.size > 1:
+        evidence += f" and {losses[-1]:.3g} in epoch {losses.size}"
     if signs.is_bouncing(m) and not signs.has_diverged(m):
         evidence += (
             f"; it rose in {rises:.0%} of the last {losses.size - losses.size // 2} epochs, by steps of {change:.1%} of the loss "
@@ -39,7 +41,7 @@ def learning_rate_too_large(m):
     elif finite.size and finite.max() > max(losses[0], losses[-1]):
         evidence += f", with a maximum of {finite.max():.3g}"
     elif signs.starts_with_peak(m):
-        evidence += f", and that of outputs of 0 is {m.zero_loss:.3g}"
+        evidence += f"; with weights of 0, it is {m.zero_loss:.3g}"
     text = f"Use a smaller learning_rate_init (now {rate:g})"
     if signs.has_diverged(m):
         text = f"{advice_for_divergence(m.config, m.fit.plan)} For example"
@@ -117,7 +119,7 @@ def overfitting(m):
     if not signs.generalizes_badly(m) or signs.is_unrelated(m) or signs.is_disturbed(m):
         return None
     config, (_, error) = m.config, signs.score_gap(m)
-    # if most of the relation of the training rows is also that of other rows, most fits with early stopping end too early
+    # if the network is almost as good on other rows, early stopping often ends before it has learned enough
     is_severe = signs.generalizes_hardly(m)
     can_stop = not config.early_stopping and not m.is_lbfgs and not m.is_incremental
     alpha = m.larger_alpha(is_strong=is_severe)
@@ -185,7 +187,7 @@ def _longer_training(m):
         return "max_time", 5 * config.max_time, f"Train longer (now at most {config.max_time:g} seconds)"
     if config.callbacks is not None:
         return "callbacks", NO_VALUE, f"{text}; a function in callbacks may have ended training"
-    return "max_iter", NO_VALUE, f"{text}; training was interrupted"
+    return "max_iter", NO_VALUE, f"{text}; training may have been interrupted"
 
 
 def is_too_short(m):
