@@ -9,6 +9,7 @@ import contextlib
 import pickle
 import sys
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -268,6 +269,11 @@ def dead_biases(random_state, shape):
     return np.full(shape, -10.0) if shape[0] == 100 else np.zeros(shape)
 
 
+def large_weights(sizes):
+    random = np.random.RandomState(0)
+    return [random.normal(0, 3, shape) for shape in pairwise(sizes)]
+
+
 # for each case: the problem, the data set, the parameters of the network, and the parameter and value of the remedy
 CASES = {
     "rate of 20": ("learning_rate_too_large", "wine", {"solver": "sgd", "learning_rate_init": 20.0}, "learning_rate_init", 0.01),
@@ -327,6 +333,20 @@ CASES = {
         "glorot_uniform",
     ),
     "saturated by inputs": ("saturated_units", "wine", {"activation": "tanh", "scale": None}, "scale", "standard"),
+    "saturated by initial weights of the user": (
+        "saturated_units",
+        "wine",
+        {"hidden_layer_sizes": 50, "activation": "tanh", "coefs_init": large_weights((13, 50, 3))},
+        "coefs_init",
+        None,
+    ),
+    "saturated by the rate": (
+        "saturated_units",
+        "breast_cancer",
+        {"hidden_layer_sizes": (30, 30), "activation": "tanh", "solver": "sgd", "learning_rate_init": 10.0},
+        "learning_rate_init",
+        0.01,
+    ),
     "large inputs": ("unscaled_inputs", "breast_cancer", {"scale": None}, "scale", "standard"),
     "large inputs with lbfgs": ("unscaled_inputs", "wine", {"scale": None, "solver": "lbfgs"}, "scale", "standard"),
     "tiny inputs": ("unscaled_inputs", "diabetes", {"scale": None}, "scale", "standard"),
@@ -389,8 +409,10 @@ def test_network_with_a_problem_gets_advice_and_the_remedy_works(name):
     assert (advice[problem].parameter, advice[problem].value) == (parameter, value)
     assert_usable(advice, model)
     if parameter != "y":
-        cured = clone(model).set_params(**{parameter: value})
-        assert problem not in problems(diagnose(fit_or_diverge(cured, *data), *data, **val))
+        cured = fit_or_diverge(clone(model).set_params(**{parameter: value}), *data)
+        assert problem not in problems(diagnose(cured, *data, **val))
+        rows = tuple(val.values()) if problem == "overfitting" else data
+        assert cured.score(*rows) >= model.score(*rows)
 
 
 def assert_usable(advice, model):
@@ -399,7 +421,7 @@ def assert_usable(advice, model):
         assert any(character.isdigit() for character in one.evidence)
         assert str(one) == f"{one.symptom} {one.evidence} {one.remedy}"
         assert all(text.endswith(".") for text in (one.symptom, one.evidence, one.remedy))
-        if one.parameter != "y":
+        if one.parameter not in ("y", "partial_fit", "callbacks"):
             assert f"set {one.parameter}=" in one.remedy
             assert getattr(model, one.parameter) != one.value
 
@@ -445,6 +467,128 @@ def test_correlations_of_rare_classes_are_not_judged():
 def test_rare_categories_are_not_unscaled_inputs():
     rows = np.column_stack([X, np.arange(60) == 0])
     assert "unscaled_inputs" not in problems(diagnose(fitted(MLPClassifier, CODES, rows), rows, CODES))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("solver", "rate"), [("sgd", 5.0), ("sgd", 2.0), ("adam", 0.5), ("adam", 1.0)])
+def test_rate_that_kills_units_in_the_first_epoch_is_named(solver, rate, seed):
+    rows, rows_val, y, y_val = split("digits")
+    params = {"solver": solver, "learning_rate_init": rate, "max_iter": 40, "random_state": seed, "n_threads": 1}
+    model = MLPClassifier(50, **params).fit(rows / 16, y)
+    advice = diagnose(model, rows / 16, y, X_val=rows_val / 16, y_val=y_val).advice
+    assert {one.parameter for one in advice} == {"learning_rate_init"}
+    for one in advice:
+        cured = clone(model).set_params(learning_rate_init=one.value).fit(rows / 16, y)
+        assert cured.score(rows_val / 16, y_val) > 0.85 > model.score(rows_val / 16, y_val)
+
+
+def test_gradients_that_explode_because_of_the_rate():
+    rows, y = sklearn.datasets.make_blobs(400, centers=6, n_features=8, random_state=0)
+    rows, _, y, _ = train_test_split(rows, y, random_state=0, stratify=y)
+    params = {"learning_rate_init": 1.0, "scale": "standard", "max_iter": 60, "random_state": 0}
+    model = MLPClassifier((30, 30), **params).fit(rows, y)
+    advice = problems(diagnose(model, rows, y))["exploding_gradients"]
+    assert (advice.parameter, advice.value) == ("learning_rate_init", 0.001)
+    assert diagnose(clone(model).set_params(learning_rate_init=0.001).fit(rows, y), rows, y).advice == ()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_first_losses_of_large_targets_or_rare_classes_are_not_peaks(seed):
+    """The loss of untrained networks is many times that of constants."""
+    params = {"learning_rate_init": 0.02, "max_iter": 100, "random_state": seed}
+    y = 1000 + VALUES[:, 0]
+    model = MLPRegressor(hidden_layer_sizes=10, **params).fit(X, y)
+    assert model.loss_curve_[0] > 100 * y.var()
+    assert "learning_rate_too_large" not in problems(diagnose(model, X, y))
+    y = np.arange(60) < 1
+    model = MLPClassifier(10, **params).fit(X, y)
+    assert model.loss_curve_[0] > 3 * (np.log(60) / 60 + np.log(60 / 59) * 59 / 60)
+    assert "learning_rate_too_large" not in problems(diagnose(model, X, y))
+
+
+def test_moderate_overfitting_needs_a_moderate_penalty():
+    """On few rows, early stopping ends before the network has learned what also holds for other rows."""
+    rows, rows_val, y, y_val = split("digits")
+    params = {"hidden_layer_sizes": (30, 30), "scale": "standard", "learning_rate_init": 0.01, "random_state": 1}
+    model = MLPClassifier(**params).fit(rows[:150], y[:150])
+    (advice,) = diagnose(model, rows[:150], y[:150], X_val=rows_val, y_val=y_val).advice
+    assert (advice.problem, advice.parameter, advice.value) == ("overfitting", "alpha", 0.45)
+    cured = clone(model).set_params(alpha=0.45).fit(rows[:150], y[:150])
+    assert cured.score(rows_val, y_val) > model.score(rows_val, y_val)
+
+
+# ---------------------------------------------------------------------- training that ended too early
+
+
+@cache
+def moons():
+    return sklearn.datasets.make_moons(300, noise=0.1, random_state=0)
+
+
+def underfitting_after(model):
+    """The advice "underfitting" for a network that was trained on the two moons."""
+    rows, y = moons()
+    (advice,) = diagnose(model, rows, y).advice
+    assert advice.problem == "underfitting"
+    assert_usable({"underfitting": advice}, model)
+    return advice
+
+
+UNFINISHED = {"hidden_layer_sizes": 30, "learning_rate_init": 0.02, "n_iter_no_change": np.inf, "random_state": 0}
+
+
+@pytest.mark.parametrize(
+    ("n_calls", "n_iter_no_change"), [(30, 10), *(pytest.param(n, np.inf, marks=pytest.mark.slow) for n in (1, 2, 30))]
+)
+def test_partial_fit_should_be_called_more_often(n_calls, n_iter_no_change):
+    model = MLPClassifier(**UNFINISHED | {"n_iter_no_change": n_iter_no_change})
+    for _ in range(n_calls):
+        model.partial_fit(*moons(), classes=[0, 1])
+    advice = underfitting_after(model)
+    assert (advice.parameter, advice.value) == ("partial_fit", None)
+    assert advice.remedy == f"Train for more epochs (now {n_calls}); each call of partial_fit is one epoch."
+    for _ in range(300):
+        model.partial_fit(*moons())
+    assert diagnose(model, *moons()).advice == ()
+
+
+def stop_after_30(model, epoch, logs):
+    return epoch >= 30
+
+
+@pytest.mark.parametrize(
+    ("params", "parameter", "value"),
+    [
+        ({"max_iter": 30}, "max_iter", 150),
+        ({"callbacks": stop_after_30}, "callbacks", None),
+        ({"callbacks": stop_after_30, "max_time": 100.0}, "max_time", 500.0),
+        ({"tol": 0.1, "n_iter_no_change": 10, "callbacks": stop_after_30}, "n_iter_no_change", 50),
+        ({"tol": 0.1, "n_iter_no_change": 10, "early_stopping": True, "scoring": "loss"}, "n_iter_no_change", 50),
+    ],
+)
+def test_remedy_names_the_parameter_that_ended_the_fit(params, parameter, value):
+    model = MLPClassifier(**UNFINISHED | params).fit(*moons())
+    advice = underfitting_after(model)
+    assert (advice.parameter, advice.value) == (parameter, value)
+
+
+def test_repeated_warm_starts_of_one_epoch_are_no_partial_fit():
+    model = MLPClassifier(**UNFINISHED | {"max_iter": 1, "warm_start": True})
+    for _ in range(30):
+        model.fit(*moons())
+    advice = underfitting_after(model)
+    assert (advice.parameter, advice.value) == ("max_iter", 5)
+
+
+@pytest.mark.slow
+def test_overfitting_of_partial_fit_needs_a_penalty():
+    """`partial_fit` does not support early stopping."""
+    rows, rows_val, y, y_val = split("diabetes")
+    model = MLPRegressor(hidden_layer_sizes=100, scale="standard", scale_y="standard", learning_rate_init=0.01, random_state=0)
+    for _ in range(200):
+        model.partial_fit(rows, y)
+    assert problems(diagnose(model, rows, y, X_val=rows_val, y_val=y_val))["overfitting"].parameter == "alpha"
 
 
 # ---------------------------------------------------------------------- networks without problems
@@ -493,6 +637,67 @@ def test_networks_without_problems_get_no_advice(data, name):
     if data == "diabetes" and name in ("logistic", "float32"):  # with these, the penalty for diabetes is too strong
         name = "silu"
     assert_no_advice(data, name, seed=1)
+
+
+@cache
+def spirals(seed):
+    """Two spirals with 1.5 turns each: 225 rows for training, and 75 for validation."""
+    random = np.random.RandomState(seed)
+    y, radius = np.arange(300) % 2, np.sqrt(random.uniform(size=300))
+    angle = 3 * np.pi * radius + np.pi * y
+    rows = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]) + 0.025 * random.normal(size=(300, 2))
+    return train_test_split(rows / rows.std(axis=0), y, random_state=seed, stratify=y)
+
+
+OF_SPIRALS = {"learning_rate_init": 0.01, "batch_size": 20, "n_threads": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 2, 3, 4])
+@pytest.mark.parametrize(("sizes", "activation"), [((16, 16), "tanh"), ((8, 8), "tanh"), ((12, 12), "relu")])
+def test_networks_that_learn_spirals_get_no_advice(sizes, activation, seed):
+    """Their weights become large, and most of their tanh units are saturated."""
+    rows, rows_val, y, y_val = spirals(seed)
+    params = OF_SPIRALS | {"n_iter_no_change": np.inf, "max_iter": 700}
+    model = MLPClassifier(sizes, activation, random_state=seed, **params).fit(rows, y)
+    assert model.score(rows, y) > 0.98
+    assert diagnose(model, rows, y).advice == ()
+    assert diagnose(model, rows, y, X_val=rows_val, y_val=y_val).advice == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_advice_during_training_is_to_train_for_more_epochs(seed):
+    rows, rows_val, y, y_val = spirals(seed)
+    model, parameters = MLPClassifier((8, 8), "tanh", random_state=seed, **OF_SPIRALS), set()
+    for epoch in range(1, 301):
+        model.partial_fit(rows, y, classes=[0, 1])
+        if epoch in (1, 2, 5, 20, 50, 100, 150):
+            parameters |= {one.parameter for one in diagnose(model, rows, y, X_val=rows_val, y_val=y_val).advice}
+    assert parameters == {"partial_fit"}
+    assert diagnose(model, rows, y, X_val=rows_val, y_val=y_val).advice == ()
+    assert model.score(rows_val, y_val) > 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+def test_saturated_units_of_a_network_that_has_learned_are_no_problem(seed):
+    rows, rows_val, y, y_val = split("digits")
+    model = MLPClassifier((50, 25), "logistic", solver="lbfgs", scale="standard", max_iter=200, random_state=seed).fit(rows, y)
+    found = diagnose(model, rows, y, X_val=rows_val, y_val=y_val)
+    assert found.layers[0].saturated_share > 0.7
+    assert found.advice == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_noisy_losses_of_a_network_that_has_learned_are_no_problem(seed):
+    """With small batches, the loss of iris rises in a third of the epochs."""
+    rows, y = sklearn.datasets.load_iris(return_X_y=True)
+    rows, rows_val, y, y_val = train_test_split(rows, y, random_state=seed, stratify=y)
+    params = {"learning_rate_init": 0.01, "batch_size": 32, "scale": "standard", "random_state": seed}
+    model = MLPClassifier((50, 25), **params).fit(rows, y)
+    assert diagnose(model, rows, y, X_val=rows_val, y_val=y_val).advice == ()
 
 
 # ---------------------------------------------------------------------- unusual models and data

@@ -429,13 +429,12 @@ def test_frame_has_the_values_of_the_diagnosis():
 
 
 @pytest.mark.slow
-def test_advice_to_wait_longer_is_to_train_for_more_epochs():
+def test_advice_during_training_is_to_train_for_more_epochs():
     session = Session(Settings(data="moons", epochs=300))
     list(session.advance_to(60, 0))
-    assert [advice.parameter for advice in session.diagnosis().advice] == ["n_iter_no_change"]
     (advice,) = frame_message(session, "paused", session.diagnosis())["advice"]
-    assert (advice["problem"], advice["parameter"]) == ("underfitting", "max_iter")
-    assert advice["remedy"] == "The loss is still falling: train for more epochs."
+    assert (advice["problem"], advice["parameter"]) == ("underfitting", "partial_fit")
+    assert advice["remedy"] == "Train for more epochs (now 60); each call of partial_fit is one epoch."
 
 
 @pytest.mark.slow

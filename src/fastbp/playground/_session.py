@@ -197,7 +197,7 @@ def gradient_norms(session):
 def estimator(settings, dataset, batch_size):
     """Return the estimator of the settings, which receives the rows in their order; see ``shown_estimator``.
 
-    ``partial_fit`` ignores the parameters that end a fit, but the advice of ``diagnose`` depends on them.
+    ``partial_fit`` ignores the parameters that end a fit; they are for the code that the page shows.
     """
     # imported here, because a chain of module-level imports would become too long
     from .. import MLPClassifier, MLPRegressor

@@ -72,10 +72,7 @@ def _layer(layer):
 
 
 def _advice(advice):
-    values = {name: getattr(advice, name) for name in ("problem", "symptom", "evidence", "remedy", "parameter")}
-    if advice.parameter == "n_iter_no_change":  # only the limit of epochs or the person ends a training here
-        values |= {"remedy": "The loss is still falling: train for more epochs.", "parameter": "max_iter"}
-    return values
+    return {name: getattr(advice, name) for name in ("problem", "symptom", "evidence", "remedy", "parameter")}
 
 
 def _finite_values(numbers):

@@ -84,12 +84,16 @@ def diagnose(
     - The correlation of the targets of some rows with those of their five nearest rows, and with the predictions of a linear model,
       shows whether the inputs are related to the targets. The correlation of the errors with those of the nearest rows shows
       whether the network has learned this relation.
-    - The losses after 1, 10 and 100 times the next change of the weights show whether the learning rate is too small, and the
-      losses of the epochs whether it is too large.
+    - The losses after 1, 10 and 100 times the next change of the weights show whether the learning rate is too small. The losses of
+      the epochs show whether it is too large: those of the first epoch are compared with the loss of an untrained network, later
+      ones with earlier ones.
+    - Saturated units are only a problem if the network has not learned or makes many more errors on validation rows, and if the
+      initial weights, the inputs or the learning rate are too large. Many networks that fit their rows well have saturated units.
     - The norms of the deltas of each layer show vanishing and exploding gradients.
     - The noise scale of the gradient [1]_ shows whether the batches are larger than useful.
 
-    With ``partial_fit``, the losses of all calls are used. After ``solver='lbfgs'``, there are no losses of epochs and no next
+    With ``partial_fit``, the losses of all calls are used, and no advice names a parameter that ``partial_fit`` ignores, such as
+    `max_iter`. After ``solver='lbfgs'``, there are no losses of epochs and no next
     step, so that nothing is said about the learning rate and the batch size.
 
     References

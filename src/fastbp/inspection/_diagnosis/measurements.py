@@ -21,7 +21,8 @@ STEP_FACTORS = (1, 10, 100)
 _USUAL_RATES = {"sgd": 0.01, "adagrad": 0.01, "adadelta": 1.0, "lion": 1e-4}  # PyTorch's defaults and the paper of Lion; else 0.001
 N_NEIGHBORS = 5
 _MAX_NEIGHBOR_ROWS = 1000  # so that all distances take less than 0.1 seconds
-_PENALTY_PER_ROW = 0.03  # with which small networks do not overfit the 442 rows of the data set Diabetes
+# Small networks do not overfit the 442 rows of the data set Diabetes with the first penalty. It is too strong for most classifiers.
+_STRONG_PENALTY, _WEAK_PENALTY = 0.03, 0.003
 _MIN_SCORED_ROWS, _N_GROUPS = 20, 10
 
 
@@ -53,12 +54,15 @@ class History(NamedTuple):
     """The attributes of an estimator that describe its fit: ``losses`` of all epochs, and the score of its validation rows.
 
     The score is the best one with early stopping, otherwise the last one, and NaN without validation rows. ``n_iter`` is the number
-    of epochs of the last fit.
+    of epochs of the last fit, and ``n_stale`` the number of epochs at its end that did not improve the loss by `tol`, or the score
+    with early stopping. ``is_incremental`` says whether the last epoch was a call of ``partial_fit``.
     """
 
     losses: np.ndarray
     val_score: float
     n_iter: int
+    n_stale: int = 0
+    is_incremental: bool = False
 
     @classmethod
     def of(cls, est, n_given):
@@ -70,7 +74,26 @@ class History(NamedTuple):
             curves = {}  # calls of partial_fit with different rows, whose losses cannot be compared
         best = getattr(est, "best_validation_score_", None)
         score = [np.nan, *curves.get("val_score", ())][-1] if best is None else best
-        return cls(np.array(curves.get("loss", ()), float), float(score), int(getattr(est, "n_iter_", 0)))
+        losses, n_iter = np.array(curves.get("loss", ()), float), int(getattr(est, "n_iter_", 0))
+        watched = -np.array(curves.get("val_score", ()), float) if est.early_stopping else losses
+        return cls(losses, float(score), n_iter, n_stale_epochs(watched, est.tol), n_iter == 1 and _ended_by_partial_fit(est))
+
+
+def _ended_by_partial_fit(est):
+    """Return whether the last fit of an estimator, which had one epoch, was a call of ``partial_fit``."""
+    has_more_epochs = len(getattr(est, "loss_curve_", ())) > 1
+    if est.max_iter == 1:
+        return has_more_epochs and not est.warm_start
+    return has_more_epochs or (est.callbacks is None and est.max_time is None)
+
+
+def n_stale_epochs(losses, tol):
+    """Return the number of epochs at the end that were not better than all earlier ones by tol, as fits count them."""
+    best, n_stale = np.inf, 0
+    for loss in losses:
+        n_stale = n_stale + 1 if loss > best - tol else 0
+        best = min(best, loss)
+    return n_stale
 
 
 @dataclass(frozen=True)
@@ -91,8 +114,8 @@ class Measurements:
         The number of training rows.
     loss, penalty : float
         The mean loss on the rows without penalties, and the penalties.
-    constant_loss : float
-        The loss of the best constant outputs.
+    constant_loss, zero_loss : float
+        The loss of the best constant outputs, and that of a network whose weights and biases are 0.
     losses_after_steps : tuple of float
         The losses after 1, 10 and 100 times the next change of the parameters; empty for L-BFGS.
     noise_scale : float
@@ -124,6 +147,7 @@ class Measurements:
     loss: float
     penalty: float
     constant_loss: float
+    zero_loss: float
     losses_after_steps: tuple[float, ...]
     noise_scale: float
     delta_norms: np.ndarray
@@ -191,18 +215,20 @@ class Measurements:
 
     def smaller_rate(self):
         """Return a tenth of the current learning rate, or the usual one of the solver if that is smaller."""
-        return float(f"{min(self.config.learning_rate_init / 10, self._usual_rate):.2g}")
+        return float(f"{min(self.config.learning_rate_init / 10, self.usual_rate):.2g}")
 
     def larger_rate(self):
         """Return ten times the current learning rate, or the usual one of the solver if that is larger."""
-        return float(f"{max(self.config.learning_rate_init * 10, self._usual_rate):.2g}")
+        return float(f"{max(self.config.learning_rate_init * 10, self.usual_rate):.2g}")
 
-    def larger_alpha(self):
-        """Return an alpha of at least ten times the current one, with a penalty of at least 0.03 / 2 Σ W² for each row."""
-        return float(f"{max(10 * self.config.alpha, _PENALTY_PER_ROW * self.penalty_divisor):.2g}")
+    def larger_alpha(self, *, is_strong):
+        """Return several times the current alpha, with a penalty of at least 0.003 / 2 Σ W², or ten times that, for each row."""
+        factor, penalty = (10, _STRONG_PENALTY) if is_strong else (3, _WEAK_PENALTY)
+        return float(f"{max(factor * self.config.alpha, penalty * self.penalty_divisor):.2g}")
 
     @property
-    def _usual_rate(self):
+    def usual_rate(self):
+        """The usual learning rate of the solver."""
         return _USUAL_RATES.get(self.config.solver, 0.001)
 
     @property
@@ -213,7 +239,17 @@ class Measurements:
     @property
     def ended_early(self):
         """Whether the last fit ended because of `max_iter`."""
-        return self.history.n_iter >= self.config.max_iter
+        return self.history.n_iter >= self.config.max_iter and not self.is_incremental
+
+    @property
+    def ran_out_of_patience(self):
+        """Whether the last fit ended because of `n_iter_no_change`."""
+        return not self.is_incremental and self.history.n_stale > self.config.n_iter_no_change
+
+    @property
+    def is_incremental(self):
+        """Whether the last epoch was a call of ``partial_fit``, which ignores the parameters that end a fit."""
+        return self.history.is_incremental
 
 
 def measure(est, statistics, n_given, val_fit, constant, published):
@@ -238,6 +274,7 @@ def measure(est, statistics, n_given, val_fit, constant, published):
         loss=values.loss,
         penalty=evaluation.penalty(evaluation.params),
         constant_loss=float(constant.loss(fit, fit.sample_weight)),
+        zero_loss=float(constant._replace(params=np.zeros_like(constant.params)).loss(fit, fit.sample_weight)),
         losses_after_steps=_losses_after_steps(evaluation, statistics.step),
         noise_scale=_noise_scale(values, len(fit.y)),
         delta_norms=values.delta_norms,

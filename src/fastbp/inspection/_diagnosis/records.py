@@ -90,7 +90,7 @@ class Advice:
     remedy : str
         A sentence that says what to do.
     parameter : str
-        The name of the parameter to set; 'y' if the targets should be checked.
+        The name of the parameter to set; 'y' if the targets should be checked; 'partial_fit' if it should be called more often.
     value : object, default=None
         The value for `parameter`; None if the remedy is not a value of a parameter.
     """

@@ -3,13 +3,17 @@
 Conditions, parameters and values go in; the last three fields of an ``Advice`` come out. This module does not know problems.
 """
 
+NO_VALUE = object()
+
 
 def first_remedy(*remedies):
     """Return (text, parameter, value) of the first remedy (applies, parameter, value, text) that applies.
 
-    A remedy that is in use already must not apply.
+    A remedy that is in use already must not apply. The value ``NO_VALUE``, returned as None, is for remedies that are only a text.
     """
     parameter, value, text = next(remedy[1:] for remedy in remedies if remedy[0])
+    if value is NO_VALUE:
+        return f"{text}.", parameter, None
     return f"{text}: set {parameter}={_as_code(value)}.", parameter, value
 
 

@@ -4,23 +4,22 @@
 ``signs``. This module does not know how anything was measured.
 """
 
-from math import log2, sqrt
+from math import log2
 
 import numpy as np
 
 from ..._training.advice import advice as advice_for_divergence
 from . import signs
 from .records import Advice
-from .remedies import first_remedy, without
+from .remedies import NO_VALUE, first_remedy, without
 
 # If a step that is 100 times as long lowers the loss at least 50 times as much, the loss is almost a straight line over 100 steps.
 _STRAIGHT, _STRAIGHT_10 = 50.0, 8.0
 _LARGE_TARGET = 10.0  # root mean square of targets beyond which weights of usual size take many steps to reach them
-# A difference of scores is significant if it is larger than this many standard errors, and important above the second number.
-_N_ERRORS, _GAP = 2.5, 0.1
 # Beyond a few times the noise scale, larger batches hardly make better steps (McCandlish and others 2018).
 _NOISE_SCALES = 4.0
 _USUAL_BATCH, _SMALLEST_BATCH = 200, 16
+_FEW_EPOCHS = 200  # the default of `max_iter`
 _STILL_FALLING = 0.01  # the decrease in the last tenth of the epochs, relative to the loss of constant outputs
 
 
@@ -31,7 +30,9 @@ def learning_rate_too_large(m):
     rises, change = signs.loss_changes(m)
     losses, rate = m.history.losses, m.config.learning_rate_init
     finite = losses[np.isfinite(losses)]
-    evidence = f"The loss was {losses[0]:.3g} in epoch 1 and {losses[-1]:.3g} in epoch {losses.size}"
+    evidence = f"The loss was {losses[0]:.3g} in epoch 1"
+    if losses.size > 1:
+        evidence += f" and {losses[-1]:.3g} in epoch {losses.size}"
     if signs.is_bouncing(m) and not signs.has_diverged(m):
         evidence += (
             f"; it rose in {rises:.0%} of the last {losses.size - losses.size // 2} epochs, by steps of {change:.1%} of the loss "
@@ -39,6 +40,8 @@ def learning_rate_too_large(m):
         evidence += "of constant predictions"
     elif finite.size and finite.max() > max(losses[0], losses[-1]):
         evidence += f", with a maximum of {finite.max():.3g}"
+    elif signs.starts_with_peak(m):
+        evidence += f"; with weights of 0, it is {m.zero_loss:.3g}"
     text = f"Use a smaller learning_rate_init (now {rate:g})"
     if signs.has_diverged(m):
         text = f"{advice_for_divergence(m.config, m.fit.plan)} For example"
@@ -113,20 +116,16 @@ def is_batch_too_large(m):
 
 def overfitting(m):
     """The score on validation rows is significantly and much lower than that on the training rows."""
-    if m.val_score is None or signs.is_unrelated(m):
+    if not signs.generalizes_badly(m) or signs.is_unrelated(m) or signs.is_disturbed(m):
         return None
-    gap, error = m.score.value - m.val_score.value, sqrt(m.score.error**2 + m.val_score.error**2)
-    if not gap > max(_GAP, _N_ERRORS * error):
-        return None
-    config = m.config
+    config, (_, error) = m.config, signs.score_gap(m)
+    # if the network is almost as good on other rows, early stopping often ends before it has learned enough
+    is_severe = signs.generalizes_hardly(m)
+    can_stop = not config.early_stopping and not m.is_lbfgs and not m.is_incremental
+    alpha = m.larger_alpha(is_strong=is_severe)
     remedy = first_remedy(
-        (
-            not config.early_stopping and not m.is_lbfgs,
-            "early_stopping",
-            True,
-            "End training when the validation score stops improving",
-        ),
-        (True, "alpha", m.larger_alpha(), f"Penalize large weights by a larger alpha (now {config.alpha:g})"),
+        (is_severe and can_stop, "early_stopping", True, "End training when the validation score stops improving"),
+        (True, "alpha", alpha, f"Penalize large weights by a larger alpha (now {config.alpha:g})"),
     )
     name = "accuracy" if m.fit.plan.objective.of_classes else "share of the loss of constant predictions that is removed"
     return Advice(
@@ -156,7 +155,6 @@ def underfitting(m):
 def _remedy_of_underfitting(m):
     config, is_linear = m.config, not m.sizes or all(name == "identity" for name in m.fit.plan.architecture.activations)
     activations = without(m.fit.plan.architecture.activations, lambda name: True, "relu") if m.sizes else "relu"
-    patience = 5 * config.n_iter_no_change
     rates = config.dropout if isinstance(config.dropout, (list, tuple)) else [config.dropout]
     return first_remedy(
         (config.alpha / m.penalty_divisor >= 0.01, "alpha", config.alpha / 1000, f"Use a smaller alpha (now {config.alpha:g})"),
@@ -170,11 +168,32 @@ def _remedy_of_underfitting(m):
         ),
         (config.early_stopping and config.scoring != "loss", "scoring", "loss", "Choose the best weights by the validation loss"),
         (m.ended_early, "max_iter", 5 * config.max_iter, f"Train longer (now at most {config.max_iter} epochs)"),
-        (_is_falling(m), "n_iter_no_change", patience, "Training ended while the loss was falling; wait longer for an improvement"),
+        (is_too_short(m), *_longer_training(m)),
         (not m.sizes, "hidden_layer_sizes", (100,), "The network is linear; use hidden layers"),
         (is_linear, "activation", activations, "The network is linear; use an activation that is not"),
         (True, "hidden_layer_sizes", tuple(max(50, 4 * n) for n in m.sizes), "Use more units"),
     )
+
+
+def _longer_training(m):
+    """Return the remedy (parameter, value, text) for a fit that another reason than `max_iter` ended too early."""
+    config, text = m.config, f"Train for more epochs (now {m.n_epochs})"
+    if m.ran_out_of_patience:
+        patience = 5 * config.n_iter_no_change
+        return "n_iter_no_change", patience, "Training ended while the loss was falling; wait longer for an improvement"
+    if m.is_incremental:
+        return "partial_fit", NO_VALUE, f"{text}; each call of partial_fit is one epoch"
+    if config.max_time is not None:
+        return "max_time", 5 * config.max_time, f"Train longer (now at most {config.max_time:g} seconds)"
+    if config.callbacks is not None:
+        return "callbacks", NO_VALUE, f"{text}; a function in callbacks may have ended training"
+    return "max_iter", NO_VALUE, f"{text}; training may have been interrupted"
+
+
+def is_too_short(m):
+    """Return whether the loss was falling at the end, or there were few epochs although no stopping rule ended training."""
+    has_few_epochs = not m.ran_out_of_patience and not m.is_lbfgs and 0 < m.history.losses.size < _FEW_EPOCHS
+    return _is_falling(m) or has_few_epochs
 
 
 def _is_falling(m):

@@ -8,16 +8,6 @@ from . import signs
 from .records import Advice
 from .remedies import first_remedy, without
 
-_STANDARD_INITIALIZERS = (
-    "auto",
-    "glorot_uniform",
-    "glorot_normal",
-    "he_uniform",
-    "he_normal",
-    "lecun_uniform",
-    "lecun_normal",
-    "orthogonal",
-)
 _BELOW_ZERO = ("leaky_relu", "elu", "selu", "silu", "gelu", "mish", "softplus")  # their slopes are not 0 for all negative sums
 
 
@@ -51,10 +41,16 @@ def exploding_gradients(m):
     remedy = first_remedy(
         (config.coefs_init is not None, "coefs_init", None, "Use random initial weights of the usual size"),
         (
-            not _has_standard_weights(config),
+            not signs.has_standard_initializer(m),
             "weight_init",
             "he_normal" if is_relu_like else "glorot_uniform",
             "Use smaller initial weights",
+        ),
+        (
+            signs.has_unusual_rate(m),
+            "learning_rate_init",
+            m.smaller_rate(),
+            f"Use a smaller learning_rate_init (now {config.learning_rate_init:g})",
         ),
         (not has_norm and not m.is_lbfgs, "batch_norm", True, "Normalize the sums of each layer"),
         (not has_norm, "layer_norm", True, "Normalize the sums of each layer"),
@@ -75,10 +71,6 @@ def _gradients_of_biases(m):
     return f"the norms of the gradients of the biases are {norms} from the first to the last layer"
 
 
-def _has_standard_weights(config):
-    return isinstance(config.weight_init, str) and config.weight_init in _STANDARD_INITIALIZERS
-
-
 def dead_units(m):
     """Many units of a layer have a slope of 0 on all rows."""
     layer = signs.dead_layer(m)
@@ -86,16 +78,18 @@ def dead_units(m):
         return None
     config, activations = m.config, m.fit.plan.architecture.activations
     leaky = without(activations, lambda name: name == activations[layer.layer - 1], "leaky_relu")
-    rate = m.smaller_rate()
+    is_fast = signs.has_unusual_rate(m) or signs.is_rate_too_large(m)
+    smaller_rate = "learning_rate_init", m.smaller_rate(), f"Use a smaller learning_rate_init (now {config.learning_rate_init:g})"
     remedy = first_remedy(
         (config.scale is None and signs.large_input(m) is not None, "scale", "standard", "Scale the inputs"),
+        (is_fast, *smaller_rate),
         (
             activations[layer.layer - 1] not in _BELOW_ZERO,
             "activation",
             leaky,
             "Use an activation whose slope is not 0 for negative sums",
         ),
-        (not m.is_lbfgs, "learning_rate_init", rate, f"Use a smaller learning_rate_init (now {config.learning_rate_init:g})"),
+        (not m.is_lbfgs, *smaller_rate),
         (config.bias_init != "zeros", "bias_init", "zeros", "Start with biases of 0"),
         (True, "hidden_layer_sizes", tuple(max(1, n // 2) for n in m.sizes), "Use fewer units"),
     )
@@ -114,19 +108,12 @@ def saturated_units(m):
     layer = signs.saturated_layer(m)
     if layer is None:
         return None
-    config, activations = m.config, m.fit.plan.architecture.activations
-    alpha = m.larger_alpha()
+    config, rate, has_unusual_weights = m.config, m.config.learning_rate_init, signs.has_unusual_weights(m, layer)
     remedy = first_remedy(
         (signs.has_large_values(m, layer), "scale", "standard", "Scale the inputs"),
-        (config.coefs_init is not None, "coefs_init", None, "Use random initial weights of the usual size"),
-        (not _has_standard_weights(config), "weight_init", "glorot_uniform", "Use smaller initial weights"),
-        (not signs.has_strong_penalty(m), "alpha", alpha, f"Penalize large weights by a larger alpha (now {config.alpha:g})"),
-        (
-            True,
-            "activation",
-            without(activations, lambda name: name == activations[layer.layer - 1], "relu"),
-            "Use an activation that is not bounded",
-        ),
+        (has_unusual_weights and config.coefs_init is not None, "coefs_init", None, "Use random initial weights of the usual size"),
+        (has_unusual_weights, "weight_init", "glorot_uniform", "Use smaller initial weights"),
+        (True, "learning_rate_init", m.smaller_rate(), f"Use a smaller learning_rate_init (now {rate:g})"),
     )
     return Advice(
         "saturated_units",

@@ -18,10 +18,12 @@ _LEARNED, _RANDOM_ERRORS = 0.9, 0.3
 # The notes of the course CS231n report that 40 % of the units can be dead if the learning rate is too large. In small layers with
 # strong penalties, half of the units may be dead although the network fits well.
 _MANY_DEAD, _MOST_DEAD = 0.5, 0.75
-# Converged networks with scaled inputs reach shares of 0.75 with 'logistic' and of 0.25 with 'tanh'. If a network has learned, the
-# share must also have a cause: weights that are large, relative to Glorot's initialization, or inputs that are not scaled.
+# In networks that fit their rows perfectly, 0.9 of the activations of 'logistic' and 0.75 of those of 'tanh' can be saturated, and
+# weights can be 20 times as large as usual initial ones. Saturated units are a problem only if they have another cause.
 _MANY_SATURATED, _MOST_SATURATED = 0.5, 0.7
 _LARGE_WEIGHTS, _USUAL_INPUT = 4.0, 3.0
+# Multiples of the usual learning rate of the solver: small networks train well with the first, and few networks with the second.
+_UNUSUAL_RATE, _EXTREME_RATE = 10.0, 100.0
 # With four hidden layers of logistic units, Nielsen (chapter 5) measured gradients of 0.003 in the first and 0.285 in the last one.
 _VANISHING = 0.05
 _EXPLODING = 100.0  # converged networks of one to five hidden layers are below 20
@@ -29,8 +31,21 @@ _EXPLODING = 100.0  # converged networks of one to five hidden layers are below 
 _ERASED = 0.1
 _LARGE_INPUT = 30.0  # pixels from 0 to 16 are below it and train well without scaling
 _TINY_INPUT = 0.1  # ten times smaller than standardized inputs
-_MANY_RISES, _LARGE_CHANGE = 0.25, 0.02
-_PEAK = 3.0
+# In networks that have learned, changes of up to 0.03 were seen at the usual learning rates.
+_MANY_RISES, _LARGE_CHANGE, _HUGE_CHANGE = 0.25, 0.02, 0.2
+_PEAK = 3.0  # usual initial weights and scaled inputs give losses of at most twice that of outputs of 0
+# A difference of scores is significant if it is larger than this many standard errors, and important above the second number.
+_N_ERRORS, _GAP = 2.5, 0.1
+_STANDARD_INITIALIZERS = (
+    "auto",
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "orthogonal",
+)
 
 
 # ---------------------------------------------------------------------- what was learned
@@ -68,6 +83,30 @@ def beats_constant(score):
     return score.value > score.of_constant + 2 * score.error
 
 
+def score_gap(m):
+    """Return the difference of the scores on training and validation rows, and its standard error; None without validation rows."""
+    if m.val_score is None:
+        return None
+    return m.score.value - m.val_score.value, sqrt(m.score.error**2 + m.val_score.error**2)
+
+
+def is_disturbed(m):
+    """Return whether saturated units, exploding gradients or a large learning rate explain bad predictions for other rows."""
+    return saturated_layer(m) is not None or is_exploding(m) or is_rate_too_large(m)
+
+
+def generalizes_badly(m):
+    """Return whether the score on validation rows is significantly and much lower than that on the training rows."""
+    found = score_gap(m)
+    return found is not None and found[0] > max(_GAP, _N_ERRORS * found[1])
+
+
+def generalizes_hardly(m):
+    """Return whether the network is less than half as good on validation rows as on the training rows, relative to constants."""
+    of_constant = m.score.of_constant
+    return m.val_score.value - of_constant < 0.5 * (m.score.value - of_constant)
+
+
 # ---------------------------------------------------------------------- layers
 
 
@@ -83,10 +122,12 @@ def saturated_layer(m):
     """Return the hidden layer with the largest share of saturated activations if it is a problem, or None."""
     layers = [layer for layer, bounded in zip(m.layers[:-1], m.bounded, strict=True) if bounded]
     worst = max(layers, key=lambda layer: layer.saturated_share, default=None)
-    if worst is None or worst.saturated_share <= _MANY_SATURATED:
+    if worst is None or worst.saturated_share <= (_MOST_SATURATED if has_learned(m) else _MANY_SATURATED):
         return None
-    has_cause = has_large_weights(m, worst) or has_large_values(m, worst)
-    return worst if not has_learned(m) or (worst.saturated_share > _MOST_SATURATED and has_cause) else None
+    started_badly = has_large_values(m, worst) or has_unusual_weights(m, worst)
+    if has_learned(m):
+        return worst if started_badly and generalizes_badly(m) else None
+    return worst if started_badly or rate_ratio(m) > _EXTREME_RATE or is_rate_too_large(m) else None
 
 
 def usual_deviation(m, layer):
@@ -95,9 +136,15 @@ def usual_deviation(m, layer):
     return sqrt(2 / (sizes[layer.layer - 1] + sizes[layer.layer]))
 
 
-def has_large_weights(m, layer):
-    """Return whether the weights of a layer are much larger than their usual initial values."""
-    return layer.weight_std > _LARGE_WEIGHTS * usual_deviation(m, layer)
+def has_standard_initializer(m):
+    """Return whether `weight_init` gives initial weights of the usual size."""
+    return isinstance(m.config.weight_init, str) and m.config.weight_init in _STANDARD_INITIALIZERS
+
+
+def has_unusual_weights(m, layer):
+    """Return whether the user chose the initial weights, and those of a layer are much larger than usual initial ones."""
+    is_chosen = m.config.coefs_init is not None or not has_standard_initializer(m)
+    return is_chosen and layer.weight_std > _LARGE_WEIGHTS * usual_deviation(m, layer)
 
 
 def has_large_values(m, layer):
@@ -123,7 +170,7 @@ def delta_ratio(m):
 
 def is_vanishing(m):
     """Return whether the deltas of a network that has not learned become much smaller from the last to the first layer."""
-    blocked = dead_layer(m) is not None or is_erased(m)
+    blocked = dead_layer(m) is not None or is_erased(m) or is_rate_too_large(m)
     return len(m.layers) > 2 and delta_ratio(m) < _VANISHING and not has_learned(m) and not blocked
 
 
@@ -166,10 +213,12 @@ def loss_changes(m):
 
 def is_bouncing(m):
     """Return whether the loss of training rows rises often and much; with dropout, this is not a sign of a large rate."""
-    if m.has_noisy_losses:
-        return False
     rises, change = loss_changes(m)
-    return rises >= _MANY_RISES and change >= _LARGE_CHANGE
+    if m.has_noisy_losses or rises < _MANY_RISES:
+        return False
+    if rate_ratio(m) > _EXTREME_RATE or not has_learned(m):
+        return change >= _LARGE_CHANGE
+    return change >= _HUGE_CHANGE and m.explained < _LEARNED
 
 
 def has_peak(m):
@@ -178,12 +227,33 @@ def has_peak(m):
     return losses.size > 1 and bool(losses.max() > _PEAK * max(losses[0], m.constant_loss))
 
 
+def starts_with_peak(m):
+    """Return whether the rate is large, and usual initial weights and scaled inputs cannot explain the loss of the first epoch."""
+    if not m.history.losses.size or not has_unusual_rate(m) or has_strong_penalty(m):
+        return False
+    if not has_standard_initializer(m) or m.config.coefs_init is not None:
+        return False
+    if m.config.scale is None and m.input_sizes.max() > _USUAL_INPUT:
+        return False
+    return bool(m.history.losses[0] > _PEAK * max(m.constant_loss, m.zero_loss))
+
+
+def rate_ratio(m):
+    """Return the learning rate relative to the usual one of the solver; 0 for L-BFGS."""
+    return 0.0 if m.is_lbfgs else m.config.learning_rate_init / m.usual_rate
+
+
+def has_unusual_rate(m):
+    """Return whether the learning rate is much larger than the usual one of the solver."""
+    return rate_ratio(m) > _UNUSUAL_RATE * (1 + 1e-9)  # not because of rounding
+
+
 def is_rate_too_large(m):
     """Return whether the loss shows that the learning rate is too large, and not large inputs or exploding gradients."""
     if m.is_lbfgs or has_diverged(m):
         return not m.is_lbfgs
     has_other_reason = is_exploding(m) or (m.config.scale is None and large_input(m) is not None)
-    return not has_other_reason and (is_bouncing(m) or has_peak(m))
+    return not has_other_reason and (is_bouncing(m) or has_peak(m) or starts_with_peak(m))
 
 
 def gains_of_steps(m):

@@ -7,6 +7,7 @@ const byId = (id) => document.getElementById(id);
 const CONTROLS = {
   learning_rate_init: "Learning rate", alpha: "L2 penalty (alpha)", dropout: "Dropout", batch_size: "Batch size", solver: "Solver",
   activation: "Hidden layers", hidden_layer_sizes: "Hidden layers", scale: "Standardize the data", max_iter: "Stop after epochs",
+  partial_fit: "Stop after epochs",
 };
 
 /** Fill the table of losses and scores. */
