@@ -4,6 +4,7 @@ import re
 import time
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import pairwise
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
@@ -248,7 +249,7 @@ def test_training_up_to_the_address_is_paused_and_continued(open_page):
     wait_for_state(page, "replaying")
     page.click("text=One epoch")  # from now on, the address follows the training
     wait_for_state(page, "paused")
-    expect(page.locator("#status")).to_contain_text(f"Paused at epoch {epoch_of(page)}, step 0. Training loss")
+    expect(page.locator("#status")).to_contain_text(re.compile(r"Paused at epoch \d+, step 0\. Training loss"))
     wait_until_in(page, lambda: position_of(page) == (str(epoch_of(page)), "0"))
 
 
@@ -272,10 +273,9 @@ def test_number_of_changes_of_the_address_is_limited(open_page):
     times = page.evaluate("window.times")
     assert 5 <= len(times) <= 6 + (times[-1] - times[0]) / 1000
     page.click("#run")
-    wait_for_epoch(page, lambda epoch: epoch >= 60)
+    wait_until_in(page, lambda: page.evaluate("window.times.length") >= len(times) + 3)
     running = page.evaluate("window.times")[len(times) :]
-    assert len(running) >= 2
-    assert min(later - earlier for earlier, later in zip(running, running[1:], strict=False)) >= 990  # milliseconds
+    assert min(later - earlier for earlier, later in pairwise(running)) >= 990  # milliseconds
     page.click("#run")
     wait_for_state(page, "paused")
     assert position_of(page) == (str(epoch_of(page)), "0")  # at once

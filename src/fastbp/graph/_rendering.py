@@ -50,8 +50,8 @@ def render(
     TypeError
         If `output` is not a Variable.
     ValueError
-        If `direction` is not one of these, if `max_nodes` is not an integer or the graph has more nodes, if `output` is an array and
-        `gradient` is None, or if `gradient` has another shape than `output`.
+        If `direction` is not one of these, if `max_nodes` is not an integer or the graph has more nodes, if `output` is an array
+        and `gradient` is None, or if `gradient` has another shape than `output`.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """The error for a function of NumPy that is called with a variable.
 
-The ufunc goes in; a TypeError that names the function of ``fastbp.graph`` to use comes out. This module does not know about variables.
+The ufunc goes in; a TypeError that names the function of ``fastbp.graph`` to use comes out. This module does not know about
+variables.
 """
 
 # the functions of fastbp.graph that replace a ufunc, or its method `reduce`
