@@ -5,7 +5,7 @@ variables.
 """
 
 # the functions of fastbp.graph that replace a ufunc, or its method `reduce`
-_FUNCTIONS = {"exp": "exp", "log": "log", "tanh": "tanh", "expit": "sigmoid", "maximum": "maximum", "add.reduce": "sum"}
+_REPLACEMENTS = {"exp": "exp", "log": "log", "tanh": "tanh", "expit": "sigmoid", "maximum": "maximum", "add.reduce": "sum"}
 _CALLERS = {"add.reduce": "np.sum", "maximum.reduce": "np.max", "minimum.reduce": "np.min", "multiply.reduce": "np.prod"}
 _COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 
@@ -17,6 +17,6 @@ def ufunc_error(ufunc, method):
         return TypeError("A Variable cannot be compared, because the graph records no conditions. Use its attribute value.")
     caller = _CALLERS.get(name, name if name == "expit" else f"np.{name}")
     remedy = "Use the operators and the functions of fastbp.graph"
-    if name in _FUNCTIONS:
-        remedy = f"Use fastbp.graph.{_FUNCTIONS[name]}"
+    if name in _REPLACEMENTS:
+        remedy = f"Use fastbp.graph.{_REPLACEMENTS[name]}"
     return TypeError(f"{caller} cannot be called with a Variable, because its derivative would not be recorded. {remedy} instead.")

@@ -37,7 +37,8 @@ class Worker:
         self._is_held = False  # whether the training up to the position of the last settings is paused
         self._request, self._pending = None, _nothing_pending()
         self._session: Any = None
-        self._table = self._replay = self._target = None
+        self._replay: Any = None
+        self._table = self._target = None
         self._last_frame = self._next_epoch = 0.0
         self._diagnosis, self._next_diagnosis = None, 0.0
         self.thread = threading.Thread(target=self._run, name=f"{THREAD_NAME}-{next(_numbers)}", daemon=True)
@@ -191,8 +192,9 @@ class Worker:
             if settings.data == "csv":
                 self._table = used
             self._end_replay()
-            if any(position):
-                self._target, self._replay = position, session.advance_to(*position, self._must_stop_replay)
+            epoch, step = position
+            if epoch or step:
+                self._target, self._replay = position, session.advance_to(epoch, step, self._must_stop_replay)
             self._publish("data", data_message(session, problems, file))
         self._is_outdated, self._last_frame = True, 0.0
 

@@ -344,7 +344,7 @@ def _is_of_fit(recorder, est, center):
         return last < est.n_iter_ or (last == est.n_iter_ and np.array_equal(recorder.params[-1], center))
     curve = dict(enumerate(getattr(est, "loss_curve_", ()), start=1))
     pairs = [(loss, curve[epoch]) for epoch, loss in zip(recorder.epochs, recorder.losses, strict=True) if epoch in curve]
-    return bool(pairs) and np.array_equal(*np.transpose(pairs), equal_nan=True)
+    return bool(pairs) and all(np.array_equal(recorded, loss, equal_nan=True) for recorded, loss in pairs)
 
 
 def _objective(evaluation, params):
