@@ -223,13 +223,13 @@ def test_reload_while_training_up_to_the_address(open_page):
         wait_for_state(page, "replaying")
         assert position_of(page) == ("9000", "3")
         page.reload()
-    short = open_page("data=spirals&layers=8-tanh,8-tanh&epochs=10000&epoch=300&step=3")
-    wait_for_state(short, "replaying")
+    short = open_page("data=spirals&layers=8-tanh,8-tanh&epochs=10000&epoch=100&step=3")
+    wait_for_state(short, "replaying", "paused")
     short.reload()
-    wait_for_epoch(short, lambda epoch: epoch == 300)
+    wait_for_epoch(short, lambda epoch: epoch == 100)
     expect(short.locator("#step")).to_have_text("3 of 11")
     wait_for_state(short, "paused")
-    assert position_of(short) == ("300", "3")
+    assert position_of(short) == ("100", "3")
 
 
 def test_training_up_to_the_address_is_paused_and_continued(open_page):
