@@ -18,7 +18,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn.neural_network
-from matplotlib.colors import to_rgb
+from matplotlib.colors import Normalize, to_rgb
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -174,13 +174,11 @@ def test_several_panels_use_the_axes_that_are_passed(name):
     assert display.axes_.tolist() == axes.ravel().tolist()
     assert display.ax_ is axes.ravel()[0]
     assert plt.get_fignums() == [figure.number]
-    with pytest.raises(
-        ValueError, match=rf"ax must be None, one matplotlib Axes, or an array of {n_panels} Axes.*got 1 of type Axes"
-    ):
+    with pytest.raises(ValueError, match=rf"ax must be None, one matplotlib Axes, or an array of {n_panels} Axes.*got 1 Axes\."):
         draw(ax=axes.ravel()[1:])
-    with pytest.raises(ValueError, match=r"ax must be None, .*got 1 of type str"):
+    with pytest.raises(ValueError, match=r"ax must be None, .*got 'left'\."):
         draw(ax="left")
-    with pytest.raises(ValueError, match=r"ax must be None or a matplotlib Axes; got 2 of type Axes"):
+    with pytest.raises(ValueError, match=r"ax must be None or a matplotlib Axes; got 2 Axes\."):
         WeightsDisplay.from_estimator(classifier(), ax=axes)
 
 
@@ -193,8 +191,13 @@ def test_keyword_arguments_are_passed_to_matplotlib():
     assert (image.get_cmap().name, image.norm.vmax) == ("PuOr", 9)
     norm = mpl.colors.CenteredNorm(1)
     assert WeightsDisplay.from_estimator(classifier(), image_shape=(3, 4), norm=norm, colorbar=False).image_.norm is norm
+    norm = mpl.colors.CenteredNorm(1)
     lines = NetworkDisplay.from_estimator(classifier(), alpha=0.3, norm=norm).lines_
-    assert (lines.get_alpha(), lines.norm) == (0.3, norm)
+    assert {(one.get_alpha(), one.norm) for one in lines} == {(0.3, norm)}
+    largest = max(np.abs(one.get_array() - 1).max() for one in lines)
+    assert norm.halfrange >= largest  # of all layers
+    lines = NetworkDisplay.from_estimator(classifier(), norm="symlog").lines_
+    assert len({one.norm for one in lines}) == 1
     surface = LossLandscapeDisplay.from_estimator(
         path()[0], X, CODES, grid_resolution=4, plot_method="contour", colors="red", levels=3
     )
@@ -605,21 +608,50 @@ def positions(display):
 def test_lines_have_the_weights_of_their_ends(sizes, max_units):
     model = fitted(MLPClassifier, WIDE, CODES, hidden_layer_sizes=sizes, max_iter=1)
     display = NetworkDisplay.from_estimator(model, max_units=max_units)
-    units, weights, n_lines = positions(display), display.lines_.get_array(), 0
-    for (start, end), weight in zip(display.lines_.get_segments(), weights, strict=True):
-        (layer, i), (above, j) = units[tuple(np.round(start, 6))], units[tuple(np.round(end, 6))]
-        assert above == layer + 1
-        assert weight == model.coefs_[layer][i, j]
-    for below, above in zip(display.units_, display.units_[1:], strict=False):
-        n_lines += len(below) * len(above)
-    assert len(weights) == n_lines
-    widths = np.asarray(display.lines_.get_linewidths())
-    assert_allclose(widths, 0.25 + 3.25 * np.abs(weights) / max(np.abs(W).max() for W in model.coefs_))
-    for circles, shown, b in zip(display.circles_[1:], display.units_[1:], model.intercepts_, strict=True):
-        assert_array_equal(circles.get_array(), b[shown])
-        assert circles.norm is display.lines_.norm
+    units = positions(display)
+    assert len(display.lines_) == len(display.limits_) == len(model.coefs_)
+    for layer, (lines, limit) in enumerate(zip(display.lines_, display.limits_, strict=True)):
+        weights, ends = lines.get_array(), set()
+        for (start, end), weight in zip(lines.get_segments(), weights, strict=True):
+            (below, i), (above, j) = units[tuple(np.round(start, 6))], units[tuple(np.round(end, 6))]
+            assert (below, above) == (layer, layer + 1)
+            assert weight == model.coefs_[layer][i, j]
+            ends.add((i, j))
+        assert len(ends) == len(weights) == len(display.units_[layer]) * len(display.units_[layer + 1])
+        # the scale of a layer depends on the weights that are drawn
+        assert np.abs(weights).max() == limit == lines.norm.vmax == -lines.norm.vmin
+        assert_allclose(lines.get_linewidths(), 0.25 + 3.25 * np.abs(weights) / limit)
+        circles = display.circles_[layer + 1]
+        assert_array_equal(circles.get_array(), model.intercepts_[layer][display.units_[layer + 1]])
+        assert circles.norm is lines.norm
+        (text,) = [text.get_text() for text in display.ax_.texts if f"|w| ≤ {limit:.2g}" in text.get_text()]
+        assert ("outputs" if lines is display.lines_[-1] else f"hidden {layer + 1}") in text
     assert display.circles_[0].get_array() is None
-    assert display.lines_.norm.vmin == -display.lines_.norm.vmax
+    assert display.colorbar_.mappable.get_clim() == (-1, 1)
+    assert display.colorbar_.ax.get_ylabel() == "Relative weight or bias"
+
+
+def test_weights_that_are_not_drawn_do_not_change_the_colors():
+    """With `scale`, the weights of almost constant features are large; they are often not among the units that are drawn."""
+    random = np.random.RandomState(0)
+    coefs, intercepts = [random.normal(size=(50, 4)), random.normal(size=(4, 2))], [np.zeros(4), np.array([9.0, 0])]
+    display = NetworkDisplay(coefs=coefs, intercepts=intercepts).plot()
+    coefs[0][25] = 1000
+    other = NetworkDisplay(coefs=coefs, intercepts=intercepts).plot()
+    for lines, same in zip(display.lines_, other.lines_, strict=True):
+        assert lines.get_clim() == same.get_clim()
+        assert_array_equal(lines.get_linewidths(), same.get_linewidths())
+    assert display.colorbar_.extend == "both"  # a bias is outside the limits
+
+
+@pytest.mark.parametrize("options", [{"vmin": -3, "vmax": 3}, {"norm": Normalize(-3, 3)}])
+def test_one_color_scale_for_all_layers(options):
+    display = NetworkDisplay.from_estimator(classifier(), **options)
+    assert [lines.get_clim() for lines in display.lines_] == [(-3, 3)] * 3
+    assert display.colorbar_.mappable is display.lines_[0]
+    assert not [text for text in display.ax_.texts if "|w|" in text.get_text()]
+    for lines in display.lines_:
+        assert_allclose(lines.get_linewidths(), 0.25 + 3.25 * np.abs(lines.get_array()) / display.limits_.max())
 
 
 def test_large_layers_show_their_first_and_last_units():
@@ -630,7 +662,7 @@ def test_large_layers_show_their_first_and_last_units():
     assert_array_equal(display.units_[3], [*range(6), *range(7, 13)])
     assert_array_equal(NetworkDisplay.from_estimator(model, max_units=5).units_[3], [0, 1, 2, 11, 12])
     texts = [text.get_text() for text in display.ax_.texts]
-    assert "hidden 1\n1000 units\nrelu" in texts
+    assert f"hidden 1\n1000 units\nrelu\n|w| ≤ {display.limits_[0]:.2g}" in texts
     assert "inputs\n12 units" in texts
 
 
@@ -785,6 +817,28 @@ def test_path_of_folded_networks(params):
     assert_allclose(random.loss[1, 1], loss, rtol=1e-6)
 
 
+@pytest.mark.parametrize("params", [{"early_stopping": True, "max_iter": 40}, {"solver": "lbfgs"}], ids=str)
+def test_path_of_a_fit_whose_last_weights_are_not_recorded(params):
+    """With early stopping, the weights are those of the best epoch; the last epoch may be between two records."""
+    recorder, others = WeightRecorder(every=3), WeightRecorder()
+    model = fitted(MLPClassifier, X, CODES, callbacks=recorder, **params)
+    display = LossLandscapeDisplay.from_estimator(model, X, CODES, path=recorder, grid_resolution=3)
+    assert_array_equal(display.path_epochs, recorder.epochs)
+    fitted(MLPClassifier, X, CODES, callbacks=others, **params | {"random_state": 1, "max_iter": model.n_iter_})
+    with pytest.raises(ValueError, match="of another fit"):
+        LossLandscapeDisplay.from_estimator(model, X, CODES, path=others, grid_resolution=3)
+
+
+def test_path_of_a_fit_that_was_continued():
+    recorder = WeightRecorder()
+    model = fitted(MLPClassifier, X, CODES, callbacks=recorder, warm_start=True, max_iter=3).fit(X, CODES)
+    assert recorder.epochs == [1, 2, 3, 4, 5, 6]
+    assert recorder.losses == model.loss_curve_
+    model.partial_fit(X, CODES)
+    display = LossLandscapeDisplay.from_estimator(model, X, CODES, path=recorder, grid_resolution=3)
+    assert len(display.path) == len(recorder.epochs)
+
+
 @pytest.mark.slow
 def test_paths_of_one_point_and_of_one_direction():
     model, recorder = path()
@@ -827,6 +881,12 @@ def test_errors_of_landscapes():
         draw(model, X, CODES, path=np.zeros((3, 4)))
     with pytest.raises(ValueError, match=r"because the network has \d+ parameters; got shape \(8, "):
         draw(classifier(), WIDE, CODES, path=recorder)
+    for params in ({"activation": "relu"}, {"scale": "standard"}, {"random_state": 1}, {"alpha": 0.1}):
+        other = clone(model).set_params(callbacks=None, **params).fit(X, CODES)
+        with pytest.raises(
+            ValueError, match=r"path must be the recorder of the fit of this estimator, got Weight.* of another fit"
+        ):
+            draw(other, X, CODES, path=recorder)
     with pytest.raises(ValueError, match="path must contain only numbers, got 'abc'"):
         draw(model, X, CODES, path="abc")
     with pytest.raises(ValueError, match="path must contain only numbers, got an object of type MLPClassifier"):

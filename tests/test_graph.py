@@ -420,9 +420,40 @@ ERRORS = [
     (lambda x: x[x], TypeError, "index must be .* got a Variable"),
     (lambda x: iter(x[0]), TypeError, "scalar Variable cannot be iterated"),
     (lambda x: bool(x[0]), TypeError, "no truth value"),
-    (lambda x: np.exp(x), TypeError, "ufunc"),
+    (lambda x: np.exp(x), TypeError, r"np\.exp cannot be called with a Variable.* Use fastbp\.graph\.exp instead"),
+    (lambda x: np.maximum(x, 0), TypeError, r"Use fastbp\.graph\.maximum instead"),
+    (lambda x: np.sum(x), TypeError, r"np\.sum cannot be called with a Variable.* Use fastbp\.graph\.sum instead"),
+    (lambda x: np.sqrt(x), TypeError, r"np\.sqrt cannot .* Use the operators and the functions of fastbp\.graph instead"),
+    (lambda x: np.max(x), TypeError, r"np\.max cannot .* Use the operators and the functions of fastbp\.graph instead"),
+    (lambda x: expit(x), TypeError, r"Use fastbp\.graph\.sigmoid instead"),
+    (lambda x: np.add(np.ones(3), x, out=np.ones(3)), TypeError, r"np\.add cannot"),
+    (lambda x: np.add(np.ones(3), x, where=False), TypeError, r"np\.add cannot"),
+    (lambda x: np.ones(3) < x, TypeError, "cannot be compared"),
+    (lambda x: x == np.ones(3), TypeError, "cannot be compared"),
     (lambda x: np.asarray(x), TypeError, "Use its attribute value, or the functions of fastbp.graph"),
 ]
+
+
+@pytest.mark.parametrize("number", [np.array([2.0, 3.0]), np.float64(2), np.int64(2)], ids=repr)
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "truediv", "pow"])
+def test_left_operands_of_numpy(number, name):
+    function, at = getattr(operator, name), np.array([0.5, 1.5])
+    x = Variable(at)
+    result = function(number, x)
+    assert_array_equal(result.value, function(number, at))
+    result.backward([1, 1])
+    step = 1e-6
+    assert_allclose(x.grad, (function(number, at + step) - function(number, at - step)) / (2 * step), rtol=1e-8)
+
+
+def test_array_to_which_a_variable_is_added_becomes_a_variable():
+    x, total = Variable([1.0, 2.0]), np.zeros(2)
+    zeros = total
+    for _ in range(3):
+        total += x
+    total.backward([1, 1])
+    assert_array_equal(x.grad, [3, 3])
+    assert_array_equal(zeros, 0)
 
 
 @pytest.mark.parametrize(("call", "error", "message"), ERRORS)
@@ -705,5 +736,7 @@ def test_errors_of_from_estimator():
         from_estimator(classifier, X[:2, :2], labels[:2])
     with pytest.raises(ZeroDivisionError, match="must not sum to 0"):
         from_estimator(fitted(MLPRegressor, X, y), X, y, np.tile([1.0, -1.0], len(X) // 2))
-    with pytest.raises(ValueError, match=r"class_weight='balanced' needs rows of all classes, but y has no row of .*to a dict"):
+    with pytest.raises(
+        ValueError, match=r"class_weight='balanced' needs rows of all classes, but y has no row of \[6, 7\]\. .*to a dict"
+    ):
         from_estimator(classifier.set_params(class_weight="balanced"), X[labels == 5], labels[labels == 5])

@@ -323,6 +323,9 @@ def test_error_if_matplotlib_is_missing(monkeypatch):
 def test_errors_of_render():
     with pytest.raises(ValueError, match="max_nodes must be at least the number of nodes of the graph, 6, got 5"):
         example_1().render(max_nodes=5)
+    for wrong in ("6", 6.5, None, True):
+        with pytest.raises(ValueError, match=f"max_nodes must be an integer, got {wrong!r}"):
+            example_1().render(max_nodes=wrong)
     with pytest.raises(ValueError, match="direction must be 'auto', 'right' or 'down', got 'left'"):
         example_1().render(direction="left")
     with pytest.raises(ValueError, match=r"gradient must be an array of shape \(2,\)"):

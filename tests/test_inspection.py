@@ -412,10 +412,16 @@ def test_unusable_estimators_and_data_are_refused(function):
         function(fitted(MLPClassifier, CODES).set_params(batch_norm=True), X, CODES)
 
 
-@pytest.mark.parametrize(("name", "value"), [("threshold", 0), ("threshold", np.nan), ("max_params", -1)])
-def test_numbers_that_are_not_positive_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be a number > 0, got {value}"):
-        check_gradients(fitted(MLPClassifier, CODES), X, CODES, **{name: value})
+@pytest.mark.parametrize("value", [0, np.nan, "a", True])
+def test_threshold_must_be_positive(value):
+    with pytest.raises(ValueError, match=f"threshold must be None or a number > 0, got {value!r}"):
+        check_gradients(fitted(MLPClassifier, CODES), X, CODES, threshold=value)
+
+
+@pytest.mark.parametrize("value", [-1, 0, 2.5, "x", None, True])
+def test_max_params_must_be_an_integer(value):
+    with pytest.raises(ValueError, match=f"max_params must be an integer >= 1, got {value!r}"):
+        check_gradients(fitted(MLPClassifier, CODES), X, CODES, max_params=value)
 
 
 def test_import_of_fastbp_does_not_import_inspection():
@@ -594,7 +600,7 @@ def test_text_of_the_user_is_escaped():
     ("kind", "y", "params", "shown"),
     [
         (MLPClassifier, LABELS["binary"], {"batch_norm": True, "l1": 0.1}, "N[1] = γ[1] (Z[1] − μ)"),
-        (MLPClassifier, LABELS["multilabel"], {"layer_norm": True, "label_smoothing": 0.1}, "Label smoothing of 0.1"),
+        (MLPClassifier, LABELS["multilabel"], {"layer_norm": True, "label_smoothing": 0.1}, "towards 1/K for K classes."),
         (MLPClassifier, LABELS["multioutput"], {}, "for each output"),  # the link is a softmax for each output
         (MLPRegressor, VALUES, {"loss": "quantile", "quantile": [0.1, 0.9]}, "for the others, the quantile before"),
         (MLPRegressor, VALUES, {"loss": "gamma", "max_norm": 1.0}, "The step also contains weight_decay, clip_norm or max_norm"),

@@ -531,6 +531,35 @@ def test_changed_settings_restart_the_training(receiver):
     assert receiver.last("data")["settings"]["alpha"] == 0.5
 
 
+def test_training_up_to_a_position_is_paused_and_continued(receiver, monkeypatch):
+    trained = slow_steps(monkeypatch, 0.01)
+    receiver.worker.configure(settings_with(epochs=10000), epoch=9, step=2)
+    frame = receiver.wait(lambda frame: frame["epoch"] > 1)
+    assert (frame["state"], frame["target"]) == ("replaying", {"epoch": 9, "step": 2})
+    receiver.worker.pause()
+    frame = receiver.wait(lambda frame: frame["state"] == "paused")
+    assert frame["target"] == {"epoch": 9, "step": 2}
+    n_trained = len(trained)
+    assert frame["epoch"] == n_trained < 9
+    receiver.worker.configure(settings_with(epochs=10000, speed=1))  # does not change the numbers
+    wait_until(lambda: receiver.last("data")["settings"]["speed"] == 1)
+    time.sleep(0.05)
+    assert len(trained) == n_trained
+    receiver.worker.start()
+    frame = receiver.wait(lambda frame: frame["state"] == "paused" and frame["target"] is None)
+    assert (frame["epoch"], frame["step"]) == (9, 2)
+
+
+def test_one_epoch_ends_the_training_up_to_a_position(receiver, monkeypatch):
+    slow_steps(monkeypatch, 0.01)
+    receiver.worker.configure(settings_with(epochs=10000), epoch=9000, step=2)
+    receiver.wait(lambda frame: frame["epoch"] > 1)
+    receiver.worker.advance("epoch")
+    frame = receiver.wait(lambda frame: frame["target"] is None)
+    assert (frame["state"], frame["step"]) == ("paused", 0)
+    assert 2 < frame["epoch"] < 100
+
+
 def slow_steps(monkeypatch, seconds=0.03):
     """Make each step slow, as with many rows; return the list of steps that were trained."""
     trained, train = [], Session._train

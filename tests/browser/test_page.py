@@ -4,6 +4,7 @@ import re
 import time
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import pairwise
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +14,7 @@ from playwright.sync_api import expect
 
 XOR = "data=xor&noise=0&layers=6-tanh&learning_rate=0.03&epochs=150&speed=0"
 SLOW = "data=moons&rows=60&epochs=10000&speed=20"
+LONG = "data=spirals&layers=8-tanh,8-tanh&dropout=0.1&epochs=10000&epoch=9000&step=3"  # takes long to reach its epoch
 
 
 def wait_for_state(page, *states):
@@ -38,6 +40,11 @@ def wait_until_in(page, condition):
 def settings_of(page):
     """The settings in the address."""
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).fragment, keep_blank_values=True).items()}
+
+
+def position_of(page):
+    """The epoch and the step in the address."""
+    return tuple(settings_of(page).get(name) for name in ("epoch", "step"))
 
 
 def measures_of(page):
@@ -145,6 +152,8 @@ def test_layers_are_added_and_removed(open_page):
     expect(page.locator("#units .layer")).to_have_count(3)
     page.get_by_label("Hidden layer 3: activation").select_option("relu")
     expect(page.locator("#units h3").nth(2)).to_have_text("Hidden layer 3: relu")
+    units = page.locator("#units .layer").nth(2).locator("li")
+    assert units.all_inner_texts() == [f"unit {number}" for number in range(units.count())]  # as in the trace and in the displays
     for number in (3, 2, 1):
         page.get_by_role("button", name=f"Remove hidden layer {number}").click()
     expect(page.locator("#units")).to_have_text("The network has no hidden units.")
@@ -205,6 +214,84 @@ def test_reload_shows_the_same_epoch(open_page):
     assert page.get_by_label("Hidden layer 1: activation").input_value() == "relu"
 
 
+def test_reload_while_training_up_to_the_address(open_page):
+    page = open_page(LONG)
+    for _ in range(2):
+        wait_for_epoch(page, lambda epoch: epoch >= 3)
+        wait_until_in(page, lambda: "seed" in settings_of(page))  # the address was written
+        page.wait_for_timeout(1200)
+        wait_for_state(page, "replaying")
+        assert position_of(page) == ("9000", "3")
+        page.reload()
+    short = open_page("data=spirals&layers=8-tanh,8-tanh&epochs=10000&epoch=100&step=3")
+    wait_for_state(short, "replaying", "paused")
+    short.reload()
+    wait_for_epoch(short, lambda epoch: epoch == 100)
+    expect(short.locator("#step")).to_have_text("3 of 11")
+    wait_for_state(short, "paused")
+    assert position_of(short) == ("100", "3")
+
+
+def test_training_up_to_the_address_is_paused_and_continued(open_page):
+    page = open_page(LONG)
+    wait_for_epoch(page, lambda epoch: epoch >= 3)
+    expect(page.locator("#run")).to_have_text("Pause")
+    page.click("#run")
+    wait_for_state(page, "paused")
+    expect(page.locator("#run")).to_have_text("Start")
+    expect(page.locator("#status")).to_contain_text("Press Start to continue to epoch 9000, step 3 of the address.")
+    epoch = epoch_of(page)
+    page.wait_for_timeout(300)
+    assert epoch_of(page) == epoch
+    assert position_of(page) == ("9000", "3")
+    page.click("#run")
+    wait_for_epoch(page, lambda now: now > epoch)
+    wait_for_state(page, "replaying")
+    page.click("text=One epoch")  # from now on, the address follows the training
+    wait_for_state(page, "paused")
+    expect(page.locator("#status")).to_contain_text(re.compile(r"Paused at epoch \d+, step 0\. Training loss"))
+    wait_until_in(page, lambda: position_of(page) == (str(epoch_of(page)), "0"))
+
+
+def test_number_of_changes_of_the_address_is_limited(open_page):
+    """Browsers limit it; a held key would exceed their limit."""
+    page = open_page(SLOW)
+    wait_for_state(page, "paused")
+    wait_until_in(page, lambda: "seed" in settings_of(page))
+    page.evaluate(
+        """() => {
+          window.times = [];
+          const write = history.replaceState.bind(history);
+          history.replaceState = (...values) => { window.times.push(performance.now()); write(...values); };
+        }"""
+    )
+    for _ in range(60):
+        page.keyboard.press("t")
+        page.wait_for_timeout(50)
+    wait_until_in(page, lambda: (epoch_of(page), page.locator("#step").inner_text()) == (20, "0 of 3"))
+    wait_until_in(page, lambda: position_of(page) == ("20", "0"))  # the last state is written
+    times = page.evaluate("window.times")
+    assert 5 <= len(times) <= 6 + (times[-1] - times[0]) / 1000
+    page.click("#run")
+    wait_until_in(page, lambda: page.evaluate("window.times.length") >= len(times) + 3)
+    running = page.evaluate("window.times")[len(times) :]
+    assert min(later - earlier for earlier, later in pairwise(running)) >= 990  # milliseconds
+    page.click("#run")
+    wait_for_state(page, "paused")
+    assert position_of(page) == (str(epoch_of(page)), "0")  # at once
+
+
+def test_copied_address_is_the_current_one(open_page):
+    page = open_page(SLOW, permissions=["clipboard-read", "clipboard-write"])
+    wait_for_state(page, "paused")
+    for step in (1, 2):
+        page.click("text=One step")
+        expect(page.locator("#step")).to_have_text(f"{step} of 3")
+    page.click("text=Copy the address")
+    expect(page.locator("#copied")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()").endswith("epoch=0&step=2")
+
+
 def test_address_contains_all_settings(open_page):
     page = open_page()
     wait_for_state(page, "paused")
@@ -226,6 +313,8 @@ def test_changed_address_is_used(open_page):
     page.evaluate("location.hash = 'data=circles&epoch=4'")
     wait_for_epoch(page, lambda epoch: epoch == 4)
     assert page.input_value("#data") == "circles"
+    page.evaluate("location.hash = 'data=circles&epoch=2'")  # another epoch of the same training
+    wait_for_epoch(page, lambda epoch: epoch == 2)
 
 
 def test_two_tabs_are_independent(open_page):
@@ -556,7 +645,7 @@ def test_controls_and_views_have_names(open_page):
         page.get_by_role("img", name=re.compile(r"Loss \(log loss\), epochs 0 to 5: training from .* to .*; test from"))
     ).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("Gradient norms, epochs 0 to 5: layer 1 from"))).to_be_visible()
-    expect(page.get_by_role("img", name=re.compile("Hidden layer 1, unit 6: activations from 0"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Hidden layer 1, unit 5: activations from 0"))).to_be_visible()
     expect(page.locator("[role=status]").first).to_contain_text("Paused at epoch 5")
     unnamed = page.evaluate(
         """[...document.querySelectorAll("input, select, button")]

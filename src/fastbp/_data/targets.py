@@ -161,7 +161,7 @@ def class_weights(class_weight, codes, classes, sample_weight):
     try:
         weights = compute_class_weight(class_weight, classes=classes, y=labels, sample_weight=sample_weight)
     except ValueError as error:
-        missing = [label for label in classes if label not in labels]
+        missing = classes[[label not in labels for label in classes]].tolist()
         if isinstance(class_weight, dict) or not missing:
             raise
         raise ValueError(

@@ -5,6 +5,8 @@ A ``Variable`` goes in; a ``Drawing`` comes out. This module does not know how t
 
 from __future__ import annotations
 
+from numbers import Integral
+
 from numpy.typing import ArrayLike
 
 from ._arrays import seed_for
@@ -48,8 +50,8 @@ def render(
     TypeError
         If `output` is not a Variable.
     ValueError
-        If `direction` is not one of these, if the graph has more than `max_nodes` nodes, if `output` is an array and `gradient` is
-        None, or if `gradient` has another shape than `output`.
+        If `direction` is not one of these, if `max_nodes` is not an integer or the graph has more nodes, if `output` is an array
+        and `gradient` is None, or if `gradient` has another shape than `output`.
 
     Examples
     --------
@@ -69,6 +71,8 @@ def render(
         raise TypeError(f"output must be a fastbp.graph.Variable, got {output!r}.")
     if direction not in ("auto", "right", "down"):
         raise ValueError(f"direction must be 'auto', 'right' or 'down', got {direction!r}.")
+    if not isinstance(max_nodes, Integral) or isinstance(max_nodes, bool):
+        raise ValueError(f"max_nodes must be an integer, got {max_nodes!r}.")
     order = topological_order(output)
     nodes = drawn_nodes(order)
     if len(nodes) > max_nodes:

@@ -16,6 +16,7 @@ from ._arrays import as_shown, float_array, seed_for
 from ._drawing import Drawing
 from ._edges import Edge, Elementwise, LeftFactor, RightFactor, Selected
 from ._passes import gradients, topological_order
+from ._ufuncs import ufunc_error
 
 Operand = Any  # a Variable, a number or an array
 
@@ -98,7 +99,6 @@ class Variable:
     """
 
     __slots__ = ("__weakref__", "_array", "_grad", "edges", "formula", "is_constant", "name")
-    __array_ufunc__ = None  # so that `array + variable` calls the methods of this class
 
     def __init__(self, value: ArrayLike, name: str | None = None) -> None:
         if isinstance(value, Variable):
@@ -253,6 +253,13 @@ class Variable:
             raise TypeError("A scalar Variable cannot be iterated over.")
         return (self[row] for row in range(self.shape[0]))
 
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Operand, **options: Any) -> Variable:
+        """Record an operator whose left operand is an array; raise an error for other functions of NumPy."""
+        out = options.pop("out", operands[:1])  # of `array += variable`, after which the name stands for the result
+        if ufunc not in _OPERATORS or method != "__call__" or options or out[0] is not operands[0]:
+            raise ufunc_error(ufunc, method)
+        return _OPERATORS[ufunc](*operands)
+
     # ------------------------------------------------------------------ conversions that would lose the derivatives
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
@@ -391,6 +398,16 @@ def _matrix_product(left, right):
     )
 
 
+_OPERATORS = {
+    np.add: _sum_of_two,
+    np.subtract: _difference,
+    np.multiply: _elementwise_product,
+    np.divide: _quotient,
+    np.power: _power_of,
+    np.matmul: _matrix_product,
+}
+
+
 # ---------------------------------------------------------------------- indexing
 
 
@@ -412,5 +429,6 @@ def _index_text(index):
         return ":".join("" if part is None else str(part) for part in parts)
     if isinstance(index, np.ndarray) and index.size > 4:
         return "…"
-    text = {Ellipsis: "...", None: "None"}.get(index) if index is None or index is Ellipsis else str(index)
-    return str(text).replace("{", "{{").replace("}", "}}")
+    if index is Ellipsis:
+        return "..."
+    return str(index).replace("{", "{{").replace("}", "}}")

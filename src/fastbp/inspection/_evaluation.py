@@ -101,12 +101,8 @@ class Evaluation:
 
     def penalty_gradient(self, params):
         """Return the gradient of the penalties (n_params,), computed by the function that training calls."""
-        g, n_coefs, config, numbers = (
-            aligned_zeros(params.size, self.dtype),
-            self.layout.n_coefs,
-            self.fit.config,
-            record(PENALTY_NUMBERS),
-        )
+        g, n_coefs = aligned_zeros(params.size, self.dtype), self.layout.n_coefs
+        config, numbers = self.fit.config, record(PENALTY_NUMBERS)
         numbers["alpha"], numbers["l1"] = config.alpha, config.l1
         if config.alpha or config.l1:
             lazy_functions("penalty")["add_penalty_gradient"](params[:n_coefs].copy(), g[:n_coefs], numbers)

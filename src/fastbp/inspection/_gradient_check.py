@@ -6,6 +6,7 @@ compute them.
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.utils import check_random_state
 
 from .._data.inputs import Matrix
 from .._inspected_fit import inspected_fit
+from ._displays._checks import check_count
 from ._evaluation import Evaluation, groups_of
 
 KINDS = ("weights", "biases", "norm_scales", "norm_shifts")
@@ -144,7 +146,8 @@ def check_gradients(
     NotFittedError
         If `est` is not fitted.
     ValueError
-        If the data do not fit the network, or if `threshold` or `max_params` is not positive.
+        If the data do not fit the network, if `threshold` is not a positive number, or if `max_params` is not a positive
+        integer.
 
     See Also
     --------
@@ -191,8 +194,9 @@ def check_gradients(
     >>> check.max_error < 1e-6
     True
     """
-    _check_positive("threshold", threshold)
-    _check_positive("max_params", max_params)
+    if threshold is not None and not (isinstance(threshold, Real) and not isinstance(threshold, bool) and threshold > 0):
+        raise ValueError(f"threshold must be None or a number > 0, got {threshold!r}.")
+    check_count("max_params", max_params)
     fit = inspected_fit(est, X, y, sample_weight)
     evaluation = Evaluation(fit)
     gradient = evaluation.loss_and_gradient(evaluation.params)[1] + evaluation.penalty_gradient(evaluation.params)
@@ -202,11 +206,6 @@ def check_gradients(
     chosen = _chosen(evaluation, max_params, check_random_state(random_state))
     results = [[differences.compare(at, float(gradient[at]), sizes[at]) for at in indices] for indices in chosen]
     return _summary(evaluation, chosen, results, threshold)
-
-
-def _check_positive(name, value):
-    if value is not None and not value > 0:
-        raise ValueError(f"{name} must be a number > 0, got {value!r}.")
 
 
 def _relative(g, difference, floor):

@@ -125,7 +125,7 @@ def _cost(trace):
     ]
     notes = [f"{_divisor(trace)} = {trace.weight_sum:.6g}."]
     if about["smoothing"]:
-        notes.append(f"Label smoothing of {about['smoothing']:g} moves the targets y from 0 and 1 towards the mean of the classes.")
+        notes.append(f"Label smoothing of {about['smoothing']:g} moves the targets y from 0 and 1 towards 1/K for K classes.")
     if about["is_mean"]:
         notes.append("As in scikit-learn, the loss is the mean over the outputs, but its gradient is that of the sum.")
     values = np.array([[trace.data_loss, trace.penalty, trace.loss]])

@@ -42,8 +42,11 @@ def data_message(session, problems=(), file=None):
     }
 
 
-def frame_message(session, state, diagnosis):
-    """Return the message with everything that changes in training; ``state`` is the state of the training."""
+def frame_message(session, state, diagnosis, target=None):
+    """Return the message with everything that changes in training; ``state`` is the state of the training.
+
+    ``target`` is the epoch and the step of the address if training has not reached them yet.
+    """
     record = session.record
     return {
         "type": "frame",
@@ -51,6 +54,7 @@ def frame_message(session, state, diagnosis):
         "failure": session.failure,
         "epoch": session.epoch,
         "step": session.step,
+        "target": None if target is None else dict(zip(("epoch", "step"), target, strict=True)),
         "n_epochs": session.settings.epochs,
         "measures": {name: _finite_values(measure) for name, measure in session.measures().items()},
         "history": {

@@ -34,9 +34,11 @@ class Worker:
         self._publish, self._is_ready = publish, is_ready
         self._changed = threading.Condition()
         self._is_closed = self._is_running = self._is_starting = self._is_outdated = False
+        self._is_held = False  # whether the training up to the position of the last settings is paused
         self._request, self._pending = None, _nothing_pending()
         self._session: Any = None
-        self._table = self._replay = None
+        self._replay: Any = None
+        self._table = self._target = None
         self._last_frame = self._next_epoch = 0.0
         self._diagnosis, self._next_diagnosis = None, 0.0
         self.thread = threading.Thread(target=self._run, name=f"{THREAD_NAME}-{next(_numbers)}", daemon=True)
@@ -45,22 +47,29 @@ class Worker:
     # ------------------------------------------------------------------ requests, which other threads call
 
     def configure(self, settings, table=None, *, problems=(), epoch=0, step=0, restart=False):
-        """Use new settings. If they change the numbers, or with ``restart``, train again from the start to the given position.
+        """Use new settings. If they change the numbers, with ``restart``, or with a position, train again from the start to it.
 
         ``table`` is a new file, or None to use the last file that could be trained on.
         """
-        self._set(_request=(settings, table, tuple(problems), (epoch, step), restart), _pending=_nothing_pending())
+        request = settings, table, tuple(problems), (epoch, step), restart
+        self._set(_request=request, _pending=_nothing_pending(), _is_held=self._is_held and not (epoch or step))
 
     def start(self):
-        """Show the state, and train until all epochs are complete, or until ``pause``."""
+        """Show the state, and train until all epochs are complete, or until ``pause``.
+
+        If the training up to the position of the last settings is paused, continue it, and stop at this position.
+        """
+        if self._replay is not None and self._is_held:
+            self._set(_is_held=False, _is_outdated=True)
+            return
         self._set(_is_running=True, _is_starting=True, _is_outdated=True, _last_frame=0.0, _pending=_nothing_pending())
 
     def pause(self):
         """Stop training after the current epoch, with dropout after the current step."""
-        self._set(_is_running=False, _pending=_nothing_pending(), _is_outdated=True)
+        self._set(_is_running=False, _is_held=True, _pending=_nothing_pending(), _is_outdated=True)
 
     def advance(self, unit):
-        """Pause, and train for one more "epoch" or "step"."""
+        """Pause, and train for one more "epoch" or "step"; the position of the last settings is no longer the target."""
         with self._changed:
             pending = self._pending | {unit: min(self._pending[unit] + 1, _MAX_PENDING)}
         self._set(_is_running=False, _pending=pending)
@@ -103,7 +112,7 @@ class Worker:
             return 0
         now, times = time.monotonic(), []
         if self._session is not None:
-            if self._replay is not None or any(self._pending.values()):
+            if self._is_replaying() or any(self._pending.values()):
                 return 0
             if self._is_running:
                 times.append(self._next_epoch)
@@ -117,10 +126,10 @@ class Worker:
             request, self._request = self._request, None
         if request is not None:
             self._apply(*request)
-        elif self._replay is not None:
+        elif self._is_replaying():
             self._is_outdated = True
             if next(self._replay, "done") == "done":
-                self._replay = None
+                self._end_replay()
         elif self._session is not None and self._is_starting:
             self._is_starting = False  # a frame is shown before the first epoch, which can be slow
         elif self._session is not None and (unit := self._next_unit()):
@@ -140,11 +149,22 @@ class Worker:
         """Whether an epoch must end early: the page is closed or has new settings, or a training that was running is paused."""
         return self._is_closed or self._request is not None or (is_running and not self._is_running)
 
+    def _is_replaying(self):
+        """Whether to train up to the position of the last settings; a request for a step or an epoch ends this."""
+        return self._replay is not None and not self._is_held and not any(self._pending.values())
+
+    def _must_stop_replay(self):
+        return self._must_stop() or not self._is_replaying()
+
+    def _end_replay(self):
+        self._replay = self._target = None
+
     def _next_unit(self):
         """Return "epoch" or "step", and count it, or None if nothing must be trained now."""
         with self._changed:
             for unit, n_pending in self._pending.items():
                 if n_pending:
+                    self._end_replay()
                     self._pending[unit] -= 1
                     return unit
             now = time.monotonic()
@@ -157,7 +177,8 @@ class Worker:
     def _apply(self, settings, table, problems, position, restart):
         session, used = self._session, table or self._table
         file = used.file if used and settings.data == "csv" else None
-        if session is not None and not restart and table is None and settings.of_training == session.settings.of_training:
+        is_same = session is not None and table is None and settings.of_training == session.settings.of_training
+        if is_same and not restart and not any(position):
             session.change_limits(settings)
             self._next_epoch = time.monotonic()
             self._publish("data", data_message(session, problems, file))
@@ -170,8 +191,10 @@ class Worker:
             self._session, self._next_diagnosis = session, 0.0
             if settings.data == "csv":
                 self._table = used
+            self._end_replay()
             epoch, step = position
-            self._replay = session.advance_to(epoch, step, self._must_stop) if epoch or step else None
+            if epoch or step:
+                self._target, self._replay = position, session.advance_to(epoch, step, self._must_stop_replay)
             self._publish("data", data_message(session, problems, file))
         self._is_outdated, self._last_frame = True, 0.0
 
@@ -183,7 +206,7 @@ class Worker:
         self._is_outdated, self._last_frame = False, now
         state = self._state()
         self._diagnose(state)
-        self._publish("frame", frame_message(self._session, state, self._diagnosis))
+        self._publish("frame", frame_message(self._session, state, self._diagnosis, self._target))
 
     def _diagnose(self, state):
         """Diagnose the network again, unless this would take too large a part of the time of the training."""
@@ -199,7 +222,7 @@ class Worker:
         if self._session.failure is not None:
             return "diverged"
         if self._replay is not None:
-            return "replaying"
+            return "replaying" if self._is_replaying() else "paused"
         if self._session.is_finished:
             return "finished"
         return "running" if self._is_running else "paused"

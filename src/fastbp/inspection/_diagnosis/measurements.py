@@ -104,6 +104,8 @@ class Measurements:
     ----------
     fit : InspectedFit
         The network and its rows.
+    names : ndarray of shape (n_features,) or None
+        The names of the columns of X, None if they have no names.
     layers : tuple of LayerDiagnosis
         The statistics of the layers.
     bounded : tuple of bool

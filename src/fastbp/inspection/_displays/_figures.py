@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..._wrong_estimator import described
+
 # Ten colors that people with color vision deficiencies can distinguish (Petroff 2021, arXiv:2107.02270)
 PALETTE = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadb")
 DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
@@ -72,8 +74,9 @@ def _given_axes(ax, n_panels):
     axes = np.asarray(ax, object).ravel()
     if len(axes) != n_panels or not all(hasattr(one, "plot") for one in axes):
         several = f"None, one matplotlib Axes, or an array of {n_panels} Axes, one for each panel"
-        rule, kind = several if n_panels > 1 else "None or a matplotlib Axes", type(axes[0]).__name__ if len(axes) else "Axes"
-        raise ValueError(f"ax must be {rule}; got {len(axes)} of type {kind}.")
+        rule = several if n_panels > 1 else "None or a matplotlib Axes"
+        wrong = next((described(one) for one in axes if not hasattr(one, "plot")), f"{len(axes)} Axes")
+        raise ValueError(f"ax must be {rule}; got {wrong}.")
     return Panels(axes, axes[0].figure, None)
 
 

@@ -189,8 +189,8 @@ class LossLandscapeDisplay:
         NotFittedError
             If `est` is not fitted.
         ValueError
-            If the data do not fit the network, if `path` has another number of parameters than the network or is empty, or if
-            another parameter is invalid.
+            If the data do not fit the network, if `path` has another number of parameters than the network, is empty or is the
+            recorder of another fit, or if another parameter is invalid.
         """
         check_network(est)
         check_count("grid_resolution", grid_resolution, smallest=2)
@@ -203,7 +203,7 @@ class LossLandscapeDisplay:
             data["directions"] = filter_normalized(evaluation.layout, center, random_state)
             middle, half = np.zeros(2), 1.0
         else:
-            params, data["path_epochs"] = _checked_path(path, center.size)
+            params, data["path_epochs"] = _checked_path(path, est, center)
             data["directions"], data["path_shares"] = principal_directions(params, center, random_state)
             data["path"] = (params - center) @ data["directions"].T
             data["path_loss"] = np.array([_objective(evaluation, one) for one in params])
@@ -315,10 +315,10 @@ def _check_extent(extent):
         raise ValueError(f"extent must be None or a finite number > 0, got {extent!r}.")
 
 
-def _checked_path(path, n_params):
+def _checked_path(path, est, center):
     """Return the parameters (n_records, n_params) in float64, and the epochs."""
     params, epochs = (path.params, path.epochs) if isinstance(path, WeightRecorder) else (path, None)
-    params = numbers_in("path", params)
+    params, n_params = numbers_in("path", params), center.size
     if not params.size:
         raise ValueError(
             f"path must have at least one record, got {path!r}. Pass the recorder to the estimator as callbacks=recorder, and call "
@@ -329,7 +329,22 @@ def _checked_path(path, n_params):
             f"path must be a WeightRecorder or an array of finite numbers of shape (n_records, {n_params}), because the network "
             f"has {n_params} parameters; got shape {params.shape}. Pass the recorder of the last fit of this estimator."
         )
+    if isinstance(path, WeightRecorder) and not _is_of_fit(path, est, center):
+        raise ValueError(
+            f"path must be the recorder of the fit of this estimator, got {path!r} of another fit. Pass the recorder that the "
+            "estimator had as callbacks when it was fitted, or fit the estimator again with a new recorder."
+        )
     return params, np.arange(1, len(params) + 1) if epochs is None else np.array(epochs)
+
+
+def _is_of_fit(recorder, est, center):
+    """Return whether the records are of the fit of an estimator: they have its losses or, for L-BFGS, the last one its weights."""
+    if est.solver == "lbfgs":
+        last = recorder.epochs[-1]
+        return last < est.n_iter_ or (last == est.n_iter_ and np.array_equal(recorder.params[-1], center))
+    curve = dict(enumerate(getattr(est, "loss_curve_", ()), start=1))
+    pairs = [(loss, curve[epoch]) for epoch, loss in zip(recorder.epochs, recorder.losses, strict=True) if epoch in curve]
+    return bool(pairs) and all(np.array_equal(recorded, loss, equal_nan=True) for recorded, loss in pairs)
 
 
 def _objective(evaluation, params):

@@ -25,8 +25,12 @@ class NetworkDisplay:
     """A diagram of a network: a column of circles for each layer, and a line for each weight.
 
     The color of a line is the weight, and its width grows with the absolute value of the weight. The color of a circle is the bias
-    of the unit, on the same color scale, whose limits are the largest weights. Inputs are white. Of a layer
-    with many units, only the first and the last units are drawn, with three dots between them.
+    of the unit. Inputs are white. Of a layer with many units, only the first and the last units are drawn, with three dots between
+    them.
+
+    Each layer has its own color scale, which is symmetric about zero, because the weights of different layers often have different
+    sizes. Its limit is the largest absolute value of the weights of this layer that are drawn. It is written below the layer as
+    ``|w| ≤ limit``. The color bar has values relative to these limits. A bias outside the limits has the color of the limit.
 
     It is recommended to use `NetworkDisplay.from_estimator` to create the display. All parameters are stored as attributes.
 
@@ -45,10 +49,13 @@ class NetworkDisplay:
 
     Attributes
     ----------
-    lines_ : matplotlib LineCollection
-        The lines. Its array contains the weights that are drawn, those with large absolute values last.
+    lines_ : list of matplotlib LineCollection
+        The lines to the units of each layer, without the inputs. The arrays contain the weights that are drawn, those with large
+        absolute values last.
     circles_ : list of matplotlib PatchCollection
-        The circles of each layer. The arrays of all but the first contain the biases.
+        The circles of each layer, the first for the inputs. The arrays of all but the first contain the biases.
+    limits_ : ndarray of shape (n_layers,)
+        The largest absolute value of the weights of each layer that are drawn.
     units_ : list of ndarray of int
         The numbers of the units of each layer that are drawn, counted from 0.
     colorbar_ : matplotlib Colorbar or None
@@ -74,8 +81,8 @@ class NetworkDisplay:
     >>> display = NetworkDisplay.from_estimator(model, max_units=6)
     >>> display.units_[2]
     array([ 0,  1,  2, 97, 98, 99])
-    >>> display.lines_.get_array().size  # 4 * 5 + 5 * 6 + 6 * 3
-    68
+    >>> [lines.get_array().size for lines in display.lines_]  # 4 * 5, 5 * 6, 6 * 3
+    [20, 30, 18]
     """
 
     def __init__(
@@ -97,7 +104,9 @@ class NetworkDisplay:
     def from_estimator(cls, est: Any, *, max_units: int = 12, colorbar: bool = True, ax: Any = None, **kwargs: Any) -> Self:
         """Draw the network of a fitted estimator.
 
-        The weights and biases are those in `coefs_` and `intercepts_`, into which scaling and batch normalization are folded.
+        The weights and biases are those in `coefs_` and `intercepts_`, into which scaling and batch normalization are folded. With
+        `scale`, the weights of the first layer are divided by the scales of the features. To draw the weights that are trained,
+        pass `coefs` and `intercepts` of a `trace` to the constructor, and call `plot`.
 
         Parameters
         ----------
@@ -111,8 +120,8 @@ class NetworkDisplay:
         ax : matplotlib Axes, default=None
             The axes in which to draw. If None, a new figure is created, whose size depends on the number of layers and units.
         **kwargs : dict
-            Keyword arguments passed to ``LineCollection`` for the lines, for example ``cmap``, ``norm`` or ``alpha``. By default,
-            the color scale is symmetric about zero.
+            Keyword arguments passed to ``LineCollection`` for the lines, for example ``cmap``, ``norm`` or ``alpha``. With
+            ``norm``, ``vmin`` or ``vmax``, all layers have the same color scale.
 
         Returns
         -------
@@ -155,8 +164,8 @@ class NetworkDisplay:
         colorbar : bool, default=True
             Whether to draw a color bar.
         **kwargs : dict
-            Keyword arguments passed to ``LineCollection`` for the lines, for example ``cmap``, ``norm`` or ``alpha``. By default,
-            the color scale is symmetric about zero.
+            Keyword arguments passed to ``LineCollection`` for the lines, for example ``cmap``, ``norm`` or ``alpha``. With
+            ``norm``, ``vmin`` or ``vmax``, all layers have the same color scale.
 
         Returns
         -------
@@ -173,40 +182,40 @@ class NetworkDisplay:
         check_count("max_units", max_units, smallest=2)
         columns = _drawn_columns([len(self.coefs[0]), *map(len, self.intercepts)], max_units)
         self.units_ = [column.units for column in columns]
+        weights = [np.asarray(W)[np.ix_(*units)] for W, *units in zip(self.coefs, self.units_, self.units_[1:], strict=False)]
+        self.limits_ = np.array([largest_magnitude(W) for W in weights])
+        is_common = bool({"norm", "vmin", "vmax"} & set(kwargs))
+        kwargs = kwargs | _common_norm(kwargs.get("norm"), weights)
         drawn = panels(self, ax, (1, 1), 1, _figure_size(columns), "compressed")
         self.ax_, self.figure_ = drawn.axes[0], drawn.figure
         self.ax_.set_aspect("equal")
         self.ax_.set_axis_off()
-        limit = largest_magnitude(*self.coefs)
-        options = color_options(-limit, limit, DIVERGING, kwargs)
-        self._draw_lines(columns, limit, options)
+        largest = float(self.limits_.max())
+        self.lines_: list[Any] = []
+        for below, above, W, limit in zip(columns, columns[1:], weights, self.limits_, strict=False):
+            limit = largest if is_common else limit
+            self._draw_lines(below, above, W, limit, color_options(-limit, limit, DIVERGING, kwargs))
         self._draw_circles(columns)
         self._set_limits(columns)
-        extend = "both" if largest_magnitude(*self.intercepts) > limit else "neither"
-        bar = {"ax": self.ax_, "label": "Weight or bias", "shrink": 0.8, "extend": extend}
-        self.colorbar_ = self.figure_.colorbar(self.lines_, **bar) if colorbar else None
-        self._write(columns)
+        self.colorbar_ = self._add_colorbar(is_common) if colorbar else None
+        self._write(columns, is_common)
         return self
 
-    def _draw_lines(self, columns, limit, options):
+    def _draw_lines(self, below, above, W, limit, options):
+        """Draw the lines between two columns; the widths are relative to the limit."""
         from matplotlib.collections import LineCollection
 
-        weights, segments = [], []
-        for below, above, W in zip(columns, columns[1:], self.coefs, strict=False):
-            weights.append(np.asarray(W)[np.ix_(below.units, above.units)].ravel())
-            ends = np.empty((len(below.y), len(above.y), 2, 2))
-            ends[..., 0, 0], ends[..., 1, 0] = below.x, above.x
-            ends[..., 0, 1], ends[..., 1, 1] = below.y[:, None], above.y
-            segments.append(ends.reshape(-1, 2, 2))
-        values, lines = np.concatenate(weights), np.concatenate(segments)
-        order = np.argsort(np.abs(values), kind="stable")
-        values, lines = values[order], lines[order]
+        ends = np.empty((*W.shape, 2, 2))
+        ends[..., 0, 0], ends[..., 1, 0] = below.x, above.x
+        ends[..., 0, 1], ends[..., 1, 1] = below.y[:, None], above.y
+        order = np.argsort(np.abs(W), axis=None, kind="stable")
+        values, segments = W.ravel()[order], ends.reshape(-1, 2, 2)[order]
         widths = _THINNEST + (_THICKEST - _THINNEST) * np.nan_to_num(np.abs(values) / limit)
         low, high = options.pop("vmin", None), options.pop("vmax", None)
-        self.lines_ = LineCollection(list(lines), array=values, **{"linewidths": widths, "zorder": 1} | options)
-        if low is not None:
-            self.lines_.set_clim(low, high)
-        self.ax_.add_collection(self.lines_)
+        lines = LineCollection(list(segments), array=values, **{"linewidths": widths, "zorder": 1} | options)
+        lines.set_clim(low, high)
+        self.ax_.add_collection(lines)
+        self.lines_.append(lines)
 
     def _draw_circles(self, columns):
         from matplotlib.collections import PatchCollection
@@ -220,12 +229,25 @@ class NetworkDisplay:
                 circles = PatchCollection(patches, facecolor="white", **style)
             else:
                 biases = np.asarray(self.intercepts[number - 1])[column.units]
-                circles = PatchCollection(patches, array=biases, cmap=self.lines_.get_cmap(), norm=self.lines_.norm, **style)
+                lines = self.lines_[number - 1]
+                circles = PatchCollection(patches, array=biases, cmap=lines.get_cmap(), norm=lines.norm, **style)
             self.ax_.add_collection(circles)
             self.circles_.append(circles)
             if column.n_units > len(column.units):
                 dots = [Circle((column.x, column.gap + shift), 0.06) for shift in (-0.25, 0, 0.25)]
                 self.ax_.add_collection(PatchCollection(dots, facecolor=_EDGE, edgecolor="none", zorder=2))
+
+    def _add_colorbar(self, is_common):
+        """Return the color bar: of the values if all layers have one scale, otherwise of the values relative to the limits."""
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+
+        biases = [largest_magnitude(circles.get_array()) for circles in self.circles_[1:]]
+        extend = "both" if not is_common and (biases > self.limits_).any() else "neither"
+        colors, label = self.lines_[0], "Weight or bias"
+        if not is_common:
+            colors, label = ScalarMappable(Normalize(-1, 1), colors.get_cmap()), "Relative weight or bias"
+        return self.figure_.colorbar(colors, ax=self.ax_, label=label, shrink=0.8, extend=extend)
 
     def _set_limits(self, columns):
         highest = max(column.y.max() for column in columns)
@@ -237,11 +259,14 @@ class NetworkDisplay:
         width, height = np.ptp(self.ax_.get_xlim()), np.ptp(self.ax_.get_ylim())
         return 72 * float(min(corners.width / width, corners.height / height))
 
-    def _write(self, columns):
-        """Write the names of the layers below the columns, and the names of inputs and outputs to the left and right."""
+    def _write(self, columns, is_common):
+        """Write the names and limits of the layers below the columns, and the names of inputs and outputs to the left and right."""
         unit = self._unit_size()
         names = self.layer_names or ["inputs", *(f"layer {number}" for number in range(1, len(columns)))]
         texts = [_layer_text(name, column.n_units) for name, column in zip(names, columns, strict=True)]
+        if not is_common:
+            limits = ["", *(f"\n|w| ≤ {limit:.2g}" for limit in self.limits_)]
+            texts = [text + limit for text, limit in zip(texts, limits, strict=True)]
         longest = max(len(line) for text in texts for line in text.split("\n"))
         size, style = columns[1].x * unit / (longest * _CHARACTER), {"ha": "center", "va": "top", "parse_math": False}
         if size < _SMALLEST_TEXT:  # the texts fit only if they are turned
@@ -254,6 +279,17 @@ class NetworkDisplay:
             for unit_number, y in zip(column.units, column.y, strict=True) if labels is not None else ():
                 align = "right" if side < 0 else "left"
                 self.ax_.text(column.x + side * 0.5, y, labels[unit_number], ha=align, va="center", fontsize=size, parse_math=False)
+
+
+def _common_norm(norm, weights):
+    """Return the option for a color scale that the user passed, with limits for the weights of all layers if it has none."""
+    if norm is None:
+        return {}
+    from matplotlib.cm import ScalarMappable
+
+    norm = ScalarMappable(norm=norm).norm  # the name of a scale becomes an object
+    norm.autoscale_None(np.concatenate([W.ravel() for W in weights]))
+    return {"norm": norm}
 
 
 class _Column(NamedTuple):

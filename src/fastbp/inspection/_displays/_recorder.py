@@ -31,6 +31,8 @@ class WeightRecorder:
     params : list of ndarray of shape (n_params,)
         The flat parameters: all weights, all biases, and the parameters of norms. They are those that training changes, before
         scaling, batch normalization and averages are folded into `coefs_`.
+    losses : list of float
+        The losses of these epochs in `loss_curve_`; NaN for L-BFGS, which has no `loss_curve_`.
 
     Raises
     ------
@@ -61,18 +63,20 @@ class WeightRecorder:
         self.every = every
         self.epochs: list[int] = []
         self.params: list[np.ndarray] = []
+        self.losses: list[float] = []
 
     def __call__(self, estimator: Any, epoch: int, logs: dict[str, float]) -> None:
         """Record the parameters if the number of the epoch is a multiple of `every`."""
         number = epoch_number(estimator, epoch)
         if self.epochs and number <= self.epochs[-1]:
-            self.epochs, self.params = [], []
+            self.epochs, self.params, self.losses = [], [], []
         if number % self.every == 0:
             paused = paused_fits.of(estimator)
             if paused is None:
                 raise ValueError("A WeightRecorder must be called by a fit of fastbp: pass it as callbacks= to the estimator.")
             self.epochs.append(number)
             self.params.append(running_fit(paused, max_rows=1).state.params.copy())
+            self.losses.append(float("nan") if estimator.solver == "lbfgs" else float(estimator.loss_curve_[-1]))
 
     def __repr__(self) -> str:
         n = len(self.epochs)

@@ -13,13 +13,16 @@ const BUTTONS = [...TRAINING_BUTTONS, "restart"];
 const STORED_FILE = "fastbp-playground-file";
 const CONTINUES = { field: "continues", message: "The training continues with the previous settings." };
 const QUIET_SECONDS = 2; // the texts for screen readers change at most this often during training
+// The address changes once per second during training; a pause or a step changes it at once, but at most five times more in total.
+// Safari reports an error after 100 changes in 30 seconds.
+const ADDRESS_INTERVAL = 1000, ADDRESS_BURST = 4000; // milliseconds
 
 const page = {
   options: null, controls: null, data: null, frame: null, file: storedFile(),
   candidate: null, accepted: null, // a file that the server has not accepted yet, and the file that it has
   sent: new Map(), // the files that were sent, by their numbers, until the server accepts one
   position: { epoch: 0, step: 0 }, // where the training of the next settings starts
-  isDrawing: false, isClosed: false, described: 0, addressed: 0,
+  isDrawing: false, isClosed: false, described: 0, addressDue: 0, addressTimer: null,
 };
 
 page.nFiles = page.file?.number ?? 0;
@@ -70,7 +73,7 @@ function receiveFrame(frame) {
   page.frame = frame;
   if (page.isDrawing) return connection.send("drawn");
   page.isDrawing = true;
-  const isReduced = matchMedia("(prefers-reduced-motion: reduce)").matches && frame.state === "running";
+  const isReduced = matchMedia("(prefers-reduced-motion: reduce)").matches && isTraining(frame);
   setTimeout(() => requestAnimationFrame(() => {
     page.isDrawing = false;
     draw();
@@ -159,7 +162,7 @@ function draw() {
   if (!data || !frame) return;
   byId("epoch").textContent = frame.epoch;
   byId("step").textContent = `${frame.step} of ${data.n_batches}`;
-  byId("run").textContent = frame.state === "running" ? "Pause" : "Start";
+  byId("run").textContent = isTraining(frame) ? "Pause" : "Start";
   document.body.dataset.state = frame.state;
   for (const id of TRAINING_BUTTONS) byId(id).disabled = page.isClosed || ["finished", "diverged"].includes(frame.state);
   showMeasures(data, frame);
@@ -170,12 +173,16 @@ function draw() {
   const charts = drawCharts(data, frame);
   setStatus(statusText(data, frame));
   const now = performance.now() / 1000;
-  if (frame.state !== "running" || now - page.described > QUIET_SECONDS) {
+  if (!isTraining(frame) || now - page.described > QUIET_SECONDS) {
     page.described = now;
     describeSurfaces(data, frame);
     for (const [svg, title, lines] of charts) describeChart(svg, title, frame.history.epochs, lines);
   }
-  if (frame.state !== "running" || now - page.addressed > 1) writeAddress(now);
+  scheduleAddress();
+}
+
+function isTraining(frame) {
+  return frame.state === "running" || frame.state === "replaying";
 }
 
 function drawCharts(data, frame) {
@@ -206,23 +213,38 @@ function statusText(data, frame) {
     case "replaying": return "Training up to the epoch in the address.";
     case "finished": return `Finished after ${frame.epoch} epochs. ${numbers}`;
     case "diverged": return "Training has diverged. See the advice.";
-    default: return frame.epoch + frame.step ? `Paused at epoch ${frame.epoch}, step ${frame.step}. ${numbers}` : "Ready. Press Start.";
+    default: return frame.epoch + frame.step || frame.target ? `Paused at epoch ${frame.epoch}, step ${frame.step}. ${pausedText(frame)}${numbers}` : "Ready. Press Start.";
   }
+}
+
+function pausedText({ target }) {
+  return target ? `Press Start to continue to epoch ${target.epoch}, step ${target.step} of the address. ` : "";
 }
 
 function setStatus(text) {
   if (byId("status").textContent !== text) byId("status").textContent = text;
 }
 
-function writeAddress(now) {
-  page.addressed = now;
-  history.replaceState(null, "", `#${toFragment(page.data.settings, page.frame.epoch, page.frame.step)}`);
+/** Write the address now, or later if it was written recently, so that the last state is always written. */
+function scheduleAddress() {
+  clearTimeout(page.addressTimer);
+  const wait = page.addressDue - (isTraining(page.frame) ? 0 : ADDRESS_BURST) - performance.now();
+  if (wait <= 0) writeAddress();
+  else page.addressTimer = setTimeout(writeAddress, wait);
+}
+
+/** Write the settings and the position to the address; the position is that of the old address until training has reached it. */
+function writeAddress() {
+  const { epoch, step } = page.frame.target ?? page.frame, fragment = `#${toFragment(page.data.settings, epoch, step)}`;
+  if (fragment === location.hash) return;
+  page.addressDue = Math.max(page.addressDue, performance.now()) + ADDRESS_INTERVAL;
+  history.replaceState(null, "", fragment);
 }
 
 // ---------------------------------------------------------------- buttons, keys and the window
 
 const actions = {
-  run: () => connection.send(page.frame?.state === "running" ? "pause" : "start"),
+  run: () => connection.send(page.frame && isTraining(page.frame) ? "pause" : "start"),
   "one-epoch": () => connection.send("epoch"),
   "one-step": () => connection.send("step"),
   restart: () => configure(undefined, { type: "restart" }),
@@ -239,6 +261,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 byId("copy").addEventListener("click", async () => {
+  if (page.frame) writeAddress();
   try {
     await navigator.clipboard.writeText(location.href);
     byId("copied").textContent = "Copied.";

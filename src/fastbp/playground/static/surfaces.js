@@ -138,7 +138,7 @@ export function drawUnits(data, frame) {
 function layerOfCanvases({ units, activation }, index) {
   const layer = Object.assign(document.createElement("div"), { className: "layer" });
   const list = document.createElement("ul");
-  for (let unit = 1; unit <= units; unit += 1) {
+  for (let unit = 0; unit < units; unit += 1) { // from 0, as in the arrays of Python
     const item = document.createElement("li"), canvas = document.createElement("canvas");
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `Hidden layer ${index + 1}, unit ${unit}`);
@@ -158,6 +158,6 @@ export function describeSurfaces(data, frame) {
     + `with ${data.n_train} training rows and ${data.n_test} test rows. ${data.score_name} of the training rows ${short(train.score)}, of the test rows ${short(test.score)}.`);
   frame.units.forEach((units, layer) => units.forEach(({ low, high }, number) => {
     byId("units").children[layer].querySelectorAll("canvas")[number].setAttribute("aria-label",
-      `Hidden layer ${layer + 1}, unit ${number + 1}: activations from ${short(low)} to ${short(high)}`);
+      `Hidden layer ${layer + 1}, unit ${number}: activations from ${short(low)} to ${short(high)}`);
   }));
 }
