@@ -1,0 +1,129 @@
+"""Tensors and nodes of an ONNX graph.
+
+Operators of ``Tensor`` and calls of ``apply`` go in; nodes and initializers go out to a ``GraphWriter``. ``NewGraph`` collects them
+in lists. Only operators that have the same meaning since opset 13 and that onnxruntime has for float32 and float64 are used. This
+module does not know about networks.
+"""
+
+import numpy as np
+
+
+def imported_onnx(purpose):
+    """Return the package onnx, or raise an ImportError that tells how to install it."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError(f'{purpose} needs onnx, which is not installed: pip install "fastbp[onnx]".') from error
+    return onnx
+
+
+class GraphWriter:
+    """The graph to which tensors add their nodes. Its floating-point constants have the type ``dtype``.
+
+    Subclasses define ``_add_constant(values)`` and ``_add_node(op, inputs, n_outputs, attributes)``, which return names.
+    """
+
+    def __init__(self, dtype):
+        self.dtype, self._constants = np.dtype(dtype), {}
+
+    def constant(self, values):
+        """Return the tensor with the given values; numbers of Python and floating-point arrays are converted to ``dtype``."""
+        values = np.asarray(values)
+        return self.exact_constant(values.astype(self.dtype) if values.dtype.kind == "f" else values)
+
+    def exact_constant(self, values):
+        """Return the tensor with the values of an array of any type; an array that is used twice is stored once."""
+        key = (values.dtype.str, values.shape, values.tobytes() if values.dtype != object else tuple(values))
+        if key not in self._constants:
+            self._constants[key] = Tensor(self, self._add_constant(values))
+        return self._constants[key]
+
+    def node(self, op, *inputs, n_outputs=1, **attributes):
+        """Add a node and return its output, or a list if it has several. Inputs that are not tensors become constants."""
+        inputs = [one if isinstance(one, Tensor) else self.constant(one) for one in inputs]
+        names = self._add_node(op, [one.name for one in inputs], n_outputs, attributes)
+        outputs = [Tensor(self, name) for name in names]
+        return outputs[0] if n_outputs == 1 else outputs
+
+
+class Tensor:
+    """A tensor in a graph. Arithmetic with tensors, arrays and floats adds nodes to the graph."""
+
+    def __init__(self, graph, name):
+        self.graph, self.name = graph, name
+
+    def apply(self, op, *others, **attributes):
+        """Return the output of the operator ``op`` for this tensor and other inputs."""
+        return self.graph.node(op, self, *others, **attributes)
+
+    def exp(self):
+        return self.apply("Exp")
+
+    def maximum(self, other):
+        return self.apply("Max", other)
+
+    def where(self, this, other):
+        """Return the elements of ``this`` where this tensor is true, and those of ``other`` elsewhere."""
+        return self.apply("Where", this, other)
+
+    def sum_of_rows(self):
+        """Return the sum of each row (n_rows, 1)."""
+        return self.apply("ReduceSum", np.array([1]), keepdims=1)
+
+    def __neg__(self):
+        return self.apply("Neg")
+
+    def __add__(self, other):
+        return self.apply("Add", other)
+
+    def __sub__(self, other):
+        return self.apply("Sub", other)
+
+    def __mul__(self, other):
+        return self.apply("Mul", other)
+
+    def __truediv__(self, other):
+        return self.apply("Div", other)
+
+    def __rsub__(self, other):
+        return self.graph.node("Sub", other, self)
+
+    def __rtruediv__(self, other):
+        return self.graph.node("Div", other, self)
+
+    def __gt__(self, other):
+        return self.apply("Greater", other)
+
+
+class NewGraph(GraphWriter):
+    """The nodes and initializers of a new model, as ``onnx`` objects."""
+
+    def __init__(self, dtype, reserved_names=()):
+        super().__init__(dtype)
+        self.nodes, self.initializers, self._reserved_names = [], [], set(reserved_names)
+
+    def _add_constant(self, values):
+        from onnx import numpy_helper
+
+        name = self._unique_name("constant", len(self.initializers))
+        self.initializers.append(numpy_helper.from_array(values, name))
+        return name
+
+    def _add_node(self, op, inputs, n_outputs, attributes):
+        from onnx import helper
+
+        name = self._unique_name(op, len(self.nodes))
+        outputs = [name] if n_outputs == 1 else [f"{name}_{number}" for number in range(n_outputs)]
+        self.nodes.append(helper.make_node(op, inputs, outputs, name=name, **attributes))
+        return outputs
+
+    def _unique_name(self, kind, number):
+        """Return a name that is not the name of an input or output of the model."""
+        name = f"{kind}_{number}"
+        return f"{name}_" if name in self._reserved_names else name
+
+    def name_output(self, tensor, name):
+        """Give a tensor the name of an output of the model."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node("Identity", [tensor.name], [name], name=f"Identity_{len(self.nodes)}"))
