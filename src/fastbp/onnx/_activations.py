@@ -104,12 +104,10 @@ LINK_EXPRESSIONS = {name: ACTIVATION_EXPRESSIONS[name] for name in ("identity", 
 }
 
 
-def ordered_quantiles(z, n_quantiles):
-    """The quantiles (n_rows, n_outputs): in each group, the first one is z, and each following one is larger by softplus(z)."""
-    shape = np.array([0, -1, n_quantiles])  # 0 keeps the number of rows
-    is_first = np.arange(n_quantiles) == 0
-    z = z.apply("Reshape", shape)
-    return z.graph.constant(is_first).where(z, _softplus(z)).apply("CumSum", np.array(2))
+def ordered_quantiles(z, n_columns, n_quantiles):
+    """The quantiles (n_rows, n_columns, n_quantiles): a[0] = z[0] and a[j] = a[j − 1] + softplus(z[j]) in each column of y."""
+    z = z.apply("Reshape", np.array([0, n_columns, n_quantiles]))  # 0 keeps the number of rows
+    return z.graph.constant(np.arange(n_quantiles) == 0).where(z, _softplus(z)).apply("CumSum", np.array(2))
 
 
 def _exp_minus_one(z):

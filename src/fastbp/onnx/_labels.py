@@ -69,7 +69,7 @@ def _stored(classes):
         return np.array([str(label) for label in classes], object)
     raise ValueError(
         "classes_ must contain only strings, only bools, or only numbers of 64 bits for a conversion to ONNX, which has no other "
-        f"types of labels; got an array of dtype {classes.dtype}: {classes!r:.100}. Convert y to strings or integers before fit."
+        f"types of labels; got an array of dtype {classes.dtype}: {classes.tolist()!r:.100}. Convert y to strings or integers before fit."
     )
 
 
@@ -80,7 +80,7 @@ def integer_classes(classes):
     integers = classes.astype(np.int64)
     if not np.array_equal(integers, classes):
         raise ValueError(
-            f"classes_ must contain only strings or integers for zipmap=True, got {classes!r:.100}. Set zipmap=False, or convert y "
+            f"classes_ must contain only strings or integers for zipmap=True, got {classes.tolist()!r:.100}. Set zipmap=False, or convert y "
             "to strings or integers before fit."
         )
     return integers

@@ -27,7 +27,7 @@ def network_outputs(network, X):
         A = ACTIVATION_EXPRESSIONS[network.activations[layer]](_weighted_sums(network, layer, A))
     Z = A.apply("Gemm", network.coefs[last], network.intercepts[last])
     if network.link == "ordered_quantiles":
-        return [ordered_quantiles(Z, network.n_quantiles)]
+        return [ordered_quantiles(Z, network.sizes[-1] // network.n_quantiles, network.n_quantiles)]
     return [LINK_EXPRESSIONS[network.link](part) for part in _groups(network, Z)]
 
 

@@ -122,8 +122,8 @@ class NewGraph(GraphWriter):
         name = f"{kind}_{number}"
         return f"{name}_" if name in self._reserved_names else name
 
-    def name_output(self, tensor, name):
-        """Give a tensor the name of an output of the model."""
+    def output(self, op, tensors, name, **attributes):
+        """Add the node that computes an output of the model."""
         from onnx import helper
 
-        self.nodes.append(helper.make_node("Identity", [tensor.name], [name], name=f"Identity_{len(self.nodes)}"))
+        self.nodes.append(helper.make_node(op, [tensor.name for tensor in tensors], [name], name=f"{op}_{name}", **attributes))
