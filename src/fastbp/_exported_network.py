@@ -145,9 +145,7 @@ class ExportableModel:
         is_probability = link in ("softmax", "grouped_softmax") or (link == "logistic" and not is_exclusive)
         return ExportedLabels(kind, tuple(map(np.asarray, classes)), not is_probability, not is_probability and is_exclusive)
 
-    def to_onnx(
-        self, *, dtype: str = "auto", zipmap: bool = False, target_opset: int | None = None, input_name: str = "X"
-    ) -> Any:
+    def to_onnx(self, *, dtype: str = "auto", zipmap: bool = False, target_opset: int | None = None, input_name: str = "X") -> Any:
         """Return an ONNX model that predicts the same as this fitted estimator.
 
         ONNX is a file format for models that many programs and devices can run. The names of the inputs and outputs are those of

@@ -13,39 +13,39 @@ _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.7580993408473766  # λ and λ �
 _DEGREE = 25
 
 
-def _identity(z):
+def _identity_nodes(z):
     return z
 
 
-def _logistic(z):
+def _logistic_nodes(z):
     return 1.0 / ((-z).exp() + 1.0)
 
 
-def _tanh(z):
+def _tanh_nodes(z):
     return z.apply("Tanh")
 
 
-def _relu(z):
+def _relu_nodes(z):
     return z.apply("Relu")
 
 
-def _leaky_relu(z):
+def _leaky_relu_nodes(z):
     return z.maximum(z * 0.01)
 
 
-def _elu(z):
+def _elu_nodes(z):
     return (z > 0.0).where(z, _exp_minus_one(z))
 
 
-def _selu(z):
+def _selu_nodes(z):
     return (z > 0.0).where(z * _SELU_SCALE, _exp_minus_one(z) * _SELU_ALPHA)
 
 
-def _silu(z):
-    return z * _logistic(z)
+def _silu_nodes(z):
+    return z * _logistic_nodes(z)
 
 
-def _gelu(z):
+def _gelu_nodes(z):
     """z Φ(z), where onnxruntime has the operator Erf for float32 only."""
     if z.graph.dtype == np.float32:
         return z * 0.5 * ((z * np.sqrt(0.5)).apply("Erf") + 1.0)
@@ -53,61 +53,61 @@ def _gelu(z):
     return z * (z > 0.0).where(1.0 - below, below)
 
 
-def _mish(z):
+def _mish_nodes(z):
     """z tanh(ln(1 + e)) with e = e^z, which is z (e² + 2e) / (e² + 2e + 2)."""
     e = z.apply("Min", 20.0).exp()  # the quotient is rounded to 1 for z above 20
     p = e * (e + 2.0)
     return z * (p / (p + 2.0))
 
 
-def _softplus(z):
+def _softplus_nodes(z):
     """max(z, 0) + ln(1 + e) with e = e^−|z|; the rounding error of u = 1 + e is added to its logarithm."""
     e = (-z.apply("Abs")).exp()
     u = e + 1.0
     return z.maximum(0.0) + (u.apply("Log") + (e - (u - 1.0)) / u)
 
 
-def _hard_sigmoid(z):
+def _hard_sigmoid_nodes(z):
     return (z * (1 / 6) + 0.5).apply("Clip", 0.0, 1.0)
 
 
-def _hard_swish(z):
-    return z * _hard_sigmoid(z)
+def _hard_swish_nodes(z):
+    return z * _hard_sigmoid_nodes(z)
 
 
 ACTIVATION_EXPRESSIONS = {
-    "identity": _identity,
-    "logistic": _logistic,
-    "tanh": _tanh,
-    "relu": _relu,
-    "leaky_relu": _leaky_relu,
-    "elu": _elu,
-    "selu": _selu,
-    "silu": _silu,
-    "gelu": _gelu,
-    "mish": _mish,
-    "softplus": _softplus,
-    "hard_sigmoid": _hard_sigmoid,
-    "hard_swish": _hard_swish,
+    "identity": _identity_nodes,
+    "logistic": _logistic_nodes,
+    "tanh": _tanh_nodes,
+    "relu": _relu_nodes,
+    "leaky_relu": _leaky_relu_nodes,
+    "elu": _elu_nodes,
+    "selu": _selu_nodes,
+    "silu": _silu_nodes,
+    "gelu": _gelu_nodes,
+    "mish": _mish_nodes,
+    "softplus": _softplus_nodes,
+    "hard_sigmoid": _hard_sigmoid_nodes,
+    "hard_swish": _hard_swish_nodes,
 }
 
 
-def _softmax(z):
+def _softmax_nodes(z):
     return z.apply("Softmax", axis=1)
 
 
 # The functions of the output layer, except those that depend on groups of outputs.
 LINK_EXPRESSIONS = {name: ACTIVATION_EXPRESSIONS[name] for name in ("identity", "logistic", "relu", "softplus")} | {
     "exp": lambda z: z.exp(),
-    "softmax": _softmax,
-    "grouped_softmax": _softmax,
+    "softmax": _softmax_nodes,
+    "grouped_softmax": _softmax_nodes,
 }
 
 
-def ordered_quantiles(z, n_columns, n_quantiles):
+def ordered_quantile_nodes(z, n_columns, n_quantiles):
     """The quantiles (n_rows, n_columns, n_quantiles): a[0] = z[0] and a[j] = a[j − 1] + softplus(z[j]) in each column of y."""
     z = z.apply("Reshape", np.array([0, n_columns, n_quantiles]))  # 0 keeps the number of rows
-    return z.graph.constant(np.arange(n_quantiles) == 0).where(z, _softplus(z)).apply("CumSum", np.array(2))
+    return z.graph.constant(np.arange(n_quantiles) == 0).where(z, _softplus_nodes(z)).apply("CumSum", np.array(2))
 
 
 def _exp_minus_one(z):

@@ -9,12 +9,10 @@ import warnings
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._classifier import MLPClassifier
 from .._exported_network import exported_network
-from .._regressor import MLPRegressor
-from ._labels import integer_classes, predicted_labels, probabilities, stored_classes
+from ._labels import integer_classes, label_nodes, probability_nodes, stored_classes
 from ._model import LOWEST_OPSET, shape_of_prediction, shaped_prediction
-from ._network import check_activations, network_outputs
+from ._network import check_convertible, output_nodes
 from ._tensors import GraphWriter, Tensor
 
 _OPTIONS = {"zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True]}
@@ -43,6 +41,8 @@ def register_converters() -> None:
         from skl2onnx import update_registered_converter
     except ImportError as error:
         raise ImportError('register_converters needs skl2onnx, which is not installed: pip install "fastbp[onnx]".') from error
+    from .. import MLPClassifier, MLPRegressor
+
     update_registered_converter(
         MLPClassifier,
         "FastbpMLPClassifier",
@@ -165,7 +165,7 @@ def _checked_network(operator):
     check_input_and_output_numbers(operator, input_count_range=1)
     check_input_and_output_types(operator, [BooleanTensorType, DoubleTensorType, FloatTensorType, Int64TensorType])
     network = exported_network(operator.raw_operator)
-    check_activations(network)
+    check_convertible(network)
     return network
 
 
@@ -183,7 +183,7 @@ def _convert_classifier(scope, operator, container):
     """Add the nodes that compute labels and probabilities."""
     graph, network, outputs = _converted_network(scope, operator, container)
     labels, classes = network.labels, _classes(scope, operator.raw_operator, network)
-    predicted, parts = predicted_labels(labels, outputs, classes), probabilities(labels, outputs)
+    predicted, parts = label_nodes(labels, outputs, classes), probability_nodes(labels, outputs)
     graph.output("Identity", [predicted], operator.outputs[0])
     if len(classes[0]) == 1 and scope.get_options(operator.raw_operator, {"zipmap": True})["zipmap"]:
         parts = [parts[0].apply("Gather", np.array([0]), axis=1)]
@@ -203,7 +203,7 @@ def _converted_network(scope, operator, container):
         raise ValueError(f"target_opset must be at least {LOWEST_OPSET} for estimators of fastbp, got {opset}.")
     graph, network = _Container(scope, operator, container), exported_network(operator.raw_operator)
     X = Tensor(graph, operator.inputs[0].full_name).apply("Cast", to=_proto_type(graph.dtype))
-    return graph, network, network_outputs(network, X)
+    return graph, network, output_nodes(network, X)
 
 
 def _proto_type(dtype):

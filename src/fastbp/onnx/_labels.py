@@ -7,7 +7,7 @@ This module does not know how the outputs are computed.
 import numpy as np
 
 
-def probabilities(labels, outputs):
+def probability_nodes(labels, outputs):
     """Return a list with the probabilities (n_rows, n_classes): one tensor, or one for each column of a multioutput y."""
     parts = [_as_probabilities(labels, part, n) for part, n in zip(outputs, map(len, labels.classes), strict=True)]
     return [(1.0 - parts[0]).apply("Concat", parts[0], axis=1)] if labels.kind == "binary" else parts
@@ -23,7 +23,7 @@ def _as_probabilities(labels, outputs, n_classes):
     return outputs
 
 
-def predicted_labels(labels, outputs, stored):
+def label_nodes(labels, outputs, stored):
     """Return the labels (n_rows,) or (n_rows, n_columns). ``stored`` has the classes of each column of y as ``stored_classes``."""
     if labels.kind == "multilabel":
         return _cast_to_int64(outputs[0] > 0.5)
@@ -69,7 +69,8 @@ def _stored(classes):
         return np.array([str(label) for label in classes], object)
     raise ValueError(
         "classes_ must contain only strings, only bools, or only numbers of 64 bits for a conversion to ONNX, which has no other "
-        f"types of labels; got an array of dtype {classes.dtype}: {classes.tolist()!r:.100}. Convert y to strings or integers before fit."
+        f"types of labels; got the labels {classes.tolist()!r:.100} of dtype {classes.dtype}. Convert y to strings or integers "
+        "before fit."
     )
 
 
@@ -80,7 +81,7 @@ def integer_classes(classes):
     integers = classes.astype(np.int64)
     if not np.array_equal(integers, classes):
         raise ValueError(
-            f"classes_ must contain only strings or integers for zipmap=True, got {classes.tolist()!r:.100}. Set zipmap=False, or convert y "
-            "to strings or integers before fit."
+            f"classes_ must contain only strings or integers for zipmap=True, got {classes.tolist()!r:.100}. Set zipmap=False, or "
+            "convert y to strings or integers before fit."
         )
     return integers

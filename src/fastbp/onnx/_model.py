@@ -9,8 +9,8 @@ import json
 import numpy as np
 
 from .._exported_network import exported_network
-from ._labels import integer_classes, predicted_labels, probabilities, stored_classes
-from ._network import check_activations, network_outputs
+from ._labels import integer_classes, label_nodes, probability_nodes, stored_classes
+from ._network import check_convertible, output_nodes
 from ._tensors import NewGraph, Tensor, imported_onnx
 
 LOWEST_OPSET, _DEFAULT_OPSET = 13, 18
@@ -23,11 +23,11 @@ _PREDICTION, _LABEL, _PROBABILITIES, _ZIPPED_LABEL, _ZIPPED_PROBABILITIES = _OUT
 def onnx_model(est, dtype, zipmap, target_opset, input_name):
     """Return the model; see `MLPClassifier.to_onnx`."""
     onnx = imported_onnx("to_onnx")
-    _check_options(dtype, zipmap, target_opset, onnx.defs.onnx_opset_version(), input_name)
+    _check_onnx_options(dtype, zipmap, target_opset, onnx.defs.onnx_opset_version(), input_name)
     network = exported_network(est)
-    check_activations(network)
+    check_convertible(network)
     graph = NewGraph(network.dtype if dtype == "auto" else dtype, (input_name,))
-    outputs = network_outputs(network, Tensor(graph, input_name))
+    outputs = output_nodes(network, Tensor(graph, input_name))
     if network.labels is None:
         types = [_prediction_output(network, graph, outputs)]
     else:
@@ -38,7 +38,7 @@ def onnx_model(est, dtype, zipmap, target_opset, input_name):
     return _described_model(network, onnx.helper.make_graph(graph.nodes, network.estimator, [X], types, graph.initializers), opsets)
 
 
-def _check_options(dtype, zipmap, target_opset, newest_opset, input_name):
+def _check_onnx_options(dtype, zipmap, target_opset, newest_opset, input_name):
     """Raise a ValueError for an option that is not valid."""
     if dtype not in ("auto", "float32", "float64", np.float32, np.float64):
         raise ValueError(f"dtype must be 'auto', 'float32' or 'float64', got {dtype!r}.")
@@ -52,11 +52,12 @@ def _check_options(dtype, zipmap, target_opset, newest_opset, input_name):
         )
     if not isinstance(input_name, str) or not input_name or input_name in _OUTPUT_NAMES:
         raise ValueError(
-            f"input_name must be a string that is not empty and not one of the names of outputs, {_OUTPUT_NAMES}; got {input_name!r}."
+            f"input_name must be a string that is not empty and not the name of an output, one of {_OUTPUT_NAMES}; got "
+            f"{input_name!r}."
         )
 
 
-# ---------------------------------------------------------------------- outputs; the functions add one or two and return their types
+# ---------------------------------------------------------------------- outputs: nodes and types
 
 
 def _prediction_output(network, graph, outputs):
@@ -87,9 +88,9 @@ def _classifier_outputs(network, graph, outputs, zipmap):
         )
     if zipmap:
         stored = [integer_classes(classes) for classes in stored]
-    parts = probabilities(labels, outputs)
+    parts = probability_nodes(labels, outputs)
     return [
-        _label_output(network, graph, predicted_labels(labels, outputs, stored), stored, _ZIPPED_LABEL if zipmap else _LABEL),
+        _label_output(network, graph, label_nodes(labels, outputs, stored), stored, _ZIPPED_LABEL if zipmap else _LABEL),
         _zipped_output(graph, parts[0], stored[0]) if zipmap else _probability_output(network, graph, parts),
     ]
 
@@ -150,7 +151,7 @@ def _described_model(network, graph, opsets):
         graph,
         producer_name="fastbp",
         producer_version=__version__,
-        doc_string=_description(network),
+        doc_string=_doc_string(network),
         opset_imports=opsets,
         ir_version=helper.find_min_ir_version_for(opsets),
     )
@@ -159,7 +160,7 @@ def _described_model(network, graph, opsets):
     return model
 
 
-def _description(network):
+def _doc_string(network):
     """Return a sentence about the network."""
     activations, sizes = ", ".join(network.activations) or "none", "-".join(map(str, network.sizes))
     return (

@@ -7,28 +7,28 @@ outputs become labels, and in which model the nodes are.
 import numpy as np
 
 from .._network.activations import ACTIVATION_NAMES
-from ._activations import ACTIVATION_EXPRESSIONS, LINK_EXPRESSIONS, ordered_quantiles
+from ._activations import ACTIVATION_EXPRESSIONS, LINK_EXPRESSIONS, ordered_quantile_nodes
 
 
-def check_activations(network):
+def check_convertible(network):
     """Raise a ValueError for user-defined activations."""
     for activation in network.activations:
         if not isinstance(activation, str):
             raise ValueError(
-                f"activation must be one of {ACTIVATION_NAMES} for a conversion to ONNX, because ONNX cannot contain functions that "
-                f"are written in Python; got {activation!r}. Fit the estimator with one of these names."
+                f"activation must be one of {ACTIVATION_NAMES} for a conversion to ONNX, because ONNX cannot contain functions in "
+                f"Python; got {activation!r}. Fit the estimator with one of these names."
             )
 
 
-def network_outputs(network, X):
+def output_nodes(network, X):
     """Return a list with the outputs of the network for rows X: one tensor, or one for each column of a multioutput y."""
     A, last = _filled_inputs(network, X), len(network.coefs) - 1
     for layer in range(last):
         A = ACTIVATION_EXPRESSIONS[network.activations[layer]](_weighted_sums(network, layer, A))
     Z = A.apply("Gemm", network.coefs[last], network.intercepts[last])
     if network.link == "ordered_quantiles":
-        return [ordered_quantiles(Z, network.sizes[-1] // network.n_quantiles, network.n_quantiles)]
-    return [LINK_EXPRESSIONS[network.link](part) for part in _groups(network, Z)]
+        return [ordered_quantile_nodes(Z, network.sizes[-1] // network.n_quantiles, network.n_quantiles)]
+    return [LINK_EXPRESSIONS[network.link](part) for part in _output_groups(network, Z)]
 
 
 def _filled_inputs(network, X):
@@ -56,7 +56,7 @@ def _weighted_sums(network, layer, A):
     return normalized * network.norm_scales[layer] + network.norm_shifts[layer]
 
 
-def _groups(network, Z):
+def _output_groups(network, Z):
     """Return the parts of Z that belong to the columns of a multioutput y."""
     if len(network.group_sizes) < 2:
         return [Z]

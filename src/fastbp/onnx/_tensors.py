@@ -5,6 +5,8 @@ in lists. Only operators that have the same meaning since opset 13 and that onnx
 module does not know about networks.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 
@@ -17,11 +19,8 @@ def imported_onnx(purpose):
     return onnx
 
 
-class GraphWriter:
-    """The graph to which tensors add their nodes. Its floating-point constants have the type ``dtype``.
-
-    Subclasses define ``_add_constant(values)`` and ``_add_node(op, inputs, n_outputs, attributes)``, which return names.
-    """
+class GraphWriter(ABC):
+    """The graph to which tensors add their nodes. Its floating-point constants have the type ``dtype``."""
 
     def __init__(self, dtype):
         self.dtype, self._constants = np.dtype(dtype), {}
@@ -40,10 +39,18 @@ class GraphWriter:
 
     def node(self, op, *inputs, n_outputs=1, **attributes):
         """Add a node and return its output, or a list if it has several. Inputs that are not tensors become constants."""
-        inputs = [one if isinstance(one, Tensor) else self.constant(one) for one in inputs]
-        names = self._add_node(op, [one.name for one in inputs], n_outputs, attributes)
+        names_of_inputs = [(one if isinstance(one, Tensor) else self.constant(one)).name for one in inputs]
+        names = self._add_node(op, names_of_inputs, n_outputs, attributes)
         outputs = [Tensor(self, name) for name in names]
         return outputs[0] if n_outputs == 1 else outputs
+
+    @abstractmethod
+    def _add_constant(self, values):
+        """Store an array, and return its name."""
+
+    @abstractmethod
+    def _add_node(self, op, inputs, n_outputs, attributes):
+        """Add a node with inputs of the given names, and return the names of its outputs."""
 
 
 class Tensor:
