@@ -5,6 +5,7 @@ These tests need onnx, onnxruntime and skl2onnx.
 """
 
 import json
+import re
 
 import numpy as np
 import onnx
@@ -365,6 +366,7 @@ def test_errors():
         model.to_onnx(zipmap=True)
     for options in (
         {"dtype": "float16"},
+        {"dtype": ["float32"]},
         {"zipmap": "columns"},
         {"target_opset": 12},
         {"target_opset": 1000},
@@ -373,7 +375,7 @@ def test_errors():
         {"input_name": "label"},
     ):
         ((name, value),) = options.items()
-        with pytest.raises(ValueError, match=rf"^{name} must be .*got {value!r}\.$"):
+        with pytest.raises(ValueError, match=rf"^{name} must be .*got {re.escape(repr(value))}\.$"):
             model.to_onnx(**options)
 
 
@@ -422,6 +424,14 @@ def test_pipelines_of_classifiers(kind, zipmap):
     classifier = MLPClassifier(**SMALL, activation="gelu")
     model = make_pipeline(StandardScaler(), classifier).fit(X32, TARGETS[kind])
     check_pipeline(model, X32, zipmap=zipmap)
+
+
+@pytest.mark.filterwarnings("ignore:The option zipmap is ignored:UserWarning")
+def test_columns_with_a_single_class():
+    model = MLPClassifier(**SMALL)
+    model.partial_fit(X32, np.column_stack([CODES * 0 + 5, CODES, CODES * 0]), classes=[[5], [0, 1, 2], [0]])
+    check_classifier(model, X32, "float32")
+    check_pipeline(model, X32)
 
 
 def test_pipelines_of_several_multiclass_columns():

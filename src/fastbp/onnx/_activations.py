@@ -9,39 +9,47 @@ from functools import cache
 import numpy as np
 from scipy.special import erfcx
 
-_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.7580993408473766  # λ and λ α (Klambauer and others 2017)
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.7580993408473766  # λ and λ α
 _DEGREE = 25
 
 
 def _identity_nodes(z):
+    """z."""
     return z
 
 
 def _logistic_nodes(z):
+    """1 / (1 + e^−z)."""
     return 1.0 / ((-z).exp() + 1.0)
 
 
 def _tanh_nodes(z):
+    """tanh z."""
     return z.apply("Tanh")
 
 
 def _relu_nodes(z):
+    """max(0, z)."""
     return z.apply("Relu")
 
 
 def _leaky_relu_nodes(z):
+    """z, or 0.01 z below zero."""
     return z.maximum(z * 0.01)
 
 
 def _elu_nodes(z):
+    """z, or e^z − 1 below zero."""
     return (z > 0.0).where(z, _exp_minus_one(z))
 
 
 def _selu_nodes(z):
+    """λ z, or λ α (e^z − 1) below zero (Klambauer and others 2017)."""
     return (z > 0.0).where(z * _SELU_SCALE, _exp_minus_one(z) * _SELU_ALPHA)
 
 
 def _silu_nodes(z):
+    """z σ(z)."""
     return z * _logistic_nodes(z)
 
 
@@ -68,10 +76,12 @@ def _softplus_nodes(z):
 
 
 def _hard_sigmoid_nodes(z):
+    """z / 6 + 1 / 2, limited to [0, 1]."""
     return (z * (1 / 6) + 0.5).apply("Clip", 0.0, 1.0)
 
 
 def _hard_swish_nodes(z):
+    """z times `hard_sigmoid`."""
     return z * _hard_sigmoid_nodes(z)
 
 
@@ -93,6 +103,7 @@ ACTIVATION_EXPRESSIONS = {
 
 
 def _softmax_nodes(z):
+    """e^z, divided by the sum of each row."""
     return z.apply("Softmax", axis=1)
 
 

@@ -152,6 +152,7 @@ def _set_types_of_regressor(operator):
 
 
 def _float_type(operator):
+    """Return the class of skl2onnx for tensors of the type of the computations."""
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     return DoubleTensorType if _dtype_of(operator) == np.float64 else FloatTensorType
@@ -185,9 +186,10 @@ def _convert_classifier(scope, operator, container):
     labels, classes = network.labels, _classes(scope, operator.raw_operator, network)
     predicted, parts = label_nodes(labels, outputs, classes), probability_nodes(labels, outputs)
     graph.output("Identity", [predicted], operator.outputs[0])
-    if len(classes[0]) == 1 and scope.get_options(operator.raw_operator, {"zipmap": True})["zipmap"]:
+    is_multioutput = labels.kind == "multioutput"
+    if len(classes[0]) == 1 and not is_multioutput and scope.get_options(operator.raw_operator, {"zipmap": True})["zipmap"]:
         parts = [parts[0].apply("Gather", np.array([0]), axis=1)]
-    graph.output("SequenceConstruct" if labels.kind == "multioutput" else "Identity", parts, operator.outputs[1])
+    graph.output("SequenceConstruct" if is_multioutput else "Identity", parts, operator.outputs[1])
 
 
 def _convert_regressor(scope, operator, container):
@@ -207,6 +209,7 @@ def _converted_network(scope, operator, container):
 
 
 def _proto_type(dtype):
+    """Return the number of a type in ONNX."""
     from onnx import helper
 
     return helper.np_dtype_to_tensor_dtype(dtype)

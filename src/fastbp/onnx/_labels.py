@@ -44,10 +44,12 @@ def _binary_codes(output, n_classes):
 
 
 def _labels_of_codes(codes, classes):
+    """Return the classes with the given numbers."""
     return codes.graph.exact_constant(classes).apply("Gather", codes)
 
 
 def _cast_to_int64(tensor):
+    """Return 0 and 1 for false and true."""
     return tensor.apply("Cast", to=7)  # TensorProto.INT64
 
 
@@ -58,6 +60,7 @@ def stored_classes(labels):
 
 
 def _stored(classes):
+    """Return the classes of one column of y in a type that ONNX can contain."""
     kind = classes.dtype.kind
     if kind == "b":
         return classes

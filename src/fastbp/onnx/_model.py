@@ -40,7 +40,7 @@ def onnx_model(est, dtype, zipmap, target_opset, input_name):
 
 def _check_onnx_options(dtype, zipmap, target_opset, newest_opset, input_name):
     """Raise a ValueError for an option that is not valid."""
-    if dtype not in ("auto", "float32", "float64", np.float32, np.float64):
+    if not isinstance(dtype, (str, type, np.dtype)) or dtype not in ("auto", "float32", "float64", np.float32, np.float64):
         raise ValueError(f"dtype must be 'auto', 'float32' or 'float64', got {dtype!r}.")
     if not isinstance(zipmap, (bool, np.bool_)):
         raise ValueError(f"zipmap must be True or False, got {zipmap!r}.")

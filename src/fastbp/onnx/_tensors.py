@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+_LARGEST_SHARED = 100  # the largest size of arrays that are compared with earlier ones
+
 
 def imported_onnx(purpose):
     """Return the package onnx, or raise an ImportError that tells how to install it."""
@@ -31,7 +33,9 @@ class GraphWriter(ABC):
         return self.exact_constant(values.astype(self.dtype) if values.dtype.kind == "f" else values)
 
     def exact_constant(self, values):
-        """Return the tensor with the values of an array of any type; an array that is used twice is stored once."""
+        """Return the tensor with the values of an array of any type; a small array that is used twice is stored once."""
+        if values.size > _LARGEST_SHARED:
+            return Tensor(self, self._add_constant(values))
         key = (values.dtype.str, values.shape, values.tobytes() if values.dtype != object else tuple(values))
         if key not in self._constants:
             self._constants[key] = Tensor(self, self._add_constant(values))
@@ -64,9 +68,11 @@ class Tensor:
         return self.graph.node(op, self, *others, **attributes)
 
     def exp(self):
+        """Return e to the power of each element."""
         return self.apply("Exp")
 
     def maximum(self, other):
+        """Return the larger of each pair of elements."""
         return self.apply("Max", other)
 
     def where(self, this, other):
