@@ -25,6 +25,7 @@ PUBLIC_NAMES = {
         *("ActivationDisplay", "DecisionSurfaceDisplay", "GradientFlowDisplay", "LossCurveDisplay", "LossLandscapeDisplay"),
         *("NetworkDisplay", "WeightRecorder", "WeightsDisplay"),
     },
+    "fastbp.onnx": {"register_converters"},
     "fastbp.playground": {"serve"},
     "fastbp.warmup": {"warmup"},
 }

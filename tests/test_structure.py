@@ -145,7 +145,7 @@ def test_kernels_import_only_each_other_and_compat():
 # all modules that are not in a subpackage, including the estimators and the public modules, except `_compat`. The packages in
 # PUBLIC_PACKAGES are above it; no other module imports them.
 LAYERS = ("fastbp._compat", "fastbp._kernels", "fastbp._data", "fastbp._network", "fastbp._training", "fastbp")
-PUBLIC_PACKAGES = ("fastbp.graph", "fastbp.inspection", "fastbp.playground")
+PUBLIC_PACKAGES = ("fastbp.graph", "fastbp.inspection", "fastbp.onnx", "fastbp.playground")
 
 
 def layer(module):

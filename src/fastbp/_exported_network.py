@@ -240,6 +240,60 @@ class ExportableModel:
 
         return sklearn_params(self)
 
+    def to_onnx(self, *, dtype: str = "auto", zipmap: bool = False, target_opset: int | None = None, input_name: str = "X") -> Any:
+        """Return an ONNX model that predicts the same as this fitted estimator.
+
+        ONNX is a file format for models that many programs and devices can run. The names of the inputs and outputs are those of
+        skl2onnx. The model accepts any number of rows, also none. It does not validate them: if a row contains NaN, its outputs are
+        NaN and its label has no meaning, unless the estimator was fitted with ``missing="indicator"``.
+
+        Parameters
+        ----------
+        dtype : {'auto', 'float32', 'float64'}, default='auto'
+            The type of X and of all computations. 'auto' is the type of `coefs_`: float64, unless the estimator was fitted to
+            float32 data or with ``dtype="float32"``. onnxruntime does not convert X, so X must have this type. A float64 estimator
+            that is converted to 'float32' gives probabilities with relative errors of about 1e-6. The errors are larger if the mean
+            of a feature is thousands of times its standard deviation.
+        zipmap : bool, default=False
+            Whether a classifier returns a dict from label to probability for each row, as skl2onnx does by default, and not an
+            array. The probabilities in the dicts are float32. Has no effect on regressors.
+        target_opset : int, default=None
+            The version of the ONNX operators, 13 or higher. None is 18, which onnxruntime 1.14 and newer versions can run.
+        input_name : str, default='X'
+            The name of the input.
+
+        Returns
+        -------
+        model : onnx.ModelProto
+            The model. Its input has shape (n_rows, n_features). A regressor has the output 'variable', which is the result of
+            `predict` with shape (n_rows, n_outputs), or (n_rows, n_outputs, n_quantiles) for several outputs and quantiles. A
+            classifier has two outputs. 'label' is the result of `predict`. 'probabilities' is the result of `predict_proba`; if y
+            has several multiclass columns, it is a sequence of arrays. With `zipmap`, their names are 'output_label' and
+            'output_probability'. The labels are strings, bool, int64 or float64; for a multilabel y, they are always a dense array.
+            The metadata contain the names of the features in the key 'feature_names', as a JSON array.
+
+        Raises
+        ------
+        ImportError
+            If onnx is not installed.
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If a parameter is not valid, if `activation` contains a `fastbp.Activation`, or if the labels have a type that ONNX
+            cannot contain.
+
+        See Also
+        --------
+        fastbp.onnx.register_converters : Convert pipelines that contain an estimator of fastbp.
+
+        References
+        ----------
+        Open Neural Network Exchange, https://onnx.ai
+        """
+        from .onnx._model import onnx_model
+
+        return onnx_model(self, dtype, zipmap, target_opset, input_name)
+
 
 def _type_of_labels(link, n_outputs):
     """The type of the labels of a classifier that is built from weights, in the terms of scikit-learn."""
