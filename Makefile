@@ -59,7 +59,7 @@ test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as pl
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)
 
 test-plain: $(VENV)/.has-test ## run a part of the tests with kernels that numba.njit compiles
-	FASTBP_COMPILER=plain $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_divergence.py tests/test_history.py tests/test_resume.py tests/test_invariants.py::test_compiler_modes_give_the_same_results $(ARGS)
+	FASTBP_COMPILER=plain $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_divergence.py tests/test_history.py tests/test_resume.py tests/test_compiled_prediction.py::test_agrees_with_numpy tests/test_invariants.py::test_compiler_modes_give_the_same_results $(ARGS)
 
 test-stress: $(VENV)/.has-test ## run the concurrency tests for a longer time than in make test
 	FASTBP_STRESS_SECONDS=20 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_concurrency.py $(ARGS)

@@ -25,26 +25,11 @@ _NUMBERS = "biuf"  # the kinds of dtypes that are converted
 class CompiledPrediction:
     """A function that predicts like a method of the estimator from which it was made; see ``compile_predict``."""
 
-    __slots__ = (
-        *(
-            "_batch",
-            "_constants",
-            "_dtype",
-            "_labels",
-            "_method",
-            "_n_columns",
-            "_n_outputs",
-            "_network",
-            "_new_scratch",
-            "_no_output",
-        ),
-        *("_predict", "_row_result", "_row_shape", "_scratches", "_work"),
-    )
-
     def __init__(self, network, method):
         _check_method(network, method)
         self._network, self._method = network, method
-        self._dtype, self._row_shape, self._n_outputs = np.dtype(network.dtype), (network.n_features,), network.sizes[-1]
+        self._dtype = np.dtype(network.dtype.type)  # the object that most arrays have; that of unpickled arrays is another one
+        self._row_shape, self._n_outputs = (network.n_features,), network.sizes[-1]
         self._predict, self._constants, self._new_scratch, self._work = RowNetwork.of(network)
         self._scratches = deque()  # the scratch buffers that no call uses
         self._labels, self._no_output = _labels_of_rows(network, method), np.empty(0, self._dtype)
@@ -92,8 +77,9 @@ class CompiledPrediction:
                 f"X must have shape ({n_features},) for one row, or (n_rows, {n_features}), because the model has {n_features} "
                 f"features; got {X.shape}. Pass all features in the order of the training data."
             )
-        # a copy, if its dtype is equal to that of the network, but another object; unpickled arrays have such dtypes
-        return np.array(X, self._dtype, order="C", copy=None if X.dtype is self._dtype else True)
+        converted = np.empty(X.shape, self._dtype)  # `asarray` could return an array with an equal, but not identical dtype
+        converted[...] = X
+        return converted
 
     def _outputs(self, X):
         """The outputs (n_rows, n_outputs)."""

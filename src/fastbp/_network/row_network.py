@@ -1,7 +1,7 @@
 """A network whose parameters are packed for predictions of single rows.
 
-An `ExportedNetwork` goes in; a compiled function of one row and its arguments come out. The arguments are built once, so that a call
-from Python takes less time than the arithmetic of a small network. This module does not know what the outputs mean.
+An `ExportedNetwork` goes in; a compiled function of rows and its constant arguments come out. This module does not know what the
+outputs mean.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,10 @@ from .._kernels.targets import VECTOR_BYTES
 from .kernel_settings import function_address
 from .layout import aligned_zeros
 
-# The number of multiply-adds of a call that keeps the GIL, about 20 microseconds. If such a call released the GIL while another
-# thread runs Python code, it would have to wait for 5 milliseconds until that thread releases the GIL again.
+# The largest number of multiply-adds of a call that keeps the GIL, about 20 microseconds. If such a call released the GIL while
+# another thread runs Python code, it would have to wait for up to 5 milliseconds until that thread releases the GIL again: beside
+# such a thread, 143,000 calls per second with the GIL and 2,900 without it were measured for 20-100-100-4 in float32. With more
+# rows than this, the kernel for batches is faster.
 SHORT_WORK = 1 << 18
 
 
@@ -38,7 +40,7 @@ class RowNetwork(NamedTuple):
     @classmethod
     def of(cls, network):
         """Pack a network, and compile the functions that it needs."""
-        dtype = np.dtype(network.dtype)
+        dtype = np.dtype(network.dtype.type)
         lanes = VECTOR_BYTES // dtype.itemsize
         table, params = _packed(network, dtype, lanes)
         _write_functions(table, network, dtype)

@@ -122,8 +122,8 @@ def _forward_rows(table, params, numbers, X, scratch, out):
 def short_rows(table, params, numbers, X, scratch, out):
     """Write the outputs of the rows of X to out (n_rows, n_columns), and return the label of the last row.
 
-    X and out are flat; X may have any stride and alignment, and out may be empty. table and params are those of a `RowNetwork`, numbers the group sizes or
-    quantiles of the link, and scratch has the size `row_scratch_size`. The call keeps the GIL.
+    X and out are flat; X may have any stride and alignment, and out may be empty. table, params and numbers are the constants of a
+    `RowNetwork`, and scratch has the size `row_scratch_size`. The call keeps the GIL.
     """
     return _forward_rows(table, params, numbers, X, scratch, out)
 
