@@ -26,7 +26,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-examples test-browser test-nojit test-plain test-stress test-torch test-floor test-coverage docs lint format bench bench-peers bench-compare clean
+.PHONY: help demo test test-slow test-examples test-browser test-nojit test-plain test-stress test-torch test-floor test-coverage docs lint format bench bench-peers bench-serving bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -98,6 +98,9 @@ bench: $(VENV)/.has-bench ## measure speed, memory and scores with asv in .venv
 
 bench-peers: $(PEERS)/.has-peers ## compare the speed with scikit-learn, JAX and PyTorch (installed in .venv-peers)
 	$(PEERS)/$(BIN)/python bench/peers.py $(ARGS)
+
+bench-serving: $(VENV)/.has-serving ## compare predictions of one row, and requests to a web server, with scikit-learn and onnxruntime
+	$(VENV)/$(BIN)/python bench/serving.py $(ARGS)
 
 bench-compare: $(VENV)/.has-bench ## compare the speed of BASE=<commit> and HEAD, in alternating runs
 	@test -n "$(BASE)" || { echo "BASE must name the commit to compare with: make bench-compare BASE=main" >&2; exit 1; }

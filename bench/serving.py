@@ -2,13 +2,13 @@
 
 One network, 20-100-100-4, predicts the probabilities of one row with the function that ``compile_predict`` returns, with
 ``predict_proba`` of fastbp and of scikit-learn, and with onnxruntime if it and onnx are installed. The ways of prediction take
-turns, and each ratio is the median of the ratios of the rounds. With `--quick`, the work is reduced to a check that the script runs.
+turns, and each ratio is the median of the ratios of the rounds. With `--quick`, the work is reduced to a check that the script
+runs.
 """
 
 import argparse
 import asyncio
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -17,9 +17,6 @@ import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"  # before NumPy is imported
 
 import numpy as np
 
@@ -45,12 +42,10 @@ def trained(estimator, dtype):
 
 def predictors(dtype):
     """Functions of one row (n_features,) that return the probabilities, as a dict from name to a function without arguments."""
-    import sklearn.neural_network
-
-    import fastbp
+    from suite.common import LIBRARIES  # sets the number of BLAS threads to one
 
     def of_fastbp():
-        return trained(fastbp.MLPClassifier, dtype)
+        return trained(LIBRARIES["fastbp"].MLPClassifier, dtype)
 
     def of_rows(model):
         return lambda row: model.predict_proba(row.reshape(1, -1))[0]
@@ -58,7 +53,7 @@ def predictors(dtype):
     return {
         "compile_predict": lambda: of_fastbp().compile_predict("predict_proba"),
         "fastbp predict_proba": lambda: of_rows(of_fastbp()),
-        REFERENCE: lambda: of_rows(trained(sklearn.neural_network.MLPClassifier, dtype)),
+        REFERENCE: lambda: of_rows(trained(LIBRARIES["sklearn"].MLPClassifier, dtype)),
         **({"onnxruntime": lambda: in_onnxruntime(of_fastbp())} if has_onnxruntime() else {}),
     }
 

@@ -31,7 +31,7 @@ class CompiledPrediction:
         self._dtype = np.dtype(network.dtype.type)  # the object that most arrays have; that of unpickled arrays is another one
         self._row_shape, self._n_outputs = (network.n_features,), network.sizes[-1]
         self._predict, self._constants, self._new_scratch, self._work = RowNetwork.of(network)
-        self._scratches = deque()  # the scratch buffers that no call uses
+        self._scratches: deque[np.ndarray] = deque()  # the scratch buffers that no call uses
         self._labels, self._no_output = _labels_of_rows(network, method), np.empty(0, self._dtype)
         self._n_columns, self._row_result = _row_result(network, method)
         self._batch = _plan_and_params(network)
@@ -98,7 +98,8 @@ class CompiledPrediction:
 
     def _batch_outputs(self, X):
         """The outputs (n_rows, n_outputs), computed by the kernel of the estimators in one thread."""
-        return outputs(*self._batch, as_rows(_imputed(self._network, X), self._dtype), len(X))
+        plan, params = self._batch
+        return outputs(plan, params, as_rows(_imputed(self._network, X), self._dtype), len(X))
 
     def __reduce__(self):
         return type(self), (self._network, self._method)
@@ -190,7 +191,7 @@ def _results(network, method, outputs):
         return outputs
     if network.labels is None:
         return _values(network, outputs)
-    return _decoded(network.labels, network, outputs) if method == "predict" else _probabilities(network, outputs)
+    return _decoded(network.labels, network, outputs) if method == "predict" else _class_probabilities(network, outputs)
 
 
 def _values(network, outputs):
@@ -211,7 +212,7 @@ def _decoded(labels, network, outputs):
     return classes.take((outputs[:, 0] > 0.5) & (len(classes) > 1))
 
 
-def _probabilities(network, outputs):
+def _class_probabilities(network, outputs):
     """The probabilities (n_rows, n_classes), or a list of them for a y with several multiclass outputs."""
     labels = network.labels
     groups = split_groups(outputs, network.group_sizes) if labels.kind == "multioutput" else [outputs]

@@ -172,7 +172,7 @@ class ExportableModel:
         ------
         ValueError
             If the estimator does not have this method.
-        sklearn.exceptions.NotFittedError
+        NotFittedError
             If the estimator is not fitted.
 
         Notes

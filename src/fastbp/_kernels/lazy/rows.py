@@ -43,13 +43,13 @@ def _read_row(table, params, X, row, scratch, at):
                 end += 1
 
 
-def _weigh_in_numpy(params, weights_at, stride, scratch, a_at, z_at, n_in):
+def _row_product_in_numpy(params, weights_at, stride, scratch, a_at, z_at, n_in):
     W = params[weights_at : weights_at + (n_in + 1) * stride].reshape(n_in + 1, stride)
     scratch[z_at : z_at + stride] = scratch[a_at - 1 : a_at + n_in] @ W
 
 
-@kernel(interpreted=_weigh_in_numpy)
-def _weigh(params, weights_at, stride, scratch, a_at, z_at, n_in):
+@kernel(interpreted=_row_product_in_numpy)
+def _row_product(params, weights_at, stride, scratch, a_at, z_at, n_in):
     """Compute z = a·W + b for a = scratch[a_at:], z = scratch[z_at:]; scratch[a_at − 1] is 1, by which b is multiplied."""
     n_vectors = stride // lanes_of(scratch)
     weighted_rows(params, weights_at, stride, scratch, a_at - 1, 1, scratch, z_at, n_in + 1, n_vectors)
@@ -77,7 +77,7 @@ def _apply_functions(layer, params, numbers, scratch, at):
 
 
 @kernel()
-def _label(a):
+def _most_probable(a):
     """Return the index of the largest output, or, for a single output, 1 if it is greater than 0.5."""
     if a.size == 1:
         return np.int64(a[0] > 0.5)
@@ -109,10 +109,10 @@ def _forward_rows(table, params, numbers, X, scratch, out):
         for number in range(last + 1):
             layer, a_at = table[number], at
             at = half + lanes if at == lanes else lanes
-            _weigh(params, layer.weights_at, layer.stride, scratch, a_at, at, layer.n_in)
+            _row_product(params, layer.weights_at, layer.stride, scratch, a_at, at, layer.n_in)
             _apply_functions(layer, params, numbers, scratch, at)
         a = vector(scratch, at, table[last].n_out)
-        label = _label(a)
+        label = _most_probable(a)
         if out.size:
             _write_outputs(a, out, row, out.size // n_rows)
     return label
