@@ -57,7 +57,7 @@ ROW_LAYER = np.dtype(
             ("n_in", np.int64),
             ("n_out", np.int64),
             ("stride", np.int64),  # n_out, rounded up to whole vectors
-            ("weights_at", np.int64),  # b, followed by the rows of W, each of them `stride` elements
+            ("weights_at", np.int64),  # the panels of columns, each of which has b, followed by the rows of W
             ("norm_at", np.int64),  # γ and β of layer normalization
             ("norm_address", np.int64),
             ("activation", np.int64),  # an `ActivationCode`; identity for the last layer

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._kernels.codes import ActivationCode, LinkCode
 from .._kernels.lazy.addresses import lazy_address, lazy_version
-from .._kernels.lazy.rows import row_scratch_size
+from .._kernels.lazy.rows import panel_widths, row_scratch_size
 from .._kernels.tables import ROW_LAYER
 from .._kernels.targets import VECTOR_BYTES
 from .kernel_settings import function_address
@@ -65,8 +65,10 @@ def _packed(network, dtype, lanes):
         stride = -(-n_out // lanes) * lanes
         rows = np.zeros((n_in + 1, stride), dtype)
         rows[0, :n_out], rows[1:, :n_out] = b, W
+        ends = np.cumsum(panel_widths(stride // lanes)) * lanes
+        panels = np.concatenate([panel.ravel() for panel in np.split(rows, ends[:-1], axis=1)])
         row = table[layer]
-        row["n_in"], row["n_out"], row["stride"], row["weights_at"] = n_in, n_out, stride, append(rows)
+        row["n_in"], row["n_out"], row["stride"], row["weights_at"] = n_in, n_out, stride, append(panels)
         if layer < len(network.norm_scales):
             row["norm_at"] = append([network.norm_scales[layer], network.norm_shifts[layer]])
     table["n_features"], table["fill_at"] = network.n_features, -1

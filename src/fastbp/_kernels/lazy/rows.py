@@ -9,13 +9,19 @@ few sums for a single row. This module does not know what the outputs mean.
 import numpy as np
 
 from ..codes import ActivationCode
-from ..dots import weighted_rows
+from ..dots import MAX_PANEL_VECTORS, panel_sums
 from ..function_pointers import call
 from ..jit import kernel, lazy_entry
 from ..losses import link
 from ..scratch import NORM_STATE
 from ..tiles import lanes_of
 from ..views import empty_array, matrix, stack_array, vector
+
+
+def panel_widths(n_vectors):
+    """Return the numbers of vectors of the panels into which the columns of a layer are divided."""
+    n_panels = -(-n_vectors // MAX_PANEL_VECTORS)
+    return [(n_vectors + panel) // n_panels for panel in range(n_panels)]
 
 
 def row_scratch_size(widest, lanes):
@@ -43,16 +49,24 @@ def _read_row(table, params, X, row, scratch, at):
                 end += 1
 
 
-def _row_product_in_numpy(params, weights_at, stride, scratch, a_at, z_at, n_in):
-    W = params[weights_at : weights_at + (n_in + 1) * stride].reshape(n_in + 1, stride)
-    scratch[z_at : z_at + stride] = scratch[a_at - 1 : a_at + n_in] @ W
+def _row_product_in_numpy(params, weights_at, n_vectors, scratch, a_at, z_at, n_in):
+    for width in panel_widths(n_vectors):
+        stride = width * lanes_of(scratch)
+        W = params[weights_at : weights_at + (n_in + 1) * stride].reshape(n_in + 1, stride)
+        scratch[z_at : z_at + stride] = scratch[a_at - 1 : a_at + n_in] @ W
+        weights_at, z_at = weights_at + W.size, z_at + stride
 
 
 @kernel(interpreted=_row_product_in_numpy)
-def _row_product(params, weights_at, stride, scratch, a_at, z_at, n_in):
+def _row_product(params, weights_at, n_vectors, scratch, a_at, z_at, n_in):
     """Compute z = a·W + b for a = scratch[a_at:], z = scratch[z_at:]; scratch[a_at − 1] is 1, by which b is multiplied."""
-    n_vectors = stride // lanes_of(scratch)
-    weighted_rows(params, weights_at, stride, scratch, a_at - 1, 1, scratch, z_at, n_in + 1, n_vectors)
+    n_panels, lanes = (n_vectors + MAX_PANEL_VECTORS - 1) // MAX_PANEL_VECTORS, lanes_of(scratch)
+    for panel in range(n_panels):
+        width = (n_vectors + panel) // n_panels
+        stride = width * lanes
+        panel_sums(params, weights_at, stride, scratch, a_at - 1, 1, scratch, z_at, n_in + 1, width)
+        weights_at += (n_in + 1) * stride
+        z_at += stride
 
 
 @kernel()
@@ -109,7 +123,7 @@ def _forward_rows(table, params, numbers, X, scratch, out):
         for number in range(last + 1):
             layer, a_at = table[number], at
             at = half + lanes if at == lanes else lanes
-            _row_product(params, layer.weights_at, layer.stride, scratch, a_at, at, layer.n_in)
+            _row_product(params, layer.weights_at, layer.stride // lanes, scratch, a_at, at, layer.n_in)
             _apply_functions(layer, params, numbers, scratch, at)
         a = vector(scratch, at, table[last].n_out)
         label = _most_probable(a)
