@@ -280,6 +280,16 @@ def test_wrong_types(predict_proba, rows):
         predict_proba(rows)
 
 
+def test_rows_of_different_lengths(predict_proba):
+    with pytest.raises(ValueError, match=r"X must be an array of numbers\. Pass rows of equal length"):
+        predict_proba([[1.0, 2.0], [3.0]])
+
+
+def test_numbers_that_overflow_in_float32(predict_proba):
+    row = np.full(5, 1e300)
+    assert_array_equal(predict_proba(row), predict_proba(np.full(5, np.inf, np.float32)))
+
+
 def test_sparse_matrix(predict_proba):
     with pytest.raises(TypeError, match=r"X must be a dense array.*toarray\(\)"):
         predict_proba(csr_array(np.eye(5, dtype=np.float32)))

@@ -30,8 +30,9 @@ class CompiledPrediction:
         self._network, self._method = network, method
         self._dtype = np.dtype(network.dtype.type)  # the object that most arrays have; that of unpickled arrays is another one
         self._row_shape, self._n_outputs = (network.n_features,), network.sizes[-1]
-        self._predict, self._constants, self._new_scratch, self._work = RowNetwork.of(network)
-        self._scratches: deque[np.ndarray] = deque()  # the scratch buffers that no call uses
+        self._predict, (self._table, self._params, self._numbers), self._new_scratch, self._work = RowNetwork.of(network)
+        scratches: deque[np.ndarray] = deque()  # the scratch buffers that no call uses
+        self._take_scratch, self._keep_scratch = scratches.pop, scratches.append
         self._labels, self._no_output = _labels_of_rows(network, method), np.empty(0, self._dtype)
         self._n_columns, self._row_result = _row_result(network, method)
         self._batch = _plan_and_params(network)
@@ -42,16 +43,16 @@ class CompiledPrediction:
         # the frequent case, in few steps and without calls of other methods: each of them takes up to a tenth of the time
         if X.__class__ is np.ndarray and X.shape == self._row_shape and X.dtype is self._dtype:
             try:
-                scratch = self._scratches.pop()
+                scratch = self._take_scratch()
             except IndexError:  # all buffers are used by other threads
                 scratch = self._new_scratch()
             if self._labels is None:
                 out = np.empty(self._n_columns, self._dtype)
-                self._predict(*self._constants, X, scratch, out)
-                self._scratches.append(scratch)
+                self._predict(self._table, self._params, self._numbers, X, scratch, out)
+                self._keep_scratch(scratch)
                 return out if self._row_result is None else self._row_result(out)
-            label = self._predict(*self._constants, X, scratch, self._no_output)
-            self._scratches.append(scratch)
+            label = self._predict(self._table, self._params, self._numbers, X, scratch, self._no_output)
+            self._keep_scratch(scratch)
             return self._labels[label]
         if not self._is_usable(X):
             X = self._checked(X)
@@ -69,7 +70,12 @@ class CompiledPrediction:
         n_features = self._network.n_features
         if issparse(X):
             raise TypeError("X must be a dense array, but it is a sparse matrix. Convert it with X.toarray().")
-        X = np.asarray(X)
+        try:
+            X = np.asarray(X)
+        except ValueError as error:
+            raise ValueError(
+                f"X must be an array of numbers. Pass rows of equal length. NumPy cannot convert it: {error}"
+            ) from error
         if X.dtype.kind not in _NUMBERS:
             raise TypeError(f"X must hold real numbers, but its dtype is {X.dtype}. Convert it to {self._dtype}.")
         if X.ndim not in (1, 2) or X.shape[-1] != n_features:
@@ -78,7 +84,8 @@ class CompiledPrediction:
                 f"features; got {X.shape}. Pass all features in the order of the training data."
             )
         converted = np.empty(X.shape, self._dtype)  # `asarray` could return an array with an equal, but not identical dtype
-        converted[...] = X
+        with np.errstate(over="ignore"):
+            converted[...] = X
         return converted
 
     def _outputs(self, X):
@@ -88,12 +95,12 @@ class CompiledPrediction:
     def _row_outputs(self, X):
         """The outputs (n_rows, n_outputs), computed row by row."""
         try:
-            scratch = self._scratches.pop()
+            scratch = self._take_scratch()
         except IndexError:
             scratch = self._new_scratch()
         out = np.empty((len(X), self._n_outputs), self._dtype)
-        self._predict(*self._constants, X.reshape(-1), scratch, out.reshape(-1))
-        self._scratches.append(scratch)
+        self._predict(self._table, self._params, self._numbers, X.reshape(-1), scratch, out.reshape(-1))
+        self._keep_scratch(scratch)
         return out
 
     def _batch_outputs(self, X):
