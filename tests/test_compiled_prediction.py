@@ -24,6 +24,7 @@ from fastbp import Activation, MLPClassifier, MLPRegressor
 from fastbp._exported_network import exported_network
 from fastbp._kernels.codes import LinkCode
 from fastbp._network.activations import ACTIVATION_NAMES
+from fastbp._network.row_network import RowNetwork
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -196,6 +197,16 @@ def test_large_network(dtype):
     rows = RNG.normal(size=(30, 256)).astype(dtype)
     model = MLPRegressor(hidden_layer_sizes=(1024, 512), max_iter=1, random_state=0).fit(rows, rows[:, :3])
     check(model, rows, "predict")
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_scratch_memory_is_written_before_it_is_read(dtype):
+    network = exported_network(MLPRegressor(**SMALL).fit(X.astype(dtype), VALUES))
+    rows = RowNetwork.of(network)
+    scratch, out = rows.new_scratch(), np.empty(2, dtype)
+    scratch.fill(np.nan)
+    rows.predict(*rows.constants, X[0].astype(dtype), scratch, out)
+    assert_allclose(out, reference_outputs(network, X[:1])[0], **TOLERANCE[dtype])
 
 
 # ---------------------------------------------------------------------- inputs
