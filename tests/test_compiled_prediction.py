@@ -113,6 +113,13 @@ def test_labels_and_probabilities(kind):
     check(model, X, "predict_proba")
 
 
+def test_single_class_with_a_large_output():
+    model = MLPClassifier(**SMALL).fit(X, TARGETS["single class"])
+    model.intercepts_[-1][:] = 50
+    assert model.compile_predict("outputs")(X[0]) > 0.5
+    check(model, X, "predict")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("params", [*COMMON, {"scale_y": "standard", "loss": "huber"}, {"loss": "poisson"}], ids=str)

@@ -18,7 +18,6 @@ from ._network.prediction import outputs
 from ._network.row_network import SHORT_WORK, RowNetwork
 
 METHODS = ("predict", "predict_proba", "outputs")
-_USABLE = 0x101  # NumPy's flags of C-contiguous and of aligned arrays
 _NUMBERS = "biuf"  # the kinds of dtypes that are converted
 
 
@@ -54,16 +53,12 @@ class CompiledPrediction:
             label = self._predict(self._table, self._params, self._numbers, X, scratch, self._no_output)
             self._keep_scratch(scratch)
             return self._labels[label]
-        if not self._is_usable(X):
+        # of any strides and alignment
+        if X.__class__ is not np.ndarray or X.dtype is not self._dtype or X.ndim != 2 or X.shape[1:] != self._row_shape:
             X = self._checked(X)
             if X.ndim == 1:
                 return self(X)
         return _results(self._network, self._method, self._outputs(X))
-
-    def _is_usable(self, X):
-        """Whether X is a C-contiguous and aligned array (n_rows, n_features) of the dtype of the network."""
-        is_array = X.__class__ is np.ndarray and X.dtype is self._dtype and X.ndim == 2
-        return is_array and X.shape[1:] == self._row_shape and X.flags.num & _USABLE == _USABLE
 
     def _checked(self, X):
         """X as a C-contiguous array of the dtype of the network, with one or two dimensions and the right number of features."""

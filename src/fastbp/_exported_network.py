@@ -190,7 +190,7 @@ class ExportableModel:
         >>> from sklearn.datasets import load_iris
         >>> from fastbp import MLPClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> model = MLPClassifier(solver="lbfgs", alpha=1.0, random_state=0).fit(X, y)
+        >>> model = MLPClassifier(solver="lbfgs", alpha=1.0, scale="standard", random_state=0).fit(X, y)
         >>> predict = model.compile_predict()
         >>> int(predict(X[0]))
         0
