@@ -182,7 +182,7 @@ class ExportableModel:
         C-contiguous array with this type takes about as long as the arithmetic. Calls with little work keep Python's global
         interpreter lock. For a large batch, the function uses one thread and takes as long as the method of the estimator.
 
-        If the required code is not in the cache, this method compiles it, which takes two or three seconds.
+        If the required code is not in the cache, this method compiles it, which takes a few seconds.
         ``python -m fastbp.warmup --all`` compiles it in advance.
 
         Examples
