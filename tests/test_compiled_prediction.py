@@ -317,6 +317,7 @@ def test_values_are_not_checked(predict_proba):
     assert np.isnan(predict_proba(np.full(5, np.nan, np.float32))).all()
 
 
+@pytest.mark.slow
 def test_missing_values_in_any_column():
     """As in the estimator, NaN in a column without NaN in the training data are replaced by the mean, without an indicator."""
     rows = WITH_NAN.copy()
