@@ -26,7 +26,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-examples test-browser test-nojit test-plain test-stress test-torch test-floor test-coverage docs lint format bench bench-peers bench-compare clean
+.PHONY: help demo test test-slow test-examples test-browser test-nojit test-plain test-stress test-torch test-floor test-coverage docs lint format bench bench-peers bench-serving bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -59,7 +59,7 @@ test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as pl
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)
 
 test-plain: $(VENV)/.has-test ## run a part of the tests with kernels that numba.njit compiles
-	FASTBP_COMPILER=plain $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_divergence.py tests/test_history.py tests/test_resume.py tests/test_invariants.py::test_compiler_modes_give_the_same_results $(ARGS)
+	FASTBP_COMPILER=plain $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_divergence.py tests/test_history.py tests/test_resume.py tests/test_compiled_prediction.py::test_agrees_with_numpy tests/test_invariants.py::test_compiler_modes_give_the_same_results $(ARGS)
 
 test-stress: $(VENV)/.has-test ## run the concurrency tests for a longer time than in make test
 	FASTBP_STRESS_SECONDS=20 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_concurrency.py $(ARGS)
@@ -98,6 +98,9 @@ bench: $(VENV)/.has-bench ## measure speed, memory and scores with asv in .venv
 
 bench-peers: $(PEERS)/.has-peers ## compare the speed with scikit-learn, JAX and PyTorch (installed in .venv-peers)
 	$(PEERS)/$(BIN)/python bench/peers.py $(ARGS)
+
+bench-serving: $(VENV)/.has-serving ## compare predictions of one row, and requests to a web server, with scikit-learn and onnxruntime
+	$(VENV)/$(BIN)/python bench/serving.py $(ARGS)
 
 bench-compare: $(VENV)/.has-bench ## compare the speed of BASE=<commit> and HEAD, in alternating runs
 	@test -n "$(BASE)" || { echo "BASE must name the commit to compare with: make bench-compare BASE=main" >&2; exit 1; }

@@ -130,6 +130,17 @@ def test_ratios_prints_its_table():
 
 
 @pytest.mark.slow
+def test_serving_prints_calls_and_requests():
+    """The servers answer all requests; `measured_calls` compares the probabilities of all ways of prediction."""
+    lines = run(BENCH / "serving.py", "--quick").splitlines()
+    names = [line.split("|")[1].strip() for line in lines if line.startswith("| ") and "onnxruntime" not in line]
+    ways = ["compile_predict", "fastbp predict_proba", "scikit-learn"]
+    calls = [f"{way}, {dtype}" for dtype in ("float32", "float64") for way in ways]
+    assert names == ["call for one row", *calls, "requests for one row, float32", *ways]
+    assert all(float(line.split("|")[-2]) > 0 for line in lines if line.split(",")[0].strip("| ") in ways)
+
+
+@pytest.mark.slow
 def test_peers_reach_equal_losses_and_write_the_page(tmp_path):
     pytest.importorskip("matplotlib")
     parts = ["10-16-1 b10 sgd", "20-100-1 b200 adam float64", "CSR", "wine", "growth over depth"]

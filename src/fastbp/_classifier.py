@@ -25,6 +25,7 @@ from ._data.targets import (
     check_same_labels,
     check_validation_labels,
     class_weights,
+    clipped_probabilities,
     count_outputs,
     decode_labels,
     encode_labels,
@@ -310,11 +311,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """The outputs, clipped to [0, 1] if they can be outside it, and divided by their sum if the classes are exclusive."""
         if self.out_activation_ == "softmax" or (self.out_activation_ == "logistic" and not exclusive):
             return outputs
-        outputs = outputs.clip(0, 1)
-        if exclusive:
-            sums = outputs.sum(axis=1, keepdims=True)
-            outputs = np.where(sums > 0, outputs / np.where(sums > 0, sums, 1), 1 / outputs.shape[1])
-        return outputs
+        return clipped_probabilities(outputs, exclusive)
 
     def predict_log_proba(self, X: Matrix) -> np.ndarray | list[np.ndarray]:
         """Predict the logarithms of class probabilities.

@@ -141,6 +141,15 @@ def decode_labels(binarizer, outputs):
     return classes.take((outputs[:, 0] > 0.5) & (len(classes) > 1))
 
 
+def clipped_probabilities(outputs, exclusive):
+    """The outputs (n_rows, n_outputs), clipped to [0, 1], and divided by their sum if the classes are exclusive."""
+    outputs = outputs.clip(0, 1)
+    if exclusive:
+        sums = outputs.sum(axis=1, keepdims=True)
+        outputs = np.where(sums > 0, outputs / np.where(sums > 0, sums, 1), 1 / outputs.shape[1])
+    return outputs
+
+
 def count_outputs(binarizer, codes):
     """The number of output units: one for each class of a multiclass y or of a group, one for each label, or 1 for a binary y."""
     if isinstance(binarizer, GroupedLabels):

@@ -16,6 +16,7 @@ from .vector_code import FIRST_LANE, I64, VectorCode, argument_types, i64
 
 # The numbers of vectors of columns that are summed at the same time, largest first. Every processor has more registers than that.
 _VECTOR_GROUPS = 12, 4, 1
+MAX_PANEL_VECTORS = 12
 
 
 class _RowDots(VectorCode):
@@ -134,6 +135,15 @@ class _WeightedRows(VectorCode):
             self.store(b.load(total), target, v)
 
 
+class _PanelSums(_WeightedRows):
+    """Generates the same code for a panel of at most `MAX_PANEL_VECTORS` vectors of columns."""
+
+    def build(self):
+        for n_vectors in range(1, MAX_PANEL_VECTORS + 1):
+            with self.builder.if_then(self.builder.icmp_signed("==", self.n_vectors, i64(n_vectors))):
+                self.group(i64(0), n_vectors)
+
+
 class _RowwiseUpdate(VectorCode):
     """Generates code that changes each row of Z (n_rows, ≥ n_columns) in place, by a reduction over its columns."""
 
@@ -205,6 +215,12 @@ def row_dots(typing_context, A, a_at, lda, w, w_at, z, z_at, ldz, n_rows, depth,
 def weighted_rows(typing_context, A, a_at, lda, d, d_at, ldd, t, t_at, n_rows, n_vectors):
     """Compute t[t_at:] = Σ_i d[d_at + i·ldd]·A[i] for n_rows rows A[i] = A[a_at + i·lda :] and n_vectors vectors of columns."""
     return _build_rowwise(_WeightedRows, A, a_at, lda, d, d_at, ldd, t, t_at, n_rows, n_vectors)
+
+
+@intrinsic
+def panel_sums(typing_context, A, a_at, lda, d, d_at, ldd, t, t_at, n_rows, n_vectors):
+    """Compute the same as `weighted_rows` for at most `MAX_PANEL_VECTORS` vectors, all of which stay in registers."""
+    return _build_rowwise(_PanelSums, A, a_at, lda, d, d_at, ldd, t, t_at, n_rows, n_vectors)
 
 
 def _build_rowwise(code, *kinds):

@@ -84,14 +84,16 @@ def kernel(*, fastmath=FASTMATH, optimize=True, inline=True, interpreted=None):
     return compiled
 
 
-def entry(function, *, fastmath=FASTMATH, light=True):
+def entry(function, *, fastmath=FASTMATH, light=True, nogil=True):
     """Compile a function that Python calls, and store its machine code on disk if there is a writable folder.
 
-    With `light`, only the kernels that it calls are fully optimized. This is meant for entries without hot loops of their own.
+    With `light`, only the kernels that it calls are fully optimized. This is meant for entries without hot loops of their own. With
+    `nogil=False`, the function keeps the GIL. This is meant for calls of a few microseconds: a thread that releases the GIL may
+    have to wait for 5 milliseconds until another thread releases it again.
     """
     if config.DISABLE_JIT:
         return function
-    options, make_cache = _compiler_options(fastmath), partial(_disk_cache, function)
+    options, make_cache = {**_compiler_options(fastmath), "nogil": nogil}, partial(_disk_cache, function)
     if COMPILER_MODE == "plain":
         dispatcher = njit(**options)(function)
         dispatcher._cache = make_cache(fast=False) or dispatcher._cache
@@ -125,18 +127,19 @@ def cache_folder(entry):
 class LazyEntry:
     """A function that becomes an `entry` when it is used for the first time."""
 
-    def __init__(self, function, fastmath):
+    def __init__(self, function, **options):
         update_wrapper(self, function)
-        self._fastmath = fastmath
+        self._options = options
 
     @cached_property
     def entry(self):
-        return entry(self.__wrapped__, fastmath=self._fastmath, light=False)
+        return entry(self.__wrapped__, light=False, **self._options)
 
     def __call__(self, *arguments):
         return self.entry(*arguments)
 
 
-def lazy_entry(function=None, *, fastmath=FASTMATH):
+def lazy_entry(function=None, *, fastmath=FASTMATH, nogil=True):
     """Decorate a function that becomes an `entry` when it is first used, because dozens of entries would double the import time."""
-    return partial(LazyEntry, fastmath=fastmath) if function is None else LazyEntry(function, fastmath)
+    decorate = partial(LazyEntry, fastmath=fastmath, nogil=nogil)
+    return decorate if function is None else decorate(function)

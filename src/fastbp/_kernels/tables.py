@@ -47,3 +47,27 @@ LAYER = np.dtype(
         ],
     )
 )
+
+# For `lazy.rows`, which predicts single rows. A field whose name ends in ``_at`` is the index of the first element in the packed
+# parameters.
+ROW_LAYER = np.dtype(
+    (
+        np.record,
+        [
+            ("n_in", np.int64),
+            ("n_out", np.int64),
+            ("stride", np.int64),  # n_out, rounded up to whole vectors
+            ("weights_at", np.int64),  # the panels of columns, each of which has b, followed by the rows of W
+            ("norm_at", np.int64),  # γ and β of layer normalization
+            ("norm_address", np.int64),
+            ("activation", np.int64),  # an `ActivationCode`; identity for the last layer
+            ("activation_address", np.int64),
+            ("link", np.int64),  # of the last layer: a `LinkCode`, and the address of links that are not compiled into every fit
+            ("link_address", np.int64),
+            # of the first layer: the number of features, and for missing values, the values that replace NaN, followed by one flag
+            # for each feature that is 1 if the feature has an indicator; -1 if no values are replaced
+            ("n_features", np.int64),
+            ("fill_at", np.int64),
+        ],
+    )
+)

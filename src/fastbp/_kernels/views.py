@@ -89,6 +89,27 @@ def stack_array(typing_context, size):
     return kind(size), build
 
 
+def _empty_array(dtype):
+    return np.empty(0, dtype)
+
+
+@intrinsic_kernel(_empty_array)
+def empty_array(typing_context, dtype):
+    """Return an array (0,) of a dtype that is a constant."""
+    if not isinstance(dtype, types.DType):
+        return None
+    kind = types.Array(dtype.dtype, 1, "C")
+
+    def build(context, builder, signature, arguments):
+        zero = context.get_constant(types.intp, 0)
+        data = context.get_constant_null(types.CPointer(dtype.dtype))
+        array = make_array(kind)(context, builder)
+        populate_array(array, data=data, shape=[zero], strides=[zero], itemsize=zero, meminfo=None)
+        return array._getvalue()
+
+    return kind(dtype), build
+
+
 def _prefetch(array, index):
     pass
 

@@ -35,7 +35,10 @@ def _write_hidden_layers(table, architecture, dtype):
     for layer, activation in enumerate(architecture.activations):
         row = table[layer]
         if architecture.calls_activation(layer):
-            row["activation"], row["activation_address"] = ActivationCode.by_address, _address("activation", activation, dtype)
+            row["activation"], row["activation_address"] = (
+                ActivationCode.by_address,
+                function_address("activation", activation, dtype),
+            )
         else:
             row["activation"] = ActivationCode[activation]
         if norm is not None:
@@ -64,10 +67,10 @@ def _write_loss(settings, objective, link, dtype):
     else:
         settings["loss"] = LossCode.by_address
         settings["output_delta_address"] = lazy_address("output_delta", "loss_and_output_delta", dtype)
-        settings["loss_address"] = _address("loss", objective.loss, dtype)
+        settings["loss_address"] = function_address("loss", objective.loss, dtype)
 
 
 @cache
-def _address(kind, function, dtype):
+def function_address(kind, function, dtype):
     """Return the address of a function given by its name, or by a `UserFunction`."""
     return lazy_address(kind, function, dtype) if isinstance(function, str) else user_function_address(function, dtype)

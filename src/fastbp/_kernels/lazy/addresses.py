@@ -12,8 +12,9 @@ import numpy as np
 from numba import from_dtype, types
 
 from ..function_pointers import address_of
+from ..jit import is_interpreted
 from ..scratch import DRAW_STATE, HYPERPARAMS, LOSS_NUMBERS, NORM_STATE, PENALTY_NUMBERS, SCHEDULE_NUMBERS
-from ..tables import LAYER
+from ..tables import LAYER, ROW_LAYER
 
 # for each kind, the module and the name of its registry
 _REGISTRIES = {
@@ -25,6 +26,7 @@ _REGISTRIES = {
     "norm": ("norms", "NORMS"),
     "penalty": ("penalties", "PENALTIES"),
     "weight_norm_limit": ("penalties", "WEIGHT_NORM_LIMITS"),
+    "rows": ("rows", "ROWS"),
     "schedule": ("schedules", "SCHEDULES"),
     "solver": ("solvers", "SOLVERS"),
 }
@@ -47,11 +49,22 @@ def lazy_address(kind, name, dtype):
     return address_of(lazy_functions(kind)[name].entry, signature(kind, dtype))
 
 
+@cache
+def lazy_version(kind, name, dtype):
+    """Return the compiled version of a function for calls from Python, which must have arguments of exactly these types."""
+    function, arguments = lazy_functions(kind)[name], signature(kind, dtype)
+    if is_interpreted():
+        return function
+    function.entry.compile(arguments)
+    return function.entry.overloads[arguments].entry_point
+
+
 def signature(kind, dtype):
     """Return the argument types of the functions of a kind, for parameters of a dtype."""
     real = types.float32 if np.dtype(dtype) == np.float32 else types.float64
     vector, matrix, integers, n = types.Array(real, 1, "C"), types.Array(real, 2, "C"), _array_of(np.int64), types.int64
     doubles, exchange = _array_of(np.float64), types.Array(types.float64, 2, "C")
+    user_vector = types.Array(real, 1, "A", readonly=True, aligned=False)
     loss_numbers, penalties = _array_of(LOSS_NUMBERS), _array_of(PENALTY_NUMBERS)
     return {
         # (z, slopes)
@@ -70,6 +83,8 @@ def signature(kind, dtype):
         "penalty": (vector, vector, penalties),
         # (table, params, sums, numbers, rank, n_threads)
         "weight_norm_limit": (_array_of(LAYER), vector, vector, penalties, n, n),
+        # (table, params, output_numbers, X, scratch, out)
+        "rows": (_array_of(ROW_LAYER), vector, doubles, user_vector, vector, vector),
         # (numbers,)
         "schedule": (_array_of(SCHEDULE_NUMBERS),),
         # (w, g, first moment, second moment, hyperparams)
