@@ -1,0 +1,64 @@
+"""The names of the generated files and of their functions.
+
+The arguments of ``export_c`` go in; the paths of the two files and a prefix that is valid in C and C++ come out. This module does
+not know what the files contain.
+"""
+
+import os
+import re
+from pathlib import Path
+
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
+_KEYWORDS = frozenset(
+    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl concept const const_cast consteval "
+    "constexpr constinit continue co_await co_return co_yield decltype default delete do double dynamic_cast else enum explicit "
+    "export extern false float for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator or "
+    "or_eq private protected public register reinterpret_cast requires restrict return short signed sizeof static static_assert "
+    "static_cast struct switch template this thread_local throw true try typedef typeid typename typeof typeof_unqual union unsigned "
+    "using virtual void volatile wchar_t while xor xor_eq".split()
+)
+
+
+def file_paths(path):
+    """Return the paths of the source file and of the header; raise an error if they cannot be written."""
+    source = Path(os.fspath(path))
+    if source.suffix != ".c":
+        raise ValueError(
+            f"path must be the name of a C file, which ends with .c; got {str(path)!r}. Use {source.with_suffix('.c').name!r}, for example; "
+            "the header has the same name with .h."
+            if source.name
+            else f"path must be the name of a C file, which ends with .c; got {str(path)!r}. Use 'network.c', for example."
+        )
+    if not _FILE_NAME.fullmatch(source.name):
+        raise ValueError(
+            "path must have a file name of ASCII letters, digits and the characters _.+- only, because the source file includes the "
+            f"header by its name; got {source.name!r}."
+        )
+    header = source.with_suffix(".h")
+    if not source.parent.is_dir():
+        raise FileNotFoundError(f"path must be in an existing folder; got {str(path)!r}. Create the folder {str(source.parent)!r}.")
+    for file in (source, header):
+        if file.is_dir():
+            raise IsADirectoryError(f"path must name two files, {source.name} and {header.name}; {str(file)!r} is a folder.")
+    return source, header
+
+
+def checked_prefix(prefix, source):
+    """Return the prefix of all names in C, by default the name of the source file."""
+    name = "path" if prefix is None else "prefix"
+    text = source.stem if prefix is None else prefix
+    if isinstance(text, str) and _IDENTIFIER.fullmatch(text) and text not in _KEYWORDS:
+        return text
+    rule = "must be an identifier in C: ASCII letters, digits and underscores that start with a letter, and no keyword"
+    if prefix is None:
+        rule = f"must have a file name that can be the prefix of functions, so the name without .c {rule}"
+    raise ValueError(f"{name} {rule}; got {text!r}. Use prefix={_similar_identifier(text)!r}, for example.")
+
+
+def _similar_identifier(text):
+    """A valid prefix that resembles an invalid one."""
+    found = re.sub(r"[^A-Za-z0-9_]+", "_", str(text)).strip("_")[:40]
+    if not found:
+        return "network"
+    return f"network_{found}" if found in _KEYWORDS or not found[0].isalpha() else found
