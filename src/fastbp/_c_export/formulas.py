@@ -1,8 +1,8 @@
 """The functions of the generated C code: activations, output activations and the steps of a forward pass.
 
-A name goes in; C code comes out, in which ``real`` is the floating-point type, ``@_`` the prefix of functions and ``@@_`` the prefix
-of macros. `typed_code` replaces them. The functions of math.h are called by their names for double. No formula overflows unless its
-result is too large for the type. This module does not know the network.
+A name goes in; C code comes out, in which ``real`` is the floating-point type, ``@_`` the prefix of functions and ``@@_`` that of
+macros. `typed_code` replaces them. The functions of math.h have their names for double. A formula overflows only if its result is
+too large for the type. This module does not know the network.
 """
 
 import re

@@ -42,7 +42,7 @@ def _memory(program):
     """The lines about memory."""
     source = program.header_name.removesuffix(".h")
     yield f"Constants: {program.constant_bytes} bytes of weights and other parameters, which can be in read-only memory."
-    yield f"Stack: at most {_stack_bytes(program)} bytes for arrays; the frames of the called functions are added."
+    yield f"Stack: {_stack_bytes(program)} bytes for arrays, and the frames of a few functions."
     yield "There are no variables outside of functions, and no memory is allocated: several threads can call the functions."
     yield "The size of the machine code depends on the compiler. This prints it, including the constants, in the column 'text':"
     yield f"  cc -std=c99 -Os -c {source}.c && size {source}.o"
@@ -58,7 +58,8 @@ def _inputs(program):
     """The lines about the features."""
     network = program.network
     missing = "finite" if network.fill_values is None else "finite, or NaN for missing values"
-    yield f"x has the {network.n_features} features of one row, without scaling. They must be {missing}. x and out must not overlap."
+    yield f"x has the {network.n_features} features of one row, without scaling. They must be {missing}."
+    yield "x and out must not overlap."
     if network.feature_names:
         yield "The features:"
         yield from (f"  x[{number}]: {comment_text(name)}" for number, name in enumerate(network.feature_names))

@@ -1,7 +1,7 @@
 """Numbers, strings and comments as C text.
 
-Values go in; text that every C99 compiler accepts comes out. Numbers have so many digits that they are read back exactly. Names from
-the user contain only printable ASCII characters afterwards, and end neither a string nor a comment. This module does not know what
+Values go in; text that every C99 compiler accepts comes out. Numbers have so many digits that they are read back exactly. The text
+for names of the user has only printable ASCII characters, and ends neither a string nor a comment. This module does not know what
 the values mean.
 """
 

@@ -25,8 +25,8 @@ class StoredArray(NamedTuple):
 class CProgram:
     """An ``ExportedNetwork`` with the names and the types of its C code.
 
-    ``real`` is "float" or "double", ``prefix`` the start of all names, and ``header_name`` the name of the header. ``arrays`` has the
-    constants, ``buffer_sizes`` the lengths of the two buffers that hold the activations of hidden layers in turn.
+    ``real`` is "float" or "double", ``prefix`` the start of all names, and ``header_name`` the name of the header. ``arrays`` has
+    the constants, and ``labels`` a list of the labels of each column of y.
     """
 
     def __init__(self, network, prefix, real, header_name):
@@ -112,8 +112,8 @@ class CProgram:
             )
         wrong = values[~np.isfinite(values)][0]
         raise ValueError(
-            f"coefs_ and intercepts_ must be finite to be exported, but {note} contains {wrong}. Fit the estimator again, for example "
-            "with a lower learning_rate_init."
+            f"coefs_ and intercepts_ must be finite to be exported, but {note} contains {wrong}. Fit the estimator again, for "
+            "example with a lower learning_rate_init."
         )
 
 
@@ -129,8 +129,7 @@ def _check_activations(network):
 
 def _plain_labels(classes):
     """Return the labels as a list of str, of int or of float; raise a ValueError for others."""
-    labels = [label.item() if isinstance(label, np.generic) else label for label in classes.tolist()]
-    labels = [int(label) if isinstance(label, bool) else label for label in labels]
+    labels = [int(label) if isinstance(label, bool) else label for label in classes.tolist()]
     for kind in (str, int, float):
         if all(isinstance(label, kind) for label in labels) and not (kind is str and any("\0" in label for label in labels)):
             return labels

@@ -108,7 +108,10 @@ _DECLARATIONS = {
             "Computes the index of the most probable class for each column of y: out[k] is an index in @_classes_k.",
             f"void @_predict({parameters_of('int out[@@_N_TARGETS]')});",
         ),
-        ("Computes the probabilities of the classes: those of the first column of y, then those of the second, ...", _PROBABILITIES),
+        (
+            "Computes the probabilities of the classes: those of the first column of y, then those of the second, ...",
+            _PROBABILITIES,
+        ),
     ),
 }
 
