@@ -5,6 +5,7 @@ Tests that compile are skipped on machines without a C compiler.
 """
 
 import ctypes
+import doctest
 import os
 import pickle
 import re
@@ -25,7 +26,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 
 from fastbp import Activation, MLPClassifier, MLPRegressor
-from fastbp._c_export.formulas import ACTIVATIONS_IN_C, LINKS_IN_C
+from fastbp._c_export.formulas import ACTIVATIONS_IN_C, GROUP_LINKS_IN_C, LINKS_IN_C
 from fastbp._c_export.literals import comment_text, real_literal
 from fastbp._kernels.codes import LinkCode
 from fastbp._network.activations import ACTIVATION_NAMES
@@ -244,7 +245,7 @@ def test_a_classifier_and_a_regressor(tmp_path):
 
 def test_tables_have_all_activations_and_links():
     assert set(ACTIVATIONS_IN_C) == set(ACTIVATION_NAMES)
-    assert set(LINKS_IN_C) == {code.name for code in LinkCode}
+    assert sorted([*LINKS_IN_C, *GROUP_LINKS_IN_C]) == sorted(code.name for code in LinkCode)
 
 
 # ---------------------------------------------------------------------- accuracy of activations and numbers
@@ -524,6 +525,36 @@ def test_processors_that_cannot_compute_the_model(tmp_path, case, dtype, flags, 
     (tmp_path / "avr" / "pgmspace.h").write_text("#define PROGMEM\n#define pgm_read_float(p) (*(p))\n")
     with pytest.raises(AssertionError, match=message):
         export_and_compile(tmp_path, model, "-std=c99", "-U__SIZEOF_DOUBLE__", f"-I{tmp_path}", *flags)
+
+
+# ---------------------------------------------------------------------- the page of the documentation
+
+ARDUINO = """
+#include <stdio.h>
+struct { void begin(long) {} void print(const char *text) { printf("%s", text); }
+         void println(double number, int digits) { printf("%.*f\\n", digits, number); } } Serial;
+void delay(unsigned long) {}
+"""
+
+
+@pytest.mark.slow
+@needs_cpp_compiler
+def test_sketch_in_the_documentation(tmp_path):
+    """The sketch runs with replacements for the functions of Arduino, and prints the stated text for the model on the page."""
+    page = (DOCS / "c_export.md").read_text(encoding="utf-8")
+    code, sketch = (re.search(rf"^```{name}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[1] for name in ("python", "cpp"))
+    names = {}
+    exec("".join(example.source for example in doctest.DocTestParser().get_examples(code)), names)
+    names["model"].export_c(tmp_path / "iris.c", dtype="float")
+    (tmp_path / "Arduino.h").write_text(ARDUINO)
+    (tmp_path / "sketch.cpp").write_text(f'#include "Arduino.h"\n{sketch}\nint main() {{ setup(); loop(); }}\n')
+    run("cc", *STRICT, "-c", "iris.c", folder=tmp_path)
+    run("c++", "-std=gnu++11", "-Wall", "-Wextra", "-Werror", "sketch.cpp", "iris.o", "-lm", "-o", "sketch", folder=tmp_path)
+    printed = run("./sketch", folder=tmp_path).strip()
+    row = pd.DataFrame([[5.9, 3.0, 5.1, 1.8]], columns=names["iris"].feature_names)
+    assert printed == f"{names['model'].predict(row)[0]} {names['model'].predict_proba(row).max():.3f}"
+    assert f"It prints `{printed}`" in page
+    assert f"| stack for arrays | {macros(tmp_path, 'iris')['STACK_BYTES']} bytes |" in page
 
 
 # ---------------------------------------------------------------------- memory

@@ -192,8 +192,12 @@ class ExportableModel:
         >>> with TemporaryDirectory() as folder:
         ...     model.export_c(Path(folder) / "iris.c", dtype="float")
         ...     lines = (Path(folder) / "iris.h").read_text().splitlines()
-        >>> for line in lines[-16:]:
-        ...     print(line)
+        >>> for line in lines:
+        ...     if line.startswith(("extern const", "int", "void")):
+        ...         print(line)
+        extern const int iris_classes[3];
+        int iris_predict(const float x[IRIS_N_FEATURES]);
+        void iris_predict_proba(const float x[IRIS_N_FEATURES], float out[IRIS_N_PROBABILITIES]);
         """
         from ._c_export.export import export_program
 

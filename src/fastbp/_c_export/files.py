@@ -9,7 +9,7 @@ import threading
 from contextlib import ExitStack
 
 
-def replace_files(texts):
+def replace_texts(texts):
     """Write the texts to the paths of a dict. Existing files are replaced after all texts were written to temporary files."""
     with ExitStack() as stack:
         written = {}

@@ -8,7 +8,7 @@ too large for the type. This module does not know the network.
 import re
 
 # The activation g(z) of one unit by name: the formula for the comment, and the statements that compute it.
-ACTIVATIONS_IN_C = {
+ACTIVATIONS_IN_C: dict[str, tuple[str, ...]] = {
     "identity": ("z", "return z;"),
     "logistic": ("1 / (1 + e^-z)", "const real e = exp(-fabs(z));", "return (z < 0.0 ? e : 1.0) / (1.0 + e);"),
     "tanh": ("the hyperbolic tangent", "return tanh(z);"),
@@ -43,11 +43,12 @@ ACTIVATIONS_IN_C = {
     ),
 }
 
-# The function of the output layer by name. A function of single outputs has the form of an activation. For the others, this is a
-# call for one group of outputs, whose first output is at {start} and whose size is {size}.
-LINKS_IN_C = {
-    **{name: ACTIVATIONS_IN_C[name] for name in ("identity", "logistic", "relu", "softplus")},
+# The functions of the output layer by name: those of single outputs have the form of an activation. The others are calls for one
+# group of outputs, whose first output is at {start} and whose size is {size}.
+LINKS_IN_C = {name: ACTIVATIONS_IN_C[name] for name in ("identity", "logistic", "relu", "softplus")} | {
     "exp": ("e^z", "return exp(z);"),
+}
+GROUP_LINKS_IN_C = {
     "softmax": "@_softmax({start}, {size});",
     "grouped_softmax": "@_softmax({start}, {size});",
     "ordered_quantiles": "@_order_quantiles({start}, {size});",
@@ -143,7 +144,7 @@ static void @_divide_by_sum(real *p, int n)
 """,
 }
 _MATH_CALL = re.compile(r"\b(exp|log|tanh|sqrt|fabs|erfc)\(")
-_NUMBER = re.compile(r"\b\d+\.\d+(?:e[-+]?\d+)?\b")
+_DECIMAL_NUMBER = re.compile(r"\b\d+\.\d+(?:e[-+]?\d+)?\b")
 
 
 def _scalar_function(name, formula, *statements):
@@ -152,9 +153,12 @@ def _scalar_function(name, formula, *statements):
     return f"\n/* {formula} */\nstatic real @_{name}(const real z)\n{{\n{body}}}\n"
 
 
-_SCALARS = ACTIVATIONS_IN_C | {name: link for name, link in LINKS_IN_C.items() if not isinstance(link, str)}
 # Each function is after those that it calls.
-_DEFINITIONS = {"expm1_below": _EXPM1_BELOW} | {name: _scalar_function(name, *texts) for name, texts in _SCALARS.items()} | _STEPS
+_DEFINITIONS = {
+    "expm1_below": _EXPM1_BELOW,
+    **{name: _scalar_function(name, *texts) for name, texts in (ACTIVATIONS_IN_C | LINKS_IN_C).items()},
+    **_STEPS,
+}
 
 
 def definitions_for(code):
@@ -169,5 +173,5 @@ def definitions_for(code):
 def typed_code(code, prefix, real):
     """Return C code for a floating-point type, with the names that start with a prefix."""
     if real == "float":  # without the suffix f, parts would be computed in double
-        code = _NUMBER.sub(r"\g<0>f", _MATH_CALL.sub(r"\1f(", code))
+        code = _DECIMAL_NUMBER.sub(r"\g<0>f", _MATH_CALL.sub(r"\1f(", code))
     return re.sub(r"\breal\b", real, code).replace("@@_", f"{prefix.upper()}_").replace("@_", f"{prefix}_")

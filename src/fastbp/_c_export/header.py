@@ -4,8 +4,7 @@ A ``CProgram`` goes in; the text of the header comes out: a description of the n
 labels and the public functions. C++ programs can include it. This module does not know the code of the functions.
 """
 
-from .formulas import typed_code
-from .literals import comment, comment_text, label_array
+from .literals import block_comment, comment_text, label_array
 from .public_functions import declarations
 from .source import label_names
 
@@ -14,21 +13,17 @@ def header_text(program):
     """Return the text of the header."""
     guard = f"{program.prefix.upper()}_H"
     return (
-        comment([*_description(program), "", *_memory(program), "", *_inputs(program)])
+        block_comment([*_network_lines(program), "", *_memory_lines(program), "", *_feature_lines(program)])
         + f"#ifndef {guard}\n#define {guard}\n\n"
         + "".join(f"#define {program.prefix.upper()}_{name} {value}\n" for name, value in _macros(program))
         + '\n#ifdef __cplusplus\nextern "C" {\n#endif\n'
         + "".join(_label_declarations(program))
-        + "".join(_typed(program, f"\n/* {text} */\n{code}\n") for text, code in declarations(program))
+        + "".join(program.code(f"\n/* {text} */\n{code}\n") for text, code in declarations(program))
         + "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n"
     )
 
 
-def _typed(program, code):
-    return typed_code(code, program.prefix, program.real)
-
-
-def _description(program):
+def _network_lines(program):
     """The lines that describe the network."""
     network, sizes = program.network, "-".join(map(str, program.network.sizes))
     yield f"{network.estimator} of fastbp with layers {sizes} in {program.real}. This file is generated."
@@ -38,7 +33,7 @@ def _description(program):
         yield f"  {name}: {size} units{norm}, {function}"
 
 
-def _memory(program):
+def _memory_lines(program):
     """The lines about memory."""
     source = program.header_name.removesuffix(".h")
     yield f"Constants: {program.constant_bytes} bytes of weights and other parameters, which can be in read-only memory."
@@ -54,7 +49,7 @@ def _stack_bytes(program):
     return program.stack_bytes(predict)
 
 
-def _inputs(program):
+def _feature_lines(program):
     """The lines about the features."""
     network = program.network
     missing = "finite" if network.fill_values is None else "finite, or NaN for missing values"

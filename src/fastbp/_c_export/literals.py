@@ -9,7 +9,7 @@ import textwrap
 
 import numpy as np
 
-_WIDTH = 100  # of the lines with numbers
+_LINE_WIDTH = 100  # of the lines with numbers
 _ESCAPES = {ord('"'): r"\"", ord("\\"): r"\\", ord("?"): r"\?"}  # two question marks can start a trigraph
 # The types of integers with the bits that C guarantees, and the suffixes of their numbers.
 _INTEGER_TYPES = (("int", 16, ""), ("long", 32, "L"), ("long long", 64, "LL"))
@@ -26,12 +26,12 @@ def real_literal(value, real):
 def real_rows(values, real):
     """The numbers of an array as lines, with a new line for each row of a matrix."""
     rows = np.atleast_2d(values).tolist()
-    return ",\n".join(_filled(real_literal(value, real) for value in row) for row in rows)
+    return ",\n".join(_wrapped_items(real_literal(value, real) for value in row) for row in rows)
 
 
-def _filled(items):
+def _wrapped_items(items):
     """A list of items, separated by commas and wrapped."""
-    return textwrap.fill(", ".join(items), _WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+    return textwrap.fill(", ".join(items), _LINE_WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def string_literal(text):
@@ -50,7 +50,7 @@ def comment_text(value):
     return ascii(value).replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
 
 
-def comment(lines):
+def block_comment(lines):
     """A comment of several lines."""
     return "/*\n" + "".join(f" * {line}".rstrip() + "\n" for line in lines) + " */\n"
 
@@ -60,12 +60,12 @@ def label_array(labels):
     if all(isinstance(label, str) for label in labels):
         return "const char *const", ",\n".join(f"    {string_literal(label)}" for label in labels)
     if all(isinstance(label, float) for label in labels):
-        return "const double", _filled(real_literal(label, "double") for label in labels)
+        return "const double", _wrapped_items(real_literal(label, "double") for label in labels)
     low, high = min(labels), max(labels)
     if high >= 2**63:
-        return "const unsigned long long", _filled(f"{label}ULL" for label in labels)
+        return "const unsigned long long", _wrapped_items(f"{label}ULL" for label in labels)
     kind, bits, suffix = next(kind for kind in _INTEGER_TYPES if -(2 ** (kind[1] - 1)) <= low and high < 2 ** (kind[1] - 1))
-    return f"const {kind}", _filled(_integer_literal(label, bits, suffix) for label in labels)
+    return f"const {kind}", _wrapped_items(_integer_literal(label, bits, suffix) for label in labels)
 
 
 def _integer_literal(label, bits, suffix):

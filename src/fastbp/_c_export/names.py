@@ -9,27 +9,33 @@ import re
 from pathlib import Path
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
+_INCLUDABLE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 _KEYWORDS = frozenset(
-    """alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl concept const const_cast consteval
-    constexpr constinit continue co_await co_return co_yield decltype default delete do double dynamic_cast else enum explicit export
-    extern false float for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator or or_eq private
-    protected public register reinterpret_cast requires restrict return short signed sizeof static static_assert static_cast struct
-    switch template this thread_local throw true try typedef typeid typename typeof typeof_unqual union unsigned using virtual void
-    volatile wchar_t while xor xor_eq""".split()
+    re.findall(
+        r"\w+",
+        """
+        alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl concept const
+        const_cast consteval constexpr constinit continue co_await co_return co_yield decltype default delete do
+        double dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable
+        namespace new noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast
+        requires restrict return short signed sizeof static static_assert static_cast struct switch template this
+        thread_local throw true try typedef typeid typename typeof typeof_unqual union unsigned using virtual void
+        volatile wchar_t while xor xor_eq
+        """,
+    )
 )
 
 
-def file_paths(path):
+def source_and_header(path):
     """Return the paths of the source file and of the header; raise an error if they cannot be written."""
     source = Path(os.fspath(path))
     if source.suffix != ".c":
         example = f"{source.stem}.c" if source.stem else "network.c"
         raise ValueError(
-            f"path must be the name of a C file, which ends with .c; got {str(path)!r}. Use {example!r}, for example; the header has "
-            "the same name with .h."
+            f"path must be the name of a C file, which ends with .c; got {str(path)!r}. Use {example!r}, for example; the "
+            "header has the same name with .h."
         )
-    if not _FILE_NAME.fullmatch(source.name):
+    if not _INCLUDABLE_NAME.fullmatch(source.name):
         raise ValueError(
             "path must have a file name of ASCII letters, digits and the characters _.+- only, because the source file includes "
             f"the header by its name; got {source.name!r}."

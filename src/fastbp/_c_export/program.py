@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .formulas import ACTIVATIONS_IN_C
+from .formulas import ACTIVATIONS_IN_C, typed_code
 
-DTYPES = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
+C_DTYPES: dict[str, np.dtype] = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
 
 
 class StoredArray(NamedTuple):
@@ -31,9 +31,13 @@ class CProgram:
 
     def __init__(self, network, prefix, real, header_name):
         self.network, self.prefix, self.real, self.header_name = network, prefix, real, header_name
-        _check_activations(network)
+        _refuse_user_functions(network)
         self.arrays = [StoredArray(name, self._converted(values, note), note) for name, values, note in self._constants()]
-        self.labels = None if network.labels is None else [_plain_labels(classes) for classes in network.labels.classes]
+        self.labels = None if network.labels is None else [_labels_for_c(classes) for classes in network.labels.classes]
+
+    def code(self, text):
+        """C code of `formulas` with the type and the names of this program."""
+        return typed_code(text, self.prefix, self.real)
 
     @property
     def layer_names(self):
@@ -44,7 +48,7 @@ class CProgram:
     @property
     def itemsize(self):
         """The bytes of a number."""
-        return DTYPES[self.real].itemsize
+        return C_DTYPES[self.real].itemsize
 
     @cached_property
     def constant_bytes(self):
@@ -103,7 +107,7 @@ class CProgram:
     def _converted(self, values, note):
         """The values in the type of the program; raise a ValueError for infinite values and NaN."""
         with np.errstate(over="ignore"):
-            converted = np.asarray(values).astype(DTYPES[self.real])
+            converted = np.asarray(values).astype(C_DTYPES[self.real])
         if np.isfinite(converted).all():
             return converted
         if np.isfinite(values).all():
@@ -117,7 +121,7 @@ class CProgram:
         )
 
 
-def _check_activations(network):
+def _refuse_user_functions(network):
     """Raise a ValueError for a user-defined activation."""
     for activation in network.activations:
         if not isinstance(activation, str):
@@ -127,12 +131,13 @@ def _check_activations(network):
             )
 
 
-def _plain_labels(classes):
+def _labels_for_c(classes):
     """Return the labels as a list of str, of int or of float; raise a ValueError for others."""
     labels = [int(label) if isinstance(label, bool) else label for label in classes.tolist()]
-    for kind in (str, int, float):
-        if all(isinstance(label, kind) for label in labels) and not (kind is str and any("\0" in label for label in labels)):
-            return labels
+    if all(isinstance(label, str) and "\0" not in label for label in labels):
+        return labels
+    if any(all(isinstance(label, kind) for label in labels) for kind in (int, float)):
+        return labels
     raise ValueError(
         "classes_ must be numbers, or strings without null characters, to be exported to C, and all of the same type; got "
         f"{labels[:5]!r}. Fit the estimator with other labels."

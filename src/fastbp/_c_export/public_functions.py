@@ -12,30 +12,30 @@ def parameters_of(result):
 
 def public_functions(program):
     """Return the code of the functions of a classifier. Those of a regressor consist of the forward pass only."""
-    return "" if program.kind == "regressor" else _PREDICT[program.kind](program) + _predict_proba(program)
+    return "" if program.kind == "regressor" else _PREDICT[program.kind](program) + _proba_function(program)
 
 
-def _function(head, *lines):
+def _c_function(head, *lines):
     body = "".join(f"    {line}\n" for line in lines)
     return f"\n{head}\n{{\n{body}}}\n"
 
 
 def _predict_binary(program):
     lines = "real outputs[1];", "@_outputs(x, outputs);", "return outputs[0] > 0.5;"
-    return _function("int @_predict(const real x[@@_N_FEATURES])", *lines)
+    return _c_function("int @_predict(const real x[@@_N_FEATURES])", *lines)
 
 
 def _predict_single_class(program):
-    return _function("int @_predict(const real x[@@_N_FEATURES])", "(void)x;", "return 0;")
+    return _c_function("int @_predict(const real x[@@_N_FEATURES])", "(void)x;", "return 0;")
 
 
 def _predict_multiclass(program):
     lines = f"real outputs[{program.n_outputs}];", "@_outputs(x, outputs);", f"return @_argmax(outputs, {program.n_outputs});"
-    return _function("int @_predict(const real x[@@_N_FEATURES])", *lines)
+    return _c_function("int @_predict(const real x[@@_N_FEATURES])", *lines)
 
 
 def _predict_multilabel(program):
-    return _function(
+    return _c_function(
         f"void @_predict({parameters_of('int out[@@_N_LABELS]')})",
         f"real outputs[{program.n_outputs}];",
         "@_outputs(x, outputs);",
@@ -45,7 +45,7 @@ def _predict_multilabel(program):
 
 
 def _predict_multioutput(program):
-    return _function(
+    return _c_function(
         f"void @_predict({parameters_of('int out[@@_N_TARGETS]')})",
         f"real outputs[{program.n_outputs}];",
         "@_outputs(x, outputs);",
@@ -70,7 +70,7 @@ def _groups(program, array):
         start += size
 
 
-def _predict_proba(program):
+def _proba_function(program):
     """The function that computes probabilities from outputs; one output is the probability of the second class."""
     labels, n_outputs = program.network.labels, program.n_outputs
     target = "out + 1" if n_outputs == 1 else "out"
@@ -81,7 +81,7 @@ def _predict_proba(program):
         lines += [f"@_divide_by_sum({start}, {size});" for start, size in _groups(program, "out")]
     if n_outputs == 1:
         lines.append("out[0] = 1.0 - out[1];")
-    return _function(f"void @_predict_proba({parameters_of('real out[@@_N_PROBABILITIES]')})", *lines)
+    return _c_function(f"void @_predict_proba({parameters_of('real out[@@_N_PROBABILITIES]')})", *lines)
 
 
 # ---------------------------------------------------------------------- declarations
