@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from exported import ACTIVATIONS, assert_close_probabilities
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
@@ -395,6 +395,7 @@ def test_names_of_features_are_comments(tmp_path):
 
 
 @given(st.text("*/?\\'\"a\n\x7fé\u202e\U0001f642\ud800"))
+@example("???*/*/**/")
 def test_no_text_ends_a_comment(text):
     comment = comment_text(text)
     assert comment.isascii()
@@ -675,17 +676,22 @@ def softsign(z):
     [
         ("model.cpp", {}, ValueError, r"path must be the name of a C file.*got '.*model\.cpp'\. Use 'model\.c'"),
         ("model", {}, ValueError, r"Use 'model\.c'"),
-        ("my-model.c", {}, ValueError, r"got 'my-model'\. Use prefix='my_model', for example\."),
-        ("int.c", {}, ValueError, "no keyword; got 'int'. Use prefix='network_int'"),
+        (
+            "my-model.c",
+            {},
+            ValueError,
+            r"the name of the file in path, without .c, must.*got 'my-model'\. Use prefix='my_model', for example\.",
+        ),
+        ("int.c", {}, ValueError, "not a keyword; got 'int'. Use prefix='network_int'"),
         ("2.c", {}, ValueError, "Use prefix='network_2'"),
         ("-.c", {}, ValueError, "Use prefix='network'"),
         ('a"b.c', {"prefix": "a"}, ValueError, "path must have a file name of ASCII letters"),
         ("é.c", {"prefix": "a"}, ValueError, "path must have a file name of ASCII letters"),
-        ("model.c", {"prefix": "class"}, ValueError, "prefix must be an identifier in C.*got 'class'"),
+        ("model.c", {"prefix": "class"}, ValueError, "prefix must be a valid prefix for names in C.*got 'class'"),
         ("model.c", {"prefix": "é"}, ValueError, "got 'é'"),
-        ("model.c", {"prefix": "_x"}, ValueError, "start with a letter.*Use prefix='x'"),
-        ("model.c", {"prefix": 3}, ValueError, "prefix must be an identifier in C.*got 3"),
-        ("model.c", {"prefix": "a\n"}, ValueError, "prefix must be an identifier in C"),
+        ("model.c", {"prefix": "_x"}, ValueError, "a letter, then ASCII letters.*Use prefix='x'"),
+        ("model.c", {"prefix": 3}, ValueError, "prefix must be a valid prefix.*not a keyword; got 3"),
+        ("model.c", {"prefix": "a\n"}, ValueError, r"prefix must be a valid prefix.*got 'a\\n'"),
         ("model.c", {"dtype": "float32"}, ValueError, "dtype must be None, 'float' or 'double', the types of C; got 'float32'"),
         ("model.c", {"dtype": ["float"]}, ValueError, "dtype must be None, 'float' or 'double'"),
         ("missing/model.c", {}, FileNotFoundError, "path must be in an existing folder"),

@@ -165,8 +165,12 @@ class ExportableModel:
 
         Raises
         ------
+        NotFittedError
+            If the estimator is not fitted.
         FileNotFoundError
             If the folder of `path` does not exist.
+        IsADirectoryError
+            If `path` or the header is a folder.
         ValueError
             If the file name, `prefix` or `dtype` is invalid, if the network has a `fastbp.Activation`, if a parameter is infinite
             or NaN, or too large for 'float', or if the labels are neither numbers nor strings.

@@ -5,7 +5,7 @@ for names of the user has only printable ASCII characters, and ends neither a st
 the values mean.
 """
 
-import textwrap
+import re
 
 import numpy as np
 
@@ -30,13 +30,19 @@ def real_rows(values, real):
 
 
 def _wrapped_items(items):
-    """A list of items, separated by commas and wrapped."""
-    return textwrap.fill(", ".join(items), _LINE_WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+    """A list of items, separated by commas, in lines of limited width."""
+    lines, line = [], "   "
+    for item in items:
+        if len(line) + len(item) + 2 > _LINE_WIDTH:
+            lines.append(line)
+            line = "   "
+        line += f" {item},"
+    return "\n".join([*lines, line]).removesuffix(",")
 
 
 def string_literal(text):
     """A string; characters other than printable ASCII become the octal codes of their bytes in UTF-8."""
-    return '"' + "".join(map(_character, text.encode("utf-8", "surrogateescape"))) + '"'
+    return '"' + "".join(map(_character, text.encode("utf-8", "surrogatepass"))) + '"'
 
 
 def _character(byte):
@@ -47,7 +53,7 @@ def _character(byte):
 
 def comment_text(value):
     """A value in a comment: the text in quotes that Python shows, in ASCII, without the ends of comments and without trigraphs."""
-    return ascii(value).replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+    return re.sub(r"([*?/])(?=[*?/])", r"\1 ", ascii(value))
 
 
 def block_comment(lines):

@@ -51,14 +51,14 @@ def source_and_header(path):
 
 def checked_prefix(prefix, source):
     """Return the prefix of all names in C, by default the name of the source file."""
-    name = "path" if prefix is None else "prefix"
     text = source.stem if prefix is None else prefix
     if isinstance(text, str) and _IDENTIFIER.fullmatch(text) and text not in _KEYWORDS:
         return text
-    rule = "must be an identifier in C: ASCII letters, digits and underscores that start with a letter, and no keyword"
-    if prefix is None:
-        rule = f"must have a file name that can be the prefix of functions, so the name without .c {rule}"
-    raise ValueError(f"{name} {rule}; got {text!r}. Use prefix={_similar_identifier(text)!r}, for example.")
+    subject = "the name of the file in path, without .c," if prefix is None else "prefix"
+    raise ValueError(
+        f"{subject} must be a valid prefix for names in C: a letter, then ASCII letters, digits and underscores, and not a "
+        f"keyword; got {text!r}. Use prefix={_similar_identifier(text)!r}, for example."
+    )
 
 
 def _similar_identifier(text):

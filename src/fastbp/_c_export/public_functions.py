@@ -121,7 +121,7 @@ def declarations(program):
     if program.kind != "regressor":
         return _DECLARATIONS[program.kind]
     quantiles = program.network.quantiles
-    text = "Computes the predictions" + (" for each column of y." if not quantiles else ".")
+    text = "Computes the prediction for each column of y."
     if len(quantiles) > 1:
         values = ", ".join(f"{value:g}" for value in quantiles)
         text = f"Computes the quantiles {values} of the first column of y, then those of the second, ..."
