@@ -4,6 +4,7 @@ A fitted estimator goes in; an ``ExportedNetwork`` comes out. Its parameters are
 normalization and averages are folded into them. This module does not know the formats into which a network is exported.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -345,6 +346,67 @@ class ExportableModel:
         from ._compiled_prediction import CompiledPrediction
 
         return CompiledPrediction(exported_network(self), method)
+
+    def export_c(self, path: str | os.PathLike[str], *, prefix: str | None = None, dtype: str | None = None) -> None:
+        """Write the fitted network as C source code, for microcontrollers and programs without Python.
+
+        Two files are written: the C99 source file `path`, and a header with the same name and the suffix .h, which describes the
+        functions, the memory that they need, the features and the labels. They need no other library than math.h, allocate no
+        memory, and have no global variables except constants. C++ programs can include the header.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The source file, whose name must end with .c. Existing files are replaced.
+        prefix : str, default=None
+            The start of all names in C. If None, the name of the file without .c. With the prefix iris, the functions are
+            ``iris_predict`` and, for a classifier, ``iris_predict_proba``, and the labels are in the array ``iris_classes``.
+        dtype : {'float', 'double'}, default=None
+            The type of all numbers. If None, 'float' for a model in float32, and 'double' for a model in float64.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        FileNotFoundError
+            If the folder of `path` does not exist.
+        IsADirectoryError
+            If `path` or the header is a folder.
+        ValueError
+            If the file name, `prefix` or `dtype` is invalid, if the network has a `fastbp.Activation`, if a parameter is infinite
+            or NaN, or too large for 'float', or if the labels are neither numbers nor strings.
+
+        Notes
+        -----
+        The predictions agree with `predict` and `predict_proba` except for rounding errors. Scaling and batch normalization are
+        included. A function computes the prediction for one row of raw features, which must be finite; with
+        ``missing='indicator'``, they may be NaN. `predict` of a classifier returns the index of the class; for a y with several
+        columns, it writes one number for each column.
+
+        If the mean of a feature is much larger than its standard deviation, computations in 'float' are less accurate, because the
+        weights of the first layer apply to features that are not scaled.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MLPClassifier(8, scale="standard", learning_rate_init=0.02, tol=0.01, random_state=0).fit(X, y)
+        >>> with TemporaryDirectory() as folder:
+        ...     model.export_c(Path(folder) / "iris.c", dtype="float")
+        ...     lines = (Path(folder) / "iris.h").read_text().splitlines()
+        >>> for line in lines:
+        ...     if line.startswith(("extern const", "int", "void")):
+        ...         print(line)
+        extern const int iris_classes[3];
+        int iris_predict(const float x[IRIS_N_FEATURES]);
+        void iris_predict_proba(const float x[IRIS_N_FEATURES], float out[IRIS_N_PROBABILITIES]);
+        """
+        from ._c_export.export import export_program
+
+        export_program(exported_network(self), path, prefix, dtype)
 
 
 def _type_of_labels(link, n_outputs):
