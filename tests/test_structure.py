@@ -146,7 +146,6 @@ def test_kernels_import_only_each_other_and_compat():
 # PUBLIC_PACKAGES and in EXPORT_PACKAGES are above it. Other modules import them only inside functions.
 LAYERS = ("fastbp._compat", "fastbp._kernels", "fastbp._data", "fastbp._network", "fastbp._training", "fastbp")
 PUBLIC_PACKAGES = ("fastbp.graph", "fastbp.inspection", "fastbp.onnx", "fastbp.playground")
-PUBLIC_PACKAGES = ("fastbp.graph", "fastbp.inspection", "fastbp.playground")
 EXPORT_PACKAGES = ("fastbp._c_export",)
 
 

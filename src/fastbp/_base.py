@@ -19,7 +19,7 @@ from ._config import FitConfig, check_config, check_lbfgs, check_output_layer, d
 from ._data.inputs import Matrix
 from ._data.preparation import Preparation
 from ._data.sample_weights import relative_weights
-from ._exported_network import ExportableModel
+from ._export_methods import ExportMethods
 from ._hooks import check_no_overridden_hooks
 from ._inspected_fit import InspectableFit
 from ._model import NetworkModel, PausedFit, attributes_lock, paused_fits
@@ -46,7 +46,7 @@ _validated = threading.local()
 _NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
 
 
-class BaseMLP(CallbackSupportMixin, ExportableModel, InspectableFit, RepresentedModel, NumPyMethods, NetworkModel):
+class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedModel, NumPyMethods, NetworkModel):
     """A multilayer perceptron; see the subclasses."""
 
     loss_: float

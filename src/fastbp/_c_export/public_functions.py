@@ -81,27 +81,27 @@ def _proba_function(program):
         lines += [f"@_divide_by_sum({start}, {size});" for start, size in _groups(program, "out")]
     if n_outputs == 1:
         lines.append("out[0] = 1.0 - out[1];")
-    return _c_function(f"void @_predict_proba({parameters_of('real out[@@_N_PROBABILITIES]')})", *lines)
+    return _c_function(f"void @_predict_proba({parameters_of('real out[@@_N_PROBABILITIES_IN_C]')})", *lines)
 
 
 # ---------------------------------------------------------------------- declarations
 
 _INDEX = "int @_predict(const real x[@@_N_FEATURES]);"
-_PROBABILITIES = f"void @_predict_proba({parameters_of('real out[@@_N_PROBABILITIES]')});"
+_PROBABILITIES_IN_C = f"void @_predict_proba({parameters_of('real out[@@_N_PROBABILITIES_IN_C]')});"
 _OF_CLASSES = "Computes the probabilities of the classes in the order of @_classes."
 _DECLARATIONS = {
-    "binary": (("Returns the index of the most probable class in @_classes.", _INDEX), (_OF_CLASSES, _PROBABILITIES)),
-    "multiclass": (("Returns the index of the most probable class in @_classes.", _INDEX), (_OF_CLASSES, _PROBABILITIES)),
+    "binary": (("Returns the index of the most probable class in @_classes.", _INDEX), (_OF_CLASSES, _PROBABILITIES_IN_C)),
+    "multiclass": (("Returns the index of the most probable class in @_classes.", _INDEX), (_OF_CLASSES, _PROBABILITIES_IN_C)),
     "single class": (
         ("Returns 0, because the model was trained with a single class.", _INDEX),
-        ("Computes the two probabilities that predict_proba returns for a single class.", _PROBABILITIES),
+        ("Computes the two probabilities that predict_proba returns for a single class.", _PROBABILITIES_IN_C),
     ),
     "multilabel": (
         (
             "Computes 1 for each label with a probability above 0.5, and 0 for the others.",
             f"void @_predict({parameters_of('int out[@@_N_LABELS]')});",
         ),
-        ("Computes the probability of each label.", _PROBABILITIES),
+        ("Computes the probability of each label.", _PROBABILITIES_IN_C),
     ),
     "multioutput": (
         (
@@ -110,7 +110,7 @@ _DECLARATIONS = {
         ),
         (
             "Computes the probabilities of the classes: those of the first column of y, then those of the second, ...",
-            _PROBABILITIES,
+            _PROBABILITIES_IN_C,
         ),
     ),
 }
