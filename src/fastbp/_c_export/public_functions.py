@@ -81,13 +81,13 @@ def _proba_function(program):
         lines += [f"@_divide_by_sum({start}, {size});" for start, size in _groups(program, "out")]
     if n_outputs == 1:
         lines.append("out[0] = 1.0 - out[1];")
-    return _c_function(f"void @_predict_proba({parameters_of('real out[@@_N_PROBABILITIES_IN_C]')})", *lines)
+    return _c_function(f"void @_predict_proba({parameters_of('real out[@@_N_PROBABILITIES]')})", *lines)
 
 
 # ---------------------------------------------------------------------- declarations
 
 _INDEX = "int @_predict(const real x[@@_N_FEATURES]);"
-_PROBABILITIES_IN_C = f"void @_predict_proba({parameters_of('real out[@@_N_PROBABILITIES_IN_C]')});"
+_PROBABILITIES_IN_C = f"void @_predict_proba({parameters_of('real out[@@_N_PROBABILITIES]')});"
 _OF_CLASSES = "Computes the probabilities of the classes in the order of @_classes."
 _DECLARATIONS = {
     "binary": (("Returns the index of the most probable class in @_classes.", _INDEX), (_OF_CLASSES, _PROBABILITIES_IN_C)),
