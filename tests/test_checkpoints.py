@@ -27,11 +27,11 @@ SMALL = {"hidden_layer_sizes": (6,), "batch_size": 8, "max_iter": 3, "random_sta
 REJECTED = r"model.* must be a file written by a fastbp\.Checkpoint"
 
 
-@pytest.fixture
-def path(tmp_path):
+@pytest.fixture(params=["safetensors", "pickle"])
+def path(tmp_path, request):
     """The path of a valid checkpoint."""
     path = tmp_path / "model"
-    MLPRegressor(**SMALL, callbacks=Checkpoint(path)).fit(X, Y)
+    MLPRegressor(**SMALL, callbacks=Checkpoint(path, format=request.param)).fit(X, Y)
     return path
 
 
@@ -83,7 +83,8 @@ def test_missing_files_raise_the_error_of_open(tmp_path):
         load_checkpoint(tmp_path / "none")
 
 
-def test_a_checkpoint_is_also_a_pickle(path):
+def test_a_checkpoint_of_the_older_format_is_also_a_pickle(path):
+    MLPRegressor(**SMALL, callbacks=Checkpoint(path, format="pickle")).fit(X, Y)
     assert_array_equal(pickle.loads(path.read_bytes()).coefs_[0], load_checkpoint(path).coefs_[0])
 
 

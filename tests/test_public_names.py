@@ -10,7 +10,17 @@ import pytest
 import fastbp
 
 PUBLIC_NAMES = {
-    "fastbp": {"Activation", "Checkpoint", "Loss", "MLPClassifier", "MLPRegressor", "__version__", "load_checkpoint"},
+    "fastbp": {
+        "Activation",
+        "Checkpoint",
+        "Loss",
+        "MLPClassifier",
+        "MLPRegressor",
+        "__version__",
+        "load",
+        "load_checkpoint",
+        "save",
+    },
     "fastbp.callbacks": {"Checkpoint", "load_checkpoint"},
     "fastbp.datasets": {"load_adult", "load_california_housing", "load_covtype", "load_diamonds", "load_mnist"},
     "fastbp.graph": {
