@@ -174,7 +174,7 @@ def _with_callbacks(est, callbacks, path):
             stacklevel=4,
         )
     if callbacks.every is not None:
-        est.set_params(callbacks=Checkpoint(path, callbacks.every))
+        est.callbacks = Checkpoint(path, callbacks.every)
     return est
 
 

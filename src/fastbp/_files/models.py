@@ -37,9 +37,9 @@ def model_parts(est, classes, callbacks):
 
     The parameter `callbacks` and the callbacks of scikit-learn are replaced by the description ``callbacks``.
     """
-    state, encoder = est.__getstate__(), Encoder()
+    state, encoder = est.__getstate__() | {"callbacks": None}, Encoder()
     names = list(est.get_params(deep=False))
-    params = {name: encoder.encode(None if name == "callbacks" else state.get(name), name) for name in names}
+    params = {name: encoder.encode(state.get(name), name) for name in names}
     attributes = {name: value for name, value in state.items() if name not in names and name not in _SEPARATE}
     base = next(cls for cls in classes if isinstance(est, cls))
     tree = {

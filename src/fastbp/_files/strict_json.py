@@ -33,7 +33,7 @@ def _unique(pairs):
 
 
 def _integer(text):
-    if len(text) > MAX_DIGITS:
+    if len(text.lstrip("-")) > MAX_DIGITS:
         raise ValueError("an integer in the JSON has too many digits")
     return int(text)
 

@@ -77,8 +77,9 @@ class Encoder:
         if array.dtype.name in _DTYPES:
             return {"array": self._tensor(array, where)}
         if array.dtype.kind in _TEXT_UNITS and array.dtype.itemsize:
+            unit = _TEXT_UNITS[array.dtype.kind]
             units = np.array(array, array.dtype.newbyteorder("<"), order="C")
-            units = units.reshape(-1).view(_TEXT_UNITS[array.dtype.kind]).reshape(*array.shape, -1)
+            units = units.reshape(-1).view(unit).reshape(*array.shape, array.dtype.itemsize // np.dtype(unit).itemsize)
             return {"text": self._tensor(units, where), "kind": array.dtype.kind}
         if array.dtype.kind == "O":
             return {"objects": [self.encode(value, where) for value in array.ravel().tolist()], "shape": list(array.shape)}
@@ -230,17 +231,15 @@ class Decoder:
         return self._unused.pop(name).copy()  # safetensors returns read-only arrays
 
 
-def _is_like(expected, value, largest_position):
+def _is_like(expected, value, largest_position, name=""):
     """Whether a part of the state of a generator has the same names, types and shapes as the state of another generator."""
     if isinstance(expected, dict):
         is_dict = type(value) is dict and set(value) == set(expected)
-        return is_dict and all(
-            _is_like(expected[name], value[name], largest_position if name in _POSITIONS else 2**128) for name in expected
-        )
+        return is_dict and all(_is_like(expected[name], value[name], largest_position, name) for name in expected)
     if isinstance(expected, np.ndarray):
         return isinstance(value, np.ndarray) and (value.dtype, value.shape) == (expected.dtype, expected.shape)
     if isinstance(expected, int):
-        return type(value) is int and 0 <= value <= largest_position
+        return type(value) is int and 0 <= value <= (largest_position if name in _POSITIONS else 2**128)
     return type(value) is type(expected)
 
 
