@@ -110,7 +110,7 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS)
-@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("kind", [pytest.param(MLPClassifier, marks=pytest.mark.slow), MLPRegressor])
 def test_training_continues_with_the_same_bits(kind, params, path):
     """``fit`` that resumes, ``fit`` from the weights and ``partial_fit`` do the same as without the file."""
     rows, y = rows_of(params), CODES if kind is MLPClassifier else VALUES

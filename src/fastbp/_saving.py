@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ._model import check_predicts
+from ._parameters import default_params
 from ._training.checkpoint_file import is_pickle, replace_file
 from ._wrong_estimator import wrong_estimator_error
 
@@ -140,7 +141,8 @@ def _checked_parts(est, callbacks):
     from ._files.models import model_parts
 
     check_predicts(est)
-    return model_parts(est, _classes(), callbacks)
+    names: Any = default_params(est.__class__)
+    return model_parts(est, names, _classes(), callbacks)
 
 
 def read_model(path, cls, writer):
@@ -149,7 +151,8 @@ def read_model(path, cls, writer):
     from ._files.models import model_from_parts
 
     try:
-        est, callbacks = model_from_parts(*read_parts(path), _classes(), cls)
+        tree, tensors = read_parts(path)
+        est, callbacks = model_from_parts(tree, tensors, _classes(), cls)
         try:
             check_predicts(est)
         except ValueError as error:

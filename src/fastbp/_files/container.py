@@ -7,6 +7,9 @@ checksum. Nothing that a file contains is executed. This module does not know wh
 
 import os
 from hashlib import blake2b
+from itertools import accumulate, pairwise
+
+import numpy as np
 
 from .strict_json import dump, parse
 
@@ -16,7 +19,11 @@ _MAX_HEADER = 100_000_000  # the limit of safetensors
 _SIZE_BYTES, _CHECKSUM_SIZE = 8, 32
 _BLANK = b"0" * (2 * _CHECKSUM_SIZE)
 _BEFORE_CHECKSUM = rb"\"checksum\":\""  # the quotes are escaped, because the text is a string in the JSON of the header
-_BYTES = {"BOOL": 1, "I8": 1, "U8": 1, "I16": 2, "U16": 2, "F16": 2, "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8}
+_DTYPE_NAMES = {
+    f"{word}{8 * size}": f"{letter}{8 * size}" for word, letter in (("int", "I"), ("uint", "U")) for size in (1, 2, 4, 8)
+}
+_DTYPE_NAMES |= {"bool": "BOOL", "float16": "F16", "float32": "F32", "float64": "F64"}
+_BYTES = {letter: np.dtype(word).itemsize for word, letter in _DTYPE_NAMES.items()}
 
 
 class UnreadableFileError(Exception):
@@ -31,19 +38,37 @@ class UnreadableFileError(Exception):
 
 
 def file_parts(tree, tensors):
-    """Return the bytes of a file in several parts.
+    """Return the bytes of a file in several parts; those of the arrays are not copied.
 
     The checksum is the BLAKE2b hash of the file in which all 64 digits of the checksum are 0.
     """
-    from safetensors.numpy import save
-
     from fastbp import __version__
 
     text = dump({"format_version": FORMAT_VERSION, "fastbp_version": __version__, "checksum": _BLANK.decode(), "model": tree})
-    data = memoryview(save(tensors, {_NAME: text}))
-    start = bytes(data[: _SIZE_BYTES + int.from_bytes(data[:_SIZE_BYTES], "little")]).index(_BEFORE_CHECKSUM + _BLANK)
-    start += len(_BEFORE_CHECKSUM)
-    return [data[:start], blake2b(data, digest_size=_CHECKSUM_SIZE).hexdigest().encode(), data[start + len(_BLANK) :]]
+    ordered = dict(sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])))  # so that all arrays are aligned
+    header = _header(text, ordered)
+    arrays = [array.reshape(-1).view(np.uint8) for array in ordered.values()]
+    digest = blake2b(header, digest_size=_CHECKSUM_SIZE)
+    for array in arrays:
+        digest.update(array)
+    return [header.replace(_BEFORE_CHECKSUM + _BLANK, _BEFORE_CHECKSUM + digest.hexdigest().encode(), 1), *arrays]
+
+
+def _header(text, tensors):
+    """Return the length of the header and the header, which ends in spaces so that the arrays are aligned."""
+    ends = [0, *accumulate(array.nbytes for array in tensors.values())]
+    tables = {
+        name: {"dtype": _DTYPE_NAMES[array.dtype.name], "shape": array.shape, "data_offsets": offsets}
+        for (name, array), offsets in zip(tensors.items(), pairwise(ends), strict=True)
+    }
+    header = dump({_METADATA: {_NAME: text}, **tables}).encode()
+    if len(header) > _MAX_HEADER:
+        raise ValueError(
+            f"The names, labels and parameters of the estimator take {len(header)} bytes in a file, but at most {_MAX_HEADER} are "
+            "supported. Use arrays of strings in place of arrays of objects for the labels, or store the estimator with pickle."
+        )
+    header += b" " * (-len(header) % _SIZE_BYTES)
+    return len(header).to_bytes(_SIZE_BYTES, "little") + header
 
 
 # ---------------------------------------------------------------------- reading

@@ -32,13 +32,13 @@ class Callbacks(NamedTuple):
 # ---------------------------------------------------------------------- from an estimator
 
 
-def model_parts(est, classes, callbacks):
+def model_parts(est, names, classes, callbacks):
     """Return the tree and the arrays of an estimator of one of the ``classes``, or of a subclass.
 
-    The parameter `callbacks` and the callbacks of scikit-learn are replaced by the description ``callbacks``.
+    ``names`` are the names of its parameters. The parameter `callbacks` and the callbacks of scikit-learn are replaced by the
+    description ``callbacks``.
     """
     state, encoder = est.__getstate__() | {"callbacks": None}, Encoder()
-    names = list(est.get_params(deep=False))
     params = {name: encoder.encode(state.get(name), name) for name in names}
     attributes = {name: value for name, value in state.items() if name not in names and name not in _SEPARATE}
     base = next(cls for cls in classes if isinstance(est, cls))

@@ -8,6 +8,7 @@ does not know about estimators.
 
 import math
 from itertools import count
+from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
@@ -89,7 +90,7 @@ class Encoder:
         """Add an array to ``tensors``; return its name."""
         names = (where if n == 0 else f"{where}#{n}" for n in count())
         name = next(name for name in names if name not in self.tensors)
-        self.tensors[name] = np.asarray(array, array.dtype.newbyteorder("="), order="C")
+        self.tensors[name] = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
         return name
 
     def _generator(self, generator, where):
@@ -138,7 +139,7 @@ class Decoder:
         if not isinstance(tree, dict):
             return tree
         kind = next(iter(tree), None)
-        decode, names = _DECODERS.get(kind, (None, None))
+        decode, names = _DECODERS.get(kind, (None, ()))
         if decode is None or tuple(tree) != names:
             raise DamagedValueError(f"{kind!r} is not the name of a type")
         return decode(self, *tree.values())
@@ -253,21 +254,17 @@ def _hashable(key):
     return key
 
 
-# The methods, and the names of the objects that they decode.
-_DECODERS = {
-    names[0]: (decode, names)
-    for decode, *names in (
-        (Decoder._float, "float"),
-        (Decoder._floats, "floats"),
-        (Decoder._tuple, "tuple"),
-        (Decoder._dict, "dict"),
-        (Decoder._scalar, "scalar", "dtype"),
-        (Decoder._array, "array"),
-        (Decoder._text, "text", "kind"),
-        (Decoder._objects, "objects", "shape"),
-        (Decoder._generator, "random_state"),
-        (Decoder._same_generator, "same_random_state"),
-        (Decoder._labels, "labels"),
-    )
+# The method for each kind of object, and the names in the object; the first one is the kind.
+_DECODERS: dict[Any, tuple[Any, tuple[str, ...]]] = {
+    "float": (Decoder._float, ("float",)),
+    "floats": (Decoder._floats, ("floats",)),
+    "tuple": (Decoder._tuple, ("tuple",)),
+    "dict": (Decoder._dict, ("dict",)),
+    "scalar": (Decoder._scalar, ("scalar", "dtype")),
+    "array": (Decoder._array, ("array",)),
+    "text": (Decoder._text, ("text", "kind")),
+    "objects": (Decoder._objects, ("objects", "shape")),
+    "random_state": (Decoder._generator, ("random_state",)),
+    "same_random_state": (Decoder._same_generator, ("same_random_state",)),
+    "labels": (Decoder._labels, ("labels",)),
 }
-_DECODERS = {kind: (decode, tuple(names)) for kind, (decode, names) in _DECODERS.items()}

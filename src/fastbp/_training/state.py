@@ -8,6 +8,7 @@ not know about estimators.
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from operator import is_
+from typing import Any
 
 import numpy as np
 
@@ -279,12 +280,12 @@ class TrainingState:
     def from_plain(cls, plain):
         """The state in the result of ``to_plain``."""
         optimizer, moving, resume, digest = (plain[name] for name in ("optimizer", "moving", "resume", "published_hash"))
+        fields: dict[str, Any] = {name: plain[name] for name in _PLAIN} | {name: tuple(plain[name]) for name in _PLAIN_TUPLES}
         return cls(
             Layout(tuple(plain["sizes"]), plain["n_norms"]),
             plain["params"],
             Preparation.from_plain(plain["preparation"]),
-            **{name: plain[name] for name in _PLAIN},
-            **{name: tuple(plain[name]) for name in _PLAIN_TUPLES},
+            **fields,
             optimizer=None if optimizer is None else Optimizer(**optimizer),
             moving=None if moving is None else MovingStatistics(moving),
             published_hash=None if digest is None else bytes.fromhex(digest),
