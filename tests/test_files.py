@@ -256,7 +256,7 @@ def test_the_file_is_readable_with_safetensors(path):
 
 
 class WithName(MLPRegressor):
-    def __init__(self, name="no name", max_iter=3, warm_start=False):
+    def __init__(self, name, max_iter=3, warm_start=False):
         super().__init__(max_iter=max_iter, random_state=0, warm_start=warm_start)
         self.name = name
 
@@ -272,6 +272,8 @@ def test_subclasses_are_loaded_with_their_class(path):
     for cls in (MLPRegressor, MLPClassifier):
         with pytest.raises(ValueError, match=r"WithName', and cls is 'fastbp"):
             load(path, cls=cls)
+    with pytest.raises(TypeError, match="cls must be None or a subclass of MLPClassifier or MLPRegressor, got 'WithName'"):
+        load(path, cls="WithName")
     save(MLPRegressor(), path)
     assert type(load(path, cls=MLPRegressor)) is MLPRegressor
     with pytest.raises(ValueError, match="Pass the class of the file"):
@@ -540,6 +542,16 @@ def test_wrong_headers(content, path, change, problem):
     changed = with_header(content, change)
     assert changed != content
     assert_rejected(path, changed, f".*{problem}")
+
+
+def test_new_parameters_get_their_defaults(parts, path):
+    """A file of an earlier version does not have the parameters of later versions."""
+    tree, tensors = json.loads(json.dumps(parts[0])), dict(parts[1])
+    for name in ("tol", "n_shares", "class_weight"):
+        del tree["params"][name]
+    path.write_bytes(b"".join(file_parts(tree, tensors)))
+    loaded = load(path)
+    assert (loaded.tol, loaded.n_shares, loaded.class_weight, loaded.scale) == (1e-4, None, None, "standard")
 
 
 def test_overlapping_arrays(content, path):

@@ -85,7 +85,7 @@ def load(path: str | os.PathLike[str], cls: type | None = None) -> Any:
         The file.
     cls : type, default=None
         The class of the estimator if it is a subclass of `MLPClassifier` or `MLPRegressor`. Its name and module must be those in
-        the file, and it must be possible to create it without arguments.
+        the file.
 
     Returns
     -------
@@ -94,6 +94,8 @@ def load(path: str | os.PathLike[str], cls: type | None = None) -> Any:
 
     Raises
     ------
+    TypeError
+        If `cls` is not a class.
     ValueError
         If the file is empty, incomplete, damaged, or from another program or a newer version of fastbp; if it contains a pickle; or
         if the class of the estimator is not `cls`. The message names the path.
@@ -150,9 +152,11 @@ def read_model(path, cls, writer):
     from ._files.container import UnreadableFileError, read_parts
     from ._files.models import model_from_parts
 
+    if not isinstance(cls, type | None):
+        raise TypeError(f"cls must be None or a subclass of MLPClassifier or MLPRegressor, got {cls!r}.")
     try:
         tree, tensors = read_parts(path)
-        est, callbacks = model_from_parts(tree, tensors, _classes(), cls)
+        est, callbacks = model_from_parts(tree, tensors, _classes(), cls, default_params)
         try:
             check_predicts(est)
         except ValueError as error:

@@ -149,7 +149,7 @@ def load_checkpoint(path: str | os.PathLike[str], cls: type | None = None, *, al
     if not is_resumable(estimator):
         raise ValueError(
             f"{str(path)!r} must be a file written by a fastbp.Checkpoint during a fit with a solver other than 'lbfgs'; it "
-            f"contains a {type(estimator).__name__} whose training cannot be resumed."
+            f"contains a {type(estimator).__name__} whose training cannot be resumed. Use fastbp.load for files of fastbp.save."
         )
     return estimator.set_params(warm_start="resume")
 

@@ -5,6 +5,7 @@ same state: parameters, fitted attributes, optimizer, random numbers, and all th
 parts are checked before it is built. This module does not know the format of the files, and it imports no estimator.
 """
 
+from inspect import Parameter
 from typing import NamedTuple
 
 from sklearn import config_context
@@ -99,16 +100,17 @@ def _full_name(cls):
 # ---------------------------------------------------------------------- to an estimator
 
 
-def model_from_parts(tree, tensors, classes, cls=None):
+def model_from_parts(tree, tensors, classes, cls, defaults_of):
     """Return the estimator in the result of ``model_parts``, and its ``Callbacks``.
 
     Raise an ``UnreadableFileError`` if the tree or the arrays are damaged. ``cls`` is the subclass that the user expects, or None.
+    ``defaults_of`` returns the default parameters of a class.
     """
     try:
         if tuple(tree) != _KEYS:
             raise DamagedValueError("a part of the model is missing")
         cls = _class_of(tree, classes, cls)
-        est = _built(cls, tree, Decoder(tensors))
+        est = _built(cls, defaults_of(cls), tree, Decoder(tensors))
         return est, _checked_callbacks(tree["callbacks"])
     except _WRONG_TYPES as error:
         raise UnreadableFileError(f"its model is damaged ({error})") from error
@@ -135,20 +137,21 @@ def _class_of(tree, classes, cls):
     return cls
 
 
-def _built(cls, tree, decoder):
-    """Return a new estimator with the parameters and attributes of a tree."""
-    est, attributes = cls(), tree["attributes"]
-    params, given = est.get_params(deep=False), tree["params"]
-    unknown = sorted(set(given) - set(params))
+def _built(cls, defaults, tree, decoder):
+    """Return a new estimator with the parameters and attributes of a tree, and with the defaults of all other parameters."""
+    attributes, given = tree["attributes"], tree["params"]
+    unknown = sorted(set(given) - set(defaults))
     if unknown:
         raise UnreadableFileError(f"it has the unknown parameters {unknown!r:.200}", "Update fastbp.")
     for name in attributes:
-        if not _is_known(name) and not (_is_free(cls, name) and name not in params):
+        if not _is_known(name) and not (_is_free(cls, name) and name not in defaults):
             raise DamagedValueError(f"{name!r:.60} is not the name of an attribute")
+    params = {name: value for name, value in defaults.items() if value is not Parameter.empty}
     params |= {name: decoder.decode(value) for name, value in given.items()}
     attributes = {name: decoder.decode(value) for name, value in attributes.items()}
     decoder.finish()
     check_fitted(attributes)
+    est = cls.__new__(cls)
     est.__setstate__(params | attributes)
     _set_requests(est, tree["requests"])
     return est
