@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import ShuffleSplit
@@ -162,6 +163,16 @@ def test_regressors(params, path):
     assert_same(loaded, model)
     assert_array_equal(loaded.predict(X), model.predict(X))
     assert_same(clone(loaded).fit(X, y), clone(model).fit(X, y))
+
+
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix])
+def test_sparse_rows_with_missing_values(container, path):
+    rows = container(np.where(X > 0, WITH_NAN, 0))
+    model = MLPRegressor(**SMALL, missing="indicator", scale="robust", dtype="float32").fit(rows, VALUES)
+    loaded = copied(model, path)
+    assert_same(loaded, model)
+    assert_array_equal(loaded.predict(rows), model.predict(rows))
+    assert_same(loaded.partial_fit(rows, VALUES), model.partial_fit(rows, VALUES))
 
 
 def test_class_weights_with_keys_of_several_types(path):
