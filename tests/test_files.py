@@ -555,6 +555,15 @@ def test_wrong_headers(content, path, change, problem):
     assert_rejected(path, changed, f".*{problem}")
 
 
+def test_wrong_number_of_quantiles(path):
+    save(MLPRegressor(**SMALL, loss="quantile", quantile=[0.1, 0.5, 0.9]).fit(X, VALUES), path)
+    tree, tensors = read_parts(path)
+    tree["attributes"]["_quantiles"] = {"tuple": [0.1, 0.9]}
+    assert_rejected(
+        path, b"".join(file_parts(tree, tensors)), "its model is damaged .*3 units .* must be a multiple of the 2 quantiles"
+    )
+
+
 def test_new_parameters_get_their_defaults(parts, path):
     """A file of an earlier version does not have the parameters of later versions."""
     tree, tensors = json.loads(json.dumps(parts[0])), dict(parts[1])
