@@ -12,6 +12,8 @@ FLOOR_PYTHON ?= $(PYTHON)
 VENV := .venv
 FLOOR := .venv-floor
 PEERS := .venv-peers
+FUZZ := .venv-fuzz
+FUZZ_SECONDS ?= 600
 # The number of processes that run the tests.
 WORKERS ?= 2
 # The benchmarks that bench-compare runs. asv reports a larger result as a regression, so ratios and scores are excluded.
@@ -26,7 +28,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-examples test-browser test-nojit test-plain test-stress test-torch test-floor test-coverage docs lint format bench bench-peers bench-serving bench-compare clean
+.PHONY: help demo test test-slow test-examples test-browser test-nojit test-plain test-stress test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-serving bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -76,6 +78,10 @@ test-coverage: $(VENV)/.has-test ## measure the branch coverage of src/fastbp; f
 	NUMBA_CACHE_DIR="$(COVERAGE_CACHE)" $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples" --cov=src/fastbp --cov-append --cov-report= --cov-fail-under=0 $(ARGS)
 	$(VENV)/$(BIN)/python -m coverage report
 
+fuzz: $(FUZZ)/.has-fuzz ## fuzz fastbp.load for FUZZ_SECONDS seconds (600) in .venv-fuzz; needs Linux or macOS
+	mkdir -p .pytest_cache/fuzz
+	NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/numba}" $(FUZZ)/$(BIN)/python tests/fuzz/fuzz_load.py -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -print_final_stats=1 $(ARGS) .pytest_cache/fuzz
+
 docs: $(VENV)/.has-docs ## build the documentation in docs/_build/html; ARGS="-D plot_gallery=0" does not run the examples
 	@$(COMPILE)
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_docs.py
@@ -108,7 +114,7 @@ bench-compare: $(VENV)/.has-bench ## compare the speed of BASE=<commit> and HEAD
 	$(VENV)/$(BIN)/asv continuous --config bench/asv.conf.json --interleave-rounds --bench '$(BENCHMARKS)' $(ARGS) $(BASE) HEAD
 
 clean: ## remove the environments, the caches and all generated files
-	rm -rf .venv .venv-floor .venv-peers .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist bench/env bench/html
+	rm -rf .venv .venv-floor .venv-peers .venv-fuzz .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist bench/env bench/html
 	rm -rf docs/_build docs/auto_examples docs/api/generated docs/api/backreferences docs/sg_execution_times.rst
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -131,6 +137,14 @@ $(PEERS)/.made:
 	$(call make_venv,$(PYTHON))
 
 $(VENV)/.has-%: $(VENV)/.made pyproject.toml
+	@echo "Installing fastbp and the extra '$*' into $(@D), once."
+	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
+	@touch $@
+
+$(FUZZ)/.made:
+	$(call make_venv,$(PYTHON))
+
+$(FUZZ)/.has-%: $(FUZZ)/.made pyproject.toml
 	@echo "Installing fastbp and the extra '$*' into $(@D), once."
 	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
 	@touch $@

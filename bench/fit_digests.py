@@ -395,7 +395,8 @@ def checkpoint(kind, options=None, every=4, n_epochs=10, **params):
     def run(digest):
         data = make_data(kind, **(options or {}))
         with tempfile.TemporaryDirectory() as folder:
-            saver = Checkpoint(Path(folder) / "model", every=every)
+            has_functions = any(callable(value) for value in params.values()) or "activation" in params
+            saver = Checkpoint(Path(folder) / "model", every=every, format="pickle" if has_functions else "safetensors")
             digest.add_model(data.fit(new(kind, **params | {"max_iter": n_epochs, "callbacks": saver})), data, "whole")
             loaded = load_checkpoint(saver.path).set_params(callbacks=None, max_iter=n_epochs % every)
         digest.add_model(loaded, data, "loaded")

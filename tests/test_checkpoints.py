@@ -35,40 +35,48 @@ def path(tmp_path):
     return path
 
 
+@pytest.fixture(params=["safetensors", "pickle"])
+def path_of_format(tmp_path, request):
+    """The path of a valid checkpoint of each format."""
+    path = tmp_path / "model"
+    MLPRegressor(**SMALL, callbacks=Checkpoint(path, format=request.param)).fit(X, Y)
+    return path
+
+
 # ====================================================================== damaged files
 
 
-def test_any_flipped_bit_is_found(path):
+def test_any_flipped_bit_is_found(path_of_format):
     """Before, a bit in the order of the rows caused a segmentation fault in the next fit."""
-    content = path.read_bytes()
-    assert load_checkpoint(path).n_iter_ == 3
+    content = path_of_format.read_bytes()
+    assert load_checkpoint(path_of_format).n_iter_ == 3
     for at in np.linspace(0, len(content) - 1, 200).astype(int):
         damaged = bytearray(content)
         damaged[at] ^= 1 << at % 8
-        path.write_bytes(damaged)
+        path_of_format.write_bytes(damaged)
         with pytest.raises(ValueError, match=REJECTED):
-            load_checkpoint(path)
+            load_checkpoint(path_of_format)
 
 
-def test_empty_and_incomplete_files_are_rejected(path):
-    content = path.read_bytes()
+def test_empty_and_incomplete_files_are_rejected(path_of_format):
+    content = path_of_format.read_bytes()
     for size in (0, 1, 40, len(content) // 2, len(content) - 33, len(content) - 1):
-        path.write_bytes(content[:size])
+        path_of_format.write_bytes(content[:size])
         with pytest.raises(ValueError, match=REJECTED + (", but it is empty" if size == 0 else ", but it is incomplete")):
-            load_checkpoint(path)
+            load_checkpoint(path_of_format)
 
 
-def test_files_of_other_programs_are_rejected_before_they_are_loaded(path, monkeypatch):
-    content = path.read_bytes()
+def test_files_of_other_programs_are_rejected_before_they_are_loaded(path_of_format, monkeypatch):
+    content = path_of_format.read_bytes()
     array = io.BytesIO()
     np.save(array, X)
-    joblib.dump(MLPRegressor(**SMALL).fit(X, Y), path)
-    contents = [pickle.dumps({"a": 1}), b"not a pickle", array.getvalue(), path.read_bytes(), content + b"more"]
+    joblib.dump(MLPRegressor(**SMALL).fit(X, Y), path_of_format)
+    contents = [pickle.dumps({"a": 1}), b"not a pickle", array.getvalue(), path_of_format.read_bytes(), content + b"more"]
     monkeypatch.setattr(pickle, "load", lambda file: pytest.fail("the pickle was loaded"))
     for other in contents:
-        path.write_bytes(other)
+        path_of_format.write_bytes(other)
         with pytest.raises(ValueError, match=REJECTED):
-            load_checkpoint(path)
+            load_checkpoint(path_of_format)
 
 
 def test_checkpoints_of_other_objects_are_rejected(path):
@@ -83,7 +91,8 @@ def test_missing_files_raise_the_error_of_open(tmp_path):
         load_checkpoint(tmp_path / "none")
 
 
-def test_a_checkpoint_is_also_a_pickle(path):
+def test_a_checkpoint_of_the_older_format_is_also_a_pickle(path):
+    MLPRegressor(**SMALL, callbacks=Checkpoint(path, format="pickle")).fit(X, Y)
     assert_array_equal(pickle.loads(path.read_bytes()).coefs_[0], load_checkpoint(path).coefs_[0])
 
 

@@ -11,7 +11,16 @@ import fastbp
 
 PUBLIC_NAMES = {
     "fastbp": {
-        *("Activation", "Checkpoint", "Loss", "MLPClassifier", "MLPRegressor", "__version__", "from_sklearn", "load_checkpoint"),
+        "Activation",
+        "Checkpoint",
+        "Loss",
+        "MLPClassifier",
+        "MLPRegressor",
+        "__version__",
+        "from_sklearn",
+        "load",
+        "load_checkpoint",
+        "save",
     },
     "fastbp.callbacks": {"Checkpoint", "load_checkpoint"},
     "fastbp.datasets": {"load_adult", "load_california_housing", "load_covtype", "load_diamonds", "load_mnist"},

@@ -6,6 +6,7 @@ learning rate and the history must all continue.
 """
 
 import copy
+import os
 import pickle
 import warnings
 
@@ -211,7 +212,8 @@ def test_resumed_fit_after_an_interruption_within_an_epoch(monkeypatch, kind, n_
 def test_checkpoint_equals_a_shorter_fit(kind, params, stream, tmp_path):
     """A checkpoint equals the result of a fit with that number of epochs, and training continues from it exactly."""
     path = tmp_path / "model"
-    whole = clone_of(kind, SMALL | params | {"max_iter": 11, "random_state": stream(), "callbacks": Checkpoint(path, every=4)})
+    checkpoint = Checkpoint(path, every=4, format="pickle" if "validation_splitter" in params else "safetensors")
+    whole = clone_of(kind, SMALL | params | {"max_iter": 11, "random_state": stream(), "callbacks": checkpoint})
     whole.fit(X, Y[kind])
     loaded = load_checkpoint(path)
     part = clone_of(kind, SMALL | params | {"max_iter": 8, "random_state": stream()}).fit(X, Y[kind])
@@ -321,17 +323,18 @@ def test_state_for_resuming_is_kept_only_with_warm_start_resume(kind):
 
 @few_epochs
 @each_kind
-def test_failed_write_keeps_the_earlier_checkpoint(kind, tmp_path, monkeypatch):
+@pytest.mark.parametrize("file_format", ["safetensors", "pickle"])
+def test_failed_write_keeps_the_earlier_checkpoint(kind, file_format, tmp_path, monkeypatch):
     path = tmp_path / "model"
-    kind(**SMALL, max_iter=2, random_state=0, callbacks=[Checkpoint(path)]).fit(X, Y[kind])
+    callbacks = [Checkpoint(path, format=file_format)]
+    kind(**SMALL, max_iter=2, random_state=0, callbacks=callbacks).fit(X, Y[kind])
     before = path.read_bytes()
 
-    def break_off(estimator, file, protocol):
-        file.write(b"half of it")
+    def break_off(*arguments, **options):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(pickle, "dump", break_off)
-    model = kind(**SMALL, max_iter=2, random_state=0, callbacks=[Checkpoint(path)])
+    monkeypatch.setattr(os, "fsync", break_off)
+    model = kind(**SMALL, max_iter=2, random_state=0, callbacks=callbacks)
     with pytest.raises(OSError, match="full"):
         model.fit(X, Y[kind])
     assert path.read_bytes() == before
@@ -341,7 +344,7 @@ def test_failed_write_keeps_the_earlier_checkpoint(kind, tmp_path, monkeypatch):
 
 @each_kind
 def test_error_names_the_parameters_that_cannot_be_pickled(kind, tmp_path):
-    model = kind(**SMALL, callbacks=[Checkpoint(tmp_path / "model"), lambda *_: None])
+    model = kind(**SMALL, callbacks=[Checkpoint(tmp_path / "model", format="pickle"), lambda *_: None])
     with pytest.raises(TypeError, match=r"cannot be written.*callbacks, scoring"):
         model.fit(X, Y[kind])
     assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ from ._network.prediction import outputs
 from ._network.row_network import SHORT_WORK, RowNetwork
 
 METHODS = ("predict", "predict_proba", "outputs")
-_NUMBERS = "biuf"  # the kinds of dtypes that are converted
+_NUMBER_KINDS = "biuf"  # the kinds of dtypes that are converted
 
 
 class CompiledPrediction:
@@ -71,7 +71,7 @@ class CompiledPrediction:
             raise ValueError(
                 f"X must be an array of numbers. Pass rows of equal length. NumPy cannot convert it: {error}"
             ) from error
-        if X.dtype.kind not in _NUMBERS:
+        if X.dtype.kind not in _NUMBER_KINDS:
             raise TypeError(f"X must hold real numbers, but its dtype is {X.dtype}. Convert it to {self._dtype}.")
         if X.ndim not in (1, 2) or X.shape[-1] != n_features:
             raise ValueError(

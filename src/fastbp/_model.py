@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._compat import ADAPTERS_MANAGER, Method, _get_output_config
 from ._data.inputs import FLOATS, Matrix, as_rows, common_float, is_plain
 from ._data.sparse import check_converted_indices, check_indices
+from ._data.targets import labels_from_plain, labels_to_plain
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
 from ._network.hidden_layers import first_layers
@@ -394,11 +395,17 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                 copied._set_state(paused.run.state_if_stopped())
         attributes = super(NetworkModel, copied).__getstate__()
         if attributes.get("_state") is not None:
-            attributes["_state"] = attributes["_state"].without_published()
+            attributes["_state"] = attributes["_state"].to_plain()
+        if "_label_binarizer" in attributes:
+            attributes["_label_binarizer"] = labels_to_plain(attributes["_label_binarizer"])
         return {name: value for name, value in attributes.items() if name not in _NOT_COPIED}
 
     def __setstate__(self, attributes):
         super().__setstate__(attributes)
+        if "_label_binarizer" in attributes:
+            self._label_binarizer = labels_from_plain(attributes["_label_binarizer"])
+        if isinstance(self._state, dict):  # it is a TrainingState in a pickle of an earlier version
+            self._state = TrainingState.from_plain(self._state)
         if self._state is not None and hasattr(self, "coefs_"):
             with suppress(ValueError):  # weights of wrong shapes can be replaced after loading
                 params, _ = self._flat_params()
@@ -412,6 +419,23 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         keeps = self.solver != "lbfgs" and self.dtype == "auto"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"] if keeps else ["float64"]
         return tags
+
+
+def check_predicts(estimator):
+    """Raise a ValueError if the fitted attributes of an estimator do not form a network that predicts."""
+    model = estimator._snapshot()
+    if "coefs_" not in vars(model):
+        return
+    try:
+        model._complete()
+        layout = model._flat_params()[1]
+        plan = model._prediction_plan(layout, model._state)
+    except AttributeError as error:
+        raise ValueError(f"coefs_ needs other attributes that fit sets: {error}. Set them, too.") from None
+    plan.loss_numbers()
+    numbers = plan.architecture.numbers
+    if plan.architecture.link == "ordered_quantiles" and layout.sizes[-1] % max(1, len(numbers)):
+        raise ValueError(f"The {layout.sizes[-1]} units of the output layer must be a multiple of the {len(numbers)} quantiles.")
 
 
 def is_resumable(estimator):

@@ -5,6 +5,8 @@ rows on which the imputer was fitted. If a feature has NaN only in later rows, t
 The imputer is scikit-learn's ``SimpleImputer``. This module does not know about scaling and networks.
 """
 
+import numpy as np
+
 
 def learned(X):
     """A fitted imputer; a feature without any values is filled with 0."""
@@ -18,3 +20,18 @@ def learned(X):
 def n_outputs(imputer):
     """The number of columns of the imputer's output."""
     return imputer.n_features_in_ + imputer.indicator_.features_.size
+
+
+def to_plain(imputer):
+    """The fitted values of an imputer as a dict of arrays: the means of the features, and which features have an indicator."""
+    return {"means": imputer.statistics_, "indicators": imputer.indicator_.features_}
+
+
+def from_plain(plain):
+    """The imputer with the fitted values in the result of ``to_plain``; it is fitted to two rows with the same missing features."""
+    means, indicators = plain["means"], plain["indicators"]
+    rows = np.zeros((2, len(means)), means.dtype)
+    rows[0, indicators] = np.nan
+    imputer = learned(rows)
+    imputer.statistics_, imputer.indicator_.features_ = means, indicators
+    return imputer

@@ -32,6 +32,22 @@ class Preparation:
         dtype = X.dtype if config.dtype == "auto" else np.dtype(config.dtype)
         return cls(imputer, DataScaling.learned(X, y, config.scale, config.scale_y, out_activation, dtype))
 
+    def to_plain(self):
+        """The preparation as a dict of plain values and arrays, for files and pickles."""
+        return {
+            "imputer": None if self.imputer is None else missing.to_plain(self.imputer),
+            "scaling": None if self.scaling is None else self.scaling.to_plain(),
+        }
+
+    @classmethod
+    def from_plain(cls, plain):
+        """The preparation in the result of ``to_plain``."""
+        imputer, scaling = plain["imputer"], plain["scaling"]
+        return cls(
+            None if imputer is None else missing.from_plain(imputer),
+            None if scaling is None else DataScaling.from_plain(scaling),
+        )
+
     def n_inputs(self, n_features):
         """The number of inputs of the network for rows with ``n_features`` features."""
         return n_features if self.imputer is None else missing.n_outputs(self.imputer)

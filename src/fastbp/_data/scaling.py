@@ -63,6 +63,18 @@ class DataScaling:
         targets = None if scale_y is None else _target_scaling(y, scale_y, out_activation)
         return cls(inputs, targets, np.result_type(X.dtype, dtype))
 
+    def to_plain(self):
+        """The scalings as a dict of plain values and arrays, for files and pickles."""
+        scalings = {"inputs": self.inputs, "targets": self.targets}
+        plain = {name: None if one is None else {"center": one.center, "scale": one.scale} for name, one in scalings.items()}
+        return {**plain, "dtype": self.dtype.name}
+
+    @classmethod
+    def from_plain(cls, plain):
+        """The scalings in the result of ``to_plain``."""
+        inputs, targets = (None if plain[name] is None else AffineScaling(**plain[name]) for name in ("inputs", "targets"))
+        return cls(inputs, targets, np.dtype(plain["dtype"]))
+
     def scale_inputs(self, X):
         return X if self.inputs is None else self.inputs(X)
 

@@ -38,6 +38,16 @@ class GroupedLabels:
         return np.column_stack([classes.take(part.argmax(axis=1)) for classes, part in zip(self.classes_, parts, strict=True)])
 
 
+def labels_to_plain(labels):
+    """The result of ``learn_labels`` without classes of fastbp, for pickles: the list of classes in place of ``GroupedLabels``."""
+    return labels.classes_ if isinstance(labels, GroupedLabels) else labels
+
+
+def labels_from_plain(labels):
+    """The labels in the result of ``labels_to_plain``."""
+    return GroupedLabels(labels) if isinstance(labels, list) else labels
+
+
 def split_groups(outputs, groups):
     """The outputs of each group, as a list of views of shape (n_rows, n_classes)."""
     return np.split(outputs, np.cumsum(groups)[:-1], axis=1)

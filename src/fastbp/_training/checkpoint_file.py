@@ -1,7 +1,7 @@
-"""Files that contain a pickle followed by a digest.
+"""Files that are replaced atomically, and files that contain a pickle followed by a digest.
 
-An object goes in; a file that is replaced atomically comes out, and later the same object. A file that is empty, incomplete or
-damaged, or that another program wrote, is recognized before its pickle is loaded. This module does not know what the object is.
+Bytes or an object go in; a file comes out, and later the object of a pickle. A pickle that is empty, incomplete or damaged, or that
+another program wrote, is recognized before it is loaded. This module does not know what the files and objects mean.
 """
 
 import glob
@@ -35,17 +35,33 @@ class _HashingFile:
 
 def write_checkpoint(path, value):
     """Write the pickle of ``value`` to a file. The previous file is kept if writing fails."""
-    with _temporary_file(path) as file:
-        _remove_leftovers(path)
+
+    def write(file):
         hashing = _HashingFile(file)
         pickle.dump(value, hashing, protocol=pickle.HIGHEST_PROTOCOL)
         file.write(_MARK + hashing.digest.digest())
+
+    replace_file(path, write)
+
+
+def replace_file(path, write):
+    """Call ``write`` with a new file that then replaces the file at ``path``. The previous file is kept if writing fails."""
+    with _temporary_file(path) as file:
+        _remove_leftovers(path)
+        write(file)
         file.flush()
         os.fsync(file.fileno())
         if sys.platform == "win32":
             file.close()  # Windows cannot rename an open file
         os.replace(file.name, path)
     _synchronize_folder(path.parent)
+
+
+def is_pickle(path):
+    """Return whether the end of a file shows that ``write_checkpoint`` wrote it."""
+    with open(path, "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _FOOTER_SIZE))
+        return file.read().startswith(_MARK)
 
 
 def read_checkpoint(path):

@@ -59,6 +59,17 @@ class ResumePoint:
             seed=seed,
         )
 
+    def to_plain(self):
+        """The fields as a dict of plain values and arrays, for files and pickles."""
+        plain = {name: value for name, value in vars(self).items() if name != "is_checked"}
+        return plain | {"published_hash": None if self.published_hash is None else self.published_hash.hex()}
+
+    @classmethod
+    def from_plain(cls, plain):
+        """The ``ResumePoint`` in the result of ``to_plain``, whose indices are checked when it is used."""
+        digest = plain["published_hash"]
+        return cls(**plain | {"published_hash": None if digest is None else bytes.fromhex(digest)}, is_checked=False)
+
     def check(self, n_rows, early_stopping, validated):
         """Raise a ValueError if a fit on n_rows rows cannot continue; ``validated`` says whether X_val and y_val were passed."""
         if n_rows != self.n_rows:

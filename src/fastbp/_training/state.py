@@ -8,6 +8,7 @@ not know about estimators.
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from operator import is_
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from .resume import ResumePoint
 
 # The parameters of the estimator that must not change between fits if training continues.
 _FIXED = ("missing", "scale", "scale_y", "batch_norm", "layer_norm", "ema_decay")
+# The fields of a state that are plain values or tuples of them.
+_PLAIN = ("norm", "is_averaged", "out_activation", "rng")
+_PLAIN_TUPLES = ("fixed", "link", "activations")
 _UNSET = ("error", None, None, False, False, False)  # the values of these parameters if they are not used
 
 
@@ -253,9 +257,40 @@ class TrainingState:
 
     # ------------------------------------------------------------------ pickling
 
-    def without_published(self):
-        """A shallow copy without the parameters that are also in ``coefs_`` and ``intercepts_``."""
-        return replace(self, published=None, params=self.params if self.is_folded else self.params[:0].copy())
+    def to_plain(self):
+        """The state without ``published`` as a dict of plain values and arrays, for files and pickles.
+
+        Without classes of fastbp, a pickle does not depend on their names, and skops needs to trust the estimator only.
+        """
+        optimizer, moving, resume, digest = self.optimizer, self.moving, self.resume, self.published_hash
+        return {
+            "sizes": list(map(int, self.layout.sizes)),
+            "n_norms": self.layout.n_norms,
+            "params": self.params if self.is_folded else self.params[:0].copy(),  # otherwise, they are in coefs_ and intercepts_
+            "preparation": self.preparation.to_plain(),
+            **{name: getattr(self, name) for name in _PLAIN},
+            **{name: list(getattr(self, name)) for name in _PLAIN_TUPLES},
+            "optimizer": None if optimizer is None else vars(optimizer).copy(),
+            "moving": None if moving is None else moving.statistics,
+            "published_hash": None if digest is None else digest.hex(),
+            "resume": None if resume is None else resume.to_plain(),
+        }
+
+    @classmethod
+    def from_plain(cls, plain):
+        """The state in the result of ``to_plain``."""
+        optimizer, moving, resume, digest = (plain[name] for name in ("optimizer", "moving", "resume", "published_hash"))
+        fields: dict[str, Any] = {name: plain[name] for name in _PLAIN} | {name: tuple(plain[name]) for name in _PLAIN_TUPLES}
+        return cls(
+            Layout(tuple(plain["sizes"]), plain["n_norms"]),
+            plain["params"],
+            Preparation.from_plain(plain["preparation"]),
+            **fields,
+            optimizer=None if optimizer is None else Optimizer(**optimizer),
+            moving=None if moving is None else MovingStatistics(moving),
+            published_hash=None if digest is None else bytes.fromhex(digest),
+            resume=None if resume is None else ResumePoint.from_plain(resume),
+        )
 
     def with_published(self, params):
         """A copy of an unpickled state with ``params`` as published parameters and with writable buffers."""
