@@ -7,8 +7,11 @@ in all tests.
 
 import os
 
-# Other tools use deprecated functions of their dependencies.
-IGNORED_WARNINGS = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning", "SyntaxWarning", "ResourceWarning")
+# Other tools use deprecated functions of their dependencies. Each text is a regular expression for the message, and a category.
+IGNORED_WARNINGS = (
+    *(":DeprecationWarning", ":PendingDeprecationWarning", ":FutureWarning", ":SyntaxWarning", ":ResourceWarning"),
+    ".*Any type hint is inferred:UserWarning",  # mlflow, when it is imported
+)
 
 # The tools must not send statistics about their use.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
@@ -16,5 +19,5 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
 
 def pytest_configure(config):
     """Ignore the warnings of other tools, also while test modules are imported."""
-    for name in IGNORED_WARNINGS:
-        config.addinivalue_line("filterwarnings", f"ignore::{name}")
+    for warning in IGNORED_WARNINGS:
+        config.addinivalue_line("filterwarnings", f"ignore:{warning}")
