@@ -31,16 +31,16 @@ class MLflowLogger:
     """A callback that logs parameters, the metrics of each epoch, and the fitted model to mlflow.
 
     It is set with the method ``set_callbacks`` of an estimator. At the start of a fit, it logs all parameters. After each epoch, it
-    logs the new entries of ``history_``: the loss, the learning rate and, with validation rows, their loss and score. The step is the
-    number of the epoch. The metrics are sent at most once per second. At the end of the fit, it logs the model with
+    logs the new entries of ``history_``: the loss, the learning rate and, with validation rows, their loss and score. The step is
+    the number of the epoch. The metrics are sent at most once per second. At the end of the fit, the callback logs the model with
     ``mlflow.sklearn.log_model``.
 
-    A fit is logged to the active run of mlflow if this run has no fit yet. Otherwise, the fit gets a run of its own, which is a child
-    of the active run, if there is one, and which is the active run during the fit. Each call of ``partial_fit``, and each fit with
-    ``warm_start``, continues the run of the previous fit of this estimator if the parameters are the same.
+    A fit is logged to the active run of mlflow if this run has no fit yet. Otherwise, the fit gets a run of its own. This run is a
+    child of the active run, if there is one, and it is the active run during the fit. Each call of ``partial_fit``, and each fit
+    with ``warm_start``, continues the run of the previous fit of this estimator if the parameters are the same.
 
-    The status of a run is "FAILED" if the fit raises an error. Errors of mlflow that occur after the start of the fit become warnings,
-    so that the model is not lost.
+    The status of a run is "FAILED" if the fit raises an error. Errors of mlflow that occur after the start of the fit become
+    warnings, so that the model is not lost.
 
     Parameters
     ----------
@@ -226,8 +226,8 @@ class _LoggedFit:
         except Exception as error:
             self.works = False
             warnings.warn(
-                f"MLflowLogger could not write to the run {self.run_id} of mlflow, so the run is incomplete. The fit is not affected. "
-                f"The error was: {type(error).__name__}: {error}",
+                f"MLflowLogger could not write to the run {self.run_id} of mlflow, so the run is incomplete. The fit is not "
+                f"affected. The error was: {type(error).__name__}: {error}",
                 stacklevel=2,
             )
 
@@ -269,7 +269,7 @@ def _imported_mlflow():
         import mlflow.sklearn
     except ImportError as error:
         raise ImportError(
-            f"MLflowLogger needs mlflow 3.1 or newer, which cannot be imported ({error}). Install it with: pip install 'fastbp[mlflow]', "
-            "or: pip install mlflow"
+            f"MLflowLogger needs mlflow 3.1 or newer, which cannot be imported ({error}). Install it with: "
+            "pip install 'fastbp[mlflow]', or: pip install mlflow"
         ) from error
     return mlflow
