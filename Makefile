@@ -60,7 +60,7 @@ test-tools: $(TOOLS)/.has-tools $(TOOLS)/.has-more-tools ## test with other tool
 	$(TOOLS)/$(BIN)/python -m pytest tests/tools $(ARGS)
 
 test-tools-ci: $(TOOLS)/.has-tools ## the part of test-tools for ONNX, skops, mlflow and Optuna, which .ci/run runs
-	$(TOOLS)/$(BIN)/python -m pytest tests/tools -k "onnx or skops or mlflow or optuna" -m "not slow" $(ARGS)
+	$(TOOLS)/$(BIN)/python -m pytest tests/tools --ignore tests/tools/test_pmml.py -k "onnx or skops or mlflow or optuna" -m "not slow" $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)
