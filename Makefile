@@ -14,6 +14,7 @@ FLOOR := .venv-floor
 PEERS := .venv-peers
 FUZZ := .venv-fuzz
 FUZZ_SECONDS ?= 600
+TOOLS := .venv-tools
 # The number of processes that run the tests.
 WORKERS ?= 2
 # The benchmarks that bench-compare runs. asv reports a larger result as a regression, so ratios and scores are excluded.
@@ -28,7 +29,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-examples test-browser test-nojit test-plain test-stress test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-serving bench-compare clean
+.PHONY: help demo test test-slow test-examples test-browser test-tools test-tools-ci test-nojit test-plain test-stress test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-serving bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -56,6 +57,12 @@ test-browser: $(VENV)/.has-browser ## test the page of the playground in Chromiu
 	@$(COMPILE)
 	@test -n "$${FASTBP_CHROMIUM:-$$(command -v chromium)}" || $(VENV)/$(BIN)/python -m playwright install chromium
 	$(VENV)/$(BIN)/python -m pytest tests/browser $(ARGS)
+
+test-tools: $(TOOLS)/.has-tools $(TOOLS)/.has-more-tools ## test with other tools, for example ONNX and mlflow (installed in .venv-tools); takes several minutes
+	$(TOOLS)/$(BIN)/python -m pytest tests/tools $(ARGS)
+
+test-tools-ci: $(TOOLS)/.has-tools ## the part of test-tools for ONNX, skops, mlflow and Optuna, which .ci/run runs
+	$(TOOLS)/$(BIN)/python -m pytest tests/tools --ignore tests/tools/test_pmml.py -k "onnx or skops or mlflow or optuna" -m "not slow" $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)
@@ -114,7 +121,7 @@ bench-compare: $(VENV)/.has-bench ## compare the speed of BASE=<commit> and HEAD
 	$(VENV)/$(BIN)/asv continuous --config bench/asv.conf.json --interleave-rounds --bench '$(BENCHMARKS)' $(ARGS) $(BASE) HEAD
 
 clean: ## remove the environments, the caches and all generated files
-	rm -rf .venv .venv-floor .venv-peers .venv-fuzz .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist bench/env bench/html
+	rm -rf .venv .venv-floor .venv-peers .venv-tools .venv-fuzz .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist bench/env bench/html
 	rm -rf docs/_build docs/auto_examples docs/api/generated docs/api/backreferences docs/sg_execution_times.rst
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -136,6 +143,9 @@ $(FLOOR)/.made:
 $(PEERS)/.made:
 	$(call make_venv,$(PYTHON))
 
+$(TOOLS)/.made:
+	$(call make_venv,$(PYTHON))
+
 $(VENV)/.has-%: $(VENV)/.made pyproject.toml
 	@echo "Installing fastbp and the extra '$*' into $(@D), once."
 	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
@@ -150,6 +160,11 @@ $(FUZZ)/.has-%: $(FUZZ)/.made pyproject.toml
 	@touch $@
 
 $(PEERS)/.has-%: $(PEERS)/.made pyproject.toml
+	@echo "Installing fastbp and the extra '$*' into $(@D), once."
+	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
+	@touch $@
+
+$(TOOLS)/.has-%: $(TOOLS)/.made pyproject.toml
 	@echo "Installing fastbp and the extra '$*' into $(@D), once."
 	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
 	@touch $@

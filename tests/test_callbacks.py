@@ -198,6 +198,14 @@ class Recorder:
         return context.task_name == "epoch" and context.task_id == self.last
 
 
+@each_kind
+def test_scikit_learns_callbacks_can_distinguish_partial_fit_from_fit(kind):
+    recorder, options = Recorder(), {"classes": ["no", "yes"]} if kind is MLPClassifier else {}
+    kind(**SMALL).set_callbacks(recorder).partial_fit(X, Y[kind], **options)
+    assert recorder.events[1] == ("begin", "partial_fit", 0, 1)
+    assert recorder.events[-2:] == [("end", "partial_fit", 0), "teardown"]
+
+
 @few_epochs
 @each_kind
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])

@@ -5,23 +5,21 @@ other servers, with functions in `docs/_extensions` that are tested here.
 """
 
 import ast
-import doctest
 import importlib.util
 import posixpath
 import re
-import warnings
 from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
 import pytest
+from pages import failures_in
 from test_public_names import PUBLIC_NAMES, exported
 
 DOCS = Path(__file__).parents[1] / "docs"
 GENERATED = ("_build", "auto_examples", "api/generated", "api/backreferences", "sg_execution_times.rst")
-# tests/test_equations.py runs the examples on these pages.
-RUN_ELSEWHERE = {"equations", "pt/equations"}
-FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
+# tests/test_equations.py and tests/tools/test_page.py run the examples on these pages.
+RUN_ELSEWHERE = {"equations", "pt/equations", "other_tools"}
 
 
 def extension(name):
@@ -48,26 +46,6 @@ def text_of(name):
 
 
 # ---------------------------------------------------------------------- the code on the pages
-
-
-def python_blocks(text):
-    """The lines of the text that are in a fenced block of Python; all other lines are empty, so that line numbers are kept."""
-    lines, is_inside = [], False
-    for line in text.splitlines():
-        is_fence = line.lstrip().startswith("```")
-        lines.append(line if is_inside and not is_fence else "")
-        if is_fence:
-            is_inside = not is_inside and line.strip() == "```python"
-    return "\n".join(lines)
-
-
-def failures_in(text, name="page"):
-    """Run the examples in a text, and return a report of the failures."""
-    test = doctest.DocTestParser().get_doctest(python_blocks(text), {"__name__": "__main__"}, name, name, 0)
-    report = []
-    with warnings.catch_warnings():
-        doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append)
-    return "".join(report)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ PUBLIC_NAMES = {
         "load_checkpoint",
         "save",
     },
-    "fastbp.callbacks": {"Checkpoint", "load_checkpoint"},
+    "fastbp.callbacks": {"Checkpoint", "MLflowLogger", "load_checkpoint"},
     "fastbp.datasets": {"load_adult", "load_california_housing", "load_covtype", "load_diamonds", "load_mnist"},
     "fastbp.graph": {
         *("Drawing", "NetworkGraph", "Variable", "exp", "forward_derivative", "from_estimator", "log", "maximum", "mean", "relu"),

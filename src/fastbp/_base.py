@@ -147,7 +147,8 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
         deadline, publication = float("inf") if incremental else deadline_after(fitting.max_time), Publication()
         hooks = EpochHooks(deadline, report=report_of(fitting.verbose, has_bar=not incremental, deadline=deadline))
         n_epochs = 1 if incremental and fitting.solver != "lbfgs" else fitting.max_iter
-        callbacks = self._callback_runner(fitting, X, y, sample_weight, n_epochs)
+        name = "partial_fit" if incremental else "fit"
+        callbacks = self._callback_runner(fitting, X, y, sample_weight, name, n_epochs)
         if callbacks.is_needed:
             before = self._snapshot()
 
@@ -306,8 +307,8 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
                 break
         _validated.params = None
 
-    def _callback_runner(self, fitting, X, y, sample_weight, n_epochs):
-        context = self._init_callback_context(max_subtasks=n_epochs) if vars(self).get("_skl_callbacks") else None
+    def _callback_runner(self, fitting, X, y, sample_weight, name, n_epochs):
+        context = self._init_callback_context(name, max_subtasks=n_epochs) if vars(self).get("_skl_callbacks") else None
         return CallbackRunner(fitting.callbacks, context, {"estimator": self, "X": X, "y": y}, sample_weight)
 
     @property

@@ -10,11 +10,12 @@ from numbers import Integral
 from pathlib import Path
 
 from ._base import BaseMLP
+from ._mlflow_logger import MLflowLogger
 from ._model import is_resumable
 from ._saving import callbacks_of, check_savable, read_model, write_model
 from ._training.checkpoint_file import is_pickle, read_checkpoint, write_checkpoint
 
-__all__ = ["Checkpoint", "load_checkpoint"]
+__all__ = ["Checkpoint", "MLflowLogger", "load_checkpoint"]
 
 
 class Checkpoint:
