@@ -19,9 +19,9 @@ from .kernel_settings import function_address
 from .layout import aligned_zeros
 
 # The largest number of multiply-adds of a call that keeps the GIL, about 20 microseconds. If such a call released the GIL while
-# another thread runs Python code, it would have to wait for up to 5 milliseconds until that thread releases the GIL again: beside
-# such a thread, 143,000 calls per second with the GIL and 2,900 without it were measured for 20-100-100-4 in float32. With more
-# rows than this, the kernel for batches is faster.
+# another thread runs Python code, it would have to wait for up to 5 milliseconds until that thread releases the GIL again. In this
+# case, 143,000 calls per second with the GIL and 2,900 without it were measured for 20-100-100-4 in float32. With more rows than
+# this, the kernel for batches is faster.
 SHORT_WORK = 1 << 18
 
 
