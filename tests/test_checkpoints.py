@@ -293,6 +293,18 @@ def test_new_file_of_another_writer_is_kept(path, monkeypatch):
     assert temporary.read_bytes() == b"second"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need a privilege on Windows")
+def test_the_target_of_a_symbolic_link_is_replaced(tmp_path):
+    folder, link = tmp_path / "large disk", tmp_path / "model.checkpoint"
+    folder.mkdir()
+    link.symlink_to(folder / "model.checkpoint")
+    for number in range(2):
+        write_checkpoint(link, number)
+        assert link.is_symlink()
+        assert read_checkpoint(folder / "model.checkpoint") == number
+    assert [path.name for path in folder.iterdir()] == ["model.checkpoint"]
+
+
 def test_the_file_is_on_the_disk_before_it_is_renamed(path, monkeypatch):
     calls = []
 

@@ -12,6 +12,7 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
+from pathlib import Path
 
 if sys.platform != "win32":
     import fcntl
@@ -45,7 +46,11 @@ def write_checkpoint(path, value):
 
 
 def replace_file(path, write):
-    """Call ``write`` with a new file that then replaces the file at ``path``. The previous file is kept if writing fails."""
+    """Call ``write`` with a new file that then replaces the file at ``path``. The previous file is kept if writing fails.
+
+    If the path is a symbolic link, its target is replaced.
+    """
+    path = Path(os.path.realpath(path))
     with _temporary_file(path) as file:
         _remove_leftovers(path)
         write(file)
