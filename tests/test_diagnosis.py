@@ -942,7 +942,7 @@ def test_monitor_in_a_grid_search(n_jobs):
 
 def test_monitor_and_checkpoint(tmp_path):
     monitor = DiagnosticsMonitor(every=2)
-    checkpoint = Checkpoint(tmp_path / "model.pickle", every=4)
+    checkpoint = Checkpoint(tmp_path / "model.pickle", every=4, format="pickle")
     whole = MLPClassifier(**SMALL, callbacks=[monitor, checkpoint]).fit(X, CODES)
     again = load_checkpoint(checkpoint.path)
     kept = again.callbacks[0]
