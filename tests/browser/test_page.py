@@ -162,6 +162,7 @@ def test_layers_are_added_and_removed(open_page):
     expect(page.locator("#layer-table tbody tr")).to_have_count(1)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # as in `serve`
 def test_divergence_is_explained(open_page):
     page = open_page("data=regression&solver=sgd&learning_rate=100&layers=4-relu&speed=0")
     wait_for_state(page, "paused")
