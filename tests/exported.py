@@ -1,8 +1,49 @@
-"""Predictions in plain NumPy from an ``ExportedNetwork``, as described in its docstring; the reference for all exports."""
+"""The rows, targets and parameters for the tests of exports, and predictions in plain NumPy from an ``ExportedNetwork``.
+
+The predictions follow the docstring of ``ExportedNetwork``. They are the reference for all exports.
+"""
 
 import numpy as np
 from numpy.testing import assert_allclose
 from scipy.special import erf, expit, softmax
+
+from fastbp import Activation
+
+RNG = np.random.RandomState(0)
+X = RNG.normal(2, 3, size=(60, 5))
+WITH_NAN = np.where(RNG.uniform(size=X.shape) < [0.3, 0, 0.2, 0, 0], np.nan, X)
+CODES = np.tile([0, 1, 2], 20)
+TARGETS = {
+    "binary": CODES > 0,
+    "multiclass": np.array(["low", "middle", "high"])[CODES],
+    "multilabel": np.column_stack([CODES == 1, CODES > 0, X[:, 0] > 2]).astype(int),
+    "multioutput": np.column_stack([CODES, np.arange(60) % 4]),
+    "single_class": np.full(60, "only"),
+}
+VALUES = np.column_stack([X[:, 0] + X[:, 1] ** 2, np.sin(X[:, 2])])
+SMALL = {"hidden_layer_sizes": (7, 4), "max_iter": 4, "random_state": 0}
+
+
+def softsign(z):
+    return z / (1 + abs(z))
+
+
+COMMON = [
+    {},
+    {"scale": "standard", "batch_norm": True, "ema_decay": 0.9},
+    {"layer_norm": True, "scale": "robust", "activation": ["relu", "silu"]},
+    {"hidden_layer_sizes": ()},
+    {"activation": ["gelu", "tanh"], "batch_norm": True},
+    {"missing": "indicator", "scale": "standard"},
+    {"solver": "lbfgs", "activation": "logistic"},
+    {"activation": Activation(softsign)},
+]
+
+
+def rows_of(params):
+    """The rows for an estimator with these parameters."""
+    return WITH_NAN if "missing" in params else X
+
 
 SELU = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from exported import ACTIVATIONS, assert_close_probabilities
+from exported import ACTIVATIONS, SMALL, TARGETS, VALUES, X, assert_close_probabilities, rows_of, softsign
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -38,19 +38,6 @@ needs_cpp_compiler = pytest.mark.skipif(
 )
 DOCS = Path(__file__).parents[1] / "docs"
 
-RNG = np.random.RandomState(0)
-X = RNG.normal(2, 3, size=(60, 5))
-WITH_NAN = np.where(RNG.uniform(size=X.shape) < [0.3, 0, 0.2, 0, 0], np.nan, X)
-CODES = np.tile([0, 1, 2], 20)
-TARGETS = {
-    "binary": CODES > 0,
-    "multiclass": np.array(["low", "middle", "high"])[CODES],
-    "multilabel": np.column_stack([CODES == 1, CODES > 0, X[:, 0] > 2]).astype(int),
-    "multioutput": np.column_stack([CODES, np.arange(60) % 4]),
-    "single_class": np.full(60, "only"),
-}
-VALUES = np.column_stack([X[:, 0] + X[:, 1] ** 2, np.sin(X[:, 2])])
-SMALL = {"hidden_layer_sizes": (7, 4), "max_iter": 4, "random_state": 0}
 OPTIONS = {
     "plain": {},
     "folded": {"scale": "standard", "batch_norm": True, "ema_decay": 0.9},
@@ -82,10 +69,6 @@ CASES = {
 TOO_SMALL_OR_LARGE = {case for case in CASES if case.endswith("_exp")} | {"multiclass_softplus", "multioutput_softplus"}
 REALS = {"float": (ctypes.c_float, np.float32), "double": (ctypes.c_double, np.float64)}
 STRICT = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wdouble-promotion", "-Wshadow"]
-
-
-def rows_of(params):
-    return WITH_NAN if "missing" in params else X
 
 
 def fitted(prefix, dtype="double"):
@@ -665,10 +648,6 @@ def test_mode_of_the_files_is_that_of_other_new_files(tmp_path):
 
 
 # ---------------------------------------------------------------------- errors
-
-
-def softsign(z):
-    return z / (1 + abs(z))
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from exported import ACTIVATIONS as NAMED_ACTIVATIONS
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, issparse
-from scipy.special import erf, expit, softmax
+from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.impute import SimpleImputer
 
@@ -51,23 +52,7 @@ def small_weights(random_state, shape):
 
 
 BENT, LOG_COSH, LOG_COSH_ALONE = Activation(bent, slope_of_bent), Loss(log_cosh, slope_of_log_cosh), Loss(log_cosh)
-SELU = 1.0507009873554805, 1.6732632423543772
-ACTIVATIONS = {
-    "identity": lambda z: z,
-    "logistic": expit,
-    "tanh": np.tanh,
-    "relu": lambda z: np.maximum(z, 0),
-    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
-    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
-    "selu": lambda z: SELU[0] * np.where(z > 0, z, SELU[1] * np.expm1(np.minimum(z, 0))),
-    "silu": lambda z: z * expit(z),
-    "gelu": lambda z: z * (1 + erf(z / np.sqrt(2))) / 2,
-    "mish": lambda z: z * np.tanh(np.logaddexp(0, z)),
-    "softplus": lambda z: np.logaddexp(0, z),
-    "hard_sigmoid": lambda z: np.clip(z / 6 + 0.5, 0, 1),
-    "hard_swish": lambda z: z * np.clip(z / 6 + 0.5, 0, 1),
-    BENT: bent,
-}
+ACTIVATIONS = NAMED_ACTIVATIONS | {BENT: bent}
 LINKS = {
     "identity": lambda z: z,
     "logistic": expit,

@@ -12,7 +12,18 @@ from time import perf_counter_ns
 
 import numpy as np
 import pytest
-from exported import reference_outputs, reference_predictions, reference_probabilities
+from exported import (
+    COMMON,
+    SMALL,
+    TARGETS,
+    VALUES,
+    WITH_NAN,
+    X,
+    reference_outputs,
+    reference_predictions,
+    reference_probabilities,
+    rows_of,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -20,7 +31,7 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier as MLPClassifierOfScikitLearn
 
-from fastbp import Activation, MLPClassifier, MLPRegressor
+from fastbp import MLPClassifier, MLPRegressor
 from fastbp._exported_network import exported_network
 from fastbp._kernels.codes import LinkCode
 from fastbp._network.activations import ACTIVATION_NAMES
@@ -28,40 +39,8 @@ from fastbp._network.row_network import RowNetwork
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-RNG = np.random.RandomState(0)
-X = RNG.normal(2, 3, size=(60, 5))
-WITH_NAN = np.where(RNG.uniform(size=X.shape) < [0.3, 0, 0.2, 0, 0], np.nan, X)
-CODES = np.tile([0, 1, 2], 20)
-TARGETS = {
-    "binary": CODES > 0,
-    "multiclass": np.array(["low", "middle", "high"])[CODES],
-    "multilabel": np.column_stack([CODES == 1, CODES > 0, X[:, 0] > 2]).astype(int),
-    "multioutput": np.column_stack([CODES, np.arange(60) % 4]),
-    "single class": np.full(60, "only"),
-}
-VALUES = np.abs(np.column_stack([X[:, 0] + X[:, 1] ** 2, np.sin(X[:, 2])]))
-SMALL = {"hidden_layer_sizes": (7, 4), "max_iter": 4, "random_state": 0}
 TOLERANCE = {"float64": {"rtol": 1e-12, "atol": 1e-14}, "float32": {"rtol": 2e-5, "atol": 1e-6}}
-
-
-def softsign(z):
-    return z / (1 + abs(z))
-
-
-COMMON = [
-    {},
-    {"scale": "standard", "batch_norm": True, "ema_decay": 0.9},
-    {"layer_norm": True, "scale": "robust", "activation": ["relu", "silu"]},
-    {"hidden_layer_sizes": ()},
-    {"activation": ["gelu", "tanh"], "batch_norm": True},
-    {"missing": "indicator", "scale": "standard"},
-    {"solver": "lbfgs", "activation": "logistic"},
-    {"activation": Activation(softsign)},
-]
-
-
-def rows_for(params, dtype="float64"):
-    return (WITH_NAN if "missing" in params else X).astype(dtype)
+POSITIVE = np.abs(VALUES)
 
 
 def parts_of(results):
@@ -100,7 +79,7 @@ def check(model, rows, method):
 @pytest.mark.parametrize("kind", TARGETS)
 @pytest.mark.parametrize("params", COMMON, ids=str)
 def test_classifiers(kind, params, loss, dtype):
-    rows = rows_for(params, dtype)
+    rows = rows_of(params).astype(dtype)
     model = MLPClassifier(**SMALL | params, loss=loss).fit(rows, TARGETS[kind])
     check(model, rows, "predict")
     check(model, rows, "predict_proba")
@@ -114,7 +93,7 @@ def test_labels_and_probabilities(kind):
 
 
 def test_single_class_with_a_large_output():
-    model = MLPClassifier(**SMALL).fit(X, TARGETS["single class"])
+    model = MLPClassifier(**SMALL).fit(X, TARGETS["single_class"])
     model.intercepts_[-1][:] = 50
     assert model.compile_predict("outputs")(X[0]) > 0.5
     check(model, X, "predict")
@@ -123,19 +102,19 @@ def test_single_class_with_a_large_output():
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("params", [*COMMON, {"scale_y": "standard", "loss": "huber"}, {"loss": "poisson"}], ids=str)
-@pytest.mark.parametrize("y", [VALUES[:, 0], VALUES], ids=["one output", "two outputs"])
+@pytest.mark.parametrize("y", [POSITIVE[:, 0], POSITIVE], ids=["one output", "two outputs"])
 def test_regressors(y, params, dtype):
-    rows = rows_for(params, dtype)
+    rows = rows_of(params).astype(dtype)
     check(MLPRegressor(**SMALL | params).fit(rows, y), rows, "predict")
 
 
-@pytest.mark.parametrize("y", [VALUES[:, 0], VALUES], ids=["one output", "two outputs"])
+@pytest.mark.parametrize("y", [POSITIVE[:, 0], POSITIVE], ids=["one output", "two outputs"])
 def test_values(y):
     check(MLPRegressor(**SMALL).fit(X, y), X, "predict")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("y", [VALUES[:, 0], VALUES], ids=["one output", "two outputs"])
+@pytest.mark.parametrize("y", [POSITIVE[:, 0], POSITIVE], ids=["one output", "two outputs"])
 def test_quantiles(y):
     model = MLPRegressor(**SMALL, loss="quantile", quantile=[0.1, 0.5, 0.9]).fit(X, y)
     check(model, X, "predict")
@@ -145,7 +124,7 @@ def test_quantiles(y):
 @pytest.mark.parametrize("activation", ACTIVATION_NAMES)
 @pytest.mark.parametrize("layer_norm", [False, True])
 def test_activations(activation, layer_norm):
-    model = MLPRegressor(**SMALL, activation=activation, layer_norm=layer_norm).fit(X, VALUES)
+    model = MLPRegressor(**SMALL, activation=activation, layer_norm=layer_norm).fit(X, POSITIVE)
     predict, network = model.compile_predict(), exported_network(model)
     assert_allclose(predict(X[3]), reference_outputs(network, X[3:4])[0], rtol=1e-11, atol=1e-13)
 
@@ -201,14 +180,14 @@ def test_all_sizes(sizes, n_features, n_outputs, dtype):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_large_network(dtype):
     """Rows of a large network are predicted without the GIL, and strides of powers of two are no special case."""
-    rows = RNG.normal(size=(30, 256)).astype(dtype)
+    rows = np.random.RandomState(0).normal(size=(30, 256)).astype(dtype)
     model = MLPRegressor(hidden_layer_sizes=(1024, 512), max_iter=1, random_state=0).fit(rows, rows[:, :3])
     check(model, rows, "predict")
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_scratch_memory_is_written_before_it_is_read(dtype):
-    network = exported_network(MLPRegressor(**SMALL).fit(X.astype(dtype), VALUES))
+    network = exported_network(MLPRegressor(**SMALL).fit(X.astype(dtype), POSITIVE))
     rows = RowNetwork.of(network)
     scratch, out = rows.new_scratch(), np.empty(2, dtype)
     scratch.fill(np.nan)
@@ -321,7 +300,7 @@ def test_values_are_not_checked(predict_proba):
 def test_missing_values_in_any_column():
     """As in the estimator, NaN in a column without NaN in the training data are replaced by the mean, without an indicator."""
     rows = WITH_NAN.copy()
-    model = MLPRegressor(**SMALL, missing="indicator").fit(rows, VALUES)
+    model = MLPRegressor(**SMALL, missing="indicator").fit(rows, POSITIVE)
     rows[:, 4] = np.nan
     check(model, rows, "predict")
     check(model, np.full((1, 5), np.nan).repeat(5, axis=0), "predict")
@@ -329,7 +308,7 @@ def test_missing_values_in_any_column():
 
 @pytest.mark.parametrize("method", ["score", None, "predict_proba"])
 def test_wrong_method(method):
-    model = MLPRegressor(**SMALL).fit(X, VALUES)
+    model = MLPRegressor(**SMALL).fit(X, POSITIVE)
     with pytest.raises(ValueError, match=r"method must be one of \('predict', 'outputs'\) for MLPRegressor; got"):
         model.compile_predict(method)
 
@@ -352,11 +331,11 @@ def test_results_are_independent(predict_proba):
 
 
 def test_later_training_does_not_change_the_function():
-    model = MLPRegressor(**SMALL).fit(X, VALUES)
+    model = MLPRegressor(**SMALL).fit(X, POSITIVE)
     predict = model.compile_predict()
     before = predict(X[0]), predict(X)
-    model.partial_fit(X, VALUES)
-    model.fit(X, -VALUES)
+    model.partial_fit(X, POSITIVE)
+    model.fit(X, -POSITIVE)
     assert_array_equal(predict(X[0]), before[0])
     assert_array_equal(predict(X), before[1])
     assert not np.allclose(predict(X), model.predict(X))
@@ -437,7 +416,7 @@ def test_threads(frequent_switches, model, predict_proba):
 @pytest.mark.slow
 def test_threads_without_the_gil(frequent_switches):
     """The calls of a large network run at the same time, each with its own scratch memory."""
-    rows = RNG.normal(size=(20, 300))
+    rows = np.random.RandomState(0).normal(size=(20, 300))
     model = MLPRegressor(hidden_layer_sizes=(500, 400), max_iter=1, random_state=0).fit(rows, rows[:, :2])
     predict = model.compile_predict()
     expected = np.array([predict(row) for row in rows])
@@ -472,7 +451,7 @@ for params in ({}, {"layer_norm": True, "activation": "silu"}, {"missing": "indi
 @pytest.mark.slow
 def test_faster_than_scikit_learn():
     """One row takes less than a tenth of the time of scikit-learn's `predict`, in the median of paired calls."""
-    rows = RNG.normal(size=(200, 20)).astype(np.float32)
+    rows = np.random.RandomState(0).normal(size=(200, 20)).astype(np.float32)
     y = np.arange(200) % 4
     params = {"hidden_layer_sizes": (100, 100), "max_iter": 2, "random_state": 0}
     ours = MLPClassifier(**params).fit(rows, y).compile_predict()

@@ -6,53 +6,27 @@ import numpy as np
 import pytest
 from exported import (
     ACTIVATIONS,
+    CODES,
+    COMMON,
+    SMALL,
+    TARGETS,
+    VALUES,
+    WITH_NAN,
+    X,
     assert_close_probabilities,
     reference_outputs,
     reference_predictions,
     reference_probabilities,
+    rows_of,
 )
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 
-from fastbp import Activation, MLPClassifier, MLPRegressor
+from fastbp import MLPClassifier, MLPRegressor
 from fastbp._exported_network import exported_network
 from fastbp._network.activations import ACTIVATION_NAMES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-RNG = np.random.RandomState(0)
-X = RNG.normal(2, 3, size=(60, 5))
-WITH_NAN = np.where(RNG.uniform(size=X.shape) < [0.3, 0, 0.2, 0, 0], np.nan, X)
-CODES = np.tile([0, 1, 2], 20)
-TARGETS = {
-    "binary": CODES > 0,
-    "multiclass": np.array(["low", "middle", "high"])[CODES],
-    "multilabel": np.column_stack([CODES == 1, CODES > 0, X[:, 0] > 2]).astype(int),
-    "multioutput": np.column_stack([CODES, np.arange(60) % 4]),
-    "single class": np.full(60, "only"),
-}
-VALUES = np.column_stack([X[:, 0] + X[:, 1] ** 2, np.sin(X[:, 2])])
-SMALL = {"hidden_layer_sizes": (7, 4), "max_iter": 4, "random_state": 0}
-
-
-def softsign(z):
-    return z / (1 + abs(z))
-
-
-COMMON = [
-    {},
-    {"scale": "standard", "batch_norm": True, "ema_decay": 0.9},
-    {"layer_norm": True, "scale": "robust"},
-    {"hidden_layer_sizes": ()},
-    {"activation": ["gelu", "tanh"], "batch_norm": True},
-    {"missing": "indicator", "scale": "standard"},
-    {"solver": "lbfgs"},
-    {"activation": Activation(softsign)},
-]
-
-
-def rows_of(params):
-    return WITH_NAN if "missing" in params else X
 
 
 def test_reference_has_all_activations():
@@ -69,7 +43,7 @@ def test_classifiers(kind, params, loss):
     network = exported_network(model)
     assert_array_equal(reference_predictions(network, rows), model.predict(rows))
     assert_close_probabilities(reference_probabilities(network, rows), model.predict_proba(rows), rtol=1e-11, atol=1e-13)
-    assert (network.labels.kind, network.estimator) == ("binary" if kind == "single class" else kind, "MLPClassifier")
+    assert (network.labels.kind, network.estimator) == ("binary" if kind == "single_class" else kind, "MLPClassifier")
 
 
 @pytest.mark.slow

@@ -11,7 +11,20 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from exported import reference_outputs, reference_predictions, reference_probabilities
+from exported import (
+    CODES,
+    COMMON,
+    SMALL,
+    TARGETS,
+    VALUES,
+    WITH_NAN,
+    X,
+    reference_outputs,
+    reference_predictions,
+    reference_probabilities,
+    rows_of,
+    softsign,
+)
 from numpy.testing import assert_allclose, assert_array_equal
 from onnx.reference import ReferenceEvaluator
 from sklearn.calibration import CalibratedClassifierCV
@@ -23,7 +36,6 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from test_exported_network import CODES, COMMON, SMALL, TARGETS, VALUES, WITH_NAN, X, rows_of
 
 import fastbp
 from fastbp import Activation, MLPClassifier, MLPRegressor
@@ -268,7 +280,7 @@ def test_types_of_labels(name, zipmap):
     assert_allclose(probabilities, model.predict_proba(X), rtol=1e-6 if zipmap else 1e-12)
 
 
-@pytest.mark.parametrize("kind", ["multiclass", "multilabel", "single class"])
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel", "single_class"])
 def test_zipmap(kind):
     model = MLPClassifier(**SMALL).fit(X, TARGETS[kind])
     for n_rows in (0, 1, 60):
@@ -349,10 +361,6 @@ def test_the_estimator_does_not_change():
     assert_array_equal(model.predict_proba(X), before)
     model.partial_fit(X, CODES)
     assert_array_equal(runtime_outputs(first, X)[0], before.argmax(axis=1))
-
-
-def softsign(z):
-    return z / (1 + abs(z))
 
 
 def test_errors():
