@@ -676,6 +676,9 @@ def softsign(z):
     [
         ("model.cpp", {}, ValueError, r"path must be the name of a C file.*got '.*model\.cpp'\. Use 'model\.c'"),
         ("model", {}, ValueError, r"Use 'model\.c'"),
+        (".c", {}, ValueError, r"Use 'network\.c'"),
+        ("math.c", {}, ValueError, r"a header of the C library; got 'math\.c'\. Use 'math_network\.c'"),
+        ("String.c", {"prefix": "a"}, ValueError, r"a header of the C library; got 'String\.c'"),
         (
             "my-model.c",
             {},
