@@ -86,8 +86,8 @@ test-coverage: $(VENV)/.has-test ## measure the branch coverage of src/fastbp; f
 	$(VENV)/$(BIN)/python -m coverage report
 
 fuzz: $(FUZZ)/.has-fuzz ## fuzz fastbp.load for FUZZ_SECONDS seconds (600) in .venv-fuzz; needs Linux or macOS
-	mkdir -p .pytest_cache/fuzz
-	NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/numba}" $(FUZZ)/$(BIN)/python tests/fuzz/fuzz_load.py -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -print_final_stats=1 $(ARGS) .pytest_cache/fuzz
+	mkdir -p .pytest_cache/fuzz .pytest_cache/fuzz-failures
+	NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/numba}" $(FUZZ)/$(BIN)/python tests/fuzz/fuzz_load.py -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -print_final_stats=1 -artifact_prefix=.pytest_cache/fuzz-failures/ $(ARGS) .pytest_cache/fuzz
 
 docs: $(VENV)/.has-docs ## build the documentation in docs/_build/html; ARGS="-D plot_gallery=0" does not run the examples
 	@$(COMPILE)

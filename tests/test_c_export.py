@@ -655,6 +655,9 @@ def test_mode_of_the_files_is_that_of_other_new_files(tmp_path):
     [
         ("model.cpp", {}, ValueError, r"path must be the name of a C file.*got '.*model\.cpp'\. Use 'model\.c'"),
         ("model", {}, ValueError, r"Use 'model\.c'"),
+        (".c", {}, ValueError, r"Use 'network\.c'"),
+        ("math.c", {}, ValueError, r"a header of the C library; got 'math\.c'\. Use 'math_network\.c'"),
+        ("String.c", {"prefix": "a"}, ValueError, r"a header of the C library; got 'String\.c'"),
         (
             "my-model.c",
             {},

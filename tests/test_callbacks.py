@@ -27,6 +27,7 @@ import fastbp
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp._model import paused_fits
 from fastbp._training import epochs as training
+from fastbp.callbacks import MLflowLogger
 
 RANDOM = np.random.RandomState(3)
 X = RANDOM.normal(size=(60, 4))
@@ -166,9 +167,11 @@ def test_invalid_callbacks_are_rejected(callbacks):
         MLPRegressor(callbacks=callbacks).fit(X, X[:, 0])
 
 
-def test_error_for_scikit_learns_callbacks_names_set_callbacks():
-    with pytest.raises(TypeError, match="set_callbacks"):
-        MLPRegressor(callbacks=[ProgressBar()]).fit(X, X[:, 0])
+@pytest.mark.parametrize("callback", [ProgressBar(), MLflowLogger()], ids=["ProgressBar", "MLflowLogger"])
+def test_error_for_scikit_learns_callbacks_names_set_callbacks(callback):
+    for callbacks in (callback, [callback]):
+        with pytest.raises(TypeError, match=r"^callbacks must be functions of .*Use the method set_callbacks"):
+            MLPRegressor(callbacks=callbacks).fit(X, X[:, 0])
 
 
 # ====================================================================== scikit-learn's callbacks

@@ -86,6 +86,16 @@ def test_checkpoints_of_other_objects_are_rejected(path):
             load_checkpoint(path)
 
 
+@pytest.mark.parametrize("format", ["safetensors", "pickle"])
+def test_a_path_without_a_folder_is_an_error_in_the_first_epoch(tmp_path, format):
+    epochs = []
+    checkpoint = Checkpoint(tmp_path / "none" / "model", every=2, format=format)
+    model = MLPRegressor(**SMALL, callbacks=[checkpoint, lambda estimator, epoch, logs: epochs.append(epoch)])
+    with pytest.raises(FileNotFoundError, match=r"path must be in an existing folder; got .*model'\. Create the folder '.*none'"):
+        model.fit(X, Y)
+    assert epochs == []
+
+
 def test_missing_files_raise_the_error_of_open(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "none")

@@ -118,6 +118,7 @@ def test_values(y):
 def test_quantiles(y):
     model = MLPRegressor(**SMALL, loss="quantile", quantile=[0.1, 0.5, 0.9]).fit(X, y)
     check(model, X, "predict")
+    assert model.compile_predict()(X[:0]).shape == model.predict(X)[:0].shape
 
 
 @pytest.mark.slow

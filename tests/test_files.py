@@ -17,6 +17,7 @@ from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import ShuffleSplit
+from sklearn.neural_network import MLPRegressor as MLPRegressorOfScikitLearn
 from sklearn.pipeline import make_pipeline
 
 import fastbp
@@ -343,10 +344,14 @@ def test_functions_of_the_last_fit_are_refused(path):
 
 
 def test_other_objects_are_refused(path):
-    with pytest.raises(
-        TypeError, match="est must be a fitted MLPClassifier or MLPRegressor of fastbp, got an object of type Pipeline"
+    for other, message in (
+        (make_pipeline(MLPRegressor()), r"an object of type Pipeline of scikit-learn\. Save its last step, pipeline\[-1\]"),
+        (MLPRegressor, r"the class MLPRegressor\. Pass an instance, for example MLPRegressor\(\)\."),
+        (MLPRegressorOfScikitLearn(), r"Convert it with fastbp\.from_sklearn first\."),
+        (3, r"3\. Use another tool"),
     ):
-        save(make_pipeline(MLPRegressor()), path)
+        with pytest.raises(TypeError, match=f"^est must be an MLPClassifier or MLPRegressor of fastbp, got .*{message}"):
+            save(other, path)
     model = MLPRegressor()
     model._secret = 1
     with pytest.raises(ValueError, match=r"The attribute _secret is not one that MLPRegressor.fit sets.*Delete or rename it"):
@@ -357,8 +362,10 @@ def test_other_objects_are_refused(path):
         save(model, path)
     with pytest.raises(ValueError, match="max_iter must have at most 300 digits"):
         save(MLPRegressor(max_iter=10**300), path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"^path must be in an existing folder; got '.*model'\. Create the folder '.*none'"):
         save(MLPRegressor(), path.parent / "none" / "model")
+    with pytest.raises(IsADirectoryError, match=r"^path must name a file, but '.*' is a folder"):
+        save(MLPRegressor(), path.parent)
     assert list(path.parent.iterdir()) == []
 
 

@@ -37,8 +37,9 @@ def create_app(predict_proba, classes):
 def features_of(body):
     """Return the features in the body of a request as an array; raise a ValueError if it is not valid."""
     try:
-        row = np.array(json.loads(body)["features"], np.float32)
-    except (ValueError, TypeError, KeyError):
+        with np.errstate(over="ignore"):
+            row = np.array(json.loads(body)["features"], np.float32)
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise ValueError('the body must be JSON such as {"features": [5.1, 3.5, 1.4, 0.2]}') from None
     # compile_predict checks the shape, but not the values
     if row.ndim != 1 or not np.isfinite(row).all():

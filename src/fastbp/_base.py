@@ -28,7 +28,7 @@ from ._network.architecture import Architecture, Plan
 from ._numpy_methods import NumPyMethods
 from ._parameters import default_params, param_values
 from ._representation import RepresentedModel
-from ._training.callback_runner import CallbackRunner
+from ._training.callback_runner import CallbackRunner, check_no_protocol
 from ._training.context import EarlyStoppingStart, EpochHooks, FitContext, Publication, TrainingData, TrainingRows, deadline_after
 from ._training.divergence import divergence_error, warn_of_divergence
 from ._training.generators import generator_of
@@ -291,6 +291,7 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
     def _validate_params(self):
         """Validate the parameters that differ from their defaults, as scikit-learn does; validating all parameters is slow."""
         defaults, values = default_params(type(self)), vars(self)
+        check_no_protocol(values.get("callbacks"))  # its error names the remedy
         names = (name for name in self._parameter_constraints if values.get(name) is not defaults.get(name, values))
         given = {name: values.get(name) for name in names}
         validate_parameter_constraints(self._parameter_constraints, given, caller_name=type(self).__name__)

@@ -198,7 +198,8 @@ def _results(network, method, outputs):
 
 def _values(network, outputs):
     if _has_groups(network):
-        return outputs.reshape(len(outputs), -1, network.n_quantiles)
+        n_columns = outputs.shape[1] // network.n_quantiles  # not -1, which is not allowed without rows
+        return outputs.reshape(len(outputs), n_columns, network.n_quantiles)
     return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
 

@@ -8,10 +8,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sklearn.pipeline import Pipeline
+
 from ._model import check_predicts
 from ._parameters import default_params
 from ._training.checkpoint_file import is_pickle, replace_file
-from ._wrong_estimator import wrong_estimator_error
+from ._wrong_estimator import described
 
 
 def save(est: Any, path: str | os.PathLike[str]) -> None:
@@ -31,6 +33,10 @@ def save(est: Any, path: str | os.PathLike[str]) -> None:
     ------
     TypeError
         If `est` is not an estimator of fastbp, for example a pipeline.
+    FileNotFoundError
+        If the folder of `path` does not exist.
+    IsADirectoryError
+        If `path` is a folder.
     ValueError
         If the estimator contains a function or another object that a file without code cannot contain: a `fastbp.Activation` or
         `fastbp.Loss`, a function as `learning_rate`, `weight_init`, `bias_init` or `scoring`, a `validation_splitter`, callbacks
@@ -67,11 +73,24 @@ def save(est: Any, path: str | os.PathLike[str]) -> None:
     from .callbacks import Checkpoint
 
     if not isinstance(est, BaseMLP):
-        raise wrong_estimator_error(est)
+        raise TypeError(f"est must be an MLPClassifier or MLPRegressor of fastbp, got {described(est)}. {_remedy_for(est)}")
     for callback in callbacks_of(est):
         if not isinstance(callback, Checkpoint):
             raise refusal(callback, "callbacks")
     write_model(Path(path), est, Callbacks())
+
+
+def _remedy_for(est):
+    """The sentence that says what to save instead of an object that is not an estimator of fastbp."""
+    if isinstance(est, type):
+        return f"Pass an instance, for example {est.__name__}()."
+    if isinstance(est, Pipeline):
+        return "Save its last step, pipeline[-1], and the other steps with another tool, for example skops."
+    if hasattr(est, "best_estimator_"):
+        return "Pass its attribute best_estimator_."
+    if described(est).endswith("of scikit-learn") and type(est).__name__.startswith("MLP"):
+        return "Convert it with fastbp.from_sklearn first."
+    return "Use another tool for other objects, for example skops."
 
 
 def load(path: str | os.PathLike[str], cls: type | None = None) -> Any:

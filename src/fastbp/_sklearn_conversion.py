@@ -139,9 +139,9 @@ def check_expressible(network, params):
     problem = _problem(network) or _problem_of_outputs(network, params.get("loss"))
     if problem:
         given, reason, remedy = problem
-        raise ValueError(
-            f"{given} is not supported by scikit-learn. {reason} Export the model with to_onnx() or export_c(), or {remedy}"
-        )
+        if all(isinstance(activation, str) for activation in network.activations):  # the other formats contain no functions
+            remedy = f"export the model with to_onnx() or export_c(), or {remedy}"
+        raise ValueError(f"{given} is not supported by scikit-learn. {reason} {remedy[0].upper()}{remedy[1:]}")
 
 
 def _problem(network):

@@ -13,7 +13,7 @@ from ._base import BaseMLP
 from ._mlflow_logger import MLflowLogger
 from ._model import is_resumable
 from ._saving import callbacks_of, check_savable, read_model, write_model
-from ._training.checkpoint_file import is_pickle, read_checkpoint, write_checkpoint
+from ._training.checkpoint_file import check_target, is_pickle, read_checkpoint, write_checkpoint
 
 __all__ = ["Checkpoint", "MLflowLogger", "load_checkpoint"]
 
@@ -40,6 +40,10 @@ class Checkpoint:
     ValueError
         If `every` is not an int >= 1, or if `format` is not one of the names. The first epoch of a fit raises it if the format is
         'safetensors' and the estimator contains a function, for example a `fastbp.Activation` or a function as `scoring`.
+    FileNotFoundError
+        In the first epoch of a fit, if the folder of `path` does not exist.
+    IsADirectoryError
+        In the first epoch of a fit, if `path` is a folder.
 
     See Also
     --------
@@ -81,8 +85,10 @@ class Checkpoint:
         """Write the estimator if ``epoch`` is a multiple of `every`."""
         if epoch % self.every == 0:
             self._write(estimator)
-        elif epoch == 1 and self.format == "safetensors":
-            check_savable(estimator, self._described(estimator))  # an error at a later epoch would lose the fit
+        elif epoch == 1:  # an error at a later epoch would lose the fit
+            check_target(self.path)
+            if self.format == "safetensors":
+                check_savable(estimator, self._described(estimator))
 
     def _write(self, estimator):
         if self.format == "safetensors":

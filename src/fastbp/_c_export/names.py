@@ -10,6 +10,16 @@ from pathlib import Path
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _INCLUDABLE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
+# The headers of the C library. A header of the program with one of these names could be included in their place.
+_SYSTEM_HEADERS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic
+        stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype
+        """,
+    )
+)
 _KEYWORDS = frozenset(
     re.findall(
         r"\w+",
@@ -30,7 +40,8 @@ def source_and_header(path):
     """Return the paths of the source file and of the header; raise an error if they cannot be written."""
     source = Path(os.fspath(path))
     if source.suffix != ".c":
-        example = f"{source.stem}.c" if source.stem else "network.c"
+        stem = source.stem.strip(".")
+        example = f"{stem}.c" if stem and stem != "c" else "network.c"
         raise ValueError(
             f"path must be the name of a C file, which ends with .c; got {str(path)!r}. Use {example!r}, for example; the "
             "header has the same name with .h."
@@ -39,6 +50,11 @@ def source_and_header(path):
         raise ValueError(
             "path must have a file name of ASCII letters, digits and the characters _.+- only, because the source file includes "
             f"the header by its name; got {source.name!r}."
+        )
+    if source.stem.lower() in _SYSTEM_HEADERS:  # some file systems ignore case
+        raise ValueError(
+            f"path must not be the name of a C file whose header replaces a header of the C library; got {source.name!r}. Use "
+            f"'{source.stem}_network.c', for example."
         )
     header = source.with_suffix(".h")
     if not source.parent.is_dir():

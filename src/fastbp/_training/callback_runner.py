@@ -55,11 +55,22 @@ def _functions(callbacks):
     functions = (callbacks,) if callable(callbacks) else tuple(callbacks)
     for function in functions:
         if not callable(function):
-            raise TypeError(
-                f"callbacks must be functions of (estimator, epoch, logs), got {function!r} of type {type(function).__name__}. Use "
-                "the method set_callbacks for callbacks of scikit-learn."
-            )
+            raise _not_a_function(function)
         if isinstance(function, type):
             name = function.__name__
             raise TypeError(f"callbacks must be functions or objects, got the class {name}. Pass an instance, such as {name}().")
     return functions
+
+
+def check_no_protocol(callbacks):
+    """Raise a TypeError if the value of the parameter `callbacks` is a callback of scikit-learn's protocol."""
+    if hasattr(callbacks, "on_fit_task_begin") and not callable(callbacks):
+        raise _not_a_function(callbacks)
+
+
+def _not_a_function(value):
+    """Return the error for a callback that is not a function."""
+    return TypeError(
+        f"callbacks must be functions of (estimator, epoch, logs), got {value!r} of type {type(value).__name__}. Use the method "
+        "set_callbacks for callbacks of scikit-learn and for MLflowLogger."
+    )

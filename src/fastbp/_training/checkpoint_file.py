@@ -45,11 +45,21 @@ def write_checkpoint(path, value):
     replace_file(path, write)
 
 
+def check_target(path):
+    """Raise an OSError if a file cannot be written to a path, because it is a folder, or because its folder does not exist."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(f"path must name a file, but {str(path)!r} is a folder. Add the name of a file.")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"path must be in an existing folder; got {str(path)!r}. Create the folder {str(target.parent)!r}.")
+
+
 def replace_file(path, write):
     """Call ``write`` with a new file that then replaces the file at ``path``. The previous file is kept if writing fails.
 
     If the path is a symbolic link, its target is replaced.
     """
+    check_target(path)
     path = Path(os.path.realpath(path))
     with _temporary_file(path) as file:
         _remove_leftovers(path)
