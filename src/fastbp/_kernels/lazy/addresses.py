@@ -24,6 +24,8 @@ _REGISTRIES = {
     "loss": ("losses", "LOSSES"),
     "output_delta": ("links", "OUTPUT_DELTAS"),
     "norm": ("norms", "NORMS"),
+    "parametric": ("parametric", "PARAMETRIC"),
+    "parametric_back": ("parametric", "PARAMETRIC_BACK"),
     "penalty": ("penalties", "PENALTIES"),
     "weight_norm_limit": ("penalties", "WEIGHT_NORM_LIMITS"),
     "rows": ("rows", "ROWS"),
@@ -79,6 +81,10 @@ def signature(kind, dtype):
         "output_delta": (matrix, vector, n, vector, matrix, n, loss_numbers, doubles, n),
         # (Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, add)
         "norm": (matrix, matrix, vector, vector, vector, doubles, exchange, integers, _array_of(NORM_STATE), n, n),
+        # (Z, differences, slopes, alphas, activation_address)
+        "parametric": (matrix, matrix, vector, vector, n),
+        # (D, differences, slopes, gradient, add)
+        "parametric_back": (matrix, matrix, vector, vector, n),
         # (w, g, numbers)
         "penalty": (vector, vector, penalties),
         # (table, params, sums, numbers, rank, n_threads)
