@@ -250,7 +250,8 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         fitted = () if state is None else state.activations
         # the activations of the last fit, unless the user has set the weights of a network with another number of layers
         activations = fitted if len(fitted) == n_hidden else per_layer(self.activation, n_hidden)
-        return Architecture(activations, link, norm, numbers=numbers)
+        architecture = Architecture(activations, link, norm, numbers=numbers)
+        return architecture if state is None or state.kinds is None else state.kinds.added_to(architecture).for_prediction()
 
     # ------------------------------------------------------------------ prediction, on a snapshot
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from .._data.preparation import Preparation
 from .._network.activations import per_layer
-from .._network.folding import fold_batch_norm
+from .._network.folding import fold_batch_norm, fold_input_scale
 from .._network.initializers import draw_into, put_into
+from .._network.layer_kinds import LayerKinds
 from .._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros, padded, padded_copy
 from .._network.optimizers import Optimizer
 from .._network.workspace import MovingStatistics
@@ -80,6 +81,7 @@ class TrainingState:
     published_hash: bytes | None = None
     best: list | None = None
     resume: ResumePoint | None = None
+    kinds: LayerKinds | None = None
 
     def __setattr__(self, name, value):
         super().__setattr__(name, padded(value) if name == "params" else value)
@@ -89,13 +91,14 @@ class TrainingState:
             setattr(self, name, value)  # which adds the padding that a pickled array does not have
 
     @classmethod
-    def drawn(cls, config, preparation, sizes, dtype, *, link, out_activation, rng):
-        """A state with new parameters, drawn from ``rng``, for a network of these layer sizes."""
+    def drawn(cls, config, preparation, sizes, X, *, link, out_activation, rng):
+        """A state with new parameters, drawn from ``rng``, for a network of these layer sizes and prepared training rows X."""
         norm = "batch_norm" if config.batch_norm else "layer_norm" if config.layer_norm else None
-        layout = Layout(sizes, N_NORM_PARAMETERS[norm])
+        n_norms, kinds = N_NORM_PARAMETERS[norm], config.kinds
+        layout = Layout(sizes, n_norms) if kinds is None else kinds.layout(sizes, n_norms)
         state = cls(
             layout,
-            aligned_zeros(layout.n_params, dtype),
+            aligned_zeros(layout.n_params, X.dtype),
             preparation,
             norm,
             config.ema_decay is not None,
@@ -104,8 +107,12 @@ class TrainingState:
             out_activation,
             rng=rng,
             moving=MovingStatistics.fresh(layout) if norm == "batch_norm" else None,
+            kinds=kinds,
         )
         state._draw(config)
+        if kinds is not None:
+            activations = per_layer(config.activation, len(sizes) - 2)
+            kinds.initialize(layout, state.params, activations, rng, X)
         return state
 
     @classmethod
@@ -213,7 +220,8 @@ class TrainingState:
     @property
     def is_folded(self):
         """Whether the network that predicts has other parameters than the network that is trained."""
-        return self.preparation.scaling is not None or self.norm == "batch_norm" or self.is_averaged
+        has_input_scale = self.kinds is not None and self.kinds.has_input_scale
+        return self.preparation.scaling is not None or self.norm == "batch_norm" or self.is_averaged or has_input_scale
 
     @property
     def published_norm(self):
@@ -222,13 +230,16 @@ class TrainingState:
 
     @property
     def published_layout(self):
-        return Layout(self.layout.sizes, 0 if self.norm == "batch_norm" else self.layout.n_norms)
+        layout = Layout(self.layout.sizes, 0) if self.norm == "batch_norm" else self.layout
+        return layout if self.kinds is None else self.kinds.published(layout)
 
     def predicting_params(self):
-        """The parameters of a network for prepared rows: averages if ``is_averaged``, with batch normalization folded in."""
+        """The parameters of a network for prepared rows: averages if ``is_averaged``, with other layers folded into the weights."""
         if not self.is_folded:
             return self.params
         params = padded_copy(self.averaged_params, self.params.dtype) if self.is_averaged else self.params
+        if self.kinds is not None:
+            return fold_input_scale(self.layout, params, self.published_layout)
         if self.moving is None:
             return params
         layout = self.published_layout
