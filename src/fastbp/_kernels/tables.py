@@ -48,10 +48,8 @@ LAYER = np.dtype(
             ("parametric_address", np.int64),
             ("parametric_back_address", np.int64),
             ("slopes_at", np.int64),
-            # of the first layer: the columns of X for encoders, or 0 without encoders; the number of values that encoders keep for
-            # each row; and the scaling of the inputs in the parameters
+            # of the first layer: the columns of X for encoders, or 0 without encoders; and the scaling of the inputs in the parameters
             ("n_features", np.int64),
-            ("n_saved", np.int64),
             ("scale_at", np.int64),
         ],
     )
@@ -69,26 +67,6 @@ SEGMENT = np.dtype(
             ("alpha", np.float64),  # of the L2 penalty
             ("decay", np.float64),  # of the weight decay; the factor of the learning rate has no effect on the decay
             ("epsilon", np.float64),
-        ],
-    )
-)
-
-# A group of columns of X that one encoder replaces by inputs of the first dense layer; see `lazy.encoders`.
-ENCODER = np.dtype(
-    (
-        np.record,
-        [
-            ("forward_address", np.int64),
-            ("back_address", np.int64),  # 0 if the encoder has no parameters
-            ("column_at", np.int64),  # the first column of the group in X, and the number of columns
-            ("n_columns", np.int64),
-            ("output_at", np.int64),  # the first of the inputs that replace the columns, and their number
-            ("n_out", np.int64),
-            ("params_at", np.int64),
-            ("n_params", np.int64),
-            ("n_units", np.int64),  # the number of frequencies of a column, of bins of a column, or of codes
-            ("saved_at", np.int64),  # the first of the values of a row that the forward pass keeps, and their number
-            ("n_saved", np.int64),
         ],
     )
 )

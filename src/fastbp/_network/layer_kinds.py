@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .layout import Layout
+from .._data.inputs import as_rows
+from .architecture import Architecture, Plan
+from .layout import Layout, aligned_zeros
 from .numpy_passes import activate_layer
+from .prediction import outputs
 from .segments import Factors
 
 
@@ -18,7 +21,7 @@ class LayerKinds:
     """The layers in addition to dense layers.
 
     ``has_input_scale`` multiplies each input by a parameter, and ``has_slopes`` makes the activations of hidden layers parametric.
-    ``encoders`` compute the inputs from ``n_features`` columns of X. ``is_ntp`` divides the weights of a layer by the square root of
+    ``encoders`` compute the inputs from the columns of X. ``is_ntp`` divides the weights of a layer by the square root of
     its number of inputs (neural tangent parametrization; Jacot and others 2018): the stored weights include the divisor, so that
     only initial values and steps differ. ``initialization`` is None for `weight_init` and `bias_init`, "normal" for standard normal
     values in hidden layers and zeros in the last layer, or "data" for values that depend on the training rows. ``rates`` and
@@ -31,7 +34,6 @@ class LayerKinds:
     has_input_scale: bool = False
     has_slopes: bool = False
     encoders: tuple = ()
-    n_features: int = 0
     is_ntp: bool = False
     initialization: str | None = None
     rates: tuple = ()
@@ -39,6 +41,11 @@ class LayerKinds:
     strength_schedule: str | None = None
     drop_last: bool = False
     prefers_last_best: bool = False
+
+    @property
+    def n_features(self):
+        """The number of columns of X that the encoders read, or 0 without encoders."""
+        return sum(encoder.n_columns for encoder in self.encoders)
 
     def n_inputs(self, n_features):
         """Return the number of inputs of the first dense layer for rows with this number of columns."""
@@ -51,10 +58,8 @@ class LayerKinds:
             extras.append(("input_scale", sizes[0]))
         if self.has_slopes:
             extras.append(("slopes", sum(sizes[1:-1])))
-        if self.encoders:
-            extras.append(("encoders", sum(encoder.n_params for encoder in self.encoders)))
-        n_saved = sum(encoder.n_saved for encoder in self.encoders)
-        return Layout(sizes, n_norms, tuple(extras), self.n_features if self.encoders else 0, n_saved)
+        extras += [(_group_of(index), encoder.n_params) for index, encoder in enumerate(self.encoders)]
+        return Layout(sizes, n_norms, tuple(extras), self.n_features)
 
     @staticmethod
     def published(layout):
@@ -73,22 +78,29 @@ class LayerKinds:
             root = n_in**0.5 if self.is_ntp else 1.0
             factors["coefs", layer] = Factors(rates.get("coefs", 1.0) / root, 1.0, decays.get("coefs", 1.0), root)
             factors["intercepts", layer] = Factors(rates.get("intercepts", 1.0), 0.0, decays.get("intercepts", 0.0))
+        kinds = {_group_of(index): encoder.kind for index, encoder in enumerate(self.encoders)}
         for name, _ in layout.extras:
-            factors[name] = Factors(rates.get(name, 1.0), 0.0, decays.get(name, 0.0))
+            kind = kinds.get(name, name)
+            factors[name] = Factors(rates.get(kind, 1.0), 0.0, decays.get(kind, 0.0))
         return factors
 
     # ------------------------------------------------------------------ initial values
 
-    def initialize(self, layout, params, activations, rng, A):
+    def initialize(self, layout, params, activations, rng, X):
         """Set the initial parameters of the layers in addition to dense layers, and of dense layers if ``initialization`` is set.
 
-        ``A`` (n_rows, n_inputs) are the inputs of the first dense layer for all training rows.
+        ``X`` (n_rows, n_features) are the prepared training rows.
         """
+        for index, encoder in enumerate(self.encoders):
+            encoder.initialize(layout.extra(params, _group_of(index)), rng)
+        A = self._encoded(layout, params, X) if self.encoders and self.initialization == "data" else X
         layout.extra(params, "input_scale")[:] = 1
         layout.extra(params, "slopes")[:] = 1
         coefs, intercepts = layout.views(params)
         for layer, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
             root = len(W) ** 0.5 if self.is_ntp else 1.0
+            if self.initialization is None:
+                continue
             if self.initialization == "data":
                 Z = _fit_layer(W, b, A, rng)
             elif layer < len(coefs) - 1:
@@ -98,6 +110,22 @@ class LayerKinds:
             if self.initialization == "data" and layer < len(coefs) - 1:
                 activate_layer(Z, activations[layer], None)
                 A = Z
+
+    def _encoded(self, layout, params, X):
+        """Return the inputs of the first dense layer for the rows X, as the outputs of a network with an identity matrix."""
+        n_inputs = layout.sizes[0]
+        n_params = sum(encoder.n_params for encoder in self.encoders)
+        encoding = Layout((n_inputs, n_inputs), 0, (("encoders", n_params),), layout.n_features)
+        flat = aligned_zeros(encoding.n_params, params.dtype)
+        encoding.views(flat)[0][0][...] = np.eye(n_inputs)
+        encoding.extra(flat, "encoders")[...] = params[layout.n_params - n_params :]
+        plan = Plan(encoding, Architecture((), encoders=self.encoders))
+        return outputs(plan, flat, as_rows(X, params.dtype), len(X))
+
+
+def _group_of(index):
+    """The name of the parameters of an encoder."""
+    return f"encoder_{index}"
 
 
 def _fit_layer(W, b, A, rng):

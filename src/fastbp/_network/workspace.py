@@ -24,6 +24,7 @@ from .._kernels.settings import record
 from .._kernels.tables import ENCODER
 from .._kernels.targets import VECTOR_BYTES
 from .._kernels.team import N_SUMS, Team
+from .encoders import encoder_table
 from .layout import aligned_buffers, aligned_zeros
 
 
@@ -41,10 +42,12 @@ class ScratchTemplate(NamedTuple):
         """Return the template for a forward pass in one thread, with buffers for the loss if `with_loss`."""
         layout = plan.layout
         own = {
-            "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered),
+            "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered or layout.n_features > 0),
             "packed": layout.packed(block_size, dtype, VECTOR_BYTES, sparse),
             "strip": layout.strip(block_size, dtype, VECTOR_BYTES),
         }
+        if layout.n_features:
+            own |= _encoder_buffers(plan, block_size, dtype, gathered)
         if plan.architecture.has_slopes:
             own["differences"] = layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False)
         if with_loss:
@@ -53,7 +56,8 @@ class ScratchTemplate(NamedTuple):
             own["weights"] = aligned_zeros(block_size, dtype)
         empty = _empty_scratch(dtype)
         loss_numbers, output_numbers = plan.loss_numbers()
-        shared = empty._replace(loss_numbers=loss_numbers, output_numbers=output_numbers)
+        encoders = _encoder_records(plan, dtype)
+        shared = empty._replace(loss_numbers=loss_numbers, output_numbers=output_numbers, encoders=encoders)
         return cls(shared, {name: array.size for name, array in own.items()})
 
     @property
@@ -135,7 +139,9 @@ def _training_buffers(plan, block_size, dtype, gathered):
     n_scaled = layout.sizes[0] * layout.sizes[1] * architecture.has_input_scale
 
     return {
-        "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered),
+        "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered or layout.n_features > 0),
+        **_encoder_buffers(plan, block_size, dtype, gathered),
+        "encoders": _encoder_records(plan, dtype),
         "slopes": rows(architecture.keeps_slopes),
         "normalized": rows(norm is not None),
         "differences": rows(architecture.has_slopes),
@@ -149,6 +155,19 @@ def _training_buffers(plan, block_size, dtype, gathered):
         "strip": layout.strip(block_size, dtype, VECTOR_BYTES, panels=True),
         "inv_std": aligned_zeros(n_statistics, dtype),
     }
+
+
+def _encoder_buffers(plan, block_size, dtype, gathered):
+    """Return the buffers for the encoders of a network, as a dict by the fields of `Scratch`."""
+    size = max((encoder.scratch_size for encoder in plan.architecture.encoders), default=0)
+    n_features = plan.layout.n_features * gathered
+    return {"columns": aligned_zeros(block_size * n_features, dtype), "encoding": aligned_zeros(size, dtype)}
+
+
+def _encoder_records(plan, dtype):
+    """Return the `ENCODER` records of a network; the parameters of the encoders are the last parameters of the layout."""
+    encoders, layout = plan.architecture.encoders, plan.layout
+    return encoder_table(encoders, layout.n_params - sum(encoder.n_params for encoder in encoders), np.dtype(dtype))
 
 
 def _training_numbers(plan, penalties, schedule, seed, rank):
