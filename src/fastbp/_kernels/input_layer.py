@@ -28,21 +28,23 @@ def encode(table, params, rows, order, start, n_rows, scratch, A):
     X = columns_of_block(table, rows, order, start, n_rows, scratch.columns)
     if order.size:
         gather(rows, order, start, X)
+    saved = matrix(scratch.saved, 0, n_rows if scratch.saved.size else 0, table[0].n_saved)
     for i in range(scratch.encoders.size):
         encoder = scratch.encoders[i]
         p = vector(params, encoder.params_at, encoder.n_params)
-        call(encoder.forward_address, X, A, p, scratch.encoding, scratch.constants, scratch.encoders, i)
+        call(encoder.forward_address, X, A, p, saved, scratch.encoding, scratch.constants, scratch.encoders, i)
 
 
 @kernel(optimize=False)
 def encode_back(table, params, rows, order, start, n_rows, scratch, D, gradient, add):
     """Compute the gradient of the parameters of all encoders from D = ∂/∂A (n_rows, ≥ n_in)."""
     X = columns_of_block(table, rows, order, start, n_rows, scratch.columns)
+    saved = matrix(scratch.saved, 0, n_rows if scratch.saved.size else 0, table[0].n_saved)
     for i in range(scratch.encoders.size):
         encoder = scratch.encoders[i]
         if encoder.back_address:
             p, g = vector(params, encoder.params_at, encoder.n_params), vector(gradient, encoder.params_at, encoder.n_params)
-            call(encoder.back_address, X, D, p, scratch.encoding, g, scratch.constants, scratch.encoders, i, int(add))
+            call(encoder.back_address, X, D, p, saved, scratch.encoding, g, scratch.constants, scratch.encoders, i, int(add))
 
 
 @kernel()

@@ -83,8 +83,8 @@ class Scratch(NamedTuple):
 
     `activations`, `slopes`, `normalized`, `differences`, `deltas`, `targets`, `weights` and `columns` contain values for a block of
     rows; `slopes`, `normalized` and `differences` have the same offsets as the outputs. `columns` are the columns of X for encoders,
-    of which `encoders` has one `ENCODER` record each; `encoding` is their scratch memory, and `constants` are numbers that are not
-    trained. With a scaling of
+    of which `encoders` has one `ENCODER` record each; `saved` are values that they keep for the backward pass, `encoding` is their
+    scratch memory, and `constants` are numbers that are not trained. With a scaling of
     the inputs, `scaled_weights` contains the scaled W of the first layer, and `scaled_gradient` its gradient. `transposed` contains Wᵀ of all layers, `packed` copies of W of wide layers,
     `strip` copies of columns for the products, and `inv_std` the statistics of norms: three for each unit with batch normalization,
     one for each row with layer normalization. `hyperparams`, `penalties`, `schedule`, `loss_numbers`, `draw_state` and `norm_state`
@@ -100,6 +100,7 @@ class Scratch(NamedTuple):
     targets: np.ndarray
     weights: np.ndarray
     columns: np.ndarray
+    saved: np.ndarray
     encoding: np.ndarray
     encoders: np.ndarray
     constants: np.ndarray

@@ -48,8 +48,10 @@ LAYER = np.dtype(
             ("parametric_address", np.int64),
             ("parametric_back_address", np.int64),
             ("slopes_at", np.int64),
-            # of the first layer: the columns of X for encoders, or 0 without encoders; and the scaling of the inputs in the parameters
+            # of the first layer: the columns of X for encoders, or 0 without encoders; the number of values that encoders keep for
+            # each row; and the scaling of the inputs in the parameters
             ("n_features", np.int64),
+            ("n_saved", np.int64),
             ("scale_at", np.int64),
         ],
     )
@@ -91,6 +93,29 @@ ROW_LAYER = np.dtype(
             # for each feature that is 1 if the feature has an indicator; -1 if no values are replaced
             ("n_features", np.int64),
             ("fill_at", np.int64),
+        ],
+    )
+)
+
+# For `lazy.encoders`: a group of adjacent columns that are encoded in the same way as inputs of the first layer. A field whose name
+# ends in ``_at`` is a column of the matrix, or the index of the first element in the vector, that its comment names.
+ENCODER = np.dtype(
+    (
+        np.record,
+        [
+            ("forward_address", np.int64),
+            ("back_address", np.int64),  # 0 if the encoder has no parameters
+            ("column_at", np.int64),  # in X
+            ("n_columns", np.int64),
+            ("output_at", np.int64),  # in the inputs of the first layer
+            ("n_out", np.int64),  # of all columns of the group together
+            ("params_at", np.int64),  # in the flat parameters
+            ("n_params", np.int64),
+            ("constants_at", np.int64),  # in the constants
+            # frequencies per column, the largest number of bins of a column, or the number of codes of a categorical column
+            ("n_units", np.int64),
+            ("saved_at", np.int64),  # in the values that the forward pass keeps for the backward pass
+            ("n_saved", np.int64),
         ],
     )
 )

@@ -26,6 +26,7 @@ class Encoder:
     n_out: int
     n_units: int = 0
     n_params: int = 0
+    n_saved: int = 0
 
     @property
     def scratch_size(self):
@@ -70,7 +71,7 @@ def embedding_encoder(n_codes, n_out):
 def encoder_table(encoders, params_at, dtype):
     """Return the records (n_encoders,) of `ENCODER` for encoders whose columns, inputs and parameters follow each other."""
     table = np.zeros(len(encoders), ENCODER)
-    column_at = output_at = 0
+    column_at = output_at = saved_at = 0
     for record, encoder in zip(table, encoders, strict=True):
         record["forward_address"] = lazy_address("encoder", encoder.kind, dtype)
         if encoder.kind in lazy_functions("encoder_back"):
@@ -78,5 +79,7 @@ def encoder_table(encoders, params_at, dtype):
         record["column_at"], record["n_columns"] = column_at, encoder.n_columns
         record["output_at"], record["n_out"] = output_at, encoder.n_out
         record["params_at"], record["n_params"], record["n_units"] = params_at, encoder.n_params, encoder.n_units
-        column_at, output_at, params_at = column_at + encoder.n_columns, output_at + encoder.n_out, params_at + encoder.n_params
+        record["saved_at"], record["n_saved"] = saved_at, encoder.n_saved
+        column_at, output_at = column_at + encoder.n_columns, output_at + encoder.n_out
+        params_at, saved_at = params_at + encoder.n_params, saved_at + encoder.n_saved
     return table

@@ -59,7 +59,7 @@ class LayerKinds:
         if self.has_slopes:
             extras.append(("slopes", sum(sizes[1:-1])))
         extras += [(_group_of(index), encoder.n_params) for index, encoder in enumerate(self.encoders)]
-        return Layout(sizes, n_norms, tuple(extras), self.n_features)
+        return Layout(sizes, n_norms, tuple(extras), self.n_features, sum(encoder.n_saved for encoder in self.encoders))
 
     @staticmethod
     def published(layout):
@@ -115,7 +115,7 @@ class LayerKinds:
         """Return the inputs of the first dense layer for the rows X, as the outputs of a network with an identity matrix."""
         n_inputs = layout.sizes[0]
         n_params = sum(encoder.n_params for encoder in self.encoders)
-        encoding = Layout((n_inputs, n_inputs), 0, (("encoders", n_params),), layout.n_features)
+        encoding = Layout((n_inputs, n_inputs), 0, (("encoders", n_params),), layout.n_features, layout.n_saved)
         flat = aligned_zeros(encoding.n_params, params.dtype)
         encoding.views(flat)[0][0][...] = np.eye(n_inputs)
         encoding.extra(flat, "encoders")[...] = params[layout.n_params - n_params :]

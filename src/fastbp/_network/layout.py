@@ -76,7 +76,7 @@ class Layout:
     """The layout of a network with the given layer sizes, inputs first and outputs last.
 
     ``extras`` are the names and sizes of groups of parameters that follow the norm parameters. If encoders compute the inputs,
-    ``n_features`` is the number of columns of X.
+    ``n_features`` is the number of columns of X, and ``n_saved`` the number of values that encoders keep for each row.
 
     Examples
     --------
@@ -92,6 +92,7 @@ class Layout:
     n_norms: int = 0  # the number of norm parameters of each hidden unit; after all biases, there are all γ, then all β
     extras: tuple = ()
     n_features: int = 0
+    n_saved: int = 0
 
     @cached_property
     def n_coefs(self):
@@ -198,7 +199,7 @@ class Layout:
 
     def _input_offsets(self):
         """Return the fields of the layer table that only the first layer has, as a dict."""
-        return {"n_features": self.n_features, "scale_at": self.extra_at("input_scale")}
+        return {"n_features": self.n_features, "n_saved": self.n_saved, "scale_at": self.extra_at("input_scale")}
 
     @property
     def exchange_size(self):

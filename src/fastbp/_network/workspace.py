@@ -141,6 +141,7 @@ def _training_buffers(plan, block_size, dtype, gathered):
     return {
         "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered or layout.n_features > 0),
         **_encoder_buffers(plan, block_size, dtype, gathered),
+        "saved": aligned_zeros(block_size * layout.n_saved, dtype),
         "encoders": _encoder_records(plan, dtype),
         "slopes": rows(architecture.keeps_slopes),
         "normalized": rows(norm is not None),

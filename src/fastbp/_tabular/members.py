@@ -82,8 +82,8 @@ def _new_network(settings, y, seed, n_threads, is_regression, is_validated, opti
     # with half squared errors, whose gradients are sums over the outputs, all gradients have this factor
     epsilon = settings.epsilon * (y.shape[1] / 2 if is_regression else 1)
     return cls(
-        settings.hidden_layer_sizes,
-        settings.activation,
+        hidden_layer_sizes=settings.hidden_layer_sizes,
+        activation=settings.activation,
         solver="adamw",
         alpha=0.0,
         batch_size=min(settings.batch_size, len(y)),
