@@ -54,8 +54,8 @@ def fit_member(settings, reader, data, validation, seed, n_threads, **options):
     embedded = inputs.embedded(len(reader.n_codes))
     X = prepared(inputs, embedded, rows)
     is_regression = y.dtype.kind == "f"
-    kinds = _layer_kinds(settings, inputs, reader.n_codes[embedded])
-    network = _new_network(settings, y, seed, n_threads, is_regression, validation is not None, options)
+    kinds = layer_kinds(settings, _encoders(settings, inputs, reader.n_codes[embedded]))
+    network = new_network(settings, y, seed, n_threads, is_regression, validation is not None, options)
     member = Member(inputs, embedded, network)
     attributes = {}
     if is_regression:
@@ -76,7 +76,8 @@ def _network_targets(member, y, dtype, is_regression):
     return y[:, 0] if y.shape[1] == 1 else y
 
 
-def _new_network(settings, y, seed, n_threads, is_regression, is_validated, options):
+def new_network(settings, y, seed, n_threads, is_regression, is_validated, options):
+    """Return the estimator of a network for targets y (n_rows, n_columns), which is not fitted."""
     cls = RegressorNetwork if is_regression else ClassifierNetwork
     options = options | ({} if is_regression else {"label_smoothing": settings.label_smoothing})
     # with half squared errors, whose gradients are sums over the outputs, all gradients have this factor
@@ -104,19 +105,24 @@ def _new_network(settings, y, seed, n_threads, is_regression, is_validated, opti
     )
 
 
-def _layer_kinds(settings, inputs, n_codes):
-    encoders = []
-    if settings.n_frequencies or n_codes.size:
-        n_numbers = inputs.n_numbers
-        encoders = [
-            *([pbld_encoder(n_numbers, settings.n_frequencies)] if settings.n_frequencies else [copy_encoder(n_numbers)]),
-            copy_encoder(inputs.n_outputs - n_numbers),
-            *(embedding_encoder(int(n) + 1, settings.embedding_size) for n in n_codes),
-        ]
+def _encoders(settings, inputs, n_codes):
+    if not settings.n_frequencies and not n_codes.size:
+        return ()
+    n_numbers = inputs.n_numbers
+    encoders = [
+        pbld_encoder(n_numbers, settings.n_frequencies) if settings.n_frequencies else copy_encoder(n_numbers),
+        copy_encoder(inputs.n_outputs - n_numbers),
+        *(embedding_encoder(int(n) + 1, settings.embedding_size) for n in n_codes),
+    ]
+    return tuple(encoder for encoder in encoders if encoder.n_columns)
+
+
+def layer_kinds(settings, encoders):
+    """Return the ``LayerKinds`` of RealMLP."""
     return LayerKinds(
         has_input_scale=True,
         has_slopes=settings.parametric_activation,
-        encoders=tuple(encoder for encoder in encoders if encoder.n_columns),
+        encoders=encoders,
         is_ntp=True,
         initialization=settings.weight_init,
         rates=(("intercepts", 0.1), ("input_scale", 6.0), ("slopes", 0.1), ("pbld", 0.1)),
