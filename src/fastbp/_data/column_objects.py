@@ -29,27 +29,23 @@ def objects_to_values(array, name):
     counts = Counter(map(type, array))
     present = {one for one in counts if one.__name__ not in _MISSING_TYPES}
     _check_types_of_objects(present, name)
-    if (
-        float in present
-        and not all(map(_is_number_type, present))
-        and all(value != value for value in array if type(value) is float)
-    ):
+    is_nan = (value != value for value in array if type(value) is float)
+    if float in present and not all(map(_is_number_type, present)) and all(is_nan):
         present.discard(float)
     if not present:
         return "null", None
     for kind, is_member, convert in _CONVERSIONS:
         if all(map(is_member, present)):
             values = convert(array, counts)
-            break
-    else:
-        return "text", array
-    if kind == "number":
-        n_present = len(values) - int(np.isnan(values).sum())
-        if n_present == 0:
-            return "null", None
-        if n_present == sum(counts[one] for one in present if _is_boolean_type(one)):
-            return "boolean", values
-    return kind, values
+            return (_kind_of_numbers(values, counts) if kind == "number" else kind), values
+    return "text", array
+
+
+def _kind_of_numbers(values, counts):
+    """The kind of a column of numbers (n_rows,) if ``counts`` are the counts of the types of objects."""
+    n_present = len(values) - int(np.isnan(values).sum())
+    n_booleans = sum(counts[one] for one in counts if _is_boolean_type(one))
+    return "null" if n_present == 0 else "boolean" if n_present == n_booleans else "number"
 
 
 def text_of(value):
@@ -99,10 +95,13 @@ def _find_block(values, known, unknown, name):
     except TypeError:  # a list, for example, has no hash value
         _check_types_of_objects(set(map(type, values)), name)
         raise
-    places = np.flatnonzero(codes == _NOT_FOUND).tolist()
-    if places:
-        others = {value: known.get(text_of(value), unknown) for value in {values[n] for n in places}}
-        codes[places] = [others[values[n]] for n in places]
+    places = np.flatnonzero(codes == _NOT_FOUND)
+    others = [values[n] for n in places.tolist()]
+    if all(one is str for one in set(map(type, others))):
+        codes[places] = unknown
+    else:
+        found = {value: known.get(text_of(value), unknown) for value in set(others)}
+        codes[places] = [found[value] for value in others]
     return codes
 
 
@@ -111,8 +110,8 @@ def _check_types_of_objects(types, name):
         is_nested = issubclass(one, Mapping | Set | np.ndarray) or (issubclass(one, Sequence) and not issubclass(one, str | bytes))
         if is_nested or (one.__str__ is object.__str__ and one.__repr__ is object.__repr__):
             raise TypeError(
-                f"Column {name!r} of X has a value of type {one.__name__!r}; each argument must be a string, a number, a boolean or a "
-                "date. Convert the values, and split nested values into several columns."
+                f"Column {name!r} of X has a value of type {one.__name__!r}; each argument must be a string, a number, a boolean "
+                "or a date. Convert the values, and split nested values into several columns."
             )
         if issubclass(one, complex | np.complexfloating):
             raise ValueError(f"Complex data not supported: column {name!r} of X has complex numbers. Pass real numbers.")

@@ -5,7 +5,6 @@ a number, a category, a date, or is ignored because it has no values in the trai
 values and arrays. This module does not know about scaling, one-hot columns and embeddings.
 """
 
-from collections import Counter
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
@@ -14,8 +13,8 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 
 from .._compat import _check_categorical_features
+from .column_labels import plain_numbers
 from .column_objects import count_texts, find_texts, text_of
-from .table_inputs import Labels
 
 _DAY = 86_400_000_000  # microseconds
 _FIRST_MONDAY = 4  # 5 January 1970 is this many days after 1 January 1970
@@ -47,7 +46,7 @@ _PHASES = {"year": _phase_of_year, "week": _phase_of_week, "day": _phase_of_day}
 
 def _days(values):
     """Dates since 1970, or durations, as floats (n_rows,) in days; missing values are NaN."""
-    return _plain_numbers(values) / _DAY
+    return plain_numbers(values) / _DAY
 
 
 class EncodedTable(NamedTuple):
@@ -138,7 +137,7 @@ class DateColumn(_PlainColumn):
 
     @staticmethod
     def _cycles_of(raw, span):
-        """The cycles whose phase varies and repeats in the training table: otherwise, a phase says no more than the elapsed time."""
+        """The cycles whose phase varies and repeats in the training table; another phase says no more than the elapsed time."""
         if raw.kind == "time":
             return ("day",) if span > 0 else ()
         if raw.kind == "duration":
@@ -176,8 +175,8 @@ class DateColumn(_PlainColumn):
 class CategoryColumn(_PlainColumn):
     """A column of categories with the codes 1, 2, …; ``categories`` is a list of texts, or a sorted array of numbers.
 
-    If ``has_rare`` is true, the last code belongs to all categories that are not in ``categories``: to those that were too rare, and
-    to unknown ones. Otherwise, unknown categories have code 0, like missing values.
+    If ``has_rare`` is true, the last code belongs to all categories that are not in ``categories``: to those that were too rare,
+    and to unknown ones. Otherwise, unknown categories have code 0, like missing values.
     """
 
     name: str
@@ -211,19 +210,26 @@ class CategoryColumn(_PlainColumn):
         if isinstance(self.categories, np.ndarray):
             raw = raw.resolved()  # objects that are numbers, booleans or dates become an array
         values = raw.values
-        if isinstance(values, Labels):
-            table = np.concatenate([*map(self._find_values, values.blocks()), np.zeros(1, np.int32)])
-            return table[values.codes]  # the code -1 refers to the last element
-        return 0 if values is None else self._find_values(values)
-
-    def _find_values(self, values):
+        if values is None:
+            return 0
+        if not isinstance(values, np.ndarray):
+            return values.find(self._lookup, self._unknown, self.name)
         if values.dtype == object:
-            return find_texts(values, self._lookup, self._unknown, self.name)
-        values = _plain_numbers(values)
+            return self._find_objects(raw)
+        values = plain_numbers(values)
         if isinstance(self.categories, np.ndarray):
             return self._find_numbers(values)
         unique, inverse = np.unique(values, return_inverse=True)
-        return find_texts(_objects_of(unique), self._lookup, self._unknown, self.name)[inverse]
+        return find_texts(unique.astype(object), self._lookup, self._unknown, self.name)[inverse]
+
+    def _find_objects(self, raw):
+        """The codes of Python objects; pandas distinguishes its objects faster, if all have a hash value."""
+        if raw.labels is not None:
+            try:
+                return raw.labels().find(self._lookup, self._unknown, self.name)
+            except TypeError:
+                pass
+        return find_texts(raw.values, self._lookup, self._unknown, self.name)
 
     def _find_numbers(self, values):
         if len(self.categories) == 0:
@@ -301,7 +307,7 @@ class ColumnReader:
         return np.array([self.columns[j].n_codes for j in self.categorical_columns], np.int64)
 
     def encode(self, table, dtype):
-        """The ``EncodedTable`` of a table whose columns were checked; raises ``ValueError`` if a number is infinite in ``dtype``."""
+        """The ``EncodedTable`` of a checked table; raises ``ValueError`` if a number is infinite in ``dtype``."""
         matrix = self._array_without_changes(table, dtype)
         if matrix is None:
             encoded = self._encode_columns(table, dtype)
@@ -366,32 +372,19 @@ def _wrong_kind(column, raw):
         raw.kind, "text"
     )
     return ValueError(
-        f"Column {column.name!r} of X must have {was}, as in the table passed to fit, but it has {now}. Convert the column to {was}."
+        f"Column {column.name!r} of X must have {was}, as in the table passed to fit, but it has {now}. "
+        f"Convert the column to {was}."
     )
 
 
 # ---------------------------------------------------------------------- values of columns
 
 
-def _plain_numbers(values):
-    """An array of numbers; dates and durations become microseconds, with NaN for missing values."""
-    if values.dtype.kind not in "mM":
-        return values
-    numbers = values.view(np.int64).astype(np.float64)
-    numbers[np.isnat(values)] = np.nan
-    return numbers
-
-
 def _numbers_of(raw, n_rows=0):
     """The numbers (n_rows,) of a resolved column, or None if its values are not numbers."""
     if raw.kind == "null":
         return np.full(n_rows, np.nan)
-    return raw.values.numbers() if isinstance(raw.values, Labels) else _plain_numbers(raw.values)
-
-
-def _objects_of(values):
-    """An array of objects; dates are replaced by microseconds, as in ``_plain_numbers``."""
-    return _plain_numbers(values).astype(object)
+    return plain_numbers(raw.values) if isinstance(raw.values, np.ndarray) else raw.values.numbers()
 
 
 def _frequent(raw, min_count):
@@ -412,22 +405,10 @@ def _counted(raw, min_count):
     if numbers is not None:
         values, counts = np.unique(numbers[numbers == numbers], return_counts=True)
         return values.astype(bool) if raw.kind == "boolean" else values, counts, False
-    of_text, has_dropped = _count_labels(raw.values, min_count) if isinstance(raw.values, Labels) else count_texts(raw.values)
+    if isinstance(raw.values, np.ndarray):
+        of_text, has_dropped = count_texts(raw.values)
+    else:
+        of_text, has_dropped = raw.values.count(min_count, _FEW_CATEGORIES)
     values = np.empty(len(of_text), object)
     values[:] = sorted(of_text)
     return values, np.array([of_text[text] for text in values], np.int64), has_dropped
-
-
-def _count_labels(labels, min_count):
-    """The counts of the texts of labels; if there are many labels, the rare ones are dropped before they become texts."""
-    counts = np.bincount(labels.codes + 1, minlength=labels.n_values + 1)[1:]
-    are_many = np.count_nonzero(counts) > _FEW_CATEGORIES
-    start, of_text = 0, Counter()
-    for block in labels.blocks():
-        part = counts[start : start + len(block)]
-        kept = part >= (min_count if are_many else 1)
-        for value, count in zip(_objects_of(block[kept]).tolist(), part[kept].tolist(), strict=True):
-            of_text[text_of(value)] += count
-        start += len(block)
-    del of_text[None]
-    return of_text, bool(are_many and ((counts > 0) & (counts < min_count)).any())

@@ -1,8 +1,8 @@
 """Inputs of a network from numbers and category codes: scaling, missing values and one-hot columns, learned from the training rows.
 
 A float matrix with NaN and a matrix of codes go in, as ``ColumnReader.encode`` returns them. A float matrix without NaN comes out:
-numbers, then indicators of missing numbers, then one-hot columns. ``RobustInputs`` is the preparation of RealMLP, ``QuantileInputs``
-that of TabM. This module does not know about tables and networks.
+numbers, then indicators of missing numbers, then one-hot columns. ``RobustInputs`` is the preparation of RealMLP, and
+``QuantileInputs`` that of TabM. This module does not know about tables and networks.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,15 @@ _MIN_QUANTILES, _MAX_QUANTILES, _ROWS_PER_QUANTILE = 10, 1000, 30
 
 @dataclass(frozen=True)
 class CodeTables:
-    """Columns of codes that are replaced by numbers; code c of column ``columns[n]`` is replaced by the row c of ``tables[n]``."""
+    """Columns of codes that are replaced by numbers.
+
+    ``tables[n]`` belongs to column ``columns[n]``. A table of shape (n_values, 1) replaces code c by the number in row c. A wider
+    table has two rows: the first has the numbers of all columns but column c − ``first_code``, whose number is in the second row.
+    """
 
     columns: np.ndarray
     tables: tuple[np.ndarray, ...]
+    first_code: int = 1
 
     @property
     def widths(self):
@@ -29,11 +34,21 @@ class CodeTables:
         return np.array([table.shape[1] for table in self.tables], np.int64)
 
     def write(self, codes, out):
+        """Write the numbers for the codes (n_rows, n_columns) to ``out`` (n_rows, sum of the widths)."""
         start = 0
         for j, table in zip(self.columns, self.tables, strict=True):
             end = start + table.shape[1]
-            out[:, start:end] = table[codes[:, j]]
+            self._write_table(codes[:, j], table, out[:, start:end])
             start = end
+
+    def _write_table(self, codes, table, out):
+        if table.shape[1] == 1:
+            out[:] = table[codes]
+            return
+        out[:] = table[0]
+        rows = np.flatnonzero(codes >= self.first_code)
+        places = codes[rows] - self.first_code
+        out[rows, places] = table[1, places]
 
     def to_plain(self):
         return {"columns": self.columns, "tables": list(self.tables)}
@@ -71,6 +86,10 @@ class _Inputs:
         """The number of columns of the result of ``transform``."""
         return int(self.sections.sum())
 
+    def _write_numbers(self, numbers, is_missing, out):
+        """Write the prepared ``numbers`` (n_rows, n_numeric) to ``out`` (n_rows, n_numbers)."""
+        raise NotImplementedError
+
     def transform(self, numeric, codes):
         """The inputs of the network, of shape (n_rows, n_outputs) and the dtype of ``numeric``.
 
@@ -95,10 +114,10 @@ class _Inputs:
 class RobustInputs(_Inputs):
     """The preparation of RealMLP: median centering, robust scaling and smooth clipping, also of one-hot columns.
 
-    A number x becomes v / √(1 + (v/3)²) with v = f (x − median). The factor f is 1 / (q75 − q25); if both quartiles are equal, it is
-    2 / (max − min), and 0 for a constant column (Holzmüller, Grinsztajn and Steinwart, 2024, "Better by default"). A missing number
-    becomes 0, the value of the median. A column with missing numbers in the training rows has an indicator, which is prepared like a
-    one-hot column.
+    A number x becomes v / √(1 + (v/3)²) with v = f (x − median). The factor f is 1 / (q75 − q25); if both quartiles are equal, it
+    is 2 / (max − min), and 0 for a constant column (Holzmüller, Grinsztajn and Steinwart, 2024, "Better by default"). A missing
+    number becomes 0, the value of the median. A column with missing numbers in the training rows has an indicator of 0 and 1, which
+    is scaled like a one-hot column.
     """
 
     factors: np.ndarray
@@ -116,23 +135,18 @@ class RobustInputs(_Inputs):
         sources : array of shape (n_numeric,)
             Numeric columns with the same number are missing in the same rows, and have one indicator (``numeric_sources``).
         max_one_hot_size : int, default=None
-            Only columns with at most so many codes, including 0, become one-hot columns: 9 in RealMLP-TD. None means all columns, as
-            in RealMLP-TD-S. The others are in ``embedded``.
+            Only columns with at most so many codes, including 0, become one-hot columns: 9 in RealMLP-TD. None means all columns,
+            as in RealMLP-TD-S. The others are in ``embedded``.
         """
-        statistics = [_median_and_factor(column) for column in numeric.T]
-        medians, factors = (
-            (np.array(values, numeric.dtype) for values in zip(*statistics, strict=True))
-            if statistics
-            else [np.empty(0, numeric.dtype)] * 2
-        )
+        statistics = np.array([_median_and_factor(column) for column in numeric.T], numeric.dtype).reshape(-1, 2)
         limit = np.inf if max_one_hot_size is None else max_one_hot_size
         columns = np.flatnonzero(np.asarray(n_codes) + 1 <= limit)
-        tables = (_scaled_table(_one_hot_values(n_codes[j]), np.bincount(codes[:, j], minlength=n_codes[j] + 1)) for j in columns)
-        indicators = _indicators(numeric, sources, _scaled_table)
-        return cls(medians, indicators, CodeTables(columns, tuple(tables)), factors)
+        tables = tuple(_scaled_one_hot(np.bincount(codes[:, j], minlength=n_codes[j] + 1)) for j in columns)
+        indicators = _indicators(numeric, sources, _scaled_values)
+        return cls(statistics[:, 0].copy(), indicators, CodeTables(columns, tables), statistics[:, 1].copy())
 
     def embedded(self, n_categorical):
-        """The numbers of the categorical columns that are not one-hot columns, so that a network needs embeddings of their codes."""
+        """The numbers of the categorical columns that are not one-hot columns, whose codes need embeddings."""
         return np.setdiff1d(np.arange(n_categorical), self.one_hot.columns)
 
     def _write_numbers(self, numbers, is_missing, out):
@@ -149,17 +163,17 @@ class RobustInputs(_Inputs):
     @classmethod
     def from_plain(cls, plain):
         """The preparation in the result of ``to_plain``."""
-        tables = (CodeTables.from_plain(plain[name]) for name in ("indicators", "one_hot"))
-        return cls(plain["medians"], *tables, plain["factors"])
+        indicators, one_hot = CodeTables.from_plain(plain["indicators"]), CodeTables.from_plain(plain["one_hot"])
+        return cls(plain["medians"], indicators, one_hot, plain["factors"])
 
 
 @dataclass(frozen=True)
 class QuantileInputs(_Inputs):
     """The preparation of TabM: quantiles of the training rows are mapped to those of the normal distribution.
 
-    The transformation is scikit-learn's ``QuantileTransformer``, learned from the training rows plus a little noise, which separates
-    equal values (Gorishniy et al., 2024, "TabR"). A missing number becomes the median, and a column with missing numbers in the
-    training rows has an indicator of 0 and 1. Columns whose result is constant in the training rows are left out. One-hot columns
+    The transformation is scikit-learn's ``QuantileTransformer``, learned from the training rows plus a little noise, which
+    separates equal values (Gorishniy et al., 2024, "TabR"). A missing number becomes the median, and a column with missing numbers
+    in the training rows has an indicator of 0 and 1. Numbers that are constant in the training rows are left out. One-hot columns
     are 0 and 1, and the first column of a group belongs to code 0, as in pytabkit's TabM.
     """
 
@@ -168,16 +182,14 @@ class QuantileInputs(_Inputs):
 
     @classmethod
     def learned(cls, numeric, codes, n_codes, sources, seed=0, noise=1e-3):
-        """The preparation of the training rows; ``seed`` is the seed of the noise, and the other arrays are as in ``RobustInputs``."""
+        """The preparation of the training rows; ``seed`` is the seed of the noise, and the arrays are as in ``RobustInputs``."""
         medians = np.array([_median_and_factor(column)[0] for column in numeric.T], numeric.dtype)
-        columns = np.arange(codes.shape[1])
-        one_hot = CodeTables(columns, tuple(np.eye(n + 1) for n in n_codes))
         indicators = _indicators(numeric, sources, lambda values, counts: values)
         quantiles = _quantiles(np.where(np.isnan(numeric), medians, numeric), seed, noise)
-        result = cls(medians, indicators, one_hot, np.arange(numeric.shape[1]), quantiles)
+        result = cls(medians, indicators, _plain_one_hot(n_codes), np.arange(numeric.shape[1]), quantiles)
         numbers = result.transform(numeric, codes)[:, : numeric.shape[1]]
         kept = np.flatnonzero((numbers != numbers[:1]).any(axis=0))
-        return cls(medians, indicators, one_hot, kept, quantiles)
+        return cls(medians, indicators, result.one_hot, kept, quantiles)
 
     @property
     def n_numbers(self):
@@ -196,9 +208,8 @@ class QuantileInputs(_Inputs):
     @classmethod
     def from_plain(cls, plain):
         """The preparation in the result of ``to_plain``."""
-        n_codes = plain["n_codes"]
-        one_hot = CodeTables(np.arange(len(n_codes)), tuple(np.eye(n + 1) for n in n_codes))
-        return cls(plain["medians"], CodeTables.from_plain(plain["indicators"]), one_hot, plain["kept"], plain["quantiles"])
+        indicators, one_hot = CodeTables.from_plain(plain["indicators"]), _plain_one_hot(plain["n_codes"])
+        return cls(plain["medians"], indicators, one_hot, plain["kept"], plain["quantiles"])
 
 
 def clip_smoothly(values):
@@ -218,7 +229,8 @@ def bin_edges(numbers, n_bins=48):
     """
     if not 1 < n_bins < len(numbers):
         raise ValueError(
-            f"n_bins must be more than 1 and less than the number of rows, got n_bins={n_bins} and {len(numbers)} rows. Use fewer bins."
+            f"n_bins must be more than 1 and less than the number of rows, got n_bins={n_bins} and {len(numbers)} rows. "
+            "Use fewer bins."
         )
     return [np.unique(np.quantile(column, np.linspace(0, 1, n_bins + 1))).astype(numbers.dtype) for column in numbers.T]
 
@@ -241,29 +253,35 @@ def _factor(low, high, smallest, largest):
     return 0.0
 
 
-def _one_hot_values(n_codes):
-    """The rows of one-hot columns for the codes 0 to ``n_codes``: code 0 has zeros, and two codes have one column of 1 and −1."""
-    return np.array([[0.0], [1.0], [-1.0]]) if n_codes == 2 else np.eye(n_codes + 1)[:, 1:]
+def _plain_one_hot(n_codes):
+    """One-hot columns of 0 and 1 for the codes 0 to n of each column."""
+    tables = (np.stack([np.zeros(n + 1), np.ones(n + 1)]) for n in n_codes)
+    return CodeTables(np.arange(len(n_codes)), tuple(tables), first_code=0)
 
 
-def _scaled_table(values, counts):
-    """The rows of ``values`` (n_codes + 1, width), scaled and clipped like training rows of which ``counts`` (n_codes + 1,) are equal."""
-    scaled = np.empty_like(values)
-    for j, column in enumerate(values.T):
-        order = np.argsort(column, kind="stable")
-        ends = np.cumsum(counts[order])
-        low, median, high = (_quantile_of_counts(column[order], ends, q) for q in (0.25, 0.5, 0.75))
-        present = column[counts > 0]
-        scaled[:, j] = (column - median) * _factor(low, high, present.min(), present.max())
+def _scaled_one_hot(counts):
+    """The table of one-hot columns for the codes 1, 2, …, scaled and clipped; ``counts`` are those of all codes, including 0.
+
+    Two codes have one column of 1 and −1, and 0 for code 0. Otherwise, each code has a column, and code 0 has zeros in all of them.
+    """
+    if len(counts) == 3:
+        return _scaled_values(np.array([[0.0], [1.0], [-1.0]]), counts)
+    n_rows, n_ones = counts.sum(), counts[1:]
+    # the quantiles of a column that has zeros and then ones
+    low, median, high = (np.clip((n_rows - 1) * q - (n_rows - n_ones - 1), 0, 1) for q in (0.25, 0.5, 0.75))
+    is_varying = (n_ones > 0) & (n_ones < n_rows)
+    factors = np.where(high > low, 1 / np.where(high > low, high - low, 1), np.where(is_varying, 2.0, 0.0))
+    table = np.stack([-median * factors, (1 - median) * factors])
+    clip_smoothly(table)
+    return table
+
+
+def _scaled_values(values, counts):
+    """The column ``values`` (n_values, 1), scaled and clipped; the training rows have each of them ``counts`` (n_values,) times."""
+    median, factor = _median_and_factor(np.repeat(values[:, 0], counts))
+    scaled = (values - median) * factor
     clip_smoothly(scaled)
     return scaled
-
-
-def _quantile_of_counts(values, ends, q):
-    """The quantile of rows with sorted values, where the last row of ``values[n]`` has number ``ends[n] − 1``."""
-    place = (ends[-1] - 1) * q
-    before, after = np.searchsorted(ends, [np.floor(place), np.ceil(place)], side="right")
-    return values[before] + (values[after] - values[before]) * (place - np.floor(place))
 
 
 def _indicators(numeric, sources, table_of):

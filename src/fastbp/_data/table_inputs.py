@@ -14,32 +14,11 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from .column_labels import labels_of, pandas_labels
 from .column_objects import objects_to_values
 
-_BLOCK = 32_768  # so many values are converted to Python objects at a time
 _NESTED = (nw.List, nw.Array, nw.Struct)
 _WITHOUT_NUMPY_TYPE = (nw.Boolean, nw.Decimal, nw.Int128, nw.UInt128)
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Codes (n_rows,), where -1 is a missing value, and a function that returns the values of a slice of codes as an array."""
-
-    codes: np.ndarray
-    n_values: int
-    take: Callable[[Any], np.ndarray]
-
-    def blocks(self):
-        """Yield the values of all codes in their order, in arrays of limited size."""
-        for start in range(0, self.n_values, _BLOCK):
-            yield self.take(slice(start, start + _BLOCK))
-
-    def numbers(self):
-        """The values of all rows as floats, or None if the values are not numbers."""
-        if self.n_values == 0:
-            return np.full(len(self.codes), np.nan)
-        values = np.concatenate([*self.blocks(), np.array([np.nan])])  # the code -1 refers to the last element
-        return values.astype(np.float64)[self.codes] if values.dtype.kind in "biuf" else None
 
 
 @dataclass(frozen=True)
@@ -47,8 +26,9 @@ class RawColumn:
     """One column of a table.
 
     ``values`` is an array of booleans, integers or floats with NaN for kind "boolean" and "number"; of datetime64[us] in UTC for
-    "date"; of timedelta64[us] for "duration" and "time" (since midnight); ``Labels`` for "text" and "category"; an array of Python
-    objects for "object"; None for "null", a column without a value. ``wall_clock(zone)`` returns the local times of a date.
+    "date"; of timedelta64[us] for "duration" and "time" (since midnight); ``Labels`` or strings for "text" and "category"; an array
+    of Python objects for "object"; None for "null", a column without a value. ``wall_clock(zone)`` returns the local times of
+    dates, and ``labels()`` the ``Labels`` of objects in a data frame of pandas.
     """
 
     name: str
@@ -56,10 +36,11 @@ class RawColumn:
     values: Any
     zone: str | None = None
     wall_clock: Callable[[str | None], np.ndarray] | None = None
+    labels: Callable[[], Any] | None = None
 
     def resolved(self):
         """This column, where Python objects are converted to another kind; they are "text" only if some of them are no numbers."""
-        if self.kind in ("text", "category") and self.values.n_values == 0:
+        if self.kind in ("text", "category") and self.values.is_null:
             return RawColumn(self.name, "null", None)
         if self.kind != "object":
             return self
@@ -159,11 +140,13 @@ def _series_column(series, name):
             "Split the column into several columns."
         )
     if _has_python_objects(series):
-        return RawColumn(name, "object", series.to_numpy())
+        native = series.to_native() if series.implementation.is_pandas_like() else None
+        labels = None if native is None else lambda: pandas_labels(native)
+        return RawColumn(name, "object", series.to_numpy(), labels=labels)
     if dtype.is_numeric() or dtype == nw.Boolean:
         return _number_column(series, name)
     if dtype in (nw.String, nw.Categorical, nw.Enum):
-        return RawColumn(name, "text" if dtype == nw.String else "category", _labels(series))
+        return RawColumn(name, "text" if dtype == nw.String else "category", labels_of(series, dtype == nw.String))
     if dtype in (nw.Date, nw.Datetime):
         return _date_column(series, name)
     if dtype == nw.Unknown and str(getattr(series.to_native(), "dtype", "")).startswith("period"):
@@ -203,33 +186,3 @@ def _date_column(series, name):
 
     values = series.to_numpy().astype("datetime64[us]")
     return RawColumn(name, "date", values, zone, wall_clock)
-
-
-# ---------------------------------------------------------------------- labels
-
-
-def _labels(series):
-    """The ``Labels`` of a column of strings or categories."""
-    native = series.to_native()
-    if series.implementation.is_polars():
-        return _polars_labels(series)
-    if series.implementation.is_pyarrow():
-        return _arrow_labels(native)
-    codes, values = native.factorize()
-    return Labels(codes, len(values), lambda where: np.asarray(values[where]))
-
-
-def _polars_labels(series):
-    strings = series.cast(nw.String).to_native()
-    values = strings.unique().drop_nulls()
-    enum = nw.get_native_namespace(series).Enum(values)
-    codes = strings.cast(enum).to_physical().cast(int).fill_null(-1).to_numpy()
-    return Labels(codes, len(values), lambda where: values[where].to_numpy())
-
-
-def _arrow_labels(chunks):
-    is_encoded = hasattr(chunks.type, "value_type")
-    chunks = chunks.unify_dictionaries() if is_encoded else chunks.dictionary_encode()
-    values = chunks.chunk(0).dictionary
-    codes = np.concatenate([chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks.chunks])
-    return Labels(codes, len(values), lambda where: values[where].to_numpy(zero_copy_only=False))
