@@ -49,7 +49,7 @@ def test_losses_of_steps(preset, columns, task, n_threads):
     problem = realmlp_problem(preset, task, **{"with_codes": False, **columns})
     losses, problem = kernel_losses(problem, n_threads)
     expected, _ = reference.train(problem)
-    np.testing.assert_allclose(losses, expected, rtol=1e-8 if problem.dropout else 1e-10)  # kernels store rates in units of 2⁻³²
+    np.testing.assert_allclose(losses, expected, rtol=1e-7 if problem.dropout else 1e-10)  # kernels store rates in units of 2⁻³²
     assert len(set(losses.round(12))) >= N_STEPS - 1
 
 
