@@ -407,7 +407,9 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             self._label_binarizer = labels_from_plain(attributes["_label_binarizer"])
         if isinstance(self._state, dict):  # it is a TrainingState in a pickle of an earlier version
             self._state = TrainingState.from_plain(self._state)
-        if self._state is not None and hasattr(self, "coefs_"):
+        if self._state is not None and self._state.kinds is not None:
+            self._set_state(self._state.republished())
+        elif self._state is not None and hasattr(self, "coefs_"):
             with suppress(ValueError):  # weights of wrong shapes can be replaced after loading
                 params, _ = self._flat_params()
                 self._set_state(self._state.with_published(params))

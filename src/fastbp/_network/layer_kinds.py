@@ -4,12 +4,13 @@ A `LayerKinds` describes them for one network. The layout, the segment table and
 not know how the layers are computed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from .._data.inputs import as_rows
 from .architecture import Architecture, Plan
+from .encoders import Encoder
 from .layout import Layout, aligned_zeros
 from .numpy_passes import activate_layer
 from .prediction import outputs
@@ -41,6 +42,18 @@ class LayerKinds:
     strength_schedule: str | None = None
     drop_last: bool = False
     prefers_last_best: bool = False
+
+    def to_plain(self):
+        """Return the description as a dict of plain values, for files and pickles."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        pairs = {name: [list(pair) for pair in plain[name]] for name in ("rates", "decays")}
+        return plain | pairs | {"encoders": [vars(encoder).copy() for encoder in self.encoders]}
+
+    @classmethod
+    def from_plain(cls, plain):
+        """Return the description in the result of ``to_plain``."""
+        pairs = {name: tuple((group, factor) for group, factor in plain[name]) for name in ("rates", "decays")}
+        return cls(**plain | pairs | {"encoders": tuple(Encoder(**encoder) for encoder in plain["encoders"])})
 
     @property
     def n_features(self):

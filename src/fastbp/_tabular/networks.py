@@ -50,4 +50,6 @@ def fitted_network(network, kinds, data, validation, **attributes):
     for name, value in attributes.items():
         setattr(network, name, value)
     X_val, y_val, weight_val = (None, None, None) if validation is None else validation
-    return network.fit(*data, X_val=X_val, y_val=y_val, sample_weight_val=weight_val)
+    network.fit(*data, X_val=X_val, y_val=y_val, sample_weight_val=weight_val)
+    del network.kinds  # the training state contains them
+    return network
