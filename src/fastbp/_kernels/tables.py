@@ -1,4 +1,4 @@
-"""The layer table: one record for each layer of a network.
+"""The layer table: one record for each layer of a network, and records for encoders of columns.
 
 `Layout.layer_table` writes the sizes and offsets, and `_network.kernel_settings` the codes and addresses of functions. Kernels read
 them as ``table[layer].n_in``. Depth and layer sizes are therefore data, and one compiled version works for every network. A field
@@ -68,6 +68,29 @@ ROW_LAYER = np.dtype(
             # for each feature that is 1 if the feature has an indicator; -1 if no values are replaced
             ("n_features", np.int64),
             ("fill_at", np.int64),
+        ],
+    )
+)
+
+# For `lazy.encoders`: a group of adjacent columns that are encoded in the same way as inputs of the first layer. A field whose name
+# ends in ``_at`` is a column of the matrix, or the index of the first element in the vector, that its comment names.
+ENCODER = np.dtype(
+    (
+        np.record,
+        [
+            ("forward_address", np.int64),
+            ("back_address", np.int64),  # 0 if the encoder has no parameters
+            ("column_at", np.int64),  # in X
+            ("n_columns", np.int64),
+            ("output_at", np.int64),  # in the inputs of the first layer
+            ("n_out", np.int64),  # of all columns of the group together
+            ("params_at", np.int64),  # in the flat parameters
+            ("n_params", np.int64),
+            ("constants_at", np.int64),  # in the constants
+            # frequencies per column, the largest number of bins of a column, or the number of codes of a categorical column
+            ("n_units", np.int64),
+            ("saved_at", np.int64),  # in the values that the forward pass keeps for the backward pass
+            ("n_saved", np.int64),
         ],
     )
 )
