@@ -3,8 +3,9 @@
 The argument is a float32 or float64, and the result has the same type; other types are a compilation error. The error of the result
 is at most 1.7 units in the last place, except for sigmoid (2.6, because its formula rounds three times) and for tanh in float32
 (4.5). Without fused multiply-add, the error is a little larger. The functions have no branches, tables or library calls, so that a
-loop over an array can be vectorized. NaN, infinities, subnormal numbers and signed zeros are handled as in IEEE 754; only the zeros
-of the sine are always positive. Outside compiled code, the same formulas run as plain Python. This module does not know about arrays.
+loop over an array can be vectorized. NaN, infinities, subnormal numbers and signed zeros are handled as in IEEE 754; only the signs
+of the zeros of the sine may differ. Outside compiled code, the same formulas run as plain Python. This module does not know about
+arrays.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The layer table, with one record for each layer of a network, and the segment table, with one record for each range of parameters.
+"""The tables of a network: one record for each layer, for each range of parameters, and for each encoder of columns.
 
 `Layout.layer_table` writes the sizes and offsets, and `_network.kernel_settings` the codes and addresses of functions. Kernels read
 them as ``table[layer].n_in``. Depth and layer sizes are therefore data, and one compiled version works for every network. A field

@@ -3,8 +3,8 @@
 An encoder reads a group of adjacent columns of a block of rows X (n_rows, n_features) and writes its outputs to adjacent columns of
 A (n_rows, ≥ n_outputs). An `ENCODER` record has the columns and sizes. The backward function of an encoder with parameters computes
 their gradient from D = ∂/∂A. params and g are the parameters of this encoder, and their gradient. g is set, or added to if `add`.
-scratch has the size `encoder_scratch_size`; its contents before and after a call do not matter. A column without a number that makes
-sense as a code, such as NaN or −1, has the code 0. This module does not know how columns are scaled, or how parameters are drawn.
+scratch has the size `encoder_scratch_size`; its contents before and after a call do not matter. A number that is not a code, such as
+NaN or −1, is treated as the code 0. This module does not know how columns are scaled, or how parameters are drawn.
 """
 
 import numpy as np
@@ -12,15 +12,7 @@ import numpy as np
 from ..formulas import clip
 from ..jit import kernel, lazy_entry
 from ..views import vector
-from .periodic import (
-    pbld,
-    pbld_back,
-    periodic_scratch_size,
-    plr,
-    plr_back,
-    plr_lite,
-    plr_lite_back,
-)
+from .periodic import pbld, pbld_back, periodic_scratch_size, plr, plr_back
 
 
 @lazy_entry
@@ -209,14 +201,20 @@ def piecewise_linear_embedding_back(X, D, params, saved, scratch, g, constants, 
 
 
 ENCODERS = {
-    function.__name__: function
-    for function in (copy, one_hot, embedding, pbld, plr, plr_lite, piecewise_linear, piecewise_linear_embedding)
+    "copy": copy,
+    "one_hot": one_hot,
+    "embedding": embedding,
+    "pbld": pbld,
+    "plr": plr,
+    "plr_lite": plr,  # with one linear layer for all columns
+    "piecewise_linear": piecewise_linear,
+    "piecewise_linear_embedding": piecewise_linear_embedding,
 }
 ENCODERS_BACK = {
     "embedding": embedding_back,
     "pbld": pbld_back,
     "plr": plr_back,
-    "plr_lite": plr_lite_back,
+    "plr_lite": plr_back,
     "piecewise_linear_embedding": piecewise_linear_embedding_back,
 }
 

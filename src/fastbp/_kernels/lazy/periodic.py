@@ -1,7 +1,7 @@
 """Periodic embeddings of numeric columns: a layer of cosines, or of cosines and sines, followed by a linear layer for each column.
 
 `pbld` is the embedding of RealMLP (Holzmüller, Grinsztajn and Steinwart 2024), `plr` that of Gorishniy, Rubachev and Babenko (2022),
-and `plr_lite` that of Gorishniy and others (2023). The rows of a block are processed in parts of at most `PART_ROWS` rows. The values
+and `plr` with a linear layer for all columns together that of Gorishniy and others (2023). The rows of a block are processed in parts of at most `PART_ROWS` rows. The values
 of a part are stored in `scratch` so that the rows are contiguous, because all loops over rows can then be vectorized, for any number
 of frequencies and outputs. The unused rows of the last vector are 0. Cosines are computed again in the backward pass, which takes less
 time than storing them. This module does not know about other encoders.
@@ -198,19 +198,25 @@ def pbld_back(X, D, params, saved, scratch, g, constants, encoders, index, add):
 # ---------------------------------------------------------------------- PLR
 
 
-@kernel()
-def _plr_forward(X, A, params, saved, scratch, encoder, is_shared):
-    """Compute `plr`, or with `is_shared`, `plr_lite`."""
-    n_columns, k, zero, one = encoder.n_columns, encoder.n_units, X.dtype.type(0), X.dtype.type(1)
+@lazy_entry
+def plr(X, A, params, saved, scratch, constants, encoders, index):
+    """Compute max(0, [cos(2π c x), sin(2π c x)]·W + b) for each column.
+
+    params contains c (n_columns, n_units), W (n_columns, 2 n_units, d) and b (n_columns, d) with d = n_out / n_columns. If all columns
+    have the same linear layer, W has the shape (2 n_units, d) and b the shape (d,); n_params shows this. Unless saved is empty, the
+    slopes of the outputs are written to its columns, from saved_at. constants is not used.
+    """
+    encoder, zero, one = encoders[index], X.dtype.type(0), X.dtype.type(1)
+    n_columns, k = encoder.n_columns, encoder.n_units
     d = encoder.n_out // n_columns
-    n_layers, part = 1 if is_shared else n_columns, _rows_of_parts(X.shape[0])
+    n_layers, part = (encoder.n_params - n_columns * k) // (2 * k * d + d), _rows_of_parts(X.shape[0])
     for first in range(0, X.shape[0], part):
         n_rows = minimum(part, X.shape[0] - first)
         n = _whole_vectors(n_rows, X)
         x, Z, rest = vector(scratch, 0, n), vector(scratch, n, d * n), (d + 1) * n
         cosines, sines = vector(scratch, rest, _TERMS * n), vector(scratch, rest + _TERMS * n, _TERMS * n)
         for c in range(n_columns):
-            layer = 0 if is_shared else c
+            layer = c if n_layers > 1 else 0
             weights_at, biases_at = n_columns * k + layer * 2 * k * d, n_columns * k + n_layers * 2 * k * d + layer * d
             _read_column(X, first, n_rows, encoder.column_at + c, x)
             for j in range(d):
@@ -234,12 +240,13 @@ def _plr_forward(X, A, params, saved, scratch, encoder, is_shared):
                 _write_column(A, first, n_rows, encoder.output_at + c * d + j, z)
 
 
-@kernel()
-def _plr_back(X, D, params, saved, scratch, g, encoder, is_shared, add):
-    """Compute the gradients of the parameters of `plr`, or with `is_shared`, of `plr_lite`."""
-    n_columns, k, zero, turn = encoder.n_columns, encoder.n_units, X.dtype.type(0), X.dtype.type(_TURN)
+@lazy_entry
+def plr_back(X, D, params, saved, scratch, g, constants, encoders, index, add):
+    """Compute the gradients of the parameters of `plr` from D = ∂/∂A; g has the layout of params."""
+    encoder, zero, turn = encoders[index], X.dtype.type(0), X.dtype.type(_TURN)
+    n_columns, k = encoder.n_columns, encoder.n_units
     d = encoder.n_out // n_columns
-    n_layers, part = 1 if is_shared else n_columns, _rows_of_parts(X.shape[0])
+    n_layers, part = (encoder.n_params - n_columns * k) // (2 * k * d + d), _rows_of_parts(X.shape[0])
     if add == 0:
         g[:] = zero
     for first in range(0, X.shape[0], part):
@@ -249,7 +256,7 @@ def _plr_back(X, D, params, saved, scratch, g, encoder, is_shared, add):
         cosines, sines = vector(scratch, rest, n), vector(scratch, rest + n, n)
         of_cosines, of_sines = vector(scratch, rest + 2 * n, n), vector(scratch, rest + 3 * n, n)
         for c in range(n_columns):
-            layer = 0 if is_shared else c
+            layer = c if n_layers > 1 else 0
             weights_at, biases_at = n_columns * k + layer * 2 * k * d, n_columns * k + n_layers * 2 * k * d + layer * d
             for j in range(d):
                 row = vector(delta, j * n, n)
@@ -274,31 +281,3 @@ def _plr_back(X, D, params, saved, scratch, g, encoder, is_shared, add):
                 for i in range(n):
                     total += (cosines[i] * of_sines[i] - sines[i] * of_cosines[i]) * x[i]
                 g[c * k + q] += turn * total
-
-
-@lazy_entry
-def plr(X, A, params, saved, scratch, constants, encoders, index):
-    """Compute max(0, [cos(2π c x), sin(2π c x)]·W + b) for each column.
-
-    params contains c (n_columns, n_units), W (n_columns, 2 n_units, d) and b (n_columns, d) with d = n_out / n_columns. Unless saved
-    is empty, the slopes of the outputs are written to its columns, from saved_at. constants is not used.
-    """
-    _plr_forward(X, A, params, saved, scratch, encoders[index], False)
-
-
-@lazy_entry
-def plr_back(X, D, params, saved, scratch, g, constants, encoders, index, add):
-    """Compute the gradients of the parameters of `plr` from D = ∂/∂A; g has the layout of params."""
-    _plr_back(X, D, params, saved, scratch, g, encoders[index], False, add)
-
-
-@lazy_entry
-def plr_lite(X, A, params, saved, scratch, constants, encoders, index):
-    """Compute the same as `plr` with one W (2 n_units, d) and one b (d,) for all columns; c has the shape (n_columns, n_units)."""
-    _plr_forward(X, A, params, saved, scratch, encoders[index], True)
-
-
-@lazy_entry
-def plr_lite_back(X, D, params, saved, scratch, g, constants, encoders, index, add):
-    """Compute the gradients of the parameters of `plr_lite` from D = ∂/∂A; g has the layout of params."""
-    _plr_back(X, D, params, saved, scratch, g, encoders[index], True, add)
