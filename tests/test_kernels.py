@@ -539,11 +539,14 @@ def test_factors_of_schedules(name):
     cycle = {0: 0.04, 0.125: 0.52, 0.25: 1, 0.625: 0.5 + 2e-6, 1: 4e-6}
     decayed = {0: 1, 0.5: np.sqrt(0.5), 1: 0.5}
     steps = {0: 1, 0.29: 1, 0.3: 0.5, 0.59: 0.5, 0.6: 0.25, 1: 0.125}
+    cycles = {0: 0, (np.sqrt(2) - 1) / 15: 1, 1 / 15: 0, 3 / 15: 0, 7 / 15: 0, (8 * np.sqrt(2) - 1) / 15: 1, 1: 0}
+    flat = {0: 1, 0.5: 1, 0.625: (1 + np.sqrt(0.5)) / 2, 0.75: 0.5, 1: 0, 2: 0}
     known = {"cosine": cosine, "linear_warmup_cosine": warmed, "one_cycle": cycle, "exponential": decayed, "step": steps}
+    known |= {"coslog4": cycles, "flat_cosine": flat}
     for progress, factor in known[name].items():
         numbers["progress"], numbers["epoch"] = progress, 10 * progress
         LAZY_SCHEDULES[name](numbers)
-        assert numbers[0].factor == pytest.approx(factor, rel=1e-12, abs=1e-15)
+        assert numbers[0].factor == pytest.approx(factor, rel=1e-12, abs=1e-15 if factor else 1e-28)
 
 
 # ---------------------------------------------------------------------- gradients
