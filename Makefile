@@ -73,8 +73,8 @@ test-plain: $(VENV)/.has-test ## run a part of the tests with kernels that numba
 test-stress: $(VENV)/.has-test ## run the concurrency tests for a longer time than in make test
 	FASTBP_STRESS_SECONDS=20 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_concurrency.py $(ARGS)
 
-test-torch: $(VENV)/.has-oracle ## compare training with PyTorch (downloads PyTorch, which is large)
-	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py $(ARGS)
+test-torch: $(VENV)/.has-oracle ## compare training with PyTorch, pytabkit and tabm (downloads PyTorch, which is large)
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py tests/test_tabular_torch.py $(ARGS)
 
 test-floor: $(FLOOR)/.has-test ## run all tests with the oldest supported dependencies (FLOOR_PYTHON: Python 3.11 or 3.12)
 	$(FLOOR)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples" $(ARGS)

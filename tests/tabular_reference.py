@@ -1,9 +1,10 @@
 """A plain NumPy implementation of RealMLP and TabM: layers, losses, optimizer, schedules and preprocessing, in float64.
 
-The input is prepared rows, targets, starting weights by name and the rows of each batch. The output is losses, gradients and trained
-networks. The tests compare the kernels with this module, so it imports nothing from fastbp, and every gradient is written by hand.
-The formulas are those of Holzmüller et al. (2024), "Better by default" (RealMLP), and Gorishniy et al. (2025), "TabM", with the
-details of their code: pytabkit 1.7.3, tabm 0.0.3 and rtdl_num_embeddings 0.0.12. tests/test_tabular_torch.py compares them.
+The input is prepared rows, targets, starting weights by name and the rows of each batch. The output is losses, gradients and
+trained networks. The tests compare the kernels with this module, so it imports nothing from fastbp, and every gradient is
+written by hand. The formulas are those of Holzmüller et al. (2024), "Better by default" (RealMLP), and Gorishniy et al. (2025),
+"TabM", with the details of their code: pytabkit 1.7.3, tabm 0.0.3 and rtdl_num_embeddings 0.0.12. tests/test_tabular_torch.py
+compares them.
 
 Shapes: a layer maps (..., n_in) to (..., n_out). The last axis holds columns or units; TabM has an axis of members before it.
 """
@@ -230,9 +231,7 @@ class PBLD(Layer):
         w1, W2, n = self.parameters["w1"], self.parameters["W2"], self.x.shape[-1]
         d = delta[..., :-n].reshape(*self.x.shape, -1)
         by_angle = -np.sin(self.angle) * np.einsum("...jo,jho->...jh", d, W2)
-        self.set(
-            b2=d, b1=by_angle, w1=2 * np.pi * self.x[..., None] * by_angle, W2=np.cos(self.angle)[..., None] * d[..., None, :]
-        )
+        self.set(b2=d, b1=by_angle, w1=2 * np.pi * self.x[..., None] * by_angle, W2=np.cos(self.angle)[..., None] * d[..., None, :])
         return delta[..., -n:] + 2 * np.pi * (by_angle * w1).sum(-1)
 
 
@@ -264,8 +263,8 @@ class PLR(Layer):
 class PiecewiseLinearEncoding(Layer):
     """Encode column j by its edges b[0] < ... < b[T]: u[t] = (x - b[t-1]) / (b[t] - b[t-1]), clipped to [0, 1].
 
-    The first u has no lower limit and the last u no upper limit. Without `width`, the output has ΣT columns. With `width`, each column
-    has that many components (..., n_in, width), the last of them zero if T is smaller.
+    The first u has no lower limit and the last u no upper limit. Without `width`, the output has ΣT columns. With `width`, each
+    column has that many components (..., n_in, width), the last of them zero if T is smaller.
     """
 
     def __init__(self, edges, width=None):
@@ -435,8 +434,8 @@ class Adam:
 def one_hot(codes, size):
     """Encode codes 0..size-1 as RealMLP does. Code 0 stands for missing and unknown values.
 
-    Two categories become one column with +1 and -1, and 0 for code 0. One category becomes +1, and -1 for code 0. Otherwise, code c is a
-    one in column c - 1, and code 0 is a row of zeros.
+    Two categories become one column with +1 and -1, and 0 for code 0. One category becomes +1, and -1 for code 0. Otherwise, code c
+    is a one in column c - 1, and code 0 is a row of zeros.
     """
     codes = np.asarray(codes)
     if size in (2, 3):
@@ -460,7 +459,8 @@ def smooth_clip(x):
 def realmlp(weights, activation):
     """Build RealMLP from weights by name. The input columns are numeric, one-hot, and one column of codes for each embedding.
 
-    Names: pbld.w1, pbld.b1, pbld.W2, pbld.b2 and embedding.<i>.E (TD); scale.s; dense.<i>.W, dense.<i>.b; activation.<i>.alpha (TD).
+    Names: pbld.w1, pbld.b1, pbld.W2, pbld.b2 and embedding.<i>.E (TD); scale.s; dense.<i>.W, dense.<i>.b; activation.<i>.alpha
+    (TD).
     """
     tables = sum(name.startswith("embedding.") for name in weights)
     parts: list[tuple[slice, Layer]] = [(slice(None, -tables or None), Identity())]
@@ -511,8 +511,8 @@ class Problem(NamedTuple):
     """What an implementation needs in order to train and to return the loss of each step.
 
     X holds prepared rows: scaled numeric columns, one-hot columns, codes. y holds class codes (n_rows,) or standardized targets
-    (n_rows, n_outputs). batches[step] holds the rows of a batch, (n_batch,) or (n_batch, k). masks[step][i] tells which values the i-th
-    dropout layer keeps. Schedules end after `n_steps` steps.
+    (n_rows, n_outputs). batches[step] holds the rows of a batch, (n_batch,) or (n_batch, k). masks[step][i] tells which values the
+    i-th dropout layer keeps. Schedules end after `n_steps` steps.
     """
 
     model: str  # "realmlp" or "tabm"
@@ -535,6 +535,7 @@ def build(problem):
 
 
 def weights_of(network):
+    """Return the parameters of a network by the names that `realmlp` and `tabm` read."""
     return {f"{layer.label}.{name}": value for layer in network.layers() for name, value in layer.parameters.items()}
 
 
@@ -577,9 +578,10 @@ def best_epoch(errors, ties):
 def initial_realmlp(X, n_numeric, sizes, hidden, n_outputs, activation, *, preset, draws):
     """Return the starting weights of RealMLP.
 
-    `sizes` are the numbers of codes of the columns with embeddings. `draws` has the methods normal(shape), uniform(shape) from [0, 1),
-    integers(n, shape) and exponential(shape), and they are called in the order of pytabkit. In the preset "td", the scale of W gives
-    pre-activations with standard deviation 1 on the rows of X, and b is minus a random convex combination of five pre-activations.
+    `sizes` are the numbers of codes of the columns with embeddings. `draws` has the methods normal(shape), uniform(shape) from
+    [0, 1), integers(n, shape) and exponential(shape), and they are called in the order of pytabkit. In the preset "td", the
+    scale of W gives pre-activations with standard deviation 1 on the rows of X, and b is minus a random convex combination of
+    five of them.
     """
     weights, width = {}, X.shape[1] - len(sizes)
     if preset == "td" and n_numeric:

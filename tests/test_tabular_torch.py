@@ -1,9 +1,11 @@
 """The training code of pytabkit, tabm and rtdl_num_embeddings runs in float64, and implementations must have the same losses.
 
 Each problem runs the modules, the optimizer and the training loop of these packages for 20 steps, with recorded starting weights,
-batches and dropout masks. `IMPLEMENTATIONS` has functions that get the problem and return the loss of each step. To compare another
-implementation, for example kernels, add such a function.
+batches and dropout masks. `IMPLEMENTATIONS` has functions that get the problem and return the loss of each step, with their
+relative tolerances. To compare another implementation, for example kernels, add such a function.
 """
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,15 +14,15 @@ import tabular_reference as reference
 torch = pytest.importorskip("torch", reason="PyTorch is an optional oracle: pip install torch")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the other packages
 
-N_STEPS, RTOL = 20, 1e-10
+N_TRAIN, N_VALID, N_STEPS = 170, 40, 20
 
 
 def reference_losses(problem):
     return reference.train(problem)[0]
 
 
-# name: a function that gets a reference.Problem and returns the loss of each step
-IMPLEMENTATIONS = {"reference": reference_losses}
+# name: a function that gets a reference.Problem and returns the loss of each step, and its relative tolerance
+IMPLEMENTATIONS = {"reference": (reference_losses, 1e-10)}
 
 
 class Recorder:
@@ -60,11 +62,13 @@ def to_numpy(tensor):
 
 
 def table(n_rows, sizes, n_classes):
-    """Return numeric columns, codes and targets. Column 2 is constant, column 3 has equal quartiles, and some values are rare."""
+    """Return numeric columns, codes and targets. Column 2 is constant, and most values of column 3 are equal."""
     rng = np.random.default_rng(0)
     numeric = rng.normal(size=(n_rows, 4)) * [1, 100, 0, 1] + [0, 5, 3, 0]
     numeric[:, 3] = rng.random(n_rows) < 0.1
-    codes = np.column_stack([rng.integers(1 if i % 2 else 0, size, n_rows) for i, size in enumerate(sizes)]) if sizes else np.empty((n_rows, 0), int)
+    codes = np.empty((n_rows, len(sizes)), int)
+    for i, size in enumerate(sizes):
+        codes[:, i] = rng.integers(i % 2, size, n_rows)  # odd columns have no missing values, which have the code 0
     signal = np.sin(numeric[:, 0]) + 0.01 * numeric[:, 1] + codes.sum(axis=1) % 3
     if n_classes:
         y = np.searchsorted(np.quantile(signal, np.arange(1, n_classes) / n_classes), signal + 0.1 * rng.normal(size=n_rows))
@@ -73,17 +77,34 @@ def table(n_rows, sizes, n_classes):
     return numeric, codes, y[:, None]
 
 
-def check_losses(problem, losses, rtol=RTOL):
+def as_dataset(numeric, codes, y, sizes, n_classes):
+    """Return the data as pytabkit's models get them, with a split into training and validation rows."""
+    pytest.importorskip("pytabkit", reason="pytabkit is an optional oracle: pip install pytabkit")
+    from pytabkit.models.alg_interfaces.base import InterfaceResources, SplitIdxs
+    from pytabkit.models.data.data import DictDataset, TensorInfo
+
+    tensors = {name: torch.as_tensor(array) for name, array in (("x_cont", numeric), ("x_cat", codes), ("y", y))}
+    infos = {
+        "x_cont": TensorInfo(feat_shape=[numeric.shape[1]]),
+        "x_cat": TensorInfo(cat_sizes=sizes) if sizes else TensorInfo(feat_shape=[0]),
+        "y": TensorInfo(cat_sizes=[n_classes]) if n_classes else TensorInfo(feat_shape=[1]),
+    }
+    rows = torch.arange(N_TRAIN + N_VALID)[None]
+    split = SplitIdxs(rows[:, :N_TRAIN], rows[:, N_TRAIN:], None, split_seed=1, sub_split_seeds=[2], split_id=0)
+    return DictDataset(tensors, infos), split, InterfaceResources(n_threads=1, gpu_devices=[])
+
+
+def check_losses(problem, losses):
     assert len(losses) == len(problem.batches) == N_STEPS
     assert len(set(losses)) >= N_STEPS - 1  # the learning rate of RealMLP is 0 in the first step
-    for name, implementation in IMPLEMENTATIONS.items():
+    for name, (implementation, rtol) in IMPLEMENTATIONS.items():
         np.testing.assert_allclose(implementation(problem), losses, rtol=rtol, atol=0, err_msg=name)
 
 
-# ---------------------------------------------------------------------------------------------------------------------- RealMLP
+# RealMLP
 
-N_TRAIN, N_VALID, BATCH, N_EPOCHS = 170, 40, 32, 4  # 5 batches per epoch: the last 10 rows of a permutation are left out
-SIZES = [2, 3, 6, 9, 10, 14]  # numbers of codes, including that of missing values: one category, two, many
+BATCH, N_EPOCHS = 32, 4  # 5 batches per epoch: the last 10 rows of a permutation are left out
+SIZES = [2, 3, 6, 9, 10, 14]  # numbers of codes, with that of missing values: one category, two, many
 
 
 class TorchDraws:
@@ -138,26 +159,16 @@ class Trained:
     """Train RealMLP with pytabkit, and record starting weights, batches, losses and validation predictions."""
 
     def __init__(self, monkeypatch, recorder, preset, n_classes, with_codes):
-        pytest.importorskip("pytabkit", reason="pytabkit is an optional oracle: pip install pytabkit")
-        from pytabkit.models.alg_interfaces.base import InterfaceResources, SplitIdxs
+        self.sizes = SIZES if with_codes else []
+        self.numeric, self.codes, self.y = table(N_TRAIN + N_VALID, self.sizes, n_classes)
+        dataset, split, resources = as_dataset(self.numeric, self.codes, self.y, self.sizes, n_classes)
         from pytabkit.models.data import data
         from pytabkit.models.sklearn.default_params import DefaultParams
         from pytabkit.models.training.lightning_modules import TabNNModule, pl
 
-        n_rows = N_TRAIN + N_VALID
-        self.sizes = SIZES if with_codes else []
-        self.numeric, self.codes, self.y = table(n_rows, self.sizes, n_classes)
-        tensors = {name: torch.as_tensor(array) for name, array in (("x_cont", self.numeric), ("x_cat", self.codes), ("y", self.y))}
-        infos = {
-            "x_cont": data.TensorInfo(feat_shape=[self.numeric.shape[1]]),
-            "x_cat": data.TensorInfo(cat_sizes=self.sizes) if with_codes else data.TensorInfo(feat_shape=[0]),
-            "y": data.TensorInfo(cat_sizes=[n_classes]) if n_classes else data.TensorInfo(feat_shape=[1]),
-        }
-        rows = torch.arange(n_rows)
-        split = SplitIdxs(rows[None, :N_TRAIN], rows[None, N_TRAIN:], None, split_seed=1, sub_split_seeds=[2], split_id=0)
         self.config = getattr(DefaultParams, f"RealMLP_{preset}_{'CLASS' if n_classes else 'REG'}")
         module = TabNNModule(**{**self.config, "n_epochs": N_EPOCHS, "batch_size": BATCH})
-        module.compile_model(data.DictDataset(tensors, infos), [split], InterfaceResources(n_threads=1, gpu_devices=[]))
+        module.compile_model(dataset, [split], resources)
         self.weights = realmlp_weights(module.model)
         self.losses, self.permutations, self.predictions, self.epoch_weights = [], [], [], []
         real_step, real_end, real_permutation = module.training_step, module.on_validation_epoch_end, data.batch_randperm
@@ -219,7 +230,7 @@ class Trained:
         )
 
     def check_predictions(self, problem):
-        """Compare predictions of validation rows after each epoch, and the epoch that is kept."""
+        """Compare predictions of validation rows after each epoch, the last weights, and the epoch that is kept."""
         predictions, errors = [], []
 
         def predict(step, network):
@@ -233,8 +244,10 @@ class Trained:
                 wrong = z.argmax(axis=1) != self.y[N_TRAIN:, 0]
                 errors.append(wrong.mean() if self.n_classes else np.sqrt(((z - self.y[N_TRAIN:]) ** 2).mean()))
 
-        reference.train(problem, predict)
+        _, network = reference.train(problem, predict)
         np.testing.assert_allclose(predictions, self.predictions, rtol=1e-9, atol=1e-9)
+        for name, value in reference.weights_of(network).items():
+            np.testing.assert_allclose(value, self.epoch_weights[-1][name], rtol=1e-7, atol=1e-9, err_msg=name)
         assert reference.best_epoch(errors, "last") + 1 == self.best_epoch
         for name, value in self.kept.items():
             np.testing.assert_array_equal(value, self.epoch_weights[self.best_epoch - 1][name])
@@ -266,7 +279,7 @@ def test_realmlp_has_the_losses_of_pytabkit(monkeypatch, recorder, preset, n_cla
     trained.check_predictions(problem)
 
 
-# ------------------------------------------------------------------------------------------------------------------------- TabM
+# TabM
 
 MEMBERS, WIDTH = 4, 24
 CODES = [3, 5]  # numbers of codes, including that of missing values
@@ -319,7 +332,7 @@ def check_start(weights, with_embedding, n_numeric):
     if "plr.b" in weights:
         sizes = [weights["plr.b"].shape[1]] * n_numeric
     starts = np.concatenate([[0], np.cumsum(sizes + [s for s in CODES if first.shape[1] > sum(sizes)])])
-    for start, stop in zip(starts[:-1], starts[1:], strict=True):
+    for start, stop in pairwise(starts):
         np.testing.assert_array_equal(first[:, start:stop], np.repeat(first[:, start : start + 1], stop - start, axis=1))
     assert (np.abs(first) == 1).all() != with_embedding
     for name, value in weights.items():
@@ -336,19 +349,12 @@ def check_start(weights, with_embedding, n_numeric):
 @pytest.mark.parametrize("embedding", ["none", "pwl"])
 @pytest.mark.parametrize("arch", ["tabm", "tabm-mini"])
 def test_tabm_has_the_losses_of_pytabkit(monkeypatch, recorder, arch, embedding, n_classes, with_codes):
-    pytest.importorskip("pytabkit", reason="pytabkit is an optional oracle: pip install pytabkit")
+    sizes = CODES if with_codes else []
+    numeric, codes, y = table(N_TRAIN + N_VALID, sizes, n_classes)
+    dataset, split, resources = as_dataset(numeric, codes, y, sizes, n_classes)
     from pytabkit.models.alg_interfaces import tabm_interface
-    from pytabkit.models.alg_interfaces.base import InterfaceResources, SplitIdxs
-    from pytabkit.models.data import data
     from pytabkit.models.training.logging import StdoutLogger
 
-    numeric, codes, y = table(N_TRAIN + N_VALID, CODES if with_codes else [], n_classes)
-    tensors = {name: torch.as_tensor(array) for name, array in (("x_cont", numeric), ("x_cat", codes), ("y", y))}
-    infos = {
-        "x_cont": data.TensorInfo(feat_shape=[numeric.shape[1]]),
-        "x_cat": data.TensorInfo(cat_sizes=CODES) if with_codes else data.TensorInfo(feat_shape=[0]),
-        "y": data.TensorInfo(cat_sizes=[n_classes]) if n_classes else data.TensorInfo(feat_shape=[1]),
-    }
     models, losses, draws = [], [], []
     real_model, real_rand = tabm_interface.Model, torch.rand
 
@@ -374,12 +380,10 @@ def test_tabm_has_the_losses_of_pytabkit(monkeypatch, recorder, arch, embedding,
     monkeypatch.setattr(torch, "rand", rand)
     record_loss("mse_loss")
     record_loss("cross_entropy")
-    config = {"arch_type": arch, "num_emb_type": embedding, "tabm_k": MEMBERS, "d_block": WIDTH, "num_emb_n_bins": 7, "d_embedding": 3}
-    interface = tabm_interface.TabMSubSplitInterface(**config, batch_size=36, n_epochs=4, weight_decay=0.01)
-    rows = torch.arange(N_TRAIN + N_VALID)
-    split = SplitIdxs(rows[None, :N_TRAIN], rows[None, N_TRAIN:], None, split_seed=1, sub_split_seeds=[2], split_id=0)
-    resources = InterfaceResources(n_threads=1, gpu_devices=[])
-    dataset = data.DictDataset(tensors, infos)
+    sizes_of_layers = {"tabm_k": MEMBERS, "d_block": WIDTH, "num_emb_n_bins": 7, "d_embedding": 3}
+    interface = tabm_interface.TabMSubSplitInterface(
+        arch_type=arch, num_emb_type=embedding, batch_size=36, n_epochs=4, weight_decay=0.01, **sizes_of_layers
+    )
     interface.fit(dataset, [split], resources, StdoutLogger(verbosity_level=0), [None], "TabM")
 
     model, weights = models
@@ -436,9 +440,8 @@ def test_tabm_has_the_losses_of_its_package(recorder, arch, embedding, n_classes
         module = embeddings.PiecewiseLinearEmbeddings(bins, 3, activation=False, version="B")
     elif embedding == "periodic":
         module = embeddings.PeriodicEmbeddings(3, 5, n_frequencies=4, frequency_init_scale=0.5, lite=False)
-    model = tabm.TabM.make(
-        n_num_features=3, cat_cardinalities=CODES, d_out=n_classes or 1, num_embeddings=module, arch_type=arch, k=MEMBERS, d_block=WIDTH
-    )
+    sizes_of_layers = {"n_num_features": 3, "cat_cardinalities": CODES, "d_out": n_classes or 1, "k": MEMBERS, "d_block": WIDTH}
+    model = tabm.TabM.make(num_embeddings=module, arch_type=arch, **sizes_of_layers)
     weights = tabm_weights(model)
     check_start(weights, embedding != "none", 3)
     if embedding == "piecewise":  # the equal values of column 2 leave it with one bin
