@@ -162,7 +162,7 @@ def test_documented_attributes_are_those_of_fitted_estimators(kind):
 
 
 def test_fit_config_contains_all_shared_parameters():
-    assert FitConfig._fields == (*CONSTRAINTS, "scale_y")
+    assert FitConfig._fields == (*CONSTRAINTS, "scale_y", "kinds")
 
 
 def test_functions_classes_and_methods_are_checked():

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
 from ._network.activations import Activation
-from ._network.layer_kinds import LayerKinds
 
 
 class FitConfig(NamedTuple):
@@ -73,7 +72,7 @@ class FitConfig(NamedTuple):
     n_threads: int | None
     n_shares: int | None
     scale_y: str | None = None
-    kinds: LayerKinds | None = None  # set by the estimators for tables
+    kinds: Any = None  # a `LayerKinds` of an estimator for tables
 
     @classmethod
     def of(cls, estimator: Any) -> "FitConfig":

@@ -7,13 +7,15 @@ know about the other layers.
 
 from .function_pointers import call
 from .jit import kernel
-from .products import gather
 from .views import matrix, vector
 
 
 @kernel()
 def columns_of_block(table, rows, order, start, n_rows, columns):
-    """Return X (n_rows, n_features) of rows order[start:start + n_rows], which `gather` has copied to columns if there is an order."""
+    """Return X (n_rows, n_features) of rows order[start:start + n_rows] for the encoders.
+
+    With an order, this is a view of `columns`, to which the forward pass gathers the rows.
+    """
     n_features = table[0].n_features
     if order.size:
         X = matrix(columns, 0, n_rows, n_features)
@@ -23,12 +25,9 @@ def columns_of_block(table, rows, order, start, n_rows, columns):
 
 
 @kernel(optimize=False)
-def encode(table, params, rows, order, start, n_rows, scratch, A):
-    """Write the inputs A (n_rows, ≥ n_in) of the first dense layer."""
-    X = columns_of_block(table, rows, order, start, n_rows, scratch.columns)
-    if order.size:
-        gather(rows, order, start, X)
-    saved = matrix(scratch.saved, 0, n_rows if scratch.saved.size else 0, table[0].n_saved)
+def encode(table, params, X, scratch, A):
+    """Write the inputs A (n_rows, ≥ n_in) of the first dense layer for the columns X (n_rows, n_features)."""
+    saved = matrix(scratch.saved, 0, X.shape[0] if scratch.saved.size else 0, table[0].n_saved)
     for i in range(scratch.encoders.size):
         encoder = scratch.encoders[i]
         p = vector(params, encoder.params_at, encoder.n_params)
@@ -36,10 +35,9 @@ def encode(table, params, rows, order, start, n_rows, scratch, A):
 
 
 @kernel(optimize=False)
-def encode_back(table, params, rows, order, start, n_rows, scratch, D, gradient, add):
+def encode_back(table, params, X, scratch, D, gradient, add):
     """Compute the gradient of the parameters of all encoders from D = ∂/∂A (n_rows, ≥ n_in)."""
-    X = columns_of_block(table, rows, order, start, n_rows, scratch.columns)
-    saved = matrix(scratch.saved, 0, n_rows if scratch.saved.size else 0, table[0].n_saved)
+    saved = matrix(scratch.saved, 0, X.shape[0] if scratch.saved.size else 0, table[0].n_saved)
     for i in range(scratch.encoders.size):
         encoder = scratch.encoders[i]
         if encoder.back_address:

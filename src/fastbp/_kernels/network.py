@@ -10,7 +10,7 @@ import numpy as np
 from .activations import activate, floor_of, multiply, multiply_by_slope
 from .codes import ActivationCode, LossCode
 from .function_pointers import call
-from .input_layer import encode, encode_back, scale_weights, unscale_gradient
+from .input_layer import columns_of_block, encode, encode_back, scale_weights, unscale_gradient
 from .integers import minimum
 from .jit import entry, kernel
 from .losses import link, loss_and_delta
@@ -125,7 +125,10 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
     if not sparse and (order.size or table[0].n_features):
         A = layer_inputs(table, 0, rows, order, start, n_rows, activations)
         if table[0].n_features:
-            encode(table, params, rows, order, start, n_rows, scratch, A)
+            X = columns_of_block(table, rows, order, start, n_rows, scratch.columns)
+            if order.size:
+                gather(rows, order, start, X)
+            encode(table, params, X, scratch, A)
         else:
             gather(rows, order, start, A)
         no_slopes, draw_state = vector(scratch.slopes, 0, 0), scratch.draw_state
@@ -223,7 +226,8 @@ def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
             if layer == 0 and row.n_features:
                 before = matrix(scratch.deltas, row.inputs_at, n_rows, row.input_stride)
                 backward_product(delta, layer_transposed(table, 0, scratch.transposed), A, before, False)
-                encode_back(table, params, rows, order, start, n_rows, scratch, before, gradient, add)
+                X = columns_of_block(table, rows, order, start, n_rows, scratch.columns)
+                encode_back(table, params, X, scratch, before, gradient, add)
             if layer > 0:
                 before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
                 code = table[layer - 1].activation

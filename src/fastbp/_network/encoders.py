@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._kernels.lazy.addresses import lazy_address, lazy_functions
-from .._kernels.lazy.encoders import encoder_scratch_size
 from .._kernels.tables import ENCODER
 
 
 @dataclass(frozen=True)
-class Encoder:
+class ColumnEncoder:
     """A group of adjacent columns of X that are replaced by ``n_out`` inputs.
 
     ``kind`` is a name in `ENCODERS`. ``n_units`` is the number of frequencies of a column for "pbld", and the number of codes for
@@ -31,6 +30,8 @@ class Encoder:
     @property
     def scratch_size(self):
         """The size of the scratch memory that kernels need, in elements."""
+        from .._kernels.lazy.encoders import encoder_scratch_size  # imported on first use, as all lazily compiled functions
+
         return encoder_scratch_size(self.kind, self.n_units, self.n_out // self.n_columns)
 
     def initialize(self, params, rng):
@@ -54,18 +55,18 @@ class Encoder:
 
 def copy_encoder(n_columns):
     """Return the encoder that copies columns."""
-    return Encoder("copy", n_columns, n_columns)
+    return ColumnEncoder("copy", n_columns, n_columns)
 
 
 def pbld_encoder(n_columns, n_frequencies, n_out=4):
     """Return the encoder of numbers as periodic functions and the number itself, ``n_out`` inputs for each column."""
     n_params = n_columns * (2 * n_frequencies + (n_frequencies + 1) * (n_out - 1))
-    return Encoder("pbld", n_columns, n_columns * n_out, n_frequencies, n_params)
+    return ColumnEncoder("pbld", n_columns, n_columns * n_out, n_frequencies, n_params)
 
 
 def embedding_encoder(n_codes, n_out):
     """Return the encoder of one column of codes from 0 to n_codes − 1."""
-    return Encoder("embedding", 1, n_out, n_codes, n_codes * n_out)
+    return ColumnEncoder("embedding", 1, n_out, n_codes, n_codes * n_out)
 
 
 def encoder_table(encoders, params_at, dtype):

@@ -10,10 +10,9 @@ import numpy as np
 
 from .._data.inputs import as_rows
 from .architecture import Architecture, Plan
-from .encoders import Encoder
+from .encoders import ColumnEncoder
 from .layout import Layout, aligned_zeros
 from .numpy_passes import activate_layer
-from .prediction import outputs
 from .segments import Factors
 
 
@@ -53,7 +52,7 @@ class LayerKinds:
     def from_plain(cls, plain):
         """Return the description in the result of ``to_plain``."""
         pairs = {name: tuple((group, factor) for group, factor in plain[name]) for name in ("rates", "decays")}
-        return cls(**plain | pairs | {"encoders": tuple(Encoder(**encoder) for encoder in plain["encoders"])})
+        return cls(**plain | pairs | {"encoders": tuple(ColumnEncoder(**encoder) for encoder in plain["encoders"])})
 
     @property
     def n_features(self):
@@ -126,6 +125,8 @@ class LayerKinds:
 
     def _encoded(self, layout, params, X):
         """Return the inputs of the first dense layer for the rows X, as the outputs of a network with an identity matrix."""
+        from .prediction import outputs  # imported here, because the chain of module-level imports would become too long
+
         n_inputs = layout.sizes[0]
         n_params = sum(encoder.n_params for encoder in self.encoders)
         encoding = Layout((n_inputs, n_inputs), 0, (("encoders", n_params),), layout.n_features, layout.n_saved)
