@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import tabular_reference as reference
+from tabular_training import kernel_losses
 
 torch = pytest.importorskip("torch", reason="PyTorch is an optional oracle: pip install torch")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the other packages
@@ -158,7 +159,7 @@ def realmlp_weights(model):
 class Trained:
     """Train RealMLP with pytabkit, and record starting weights, batches, losses and validation predictions."""
 
-    def __init__(self, monkeypatch, recorder, preset, n_classes, with_codes):
+    def __init__(self, monkeypatch, recorder, preset, n_classes, with_codes, **changes):
         self.sizes = SIZES if with_codes else []
         self.numeric, self.codes, self.y = table(N_TRAIN + N_VALID, self.sizes, n_classes)
         dataset, split, resources = as_dataset(self.numeric, self.codes, self.y, self.sizes, n_classes)
@@ -166,7 +167,7 @@ class Trained:
         from pytabkit.models.sklearn.default_params import DefaultParams
         from pytabkit.models.training.lightning_modules import TabNNModule, pl
 
-        self.config = getattr(DefaultParams, f"RealMLP_{preset}_{'CLASS' if n_classes else 'REG'}")
+        self.config = getattr(DefaultParams, f"RealMLP_{preset}_{'CLASS' if n_classes else 'REG'}") | changes
         module = TabNNModule(**{**self.config, "n_epochs": N_EPOCHS, "batch_size": BATCH})
         module.compile_model(dataset, [split], resources)
         self.weights = realmlp_weights(module.model)
@@ -205,7 +206,7 @@ class Trained:
         (self.best_epoch,) = next(iter(module.fit_params[0]["best_indiv_stop_epochs"].values()))
         self.kept = realmlp_weights(module.model)
         self.losses = np.array(self.losses)
-        n_dropouts = 3 if preset == "TD" else 0
+        n_dropouts = 3 if self.config.get("p_drop", 0.0) else 0
         self.masks = recorder.masks_of_steps(n_dropouts) if n_dropouts else [[]] * N_STEPS
         self.masks = [[mask[0] for mask in step] for step in self.masks]
         self.preset, self.n_classes = preset, n_classes
@@ -266,6 +267,16 @@ class Trained:
         assert expected.keys() == self.weights.keys()
         for name, value in expected.items():
             np.testing.assert_allclose(value, self.weights[name], rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("with_codes", [False, True], ids=["numeric", "mixed"])
+@pytest.mark.parametrize("n_classes", [0, 2, 3], ids=["regression", "binary", "multiclass"])
+@pytest.mark.parametrize("preset", ["TD_S", "TD"])
+def test_kernels_have_the_losses_of_pytabkit(monkeypatch, recorder, preset, n_classes, with_codes):
+    """Without dropout, because the kernels draw other masks; tests/test_tabular_training.py tests dropout."""
+    trained = Trained(monkeypatch, recorder, preset, n_classes, with_codes, p_drop=0.0)
+    losses, _ = kernel_losses(trained.problem()[1])
+    np.testing.assert_allclose(losses, trained.losses, rtol=1e-8)
 
 
 @pytest.mark.parametrize("with_codes", [False, True], ids=["numeric", "mixed"])

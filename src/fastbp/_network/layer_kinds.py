@@ -12,7 +12,6 @@ from .._data.inputs import as_rows
 from .architecture import Architecture, Plan
 from .encoders import ColumnEncoder
 from .layout import Layout, aligned_zeros
-from .numpy_passes import activate_layer
 from .segments import Factors
 
 
@@ -103,6 +102,8 @@ class LayerKinds:
 
         ``X`` (n_rows, n_features) are the prepared training rows.
         """
+        from .numpy_passes import activate_layer  # imported here, because the chain of module-level imports would become too long
+
         for index, encoder in enumerate(self.encoders):
             encoder.initialize(layout.extra(params, _group_of(index)), rng)
         A = self._encoded(layout, params, X) if self.encoders and self.initialization == "data" else X
