@@ -32,9 +32,9 @@ from fastbp._network import threads
 from fastbp._network.activations import per_layer
 from fastbp._network.architecture import Architecture, Objective, Plan
 from fastbp._network.kernel_settings import configure_network
-from fastbp._network.segments import segment_table
 from fastbp._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros
 from fastbp._network.optimizers import write_penalties, write_solver
+from fastbp._network.segments import segment_table
 from fastbp._network.threads import ThreadCrew
 from fastbp._network.workspace import MovingStatistics, workspace
 
@@ -132,7 +132,10 @@ class Network:
         self.twister = MT19937State(key.copy(), np.array([position]))
 
     def _extras(self, sizes, options):
-        extras = {"input_scale": sizes[0] * options.get("has_input_scale", 0), "slopes": sum(sizes[1:-1]) * options.get("has_slopes", 0)}
+        extras = {
+            "input_scale": sizes[0] * options.get("has_input_scale", 0),
+            "slopes": sum(sizes[1:-1]) * options.get("has_slopes", 0),
+        }
         return tuple((name, size) for name, size in extras.items() if size)
 
     def _filled(self, buffer):

@@ -1,4 +1,5 @@
-"""Training of RealMLP by the kernels, for a ``Problem`` of tests/tabular_reference.py: starting weights, batches and masks are given."""
+"""Training of RealMLP by the kernels, for a ``Problem`` of tests/tabular_reference.py: starting weights, batches and masks are
+given."""
 
 import numpy as np
 import tabular_reference as reference
@@ -9,7 +10,6 @@ from fastbp._kernels.scratch import DRAW_STATE
 from fastbp._kernels.settings import record
 from fastbp._network.architecture import Architecture, Objective, Plan
 from fastbp._network.encoders import copy_encoder, embedding_encoder, pbld_encoder
-from fastbp._network.layer_kinds import LayerKinds
 from fastbp._tabular.members import layer_kinds, new_network
 from fastbp._tabular.presets import Settings
 from fastbp._training.context import EarlyStoppingStart, EpochHooks, FitContext, TrainingRows

@@ -166,7 +166,11 @@ class Case:
         """Return the outputs; nothing else of A, and no memory after the end, is written."""
         A, after = part_of_nan((self.n_rows, self.n_out + N_EXTRA), self.dtype)
         scratch, after_scratch = self.scratch()
-        X, params, saved = self.X if X is None else X, self.params if params is None else params, self.saved if saved is None else saved
+        X, params, saved = (
+            self.X if X is None else X,
+            self.params if params is None else params,
+            self.saved if saved is None else saved,
+        )
         arguments = X, A, params, saved, scratch, self.constants_with_offset, self.encoders, 1
         lazy_version("encoder", self.name, self.dtype)(*arguments)
         stop = OUTPUT_AT + self.n_out

@@ -61,7 +61,9 @@ def test_gradients_agree_with_finite_differences(kind, sizes, weighted, network)
     options = KINDS[kind] | {"activation": "silu"}
     net = network(sizes, np.float64, 7, weighted=weighted, **options)
     value, _, gradient = net.loss_and_gradient()
-    np.testing.assert_allclose(value * sizes[-1], loss(net, net.params), rtol=1e-12)  # the mean over the outputs, as in scikit-learn
+    np.testing.assert_allclose(
+        value * sizes[-1], loss(net, net.params), rtol=1e-12
+    )  # the mean over the outputs, as in scikit-learn
     h, expected = 1e-6, np.empty(net.params.size)
     for q in range(net.params.size):
         step = h * (np.arange(net.params.size) == q)

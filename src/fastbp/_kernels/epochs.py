@@ -170,15 +170,11 @@ def _train_block(
         team.sums[share, WEIGHT] = team.sums[share, WEIGHT] + weight_sum if add else weight_sum
     state.blocks_done += 1
     if state.blocks_done >= n_blocks * ((n_shares + n_threads - 1) // n_threads):
-        _end_batch(
-            settings, state, rank, team, table, segments, params, moments, source, current, scratch, n_rows, n_rows_of_epoch
-        )
+        _end_batch(settings, state, rank, team, table, segments, params, moments, source, current, scratch, n_rows, n_rows_of_epoch)
 
 
 @kernel(optimize=False, inline=False)
-def _end_batch(
-    settings, state, rank, team, table, segments, params, moments, source, current, scratch, n_rows, n_rows_of_epoch
-):
+def _end_batch(settings, state, rank, team, table, segments, params, moments, source, current, scratch, n_rows, n_rows_of_epoch):
     """Update this thread's shares of the parameters by the gradients of all shares of the rows."""
     n_coefs = table[0].biases_at  # all weights precede all biases
     n_threads, n_shares, has_penalties = settings.n_threads, team.sums.shape[0], settings.penalty_gradient_address != 0

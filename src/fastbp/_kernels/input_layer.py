@@ -17,11 +17,7 @@ def columns_of_block(table, rows, order, start, n_rows, columns):
     With an order, this is a view of `columns`, to which the forward pass gathers the rows.
     """
     n_features = table[0].n_features
-    if order.size:
-        X = matrix(columns, 0, n_rows, n_features)
-    else:
-        X = matrix(rows.dense, start * n_features, n_rows, n_features)
-    return X
+    return matrix(columns, 0, n_rows, n_features) if order.size else matrix(rows.dense, start * n_features, n_rows, n_features)
 
 
 @kernel(optimize=False)

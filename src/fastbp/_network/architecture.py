@@ -57,7 +57,8 @@ class Architecture:
     def calls_activation(self, layer):
         """Return whether kernels call the activation of a hidden layer by its address.
 
-        Layers with a norm, with parametric activations or with dropout need stored slopes, and only activations that are called by their address store them.
+        Layers with a norm, with parametric activations or with dropout need stored slopes, and only activations that are called by
+        their address store them.
         """
         activation = self.activations[layer]
         compiled_in = isinstance(activation, str) and activation in ActivationCode.__members__

@@ -1,7 +1,7 @@
 """Descriptions of the encoders, which compute the inputs of the first dense layer from columns of X.
 
-Numbers of columns and units go in; immutable descriptions, the records for kernels, and initial parameters come out. The formulas and
-the order of the parameters are those of `_kernels.lazy.encoders`. This module does not know what the columns mean.
+Numbers of columns and units go in; immutable descriptions, the records for kernels, and initial parameters come out. The formulas
+and the order of the parameters are those of `_kernels.lazy.encoders`. This module does not know what the columns mean.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The layers of a network in addition to dense layers, and how they are initialized and trained.
 
-A `LayerKinds` describes them for one network. The layout, the segment table and initial values are derived from it. This module does
-not know how the layers are computed.
+A `LayerKinds` describes them for one network. The layout, the segment table and initial values are derived from it. This module
+does not know how the layers are computed.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -26,8 +26,8 @@ class LayerKinds:
     values in hidden layers and zeros in the last layer, or "data" for values that depend on the training rows. ``rates`` and
     ``decays`` are factors of the learning rate and of the weight decay, as pairs of the name of a group of parameters and a number.
     The groups are "coefs", "intercepts", "input_scale", "slopes", and for each encoder the name of its kind.
-    ``strength_schedule`` is the schedule of the dropout rates and the weight decay. With ``drop_last``, an epoch leaves out rows that
-    do not fill a batch. With ``prefers_last_best``, early stopping prefers the last of several equally good epochs.
+    ``strength_schedule`` is the schedule of the dropout rates and the weight decay. With ``drop_last``, an epoch leaves out rows
+    that do not fill a batch. With ``prefers_last_best``, early stopping prefers the last of several equally good epochs.
     """
 
     has_input_scale: bool = False

@@ -26,8 +26,8 @@ OF_WEIGHTS, OF_OTHERS = Factors(1.0, 1.0, 1.0, 1.0), Factors()
 def segment_table(layout, factors=None):
     """Return the segments of a network, an array (n_segments,) of `SEGMENT` records.
 
-    ``factors`` maps names of groups to ``Factors``. The names are ("coefs", layer), ("intercepts", layer), "norms", and the names of
-    ``layout.extras``. Penalties and weight decay act on weights only, unless ``factors`` says otherwise.
+    ``factors`` maps names of groups to ``Factors``. The names are ("coefs", layer), ("intercepts", layer), "norms", and the names
+    of ``layout.extras``. Penalties and weight decay act on weights only, unless ``factors`` says otherwise.
     """
     factors = {} if factors is None else factors
     groups = []
@@ -41,8 +41,9 @@ def segment_table(layout, factors=None):
 
 
 def _merged(groups):
-    """Return the table for groups of (size, factors), in which neighbouring groups with the same factors are one segment."""
-    records, at = [], 0
+    """Return the table for groups of (size, factors), in which adjacent groups with the same factors are one segment."""
+    records: list[tuple] = []
+    at = 0
     for size, factors in groups:
         if records and records[-1][2:] == factors:
             records[-1] = (records[-1][0], at + size, *factors)

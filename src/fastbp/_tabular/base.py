@@ -109,14 +109,12 @@ class BaseRealMLP(BaseEstimator):
     def _splits(self, n_rows, rng, stratify):
         if self.n_cv > 1:
             if self.n_cv > n_rows:
-                raise ValueError(f"n_cv must be at most the number of rows, {n_rows}, got {self.n_cv}. Pass more rows, or set n_cv=1.")
+                raise ValueError(
+                    f"n_cv must be at most the number of rows, {n_rows}, got {self.n_cv}. Pass more rows, or set n_cv=1."
+                )
             kind = KFold if stratify is None else StratifiedKFold
             folds = kind(self.n_cv, shuffle=True, random_state=rng)
-            return [
-                Split(*pair)
-                for _ in range(self.n_ensemble)
-                for pair in folds.split(np.zeros((n_rows, 0)), stratify)
-            ]
+            return [Split(*pair) for _ in range(self.n_ensemble) for pair in folds.split(np.zeros((n_rows, 0)), stratify)]
         splits = []
         for _ in range(self.n_ensemble):
             order, n_training = rng.permutation(n_rows), int(np.ceil((1 - self.validation_fraction) * n_rows))

@@ -215,7 +215,9 @@ class RealMLPRegressor(RegressorMixin, BaseRealMLP):
     ) -> Self:
         """Fit the networks to a table."""
         targets = _targets(y)
-        validation = (None, None, None) if X_val is None else (X_val, _targets(y_val).reshape(-1, targets[0].size), sample_weight_val)
+        validation = (
+            (None, None, None) if X_val is None else (X_val, _targets(y_val).reshape(-1, targets[0].size), sample_weight_val)
+        )
         self._fit_members(X, targets.reshape(len(targets), -1), sample_weight, validation, None)
         self._is_flat = targets.ndim == 1
         return self

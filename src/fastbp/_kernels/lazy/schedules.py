@@ -64,4 +64,6 @@ def flat_cosine(numbers):
     n.factor = 0.5 * (1 + np.cos(np.pi * max(2 * min(n.progress, 1.0) - 1, 0.0)))
 
 
-SCHEDULES = {function.__name__: function for function in (cosine, linear_warmup_cosine, one_cycle, exponential, step, coslog4, flat_cosine)}
+SCHEDULES = {
+    function.__name__: function for function in (cosine, linear_warmup_cosine, one_cycle, exponential, step, coslog4, flat_cosine)
+}
