@@ -100,8 +100,7 @@ def _find_block(values, known, unknown, name):
     if all(one is str for one in set(map(type, others))):
         codes[places] = unknown
     else:
-        found = {value: known.get(text_of(value), unknown) for value in set(others)}
-        codes[places] = [found[value] for value in others]
+        codes[places] = [known.get(text_of(value), unknown) for value in others]
     return codes
 
 

@@ -223,13 +223,11 @@ class CategoryColumn(_PlainColumn):
         return find_texts(unique.astype(object), self._lookup, self._unknown, self.name)[inverse]
 
     def _find_objects(self, raw):
-        """The codes of Python objects; pandas distinguishes its objects faster, if all have a hash value."""
-        if raw.labels is not None:
-            try:
-                return raw.labels().find(self._lookup, self._unknown, self.name)
-            except TypeError:
-                pass
-        return find_texts(raw.values, self._lookup, self._unknown, self.name)
+        """The codes of Python objects; pandas finds equal strings faster."""
+        labels = raw.labels_of_strings()
+        if labels is None:
+            return find_texts(raw.values, self._lookup, self._unknown, self.name)
+        return labels.find(self._lookup, self._unknown, self.name)
 
     def _find_numbers(self, values):
         if len(self.categories) == 0:
