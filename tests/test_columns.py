@@ -23,7 +23,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from fastbp._data import column_labels, column_objects
 from fastbp._data.columns import ColumnReader
-from fastbp._data.table_inputs import Table
+from fastbp._data.table_inputs import InputTable
 from fastbp._files.values import Decoder, Encoder
 
 DAY = dt.timedelta(days=1)
@@ -39,12 +39,12 @@ class Reading(BaseEstimator):
     """An estimator that reads tables."""
 
     def fit(self, X, categorical_features="from_dtype", **limits):
-        self.table_ = Table.checked(X, self, reset=True)
+        self.table_ = InputTable.checked(X, self, reset=True)
         self.reader_ = ColumnReader.learned(self.table_, categorical_features, **limits)
         return self
 
     def read(self, X, dtype=np.float64):
-        return self.reader_.encode(Table.checked(X, self, reset=False), dtype)
+        return self.reader_.encode(InputTable.checked(X, self, reset=False), dtype)
 
     def fit_read(self, X, categorical_features="from_dtype", **limits):
         return self.fit(X, categorical_features, **limits).read(X)
@@ -160,7 +160,7 @@ def test_categories_of_arrow(name):
             [pa.array([text], "string").dictionary_encode() for text in ("a", None, "b", "a")], pa.dictionary("int32", "string")
         )
     else:
-        array = array.cast(getattr(pa, name)())
+        array = pa.array([b"a", None, b"b", b"a"] if name == "binary" else TEXTS, getattr(pa, name)())
     reading = Reading()
     np.testing.assert_array_equal(reading.fit_read(pa.table({"x": array})).codes[:, 0], [1, 0, 2, 1])
     new = pa.table({"x": pa.array(["b", "new", None])})
@@ -413,7 +413,7 @@ def test_all_different_categories_of_few_rows_are_kept():
 def test_more_texts_than_can_be_counted(monkeypatch):
     """The frequent texts remain, although the counter is reduced several times."""
     monkeypatch.setattr(column_objects, "_MAX_COUNTED", 1000)
-    monkeypatch.setattr(column_objects, "_SIZE", 300)
+    monkeypatch.setattr(column_objects, "_BLOCK_OF_TEXTS", 300)
     identifiers = [f"id {n}" for n in range(5000)]
     identifiers[::100] = ["frequent"] * 50
     reading = Reading().fit(np.array(identifiers, object)[:, None])
@@ -425,7 +425,7 @@ def test_more_texts_than_can_be_counted(monkeypatch):
 @pytest.mark.parametrize("library", ["objects", "pandas", "polars", "pyarrow"])
 def test_memory_is_at_most_twice_the_output(library, monkeypatch):
     monkeypatch.setattr(column_labels, "_BLOCK", 256)  # Python objects are made of blocks of rows
-    monkeypatch.setattr(column_objects, "_SIZE", 256)
+    monkeypatch.setattr(column_objects, "_BLOCK_OF_TEXTS", 256)
     n_rows = 4000
     random_state = np.random.RandomState(0)
     columns = {f"x{n}": random_state.randn(n_rows) for n in range(10)}
@@ -439,7 +439,7 @@ def test_memory_is_at_most_twice_the_output(library, monkeypatch):
         "pyarrow": lambda: arrow().table(columns),
     }[library]()
     reading = Reading().fit(X)
-    table = Table.checked(X, reading, reset=False)
+    table = InputTable.checked(X, reading, reset=False)
     reading.reader_.encode(table, np.float32)
     tracemalloc.start()
     numeric, codes = reading.reader_.encode(table, np.float32)
@@ -586,7 +586,7 @@ def test_the_state_is_plain_and_survives_files_and_pickles():
     copies = [ColumnReader.from_plain(loaded), pickle.loads(pickle.dumps(reading.reader_))]
     assert len(pickle.dumps(reading.reader_)) < 10_000
     for copy in copies:
-        encoded = copy.encode(Table.checked(X, reading, reset=False), np.float64)
+        encoded = copy.encode(InputTable.checked(X, reading, reset=False), np.float64)
         np.testing.assert_array_equal(encoded.numeric, expected.numeric)
         np.testing.assert_array_equal(encoded.codes, expected.codes)
 
@@ -599,7 +599,7 @@ def test_threads_can_share_a_reader():
 
     def read():
         for _ in range(3):
-            results.append(reading.reader_.encode(Table.checked(X, Reading(), reset=True), np.float64))
+            results.append(reading.reader_.encode(InputTable.checked(X, Reading(), reset=True), np.float64))
 
     fresh = pickle.loads(pickle.dumps(reading.reader_))
     reading.reader_ = fresh

@@ -1,8 +1,8 @@
 """The columns of a table that a user passes: a data frame of pandas, polars or PyArrow, an array, or a list of rows.
 
-A table goes in. ``Table.column`` returns one column at a time as a ``RawColumn``: numbers, points in time, time differences, labels
-(codes and the values that they stand for), or Python objects. The conversions run in the library of the data frame, without loops
-over rows. This module checks shapes and names with scikit-learn's functions, and does not know what was learned in ``fit``.
+A table goes in. ``InputTable.column`` returns one column at a time as a ``RawColumn``: numbers, points in time, time differences,
+labels (codes and the values that they stand for), or Python objects. The conversions run in the library of the data frame, without
+loops over rows. This module checks shapes and names with scikit-learn's functions, and does not know what was learned in ``fit``.
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class RawColumn:
 
 
 @dataclass(frozen=True)
-class Table:
+class InputTable:
     """A table of ``n_rows`` rows; ``source`` is a data frame of narwhals or an array with two dimensions."""
 
     source: Any
