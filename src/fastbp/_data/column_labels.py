@@ -120,8 +120,10 @@ class _Strings:
 
 class _PolarsStrings(_Strings):
     def _value_counts(self):
+        import polars as pl
+
         table = self.native.drop_nulls().alias("text").value_counts()
-        return lambda mask: table["text"].filter(mask).to_numpy(), table["count"].to_numpy()
+        return lambda mask: table["text"].filter(pl.Series(mask)).to_numpy(), table["count"].to_numpy()
 
     def _find_known(self, texts):
         import polars as pl

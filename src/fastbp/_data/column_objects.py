@@ -14,7 +14,7 @@ from numbers import Real
 
 import numpy as np
 
-_SIZE = 32_768  # so many objects are counted or looked up at a time
+_BLOCK_OF_TEXTS = 32_768  # so many objects are counted or looked up at a time
 _NOT_FOUND = -1
 _MISSING_TYPES = ("NoneType", "NAType", "NaTType")  # the last two are types of pandas
 _MAX_COUNTED = 131_072  # counters of more texts are reduced to the most frequent half
@@ -71,8 +71,8 @@ def count_texts(array):
     """
     counts: Counter = Counter()
     has_dropped = False
-    for start in range(0, len(array), _SIZE):
-        part = array[start : start + _SIZE].tolist()
+    for start in range(0, len(array), _BLOCK_OF_TEXTS):
+        part = array[start : start + _BLOCK_OF_TEXTS].tolist()
         counts.update(map(text_of, part) if any(map(_has_ambiguous_hash, set(map(type, part)))) else part)
         for key in [key for key in counts if type(key) is not str]:  # missing values, and some floats in a column of text
             counts.update({text_of(key): counts.pop(key)})
@@ -85,7 +85,10 @@ def count_texts(array):
 def find_texts(array, lookup, unknown, name):
     """The codes (n_values,) of an array of objects: 0 for missing values, otherwise ``lookup[text]``, or ``unknown``."""
     known = {**lookup, None: 0, np.nan: 0}
-    parts = [_find_block(array[start : start + _SIZE].tolist(), known, unknown, name) for start in range(0, len(array), _SIZE)]
+    parts = [
+        _find_block(array[start : start + _BLOCK_OF_TEXTS].tolist(), known, unknown, name)
+        for start in range(0, len(array), _BLOCK_OF_TEXTS)
+    ]
     return np.concatenate([np.empty(0, np.int32), *parts])
 
 
@@ -100,8 +103,7 @@ def _find_block(values, known, unknown, name):
     if all(one is str for one in set(map(type, others))):
         codes[places] = unknown
     else:
-        found = {value: known.get(text_of(value), unknown) for value in set(others)}
-        codes[places] = [found[value] for value in others]
+        codes[places] = [known.get(text_of(value), unknown) for value in others]
     return codes
 
 

@@ -1,8 +1,8 @@
 """What is learned from the columns of a table, and the arrays of numbers and codes that networks need.
 
-A ``Table`` goes in. A float matrix with NaN for missing values and a matrix of category codes come out. Each column of the table is
-a number, a category, a date, or is ignored because it has no values in the training table. The learned state consists of plain
-values and arrays. This module does not know about scaling, one-hot columns and embeddings.
+An ``InputTable`` goes in. A float matrix with NaN for missing values and a matrix of category codes come out. Each column of the
+table is a number, a category, a date, or is ignored because it has no values in the training table. The learned state consists of
+plain values and arrays. This module does not know about scaling, one-hot columns and embeddings.
 """
 
 from dataclasses import dataclass, fields
@@ -223,13 +223,11 @@ class CategoryColumn(_PlainColumn):
         return find_texts(unique.astype(object), self._lookup, self._unknown, self.name)[inverse]
 
     def _find_objects(self, raw):
-        """The codes of Python objects; pandas distinguishes its objects faster, if all have a hash value."""
-        if raw.labels is not None:
-            try:
-                return raw.labels().find(self._lookup, self._unknown, self.name)
-            except TypeError:
-                pass
-        return find_texts(raw.values, self._lookup, self._unknown, self.name)
+        """The codes of Python objects; pandas finds equal strings faster."""
+        labels = raw.labels_of_strings()
+        if labels is None:
+            return find_texts(raw.values, self._lookup, self._unknown, self.name)
+        return labels.find(self._lookup, self._unknown, self.name)
 
     def _find_numbers(self, values):
         if len(self.categories) == 0:
@@ -240,7 +238,7 @@ class CategoryColumn(_PlainColumn):
         return codes
 
 
-_COLUMNS = {one.kind: one for one in (IgnoredColumn, NumberColumn, DateColumn, CategoryColumn)}
+_COLUMN_KINDS = {one.kind: one for one in (IgnoredColumn, NumberColumn, DateColumn, CategoryColumn)}
 
 
 @dataclass(frozen=True)
@@ -261,7 +259,7 @@ class ColumnReader:
 
         Parameters
         ----------
-        table : Table
+        table : InputTable
         categorical_features : None, "from_dtype", or array-like of bool, int or str, default="from_dtype"
             The categorical columns, as in scikit-learn's ``HistGradientBoostingClassifier``. With "from_dtype", these are the
             columns of strings, booleans and categorical types. With an array, these are the given columns and those of strings and
@@ -345,7 +343,7 @@ class ColumnReader:
     @classmethod
     def from_plain(cls, plain):
         """The reader of the result of ``to_plain``."""
-        return cls(tuple(_COLUMNS[one["kind"]](**{name: one[name] for name in one if name != "kind"}) for one in plain))
+        return cls(tuple(_COLUMN_KINDS[one["kind"]](**{name: one[name] for name in one if name != "kind"}) for one in plain))
 
 
 def _is_category(raw, by_dtype):

@@ -150,8 +150,9 @@ class RobustInputs(_Inputs):
         return np.setdiff1d(np.arange(n_categorical), self.one_hot.columns)
 
     def _write_numbers(self, numbers, is_missing, out):
-        np.subtract(numbers, self.medians, out=out)
-        out *= self.factors
+        with np.errstate(over="ignore"):  # infinite values are clipped
+            np.subtract(numbers, self.medians, out=out)
+            out *= self.factors
         out[is_missing] = 0
         clip_smoothly(out)
 
@@ -241,14 +242,14 @@ def _median_and_factor(column):
     if len(present) == 0:
         return 0.0, 0.0
     low, median, high = np.quantile(present, [0.25, 0.5, 0.75])
-    return median, _factor(low, high, present.min(), present.max())
+    return median, _factor(high - low, present.max() - present.min())
 
 
-def _factor(low, high, smallest, largest):
-    """1 / (high − low), or 2 / (largest − smallest), or 0; a range that is too small for the inverse counts as 0."""
-    tiny = 1 / np.finfo(np.float32).max
-    for width, numerator in ((float(high) - float(low), 1.0), (float(largest) - float(smallest), 2.0)):
-        if width > tiny:
+def _factor(quartile_range, value_range):
+    """1 / ``quartile_range``, or 2 / ``value_range``, or 0; a range counts as 0 if its inverse is too large for its dtype."""
+    smallest = 4 / np.finfo(value_range.dtype).max
+    for width, numerator in ((quartile_range, 1.0), (value_range, 2.0)):
+        if width > smallest:
             return numerator / width
     return 0.0
 

@@ -1,11 +1,10 @@
 """The columns of a table that a user passes: a data frame of pandas, polars or PyArrow, an array, or a list of rows.
 
-A table goes in. ``Table.column`` returns one column at a time as a ``RawColumn``: numbers, points in time, time differences, labels
-(codes and the values that they stand for), or Python objects. The conversions run in the library of the data frame, without loops
-over rows. This module checks shapes and names with scikit-learn's functions, and does not know what was learned in ``fit``.
+A table goes in. ``InputTable.column`` returns one column at a time as a ``RawColumn``: numbers, points in time, time differences,
+labels (codes and the values that they stand for), or Python objects. The conversions run in the library of the data frame, without
+loops over rows. This module checks shapes and names with scikit-learn's functions, and does not know what was learned in ``fit``.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,16 +26,31 @@ class RawColumn:
 
     ``values`` is an array of booleans, integers or floats with NaN for kind "boolean" and "number"; of datetime64[us] in UTC for
     "date"; of timedelta64[us] for "duration" and "time" (since midnight); ``Labels`` or strings for "text" and "category"; an array
-    of Python objects for "object"; None for "null", a column without a value. ``wall_clock(zone)`` returns the local times of
-    dates, and ``labels()`` the ``Labels`` of objects in a data frame of pandas.
+    of Python objects for "object"; None for "null", a column without a value.
     """
 
     name: str
     kind: str
     values: Any
     zone: str | None = None
-    wall_clock: Callable[[str | None], np.ndarray] | None = None
-    labels: Callable[[], Any] | None = None
+    series: Any = None
+
+    def wall_clock(self, zone):
+        """The local times (n_rows,) of a column of dates in a time zone; dates without a time zone are not converted."""
+        if self.zone is None:
+            return self.values
+        local = self.series if zone in (None, self.zone) else self.series.dt.convert_time_zone(zone)
+        return local.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
+
+    def labels_of_strings(self):
+        """The ``Labels`` of a column of objects of pandas, if all objects are strings or missing, otherwise None."""
+        if self.series is None or not self.series.implementation.is_pandas_like():
+            return None
+        try:
+            labels = pandas_labels(self.series.to_native())
+        except TypeError:  # lists, for example, have no hash value
+            return None
+        return labels if all(one is str for one in set(map(type, labels.take(slice(None))))) else None
 
     def resolved(self):
         """This column, where Python objects are converted to another kind; they are "text" only if some of them are no numbers."""
@@ -49,7 +63,7 @@ class RawColumn:
 
 
 @dataclass(frozen=True)
-class Table:
+class InputTable:
     """A table of ``n_rows`` rows; ``source`` is a data frame of narwhals or an array with two dimensions."""
 
     source: Any
@@ -120,8 +134,7 @@ def _array_column(array, name):
     if kind in "biuf":
         return RawColumn(name, "boolean" if kind == "b" else "number", array)
     if kind == "M":
-        values = array.astype("datetime64[us]")
-        return RawColumn(name, "date", values, None, lambda zone: values)
+        return RawColumn(name, "date", array.astype("datetime64[us]"))
     if kind == "m":
         return RawColumn(name, "duration", array.astype("timedelta64[us]"))
     if kind == "c":
@@ -140,9 +153,7 @@ def _series_column(series, name):
             "Split the column into several columns."
         )
     if _has_python_objects(series):
-        native = series.to_native() if series.implementation.is_pandas_like() else None
-        labels = None if native is None else lambda: pandas_labels(native)
-        return RawColumn(name, "object", series.to_numpy(), labels=labels)
+        return RawColumn(name, "object", series.to_numpy(), series=series)
     if dtype.is_numeric() or dtype == nw.Boolean:
         return _number_column(series, name)
     if dtype in (nw.String, nw.Categorical, nw.Enum):
@@ -177,12 +188,4 @@ def _date_column(series, name):
     zone = getattr(series.dtype, "time_zone", None)
     if series.dtype == nw.Date:
         series = series.cast(nw.Datetime("us"))
-
-    def wall_clock(other):
-        if zone is None:
-            return values
-        local = series if other in (None, zone) else series.dt.convert_time_zone(other)
-        return local.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]")
-
-    values = series.to_numpy().astype("datetime64[us]")
-    return RawColumn(name, "date", values, zone, wall_clock)
+    return RawColumn(name, "date", series.to_numpy().astype("datetime64[us]"), zone, series)
