@@ -51,8 +51,8 @@ LOG5, LOG6, LOG7 = 0.18183546957396649, 0.15314453717579116, 0.14792251614813878
 P1_32, P2_32, P3_32, P4_32 = F32(1.340216100e-1), F32(3.520756727e-3), F32(2.102733560e-5), F32(1.394553628e-8)
 Q1_32, Q2_32, Q3_32, Q4_32 = F32(4.673548340e-1), F32(2.597254514e-2), F32(3.326951409e-4), F32(8.015776984e-7)
 
-# sin(2 pi s) = 4 s + s w Q(w) with w = s^2 - 1/16 on |s| <= 1/4, by the same algorithm, rounded from the first coefficient to the last.
-# The relative error is at most 7e-9 (32) and 6e-19 (64). Near 1/4, only 4 s is large, and it is exact.
+# sin(2 pi s) = 4 s + s w Q(w) with w = s^2 - 1/16 on |s| <= 1/4, by the same algorithm, rounded from the first coefficient to the
+# last. The relative error is at most 7e-9 (32) and 6e-19 (64). Near 1/4, only 4 s is large, and it is exact.
 FOUR32, SIXTEENTH32 = F32(4), F32(1 / 16)
 S1_32, S2_32, S3_32, S4_32 = F32(-31.999987), F32(68.174835), F32(-66.65411), F32(39.660915)
 S1, S2, S3, S4 = -31.999999999999996, 68.1726591651423, -66.76254664194593, 37.55941710914109
@@ -235,8 +235,8 @@ def _quarter_sine64(s):
     return s * 4.0 + s * (w * (S1 + w * (S2 + w * (S3 + w * (S4 + w * (S5 + w * (S6 + w * (S7 + w * S8))))))))
 
 
-# With r = x - round(x), cos(2 pi x) = sin(2 pi (1/4 - |r|)) and sin(2 pi |r|) = sin(2 pi (1/2 - |r|)). Both differences are exact, except
-# 1/4 - |r| for |r| < 1/8, where its rounding error changes the cosine by half a unit.
+# With r = x - round(x), cos(2 pi x) = sin(2 pi (1/4 - |r|)) and sin(2 pi |r|) = sin(2 pi (1/2 - |r|)). Both differences are exact,
+# except 1/4 - |r| for |r| < 1/8, where its rounding error changes the cosine by half a unit.
 def _cos_turns32(x):
     return _quarter_sine32(QUARTER32 - abs(x - np.rint(x)))
 

@@ -3,8 +3,8 @@
 An encoder reads a group of adjacent columns of a block of rows X (n_rows, n_features) and writes its outputs to adjacent columns of
 A (n_rows, ≥ n_outputs). An `ENCODER` record has the columns and sizes. The backward function of an encoder with parameters computes
 their gradient from D = ∂/∂A. params and g are the parameters of this encoder, and their gradient. g is set, or added to if `add`.
-scratch has the size `encoder_scratch_size`; its contents before and after a call do not matter. A number that is not a code, such as
-NaN or −1, is treated as the code 0. This module does not know how columns are scaled, or how parameters are drawn.
+scratch has the size `encoder_scratch_size`; its contents before and after a call do not matter. A number that is not a code, such
+as NaN or −1, is treated as the code 0. This module does not know how columns are scaled, or how parameters are drawn.
 """
 
 import numpy as np
@@ -113,8 +113,8 @@ def piecewise_linear(X, A, params, saved, scratch, constants, encoders, index):
     """Compute the encoding u_t = (x − e_t) / (e_{t+1} − e_t), limited to [0, 1], with one output for each bin t of a column.
 
     The first output of a column may be less than 0, and the last one greater than 1 (Gorishniy, Rubachev and Babenko 2022). From
-    constants_at, each column has n_units + 2 constants: the number of its bins, which is at most n_units, and their edges e. There are
-    no parameters.
+    constants_at, each column has n_units + 2 constants: the number of its bins, which is at most n_units, and their edges e. There
+    are no parameters.
     """
     encoder, zero, one = encoders[index], X.dtype.type(0), X.dtype.type(1)
     at = encoder.output_at
@@ -138,8 +138,8 @@ def piecewise_linear_embedding(X, A, params, saved, scratch, constants, encoders
 
     This is version B of the embedding in the package rtdl_num_embeddings, which TabM uses (Gorishniy, Kotelnikov and Babenko 2024).
     params contains w (n_columns, d), b (n_columns, d) with d = n_out / n_columns, and W (number of bins, d) of the first column, of
-    the second column and so on. The constants are those of `piecewise_linear`. Because u is 1 below the bin of x and 0 above it, u·W is
-    read from the cumulative sums of the rows of W.
+    the second column and so on. The constants are those of `piecewise_linear`. Because u is 1 below the bin of x and 0 above it,
+    u·W is read from the cumulative sums of the rows of W.
     """
     encoder, zero, one = encoders[index], X.dtype.type(0), X.dtype.type(1)
     n_columns, d = encoder.n_columns, encoder.n_out // encoder.n_columns
@@ -157,7 +157,8 @@ def piecewise_linear_embedding(X, A, params, saved, scratch, constants, encoders
         for i in range(X.shape[0]):
             x = X[i, encoder.column_at + c]
             t, share = _bin_and_share(x, edges, zero, one)
-            a, base, row = vector(A, i * A.shape[1] + encoder.output_at + c * d, d), vector(sums, t * d, d), vector(W, t * d, d)
+            a = vector(A, i * A.shape[1] + encoder.output_at + c * d, d)
+            base, row = vector(sums, t * d, d), vector(W, t * d, d)
             for j in range(d):
                 a[j] = base[j] + w[j] * x + row[j] * share
         at += n_bins * d
@@ -167,8 +168,8 @@ def piecewise_linear_embedding(X, A, params, saved, scratch, constants, encoders
 def piecewise_linear_embedding_back(X, D, params, saved, scratch, g, constants, encoders, index, add):
     """Compute the gradients of the parameters of `piecewise_linear_embedding`.
 
-    The gradient of a row of W is the sum of u_t ∂/∂A. Because u_t is 1 for the rows of X in higher bins, the sums of ∂/∂A in each bin
-    are added from the last bin to the first.
+    The gradient of a row of W is the sum of u_t ∂/∂A. Because u_t is 1 for the rows of X in higher bins, the sums of ∂/∂A in each
+    bin are added from the last bin to the first.
     """
     encoder, zero, one = encoders[index], X.dtype.type(0), X.dtype.type(1)
     n_columns, d = encoder.n_columns, encoder.n_out // encoder.n_columns

@@ -1,10 +1,10 @@
-"""Periodic embeddings of numeric columns: a layer of cosines, or of cosines and sines, followed by a linear layer for each column.
+"""Periodic embeddings of numeric columns: cosines, or cosines and sines, followed by a linear layer for each column.
 
-`pbld` is the embedding of RealMLP (Holzmüller, Grinsztajn and Steinwart 2024), `plr` that of Gorishniy, Rubachev and Babenko (2022),
-and `plr` with a linear layer for all columns together that of Gorishniy and others (2023). The rows of a block are processed in parts of at most `PART_ROWS` rows. The values
-of a part are stored in `scratch` so that the rows are contiguous, because all loops over rows can then be vectorized, for any number
-of frequencies and outputs. The unused rows of the last vector are 0. Cosines are computed again in the backward pass, which takes less
-time than storing them. This module does not know about other encoders.
+`pbld` is the embedding of RealMLP (Holzmüller, Grinsztajn and Steinwart 2024), `plr` that of Gorishniy, Rubachev and Babenko
+(2022). `plr` with one linear layer for all columns is that of TabR (Gorishniy and others 2023). The rows of a block are processed
+in parts of at most `PART_ROWS` rows. The values of a part are stored in `scratch` so that the rows are contiguous, because all
+loops over rows can then be vectorized, for any number of frequencies and outputs. The unused rows of the last vectors are 0. The
+backward pass computes cosines again, so that they need not be stored for all rows. This module does not know about other encoders.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ _TURN = 2 * np.pi
 
 
 def periodic_scratch_size(n_outputs):
-    """Return the size of the scratch memory for `n_outputs` outputs per column, including a column that is passed through."""
+    """Return the size of the scratch memory of an encoder with `n_outputs` outputs per column."""
     return PART_ROWS * (1 + n_outputs + 2 * _TERMS)
 
 
@@ -129,8 +129,8 @@ def pbld(X, A, params, saved, scratch, constants, encoders, index):
     """Compute cos(2π x w₁ + b₁)·W₂ + b₂ for each column, followed by the columns themselves, as in RealMLP.
 
     params contains w₁ (n_columns, n_units), b₁ (n_columns, n_units), W₂ (n_columns, n_units, d) and b₂ (n_columns, d) with
-    d = n_out / n_columns − 1. The outputs are the d outputs of the first column, those of the second column and so on, and then x of
-    all columns. saved and constants are not used.
+    d = n_out / n_columns − 1. The outputs are the d outputs of the first column, those of the second column and so on, and then x
+    of all columns. saved and constants are not used.
     """
     encoder, real = encoders[index], X.dtype.type
     n_columns, k = encoder.n_columns, encoder.n_units
@@ -202,9 +202,9 @@ def pbld_back(X, D, params, saved, scratch, g, constants, encoders, index, add):
 def plr(X, A, params, saved, scratch, constants, encoders, index):
     """Compute max(0, [cos(2π c x), sin(2π c x)]·W + b) for each column.
 
-    params contains c (n_columns, n_units), W (n_columns, 2 n_units, d) and b (n_columns, d) with d = n_out / n_columns. If all columns
-    have the same linear layer, W has the shape (2 n_units, d) and b the shape (d,); n_params shows this. Unless saved is empty, the
-    slopes of the outputs are written to its columns, from saved_at. constants is not used.
+    params contains c (n_columns, n_units), W (n_columns, 2 n_units, d) and b (n_columns, d) with d = n_out / n_columns. If all
+    columns have the same linear layer, W has the shape (2 n_units, d) and b the shape (d,); n_params shows this. Unless saved is
+    empty, the slopes of the outputs are written to its columns, from saved_at. constants is not used.
     """
     encoder, zero, one = encoders[index], X.dtype.type(0), X.dtype.type(1)
     n_columns, k = encoder.n_columns, encoder.n_units
