@@ -1,5 +1,7 @@
-"""exp, log, tanh, sigmoid, and sine and cosine of turns: accuracy, special values, and bitwise identical results in every calling
-function."""
+"""exp, log, tanh, sigmoid, and sine and cosine of turns.
+
+The tests check accuracy, special values, and bitwise identical results in every calling function.
+"""
 
 import functools
 import re
@@ -38,15 +40,8 @@ REFERENCES = {
 # Largest errors in units in the last place. In scipy.special.expit, the rounding of 1 / (1 + exp(-x)) alone causes an error of
 # 2.49.
 BOUNDS = {"exp": 1.6, "log": 0.9, "tanh": 1.6, "tanh float32": 4.5, "sigmoid": 2.6, "cos_turns": 1.7, "sin_turns": 1.6}
-PYTHON_BOUNDS = {
-    "exp": 1.8,
-    "log": 1.2,
-    "tanh": 2.0,
-    "tanh float32": 6.0,
-    "sigmoid": 2.7,
-    "cos_turns": 2.5,
-    "sin_turns": 2.5,
-}  # without fused multiply-add
+# Without fused multiply-add.
+PYTHON_BOUNDS = {"exp": 1.8, "log": 1.2, "tanh": 2.0, "tanh float32": 6.0, "sigmoid": 2.7, "cos_turns": 2.5, "sin_turns": 2.5}
 N_POINTS = 1_000 if config.DISABLE_JIT else 200_000
 
 

@@ -162,16 +162,12 @@ class Case:
     def scratch(self):
         return part_of_nan(encoder_scratch_size(self.name, self.n_units, self.n_outputs), self.dtype)
 
-    def forward(self, X=None, params=None, saved=None):
+    def forward(self, X=None, saved=None):
         """Return the outputs; nothing else of A, and no memory after the end, is written."""
         A, after = part_of_nan((self.n_rows, self.n_out + N_EXTRA), self.dtype)
         scratch, after_scratch = self.scratch()
-        X, params, saved = (
-            self.X if X is None else X,
-            self.params if params is None else params,
-            self.saved if saved is None else saved,
-        )
-        arguments = X, A, params, saved, scratch, self.constants_with_offset, self.encoders, 1
+        X, saved = self.X if X is None else X, self.saved if saved is None else saved
+        arguments = X, A, self.params, saved, scratch, self.constants_with_offset, self.encoders, 1
         lazy_version("encoder", self.name, self.dtype)(*arguments)
         stop = OUTPUT_AT + self.n_out
         for rest in (A[:, :OUTPUT_AT], A[:, stop:], after, after_scratch, self.saved[:, :SAVED_AT], self.saved[:, -1]):

@@ -157,7 +157,8 @@ def piecewise_linear_embedding(X, A, params, saved, scratch, constants, encoders
         for i in range(X.shape[0]):
             x = X[i, encoder.column_at + c]
             t, share = _bin_and_share(x, edges, zero, one)
-            a, base, row = vector(A, i * A.shape[1] + encoder.output_at + c * d, d), vector(sums, t * d, d), vector(W, t * d, d)
+            a = vector(A, i * A.shape[1] + encoder.output_at + c * d, d)
+            base, row = vector(sums, t * d, d), vector(W, t * d, d)
             for j in range(d):
                 a[j] = base[j] + w[j] * x + row[j] * share
         at += n_bins * d

@@ -1,11 +1,10 @@
-"""Periodic embeddings of numeric columns: a layer of cosines, or of cosines and sines, followed by a linear layer for each column.
+"""Periodic embeddings of numeric columns: cosines, or cosines and sines, followed by a linear layer for each column.
 
 `pbld` is the embedding of RealMLP (Holzmüller, Grinsztajn and Steinwart 2024), `plr` that of Gorishniy, Rubachev and Babenko
-(2022), and `plr` with a linear layer for all columns together that of Gorishniy and others (2023). The rows of a block are
-processed in parts of at most `PART_ROWS` rows. The values of a part are stored in `scratch` so that the rows are contiguous,
-because all loops over rows can then be vectorized, for any number of frequencies and outputs. The unused rows of the last vector
-are 0. Cosines are computed again in the backward pass, which takes less time than storing them. This module does not know about
-other encoders.
+(2022). `plr` with one linear layer for all columns is that of TabR (Gorishniy and others 2023). The rows of a block are processed
+in parts of at most `PART_ROWS` rows. The values of a part are stored in `scratch` so that the rows are contiguous, because all
+loops over rows can then be vectorized, for any number of frequencies and outputs. The unused rows of the last vectors are 0. The
+backward pass computes cosines again, so that they need not be stored for all rows. This module does not know about other encoders.
 """
 
 import numpy as np
@@ -23,7 +22,7 @@ _TURN = 2 * np.pi
 
 
 def periodic_scratch_size(n_outputs):
-    """Return the size of the scratch memory for `n_outputs` outputs per column, including a column that is passed through."""
+    """Return the size of the scratch memory of an encoder with `n_outputs` outputs per column."""
     return PART_ROWS * (1 + n_outputs + 2 * _TERMS)
 
 
