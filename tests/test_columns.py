@@ -153,6 +153,11 @@ def test_categories_are_sorted_texts_regardless_of_the_type(name):
 def test_categories_of_arrow(name):
     pa = arrow()
     array = pa.array(TEXTS)
+    if name == "string_view":
+        try:
+            array.cast(pa.string_view())
+        except pa.ArrowNotImplementedError:
+            pytest.skip("this version of PyArrow cannot convert string views")
     if name == "dictionary":
         array = array.dictionary_encode()
     elif name == "chunked dictionary":  # the chunks have different dictionaries
