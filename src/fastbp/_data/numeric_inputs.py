@@ -13,8 +13,8 @@ from sklearn.preprocessing import QuantileTransformer
 _MAX_ABS = 3.0  # the limit of the smooth clipping
 _CLIPPED = 1e9  # larger values have the same clipped value, in both dtypes, and their squares do not overflow
 _BLOCK_SIZE = 1 << 18  # so many elements are prepared at a time, which limits the size of temporary arrays
-# Indicators of missing numbers are small, because they add noise if numbers are missing at random. With the factors 1, 0.5, 0.25 and
-# 0, the geometric mean of the errors of networks of 128-128 units, on 5 tables with missing numbers, was 1.03, 0.98, 0.94 and 1.
+# Indicators of missing numbers are small, because they add noise if numbers are missing at random. With the factors 1, 0.5, 0.25
+# and 0, the geometric mean of the errors of networks of 128-128 units, on 5 tables with missing numbers, was 1.03, 0.98, 0.94 and 1.
 _INDICATOR_SCALE = 0.25
 _MIN_QUANTILES, _MAX_QUANTILES, _ROWS_PER_QUANTILE = 10, 1000, 30
 
@@ -177,8 +177,8 @@ class QuantileInputs(_Inputs):
 
     The transformation is scikit-learn's ``QuantileTransformer``, learned from the training rows plus a little noise, which
     separates equal values (Gorishniy et al., 2024, "TabR"). A missing number becomes the median, and a column with missing numbers
-    in the training rows has an indicator of 0 and 0.25. Numbers that are constant in the training rows are left out. One-hot columns
-    are 0 and 1, and the first column of a group belongs to code 0, as in pytabkit's TabM.
+    in the training rows has an indicator of 0 and 0.25. Numbers that are constant in the training rows are left out. One-hot
+    columns are 0 and 1, and the first column of a group belongs to code 0, as in pytabkit's TabM.
     """
 
     kept: np.ndarray
