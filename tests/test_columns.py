@@ -351,7 +351,7 @@ def naive_codes(train, new, min_count, max_categories):
     return [0 if value is None else kept.index(value) + 1 if value in kept else unknown for value in new]
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(
     texts=st.lists(st.one_of(st.none(), st.integers(0, 60).map("t{}".format)), min_size=1, max_size=150),
     new=st.lists(st.one_of(st.none(), st.integers(0, 80).map("t{}".format)), min_size=1, max_size=50),
@@ -619,7 +619,7 @@ def test_threads_can_share_a_reader():
         np.testing.assert_array_equal(encoded.codes, expected.codes)
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(
     st.lists(
         st.tuples(
