@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import OrdinalEncoder
@@ -358,6 +358,9 @@ def naive_codes(train, new, min_count, max_categories):
     min_count=st.integers(1, 4),
     max_categories=st.integers(2, 50),
 )
+@example([f"t{n % 40}" for n in range(60)], ["t0", "t30", "t50", None], 2, 50)  # rare categories
+@example([f"t{n % 40}" for n in range(60)], ["t0", "t30", "t50", None], 1, 10)  # too many categories
+@example([f"t{n % 40}" for n in range(60)], ["t0", "t30", "t50", None], 2, 20)
 def test_codes_agree_with_a_loop(texts, new, min_count, max_categories):
     texts, new = ["t0", *texts], ["t0", *new]  # a column without values would be ignored
     expected = naive_codes(texts, new, min_count, max_categories)
