@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import OrdinalEncoder
@@ -153,6 +153,11 @@ def test_categories_are_sorted_texts_regardless_of_the_type(name):
 def test_categories_of_arrow(name):
     pa = arrow()
     array = pa.array(TEXTS)
+    if name == "string_view":
+        try:
+            array.cast(pa.string_view())
+        except pa.ArrowNotImplementedError:
+            pytest.skip("this version of PyArrow cannot convert string views")
     if name == "dictionary":
         array = array.dictionary_encode()
     elif name == "chunked dictionary":  # the chunks have different dictionaries
@@ -346,13 +351,16 @@ def naive_codes(train, new, min_count, max_categories):
     return [0 if value is None else kept.index(value) + 1 if value in kept else unknown for value in new]
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(
     texts=st.lists(st.one_of(st.none(), st.integers(0, 60).map("t{}".format)), min_size=1, max_size=150),
     new=st.lists(st.one_of(st.none(), st.integers(0, 80).map("t{}".format)), min_size=1, max_size=50),
     min_count=st.integers(1, 4),
     max_categories=st.integers(2, 50),
 )
+@example([f"t{n % 40}" for n in range(60)], ["t0", "t30", "t50", None], 2, 50)  # rare categories
+@example([f"t{n % 40}" for n in range(60)], ["t0", "t30", "t50", None], 1, 10)  # too many categories
+@example([f"t{n % 40}" for n in range(60)], ["t0", "t30", "t50", None], 2, 20)
 def test_codes_agree_with_a_loop(texts, new, min_count, max_categories):
     texts, new = ["t0", *texts], ["t0", *new]  # a column without values would be ignored
     expected = naive_codes(texts, new, min_count, max_categories)
@@ -614,7 +622,7 @@ def test_threads_can_share_a_reader():
         np.testing.assert_array_equal(encoded.codes, expected.codes)
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(
     st.lists(
         st.tuples(

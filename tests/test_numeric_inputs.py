@@ -112,7 +112,7 @@ def test_missing_numbers_become_medians_with_indicators(dtype):
     assert not outputs[:, 3].any()
     np.testing.assert_allclose(outputs[100:, 1], naive_robust(numeric[100:, 1].astype(float)), rtol=1e-5, atol=1e-6)
     indicator = naive_robust(np.isnan(numeric[:, 1]).astype(float))
-    np.testing.assert_allclose(outputs[:, 4], indicator, rtol=1e-6)
+    np.testing.assert_allclose(outputs[:, 4], 0.25 * indicator, rtol=1e-6)
     assert len(np.unique(outputs[:, 4])) == 2
     new = inputs.transform(np.array([[np.nan, 1, 2, 3]], dtype), codes[:1])  # missing only in the new row
     assert new[0, 0] == 0
@@ -188,7 +188,7 @@ def test_quantile_inputs_with_missing_numbers():
     outputs = inputs.transform(numeric, codes)
     assert inputs.kept.tolist() == [0, 1, 2]
     np.testing.assert_allclose(outputs[:50, 0], 0, atol=0.2)  # the median
-    np.testing.assert_array_equal(outputs[:, 3], np.isnan(numeric[:, 0]))
+    np.testing.assert_array_equal(outputs[:, 3], 0.25 * np.isnan(numeric[:, 0]))
     assert np.isfinite(outputs).all()
 
 

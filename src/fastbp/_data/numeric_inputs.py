@@ -13,6 +13,9 @@ from sklearn.preprocessing import QuantileTransformer
 _MAX_ABS = 3.0  # the limit of the smooth clipping
 _CLIPPED = 1e9  # larger values have the same clipped value, in both dtypes, and their squares do not overflow
 _BLOCK_SIZE = 1 << 18  # so many elements are prepared at a time, which limits the size of temporary arrays
+# Indicators of missing numbers are small, because they add noise if numbers are missing at random. With the factors 1, 0.5, 0.25
+# and 0, the geometric mean of the errors of networks of 128-128 units on 5 tables with missing numbers was 1.03, 0.98, 0.94 and 1.
+_INDICATOR_SCALE = 0.25
 _MIN_QUANTILES, _MAX_QUANTILES, _ROWS_PER_QUANTILE = 10, 1000, 30
 
 
@@ -117,7 +120,7 @@ class RobustInputs(_Inputs):
     A number x becomes v / √(1 + (v/3)²) with v = f (x − median). The factor f is 1 / (q75 − q25); if both quartiles are equal, it
     is 2 / (max − min), and 0 for a constant column (Holzmüller, Grinsztajn and Steinwart, 2024, "Better by default"). A missing
     number becomes 0, the value of the median. A column with missing numbers in the training rows has an indicator of 0 and 1, which
-    is scaled like a one-hot column.
+    is scaled like a one-hot column and then multiplied by 0.25.
     """
 
     factors: np.ndarray
@@ -174,8 +177,8 @@ class QuantileInputs(_Inputs):
 
     The transformation is scikit-learn's ``QuantileTransformer``, learned from the training rows plus a little noise, which
     separates equal values (Gorishniy et al., 2024, "TabR"). A missing number becomes the median, and a column with missing numbers
-    in the training rows has an indicator of 0 and 1. Numbers that are constant in the training rows are left out. One-hot columns
-    are 0 and 1, and the first column of a group belongs to code 0, as in pytabkit's TabM.
+    in the training rows has an indicator of 0 and 0.25. Numbers that are constant in the training rows are left out. One-hot
+    columns are 0 and 1, and the first column of a group belongs to code 0, as in pytabkit's TabM.
     """
 
     kept: np.ndarray
@@ -292,7 +295,8 @@ def _indicators(numeric, sources, table_of):
     _, first = np.unique(sources, return_index=True)
     columns = first[is_varying[first]]
     values = np.array([[0.0], [1.0]])
-    return CodeTables(columns, tuple(table_of(values, np.array([len(numeric) - n, n])) for n in n_missing[columns]))
+    counts = (np.array([len(numeric) - n, n]) for n in n_missing[columns])
+    return CodeTables(columns, tuple(_INDICATOR_SCALE * table_of(values, one) for one in counts))
 
 
 def _quantiles(numbers, seed, noise):
