@@ -51,7 +51,8 @@ class Ensemble:
 
     def outputs(self, rows, n_threads):
         """Return the mean outputs (n_rows, n_outputs) of the members, and their standard deviations (divided by n_members)."""
-        parts = [self._part(_rows_at(rows, slice(start, start + _ROWS_OF_PREDICTION)), n_threads) for start in _starts(rows)]
+        starts = range(0, len(rows.codes), _ROWS_OF_PREDICTION)
+        parts = [self._part(_rows_at(rows, slice(start, start + _ROWS_OF_PREDICTION)), n_threads) for start in starts]
         mean, deviation = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return mean, deviation
 
@@ -155,7 +156,3 @@ def _deadline_of_member(deadline, n_left, n_parallel):
 
 def _rows_at(rows, numbers):
     return EncodedTable(rows.numeric[numbers], rows.codes[numbers])
-
-
-def _starts(rows):
-    return range(0, len(rows.codes), _ROWS_OF_PREDICTION)
