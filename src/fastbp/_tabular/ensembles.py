@@ -6,7 +6,7 @@ were not trained on a row. This module does not know what targets and outputs me
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -141,11 +141,19 @@ def trained_members(settings, reader, data, splits, given, seeds, limits, attrib
     with ThreadPoolExecutor(n_parallel) as pool:
         futures = [pool.submit(train, n) for n in range(n_members)]
         try:
-            return [future.result() for future in futures]
+            # with a timeout, because Ctrl-C does not interrupt a wait without one on all systems
+            while wait(futures, 0.1, FIRST_EXCEPTION).not_done and not any(map(_has_failed, futures)):
+                pass
+            failed = next(filter(_has_failed, futures), None)
+            return [failed.result()] if failed is not None else [future.result() for future in futures]
         except BaseException:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _has_failed(future):
+    return future.done() and future.exception() is not None
 
 
 def _deadline_of_member(deadline, n_left, n_parallel):

@@ -1,8 +1,8 @@
 """The presets of RealMLP: the values of all parameters that the user does not set.
 
 A preset, a task and the parameters of an estimator go in; complete ``NetworkSettings`` come out. The values are those of the
-reference implementation pytabkit 1.7.3 (Holzmüller, Grinsztajn and Steinwart, "Better by default: Strong pre-tuned MLPs and boosted trees on
-tabular data", NeurIPS 2024). This module does not know how a network is trained.
+reference implementation pytabkit 1.7.3 (Holzmüller, Grinsztajn and Steinwart, "Better by default: Strong pre-tuned MLPs and boosted
+trees on tabular data", NeurIPS 2024). This module does not know how a network is trained.
 """
 
 from typing import NamedTuple
