@@ -54,7 +54,7 @@ def table(n_rows=120):
 
 X = table()
 LABELS = np.where(X["few"] == "x", "yes", "no")
-VALUES = X["number"].fillna(0).to_numpy() + 2 * (X["few"] == "y")
+VALUES = X["number"].fillna(0).to_numpy() + 2 * (X["few"] == "y").to_numpy()
 
 
 def target(kind):
