@@ -10,8 +10,8 @@ from fastbp._kernels.scratch import DRAW_STATE
 from fastbp._kernels.settings import record
 from fastbp._network.architecture import Architecture, Objective, Plan
 from fastbp._network.encoders import copy_encoder, embedding_encoder, pbld_encoder
-from fastbp._tabular.members import layer_kinds, new_network
-from fastbp._tabular.presets import Settings
+from fastbp._tabular.networks import layer_kinds, new_network
+from fastbp._tabular.presets import NetworkSettings
 from fastbp._training.context import EarlyStoppingStart, EpochHooks, FitContext, TrainingRows
 from fastbp._training.sgd import SGDRun
 from fastbp._training.state import TrainingState
@@ -66,7 +66,7 @@ def kernel_losses(problem, n_threads=1, dtype=np.float64):
     shapes = [problem.weights[f"dense.{i}.W"].shape for i in range(n_layers)]
     sizes = (shapes[0][0], *(n_out for _, n_out in shapes))
     has_slopes = "activation.0.alpha" in problem.weights
-    settings = Settings(
+    settings = NetworkSettings(
         hidden_layer_sizes=sizes[1:-1],
         activation=problem.activation,
         parametric_activation=has_slopes,
@@ -79,7 +79,7 @@ def kernel_losses(problem, n_threads=1, dtype=np.float64):
     )
     y = problem.y if is_regression else problem.y[:, None]
     kinds = layer_kinds(settings, encoders_of(problem))
-    network = new_network(settings, y, 0, n_threads, is_regression, False, {})
+    network = new_network(settings, y, is_regression, False, {"random_state": 0, "n_threads": n_threads, "n_shares": None})
     network.kinds = kinds
     config = FitConfig.of(network)
     layout = kinds.layout(sizes, 0)

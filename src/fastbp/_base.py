@@ -19,6 +19,7 @@ from ._config import FitConfig, check_config, check_lbfgs, check_output_layer, d
 from ._data.inputs import Matrix
 from ._data.preparation import Preparation
 from ._data.sample_weights import relative_weights
+from ._data.targets import check_validation_rows
 from ._export_methods import ExportMethods
 from ._hooks import check_no_overridden_hooks
 from ._inspected_fit import InspectableFit
@@ -39,7 +40,7 @@ from ._training.progress import report_of
 from ._training.resume import check_resumable
 from ._training.sgd import SGDRun
 from ._training.state import TrainingState, params_hash
-from ._training.validation import Validation, check_validation_rows, held_out_rows, number_from_scorer, split_rows
+from ._training.validation import Validation, held_out_rows, number_from_scorer, split_rows
 
 # The parameters of this thread's fit that were validated and differ from their defaults.
 _validated = threading.local()

@@ -359,16 +359,19 @@ REFERENCES = """\
 """
 
 
-def documented(**words):
-    """Return a class decorator that replaces {parameters}, {attributes} and {references} in a docstring.
+TEXTS = {"parameters": PARAMETERS, "attributes": ATTRIBUTES, "references": REFERENCES}
 
-    In these texts, names in braces are replaced by ``words``.
+
+def documented(texts=TEXTS, **words):
+    """Return a class decorator that replaces the names of ``texts`` in braces, for example {parameters}, in a docstring.
+
+    In these texts except the references, names in braces are replaced by ``words``.
     """
 
     def fill(cls):
         if cls.__doc__ is not None:  # python -OO removes docstrings
             cls.__doc__ = cleandoc(cls.__doc__)  # Python 3.13 removes the indentation, older versions do not
-            for name, text in (("parameters", PARAMETERS), ("attributes", ATTRIBUTES), ("references", REFERENCES)):
+            for name, text in texts.items():
                 filled = text.format(**words) if name != "references" else text
                 cls.__doc__ = cls.__doc__.replace("{" + name + "}", filled.strip())
         return cls

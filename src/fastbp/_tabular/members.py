@@ -1,7 +1,7 @@
 """One trained network of an estimator for tables, with the preparation of its inputs.
 
-Encoded rows of a table and targets go in; a ``Member`` comes out, which computes outputs for other encoded rows. This module does not
-know about tables, classes and ensembles.
+Encoded rows of a table and targets go in; a ``Member`` comes out, which computes outputs for other encoded rows. This module does
+not know about tables, classes and ensembles.
 """
 
 from dataclasses import dataclass
@@ -10,125 +10,113 @@ from typing import Any
 import numpy as np
 
 from .._data.numeric_inputs import RobustInputs
-from .._network.encoders import copy_encoder, embedding_encoder, pbld_encoder
-from .._network.layer_kinds import LayerKinds
-from .networks import ClassifierNetwork, RegressorNetwork, fitted_network
 
 
-@dataclass
+@dataclass(frozen=True)
+class TargetScale:
+    """The linear function from outputs to predictions, and the range (low, high) of predictions or None."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+    limits: tuple | None
+
+    @classmethod
+    def learned(cls, y, is_clipped):
+        """The mean and the standard deviation of targets (n_rows, n_outputs)."""
+        deviations = y.std(axis=0)
+        limits = (y.min(axis=0), y.max(axis=0)) if is_clipped else None
+        return cls(y.mean(axis=0), np.where(deviations > 0, deviations, 1.0), limits)
+
+    def scaled(self, y, dtype):
+        return ((y - self.mean) / self.scale).astype(dtype)
+
+    def predictions(self, outputs):
+        values = outputs * self.scale + self.mean
+        return values if self.limits is None else values.clip(*self.limits)
+
+
+@dataclass(frozen=True)
 class Member:
-    """A network and what was learned from its training rows: the preparation of inputs, and the scale of the targets."""
+    """One trained network of an ensemble.
+
+    Attributes
+    ----------
+    loss_curve_ : list of float
+        The training loss of each epoch.
+    validation_scores_ : list of float or None
+        The score of the validation rows after each epoch, of which higher values are better; None without validation rows.
+    n_iter_ : int
+        The number of epochs.
+    best_epoch_ : int
+        The number of the epoch whose weights are used, starting at 1: the epoch with the best validation score, of several ones
+        the last, or the last epoch if there are no validation rows. 0 means the weights before training.
+    """
 
     inputs: RobustInputs
     embedded: np.ndarray
     network: Any
-    target_mean: np.ndarray | float = 0.0
-    target_scale: np.ndarray | float = 1.0
-    target_range: tuple | None = None
+    target: TargetScale | None
+
+    @property
+    def loss_curve_(self):
+        return self.network.loss_curve
+
+    @property
+    def validation_scores_(self):
+        return self.network.validation_scores
+
+    @property
+    def n_iter_(self):
+        return len(self.loss_curve_)
+
+    @property
+    def best_epoch_(self):
+        scores = self.validation_scores_
+        if scores is None:
+            return self.n_iter_
+        return max((epoch for epoch in range(1, len(scores) + 1) if scores[epoch - 1] == max(scores)), default=0)
 
     def outputs(self, rows, n_threads):
-        """Return the probabilities (n_rows, n_classes), or the predicted targets (n_rows, n_outputs) in float64."""
-        network = self.network
-        network.n_threads = n_threads
-        outputs = network.outputs(prepared(self.inputs, self.embedded, rows))
-        if isinstance(network, ClassifierNetwork):
-            return outputs
-        outputs = outputs * self.target_scale + self.target_mean
-        return outputs if self.target_range is None else outputs.clip(*self.target_range)
+        """Return the probabilities (n_rows, n_classes), or the predicted targets (n_rows, n_outputs), in float64."""
+        outputs = self.network.outputs(prepared(self.inputs, self.embedded, rows), n_threads).astype(np.float64)
+        return outputs / outputs.sum(axis=1, keepdims=True) if self.target is None else self.target.predictions(outputs)
+
+    def __repr__(self):
+        return f"Member(n_iter_={self.n_iter_}, best_epoch_={self.best_epoch_})"
 
 
 def prepared(inputs, embedded, rows):
     """Return the matrix of encoded rows for a network: prepared numbers and one-hot columns, then the codes for embeddings."""
     X = inputs.transform(*rows)
-    return np.hstack([X, rows.codes[:, embedded].astype(X.dtype)]) if embedded.size else X
+    if embedded.size:
+        return np.hstack([X, rows.codes[:, embedded].astype(X.dtype)])
+    return X if X.shape[1] else np.zeros((len(X), 1), X.dtype)  # a network has at least one input
 
 
-def fit_member(settings, reader, data, validation, seed, n_threads, **options):
-    """Return the ``Member`` that is trained on ``data``: encoded rows, targets (n_rows, n_columns) and sample weights or None.
+def trained_member(settings, reader, data, validation, options):
+    """Return the ``Member`` that is trained on ``data()``: encoded rows, targets (n_rows, n_columns) and sample weights or None.
 
-    ``validation`` are the same for validation rows, or None. The targets are codes of classes if their dtype is an integer.
-    ``options`` are other parameters of the network.
+    ``validation()`` are the same for validation rows, or None. ``data`` and ``validation`` are functions, so that the copies that
+    they return can be deleted before training. The targets are codes of classes if their dtype is an integer. ``options`` are
+    attributes and other parameters of the network.
     """
-    rows, y, sample_weight = data
+    rows, y, sample_weight = data()
     inputs = RobustInputs.learned(*rows, reader.n_codes, reader.numeric_sources, settings.max_one_hot_size)
     embedded = inputs.embedded(len(reader.n_codes))
     X = prepared(inputs, embedded, rows)
+    del rows
     is_regression = y.dtype.kind == "f"
-    kinds = layer_kinds(settings, _encoders(settings, inputs, reader.n_codes[embedded]))
-    network = new_network(settings, y, seed, n_threads, is_regression, validation is not None, options)
-    member = Member(inputs, embedded, network)
-    attributes = {}
-    if is_regression:
-        member.target_mean, deviations = y.mean(axis=0), y.std(axis=0)
-        member.target_scale = np.where(deviations > 0, deviations, 1.0)
-        member.target_range = (y.min(axis=0), y.max(axis=0)) if settings.clip_predictions else None
-        attributes["target_scales"] = member.target_scale
-    if validation is not None:
-        rows_val, y_val, weight_val = validation
-        validation = prepared(inputs, embedded, rows_val), _network_targets(member, y_val, X.dtype, is_regression), weight_val
-    targets = _network_targets(member, y, X.dtype, is_regression)
-    fitted_network(network, kinds, (X, targets, sample_weight), validation, **attributes)
-    return member
+    target = TargetScale.learned(y, settings.clip_predictions) if is_regression else None
+    attributes = options["attributes"] | ({"target_scales": target.scale} if is_regression else {})
+    y = target.scaled(y, X.dtype) if is_regression else y
+    held_out = validation()
+    if held_out is not None:
+        rows, y_val, weight_val = held_out
+        y_val = target.scaled(y_val, X.dtype) if is_regression else y_val
+        held_out = prepared(inputs, embedded, rows), y_val, weight_val
+        del rows
+    from .networks import trained_network  # imported here, because it imports the other estimators
 
-
-def _network_targets(member, y, dtype, is_regression):
-    y = ((y - member.target_mean) / member.target_scale).astype(dtype) if is_regression else y
-    return y[:, 0] if y.shape[1] == 1 else y
-
-
-def new_network(settings, y, seed, n_threads, is_regression, is_validated, options):
-    """Return the estimator of a network for targets y (n_rows, n_columns), which is not fitted."""
-    cls = RegressorNetwork if is_regression else ClassifierNetwork
-    options = options | ({} if is_regression else {"label_smoothing": settings.label_smoothing})
-    # with half squared errors, whose gradients are sums over the outputs, all gradients have this factor
-    epsilon = settings.epsilon * (y.shape[1] / 2 if is_regression else 1)
-    return cls(
-        hidden_layer_sizes=settings.hidden_layer_sizes,
-        activation=settings.activation,
-        solver="adamw",
-        alpha=0.0,
-        batch_size=min(settings.batch_size, len(y)),
-        learning_rate=settings.learning_rate,
-        learning_rate_init=settings.learning_rate_init,
-        max_iter=settings.max_iter,
-        random_state=seed,
-        tol=0.0,
-        early_stopping=is_validated,
-        n_iter_no_change=np.inf,
-        beta_1=settings.beta_1,
-        beta_2=settings.beta_2,
-        epsilon=epsilon,
-        weight_decay=settings.weight_decay,
-        dropout=settings.dropout,
-        n_threads=n_threads,
-        **options,
-    )
-
-
-def _encoders(settings, inputs, n_codes):
-    if not settings.n_frequencies and not n_codes.size:
-        return ()
-    n_numbers = inputs.n_numbers
-    encoders = [
-        pbld_encoder(n_numbers, settings.n_frequencies) if settings.n_frequencies else copy_encoder(n_numbers),
-        copy_encoder(inputs.n_outputs - n_numbers),
-        *(embedding_encoder(int(n) + 1, settings.embedding_size) for n in n_codes),
-    ]
-    return tuple(encoder for encoder in encoders if encoder.n_columns)
-
-
-def layer_kinds(settings, encoders):
-    """Return the ``LayerKinds`` of RealMLP."""
-    return LayerKinds(
-        has_input_scale=True,
-        has_slopes=settings.parametric_activation,
-        encoders=encoders,
-        is_ntp=True,
-        initialization=settings.weight_init,
-        rates=(("intercepts", 0.1), ("input_scale", 6.0), ("slopes", 0.1), ("pbld", 0.1)),
-        # the reference implementation multiplies the decay by the square of the factor of the learning rate
-        decays=(("input_scale", 36.0), ("slopes", 0.01), ("pbld", 0.01), ("embedding", 1.0)),
-        strength_schedule="flat_cosine" if settings.dropout or settings.weight_decay else None,
-        drop_last=True,
-        prefers_last_best=True,
-    )
+    sizes = inputs.n_numbers, inputs.n_outputs, reader.n_codes[embedded]
+    network = trained_network(settings, sizes, (X, y, sample_weight), held_out, attributes, options["parameters"])
+    return Member(inputs, embedded, network, target)

@@ -1,14 +1,14 @@
 """The presets of RealMLP: the values of all parameters that the user does not set.
 
-A preset, a task and the parameters of an estimator go in; complete ``Settings`` come out. The values are those of the reference
-implementation pytabkit 1.7.3 (Holzmüller, Grinsztajn and Steinwart, "Better by default: Strong pre-tuned MLPs and boosted trees on
-tabular data", NeurIPS 2024). This module does not know how a network is trained.
+A preset, a task and the parameters of an estimator go in; complete ``NetworkSettings`` come out. The values are those of the
+reference implementation pytabkit 1.7.3 (Holzmüller, Grinsztajn and Steinwart, "Better by default: Strong pre-tuned MLPs and boosted
+trees on tabular data", NeurIPS 2024). This module does not know how a network is trained.
 """
 
 from typing import NamedTuple
 
 
-class Settings(NamedTuple):
+class NetworkSettings(NamedTuple):
     """The parameters of one network; the names are those of the parameters of the estimators."""
 
     hidden_layer_sizes: tuple = (256, 256, 256)
@@ -24,7 +24,7 @@ class Settings(NamedTuple):
     label_smoothing: float = 0.1
     weight_init: str = "normal"
     n_frequencies: int = 0
-    max_one_hot_size: int | None = None
+    max_one_hot_size: int = 256  # the reference implementation has no limit
     embedding_size: int = 8
     clip_predictions: bool = False
     batch_size: int = 256
@@ -51,8 +51,8 @@ PRESET_NAMES = sorted({name for name, _ in _PRESETS})
 
 
 def settings_of(estimator, *, is_regression):
-    """Return the ``Settings`` of an estimator, whose parameters that are None have the value of its preset."""
-    given = {name: getattr(estimator, name, None) for name in Settings._fields}
-    return Settings(**_PRESETS[estimator.preset, is_regression])._replace(
+    """Return the ``NetworkSettings`` of an estimator, whose parameters that are None have the value of its preset."""
+    given = {name: getattr(estimator, name, None) for name in NetworkSettings._fields}
+    return NetworkSettings(**_PRESETS[estimator.preset, is_regression])._replace(
         **{name: value for name, value in given.items() if value is not None}
     )

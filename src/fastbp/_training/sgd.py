@@ -205,7 +205,7 @@ class SGDRun:
         runner, hooks = self.runner, self.context.hooks
         self.schedule = self.state.optimizer.hyperparams["learning_rate"]
         is_watched = self.validation is not None or hooks.end_epoch is not None or hooks.report.prints
-        by_epoch, is_limited = is_watched or callable(self.schedule), hooks.deadline != inf
+        by_epoch, is_limited = is_watched or callable(self.schedule), hooks.is_limited
         try:
             while runner.running:
                 if not by_epoch:
@@ -217,6 +217,8 @@ class SGDRun:
                 if bar is not None and bar.is_due():
                     bar.show()
         except KeyboardInterrupt:
+            if hooks.stop is not None:
+                raise
             return "interrupted"
         return None
 
@@ -318,7 +320,8 @@ class SGDRun:
             return self.result(progress, divergence)
         state.publish()
         self._keep_resume_point(state, resume)
-        self._warn(ended_by)
+        if self.context.hooks.stop is None:
+            self._warn(ended_by)
         return self.result(progress, largest_weight=largest_weight)
 
     def state_if_stopped(self):

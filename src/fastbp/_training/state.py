@@ -28,6 +28,8 @@ _FIXED = ("missing", "scale", "scale_y", "batch_norm", "layer_norm", "ema_decay"
 _PLAIN = ("norm", "is_averaged", "out_activation", "rng")
 _PLAIN_TUPLES = ("fixed", "link", "activations")
 _UNSET = ("error", None, None, False, False, False)  # the values of these parameters if they are not used
+# So many rows are used for initial values that depend on the training rows. The error of a standard deviation is about 1.6 %.
+_MAX_INITIAL_ROWS = 2048
 
 
 class PublishedParams:
@@ -112,7 +114,7 @@ class TrainingState:
         state._draw(config)
         if kinds is not None:
             activations = per_layer(config.activation, len(sizes) - 2)
-            kinds.initialize(layout, state.params, activations, rng, X)
+            kinds.initialize(layout, state.params, activations, rng, _some_rows(X, rng))
         return state
 
     @classmethod
@@ -323,6 +325,11 @@ class TrainingState:
             state.params = params = padded(params)
         state.published, state.resume = PublishedParams(self.published_layout, params), self.resume
         return state
+
+
+def _some_rows(X, rng):
+    """X, or a sample of its rows without replacement, so that the memory for initial values does not grow with the rows."""
+    return X if len(X) <= _MAX_INITIAL_ROWS else X[np.sort(rng.choice(len(X), _MAX_INITIAL_ROWS, replace=False))]
 
 
 def params_hash(params):
