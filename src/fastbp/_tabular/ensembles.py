@@ -58,9 +58,11 @@ class Ensemble:
 
     def _part(self, rows, n_threads):
         if not self.members:
-            mean = np.tile(self.constant, (len(rows.codes), 1))
-            return mean, np.zeros_like(mean)
-        mean, squares = 0.0, 0.0
+            assert self.constant is not None
+            constant = np.tile(self.constant, (len(rows.codes), 1))
+            return constant, np.zeros_like(constant)
+        mean: Any = 0.0
+        squares: Any = 0.0
         for n, member in enumerate(self.members, 1):  # Welford's method
             outputs = member.outputs(rows, n_threads)
             change = outputs - mean

@@ -101,12 +101,13 @@ def trained_member(settings, reader, data, validation, options):
     attributes and other parameters of the network.
     """
     rows, y, sample_weight = data()
-    inputs = RobustInputs.learned(*rows, reader.n_codes, reader.numeric_sources, settings.max_one_hot_size)
+    of_reader = reader.n_codes, reader.numeric_sources, settings.max_one_hot_size
+    inputs = RobustInputs.learned(rows.numeric, rows.codes, *of_reader)
     embedded = inputs.embedded(len(reader.n_codes))
     X = prepared(inputs, embedded, rows)
     del rows
     is_regression = y.dtype.kind == "f"
-    target = TargetScale.learned(y, settings.clip_predictions) if is_regression else None
+    target: Any = TargetScale.learned(y, settings.clip_predictions) if is_regression else None
     attributes = options["attributes"] | ({"target_scales": target.scale} if is_regression else {})
     y = target.scaled(y, X.dtype) if is_regression else y
     held_out = validation()

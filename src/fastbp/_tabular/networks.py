@@ -5,6 +5,7 @@ the estimators and a ``LayerKinds`` determine the network. This module does not 
 """
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -42,11 +43,20 @@ class TrainedNetwork:
 class _MemberNetwork:
     """The part of both networks that does not depend on the task; the data were validated by the ensemble."""
 
-    kinds = None
-    control = None
+    # attributes of the two estimators
+    _prediction_plan: Any
+    _flat_params: Any
+    _state: Any
+    validation_scores_: list
+    loss_curve_: list
+    early_stopping: bool
+
+    kinds: Any = None
+    control: Any = None
 
     def _train(self, X, y, sample_weight, validation, incremental, hooks):
-        return super()._train(X, y, sample_weight, validation, incremental, self.control.applied_to(hooks))
+        train = cast(Any, super())._train
+        return train(X, y, sample_weight, validation, incremental, self.control.applied_to(hooks))
 
     def _validate_validation_rows(self, X, y):
         return X, y
