@@ -144,10 +144,10 @@ class BaseRealMLP(BaseEstimator):
             dates.
         """
         fitting = object.__new__(type(self))
-        vars(fitting).update(self.get_params(deep=False))
+        fitting.__dict__.update(self.get_params(deep=False))
         fitting._set_fitted(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         new = {name: value for name, value in vars(fitting).items() if name in _SET_BY_FIT}
-        vars(self).update(new)
+        self.__dict__.update(new)
         for name in set(_SET_BY_FIT).intersection(vars(self)).difference(new):
             delattr(self, name)
         return self

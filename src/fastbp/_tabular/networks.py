@@ -5,9 +5,11 @@ the estimators and a ``LayerKinds`` determine the network. This module does not 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from .._base import BaseMLP
 from .._classifier import MLPClassifier
 from .._data.inputs import as_rows
 from .._data.scores import negative_pinball
@@ -39,11 +41,11 @@ class TrainedNetwork:
         return outputs(self.plan, self.params, as_rows(X, self.params.dtype), len(X), n_threads=n_threads)
 
 
-class _MemberNetwork:
+class _MemberNetwork(BaseMLP):
     """The part of both networks that does not depend on the task; the data were validated by the ensemble."""
 
-    kinds = None
-    control = None
+    kinds: Any = None
+    control: Any = None
 
     def _train(self, X, y, sample_weight, validation, incremental, hooks):
         return super()._train(X, y, sample_weight, validation, incremental, self.control.applied_to(hooks))

@@ -5,7 +5,7 @@ reference implementation pytabkit 1.7.3 (Holzmüller, Grinsztajn and Steinwart, 
 trees on tabular data", NeurIPS 2024). This module does not know how a network is trained.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class NetworkSettings(NamedTuple):
@@ -31,7 +31,7 @@ class NetworkSettings(NamedTuple):
     max_iter: int = 256
 
 
-_TD = {
+_TD: dict[str, Any] = {
     "parametric_activation": True,
     "weight_decay": 0.02,
     "dropout": 0.15,
@@ -39,9 +39,9 @@ _TD = {
     "n_frequencies": 16,
     "max_one_hot_size": 9,
 }
-_OF_REGRESSION = {"activation": "mish", "label_smoothing": 0.0}
+_OF_REGRESSION: dict[str, Any] = {"activation": "mish", "label_smoothing": 0.0}
 # by the preset, and whether the task is regression
-_PRESETS = {
+_PRESETS: dict[tuple[str, bool], dict[str, Any]] = {
     ("td", False): _TD,
     ("td", True): {**_TD, **_OF_REGRESSION, "learning_rate_init": 0.2, "clip_predictions": True},
     ("td-s", False): {},
