@@ -57,12 +57,10 @@ class Ensemble:
         return mean, deviation
 
     def _part(self, rows, n_threads):
-        if not self.members:
-            assert self.constant is not None
-            constant = np.tile(self.constant, (len(rows.codes), 1))
-            return constant, np.zeros_like(constant)
-        mean: Any = 0.0
-        squares: Any = 0.0
+        if self.constant is not None:
+            mean = np.tile(self.constant, (len(rows.codes), 1))
+            return mean, np.zeros_like(mean)
+        mean, squares = np.zeros(()), np.zeros(())
         for n, member in enumerate(self.members, 1):  # Welford's method
             outputs = member.outputs(rows, n_threads)
             change = outputs - mean

@@ -101,19 +101,18 @@ def trained_member(settings, reader, data, validation, options):
     attributes and other parameters of the network.
     """
     rows, y, sample_weight = data()
-    of_reader = reader.n_codes, reader.numeric_sources, settings.max_one_hot_size
-    inputs = RobustInputs.learned(rows.numeric, rows.codes, *of_reader)
+    inputs = RobustInputs.learned(rows.numeric, rows.codes, reader.n_codes, reader.numeric_sources, settings.max_one_hot_size)
     embedded = inputs.embedded(len(reader.n_codes))
     X = prepared(inputs, embedded, rows)
     del rows
     is_regression = y.dtype.kind == "f"
-    target: Any = TargetScale.learned(y, settings.clip_predictions) if is_regression else None
-    attributes = options["attributes"] | ({"target_scales": target.scale} if is_regression else {})
-    y = target.scaled(y, X.dtype) if is_regression else y
+    target = TargetScale.learned(y, settings.clip_predictions) if is_regression else None
+    attributes = options["attributes"] | ({} if target is None else {"target_scales": target.scale})
+    y = y if target is None else target.scaled(y, X.dtype)
     held_out = validation()
     if held_out is not None:
         rows, y_val, weight_val = held_out
-        y_val = target.scaled(y_val, X.dtype) if is_regression else y_val
+        y_val = y_val if target is None else target.scaled(y_val, X.dtype)
         held_out = prepared(inputs, embedded, rows), y_val, weight_val
         del rows
     from .networks import trained_network  # imported here, because it imports the other estimators

@@ -5,10 +5,11 @@ the estimators and a ``LayerKinds`` determine the network. This module does not 
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from .._base import BaseMLP
 from .._classifier import MLPClassifier
 from .._data.inputs import as_rows
 from .._data.scores import negative_pinball
@@ -40,16 +41,8 @@ class TrainedNetwork:
         return outputs(self.plan, self.params, as_rows(X, self.params.dtype), len(X), n_threads=n_threads)
 
 
-class _MemberNetwork:
+class _MemberNetwork(BaseMLP):
     """The part of both networks that does not depend on the task; the data were validated by the ensemble."""
-
-    # attributes of the two estimators
-    _prediction_plan: Any
-    _flat_params: Any
-    _state: Any
-    validation_scores_: list
-    loss_curve_: list
-    early_stopping: bool
 
     kinds: Any = None
     control: Any = None

@@ -31,7 +31,7 @@ class NetworkSettings(NamedTuple):
     max_iter: int = 256
 
 
-_TD = {
+_TD: dict[str, Any] = {
     "parametric_activation": True,
     "weight_decay": 0.02,
     "dropout": 0.15,
@@ -39,7 +39,7 @@ _TD = {
     "n_frequencies": 16,
     "max_one_hot_size": 9,
 }
-_OF_REGRESSION = {"activation": "mish", "label_smoothing": 0.0}
+_OF_REGRESSION: dict[str, Any] = {"activation": "mish", "label_smoothing": 0.0}
 # by the preset, and whether the task is regression
 _PRESETS: dict[tuple[str, bool], dict[str, Any]] = {
     ("td", False): _TD,
