@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastbp import MLPRegressor, RealMLPClassifier, RealMLPRegressor, save
-from fastbp._data.table_inputs import Table
+from fastbp._data.table_inputs import InputTable
 from fastbp._tabular.ensembles import Ensemble
 from fastbp.datasets import load_california_housing
 
@@ -236,7 +236,7 @@ def test_predictions_are_means_of_the_members_with_their_standard_deviation():
     np.testing.assert_array_equal(mean, model.predict(X))
     ensemble = model._ensemble
     each = [Ensemble(ensemble.reader, [member]) for member in model.members_]
-    encoded = ensemble.reader.encode(Table.checked(X, model, reset=False), np.float32)
+    encoded = ensemble.reader.encode(InputTable.checked(X, model, reset=False), np.float32)
     outputs = [one.outputs(encoded, 1)[0][:, 0] for one in each]
     np.testing.assert_allclose(mean, np.mean(outputs, axis=0))
     np.testing.assert_allclose(deviation, np.std(outputs, axis=0), rtol=1e-6, atol=1e-9)

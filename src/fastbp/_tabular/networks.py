@@ -48,8 +48,7 @@ class _MemberNetwork(BaseMLP):
     control: Any = None
 
     def _train(self, X, y, sample_weight, validation, incremental, hooks):
-        train = cast(Any, super())._train
-        return train(X, y, sample_weight, validation, incremental, self.control.applied_to(hooks))
+        return super()._train(X, y, sample_weight, validation, incremental, self.control.applied_to(hooks))
 
     def _validate_validation_rows(self, X, y):
         return X, y
