@@ -12,6 +12,7 @@ FLOOR_PYTHON ?= $(PYTHON)
 VENV := .venv
 FLOOR := .venv-floor
 PEERS := .venv-peers
+TABLES := .venv-tables
 FUZZ := .venv-fuzz
 FUZZ_SECONDS ?= 600
 TOOLS := .venv-tools
@@ -29,7 +30,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-examples test-browser test-tools test-tools-ci test-nojit test-plain test-stress test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-serving bench-compare clean
+.PHONY: help demo test test-slow test-examples test-browser test-tools test-tools-ci test-nojit test-plain test-stress test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-tables bench-serving bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -65,7 +66,7 @@ test-tools-ci: $(TOOLS)/.has-tools ## the part of test-tools for ONNX, skops, ml
 	$(TOOLS)/$(BIN)/python -m pytest tests/tools --ignore tests/tools/test_pmml.py -k "onnx or skops or mlflow or optuna" -m "not slow" $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
-	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py $(ARGS)
+	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py tests/test_encoders.py $(ARGS)
 
 test-plain: $(VENV)/.has-test ## run a part of the tests with kernels that numba.njit compiles
 	FASTBP_COMPILER=plain $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_divergence.py tests/test_history.py tests/test_resume.py tests/test_compiled_prediction.py::test_agrees_with_numpy tests/test_invariants.py::test_compiler_modes_give_the_same_results $(ARGS)
@@ -73,8 +74,8 @@ test-plain: $(VENV)/.has-test ## run a part of the tests with kernels that numba
 test-stress: $(VENV)/.has-test ## run the concurrency tests for a longer time than in make test
 	FASTBP_STRESS_SECONDS=20 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_concurrency.py $(ARGS)
 
-test-torch: $(VENV)/.has-oracle ## compare training with PyTorch (downloads PyTorch, which is large)
-	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py $(ARGS)
+test-torch: $(VENV)/.has-oracle ## compare training with PyTorch, pytabkit and tabm (downloads PyTorch, which is large)
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py tests/test_tabular_torch.py $(ARGS)
 
 test-floor: $(FLOOR)/.has-test ## run all tests with the oldest supported dependencies (FLOOR_PYTHON: Python 3.11 or 3.12)
 	$(FLOOR)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples" $(ARGS)
@@ -112,6 +113,9 @@ bench: $(VENV)/.has-bench ## measure speed, memory and scores with asv in .venv
 bench-peers: $(PEERS)/.has-peers ## compare the speed with scikit-learn, JAX and PyTorch (installed in .venv-peers)
 	$(PEERS)/$(BIN)/python bench/peers.py $(ARGS)
 
+bench-tables: $(TABLES)/.has-table-peers ## compare the estimators for tables with CatBoost, LightGBM, XGBoost and pytabkit (installed in .venv-tables); takes hours
+	$(TABLES)/$(BIN)/python bench/tables.py $(ARGS)
+
 bench-serving: $(VENV)/.has-serving ## compare predictions of one row, and requests to a web server, with scikit-learn and onnxruntime
 	$(VENV)/$(BIN)/python bench/serving.py $(ARGS)
 
@@ -121,7 +125,7 @@ bench-compare: $(VENV)/.has-bench ## compare the speed of BASE=<commit> and HEAD
 	$(VENV)/$(BIN)/asv continuous --config bench/asv.conf.json --interleave-rounds --bench '$(BENCHMARKS)' $(ARGS) $(BASE) HEAD
 
 clean: ## remove the environments, the caches and all generated files
-	rm -rf .venv .venv-floor .venv-peers .venv-tools .venv-fuzz .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist bench/env bench/html
+	rm -rf .venv .venv-floor .venv-peers .venv-tables .venv-tools .venv-fuzz .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist bench/env bench/html
 	rm -rf docs/_build docs/auto_examples docs/api/generated docs/api/backreferences docs/sg_execution_times.rst
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -143,6 +147,9 @@ $(FLOOR)/.made:
 $(PEERS)/.made:
 	$(call make_venv,$(PYTHON))
 
+$(TABLES)/.made:
+	$(call make_venv,$(PYTHON))
+
 $(TOOLS)/.made:
 	$(call make_venv,$(PYTHON))
 
@@ -160,6 +167,11 @@ $(FUZZ)/.has-%: $(FUZZ)/.made pyproject.toml
 	@touch $@
 
 $(PEERS)/.has-%: $(PEERS)/.made pyproject.toml
+	@echo "Installing fastbp and the extra '$*' into $(@D), once."
+	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
+	@touch $@
+
+$(TABLES)/.has-%: $(TABLES)/.made pyproject.toml
 	@echo "Installing fastbp and the extra '$*' into $(@D), once."
 	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
 	@touch $@

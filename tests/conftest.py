@@ -34,6 +34,7 @@ from fastbp._network.architecture import Architecture, Objective, Plan
 from fastbp._network.kernel_settings import configure_network
 from fastbp._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros
 from fastbp._network.optimizers import write_penalties, write_solver
+from fastbp._network.segments import segment_table
 from fastbp._network.threads import ThreadCrew
 from fastbp._network.workspace import MovingStatistics, workspace
 
@@ -61,7 +62,8 @@ def network():
 
 # PLAN_OPTIONS belong to the layout, the architecture and the objective, PENALTY_OPTIONS to `write_penalties`. All other options are
 # fields of `SETTINGS`.
-PLAN_OPTIONS = {"activation", "out_activation", "loss", "norm", "dropout", "input_noise", "numbers", "objective"}
+PLAN_OPTIONS = {"activation", "out_activation", "loss", "norm", "dropout", "input_noise", "numbers", "objective", "factors"}
+PLAN_OPTIONS |= {"has_input_scale", "has_slopes"}
 PENALTY_OPTIONS = ("alpha", "weight_decay", "l1", "clip_norm", "max_norm", "ema_decay")
 DEFAULTS = {
     "activation": "tanh",
@@ -114,7 +116,7 @@ class Network:
     ):
         self.dtype, self.fill = np.dtype(dtype), fill
         self.n_threads, self.n_shares = n_threads, n_threads if n_shares is None else n_shares
-        self.layout = Layout(sizes, N_NORM_PARAMETERS[options.get("norm")])
+        self.layout = Layout(sizes, N_NORM_PARAMETERS[options.get("norm")], self._extras(sizes, options))
         self.options = {**DEFAULTS, "batch_size": n_rows, "block_size": n_rows, **options}
         random = np.random.default_rng(seed)
         self.params = self._filled(aligned_zeros(self.layout.n_params, dtype))
@@ -128,6 +130,13 @@ class Network:
         self.best = self.params[:0]
         _, key, position, *_ = np.random.RandomState(seed).get_state()
         self.twister = MT19937State(key.copy(), np.array([position]))
+
+    def _extras(self, sizes, options):
+        extras = {
+            "input_scale": sizes[0] * options.get("has_input_scale", 0),
+            "slopes": sum(sizes[1:-1]) * options.get("has_slopes", 0),
+        }
+        return tuple((name, size) for name, size in extras.items() if size)
 
     def _filled(self, buffer):
         buffer.base[...] = self.fill
@@ -149,7 +158,8 @@ class Network:
     def plan(self):
         options = self.options
         activations = per_layer(options["activation"], len(self.layout.sizes) - 2)
-        more = {name: options[name] for name in ("norm", "dropout", "input_noise", "numbers") if name in options}
+        names = "norm", "dropout", "input_noise", "numbers", "has_input_scale", "has_slopes"
+        more = {name: options[name] for name in names if name in options}
         architecture = Architecture(activations, options["out_activation"], **more)
         return Plan(self.layout, architecture, Objective(options["loss"], **options.get("objective", {})))
 
@@ -180,6 +190,10 @@ class Network:
         moments = np.zeros(N_MOMENTS[self.options["solver"]] * self.params.size, self.dtype)
         return moments if self.options["ema_decay"] is None else np.concatenate([moments, self.params])
 
+    @property
+    def segments(self):
+        return segment_table(self.layout, self.options.get("factors"))
+
     @cached_property
     def table(self):
         return configure_network(self.settings, self.plan, self.options["block_size"], self.dtype)
@@ -195,6 +209,9 @@ class Network:
                 "activations",
                 "slopes",
                 "normalized",
+                "differences",
+                "scaled_weights",
+                "scaled_gradient",
                 "deltas",
                 "targets",
                 "weights",
@@ -275,7 +292,8 @@ class Network:
         stop = None if n_epochs is None else done + n_epochs
         trace = epochs.EpochTrace(self.losses[done:stop], self.rates[done:stop], self.best)
         source = Source(self.params, self.moments)
-        shared = self.team, self.table, self.params, self.moments, source, self.rows, *self.targets, self.order, self.twister
+        data = self.rows, *self.targets, self.order, self.twister
+        shared = self.team, self.table, self.segments, self.params, self.moments, source, *data
         scratches = self.scratches
         self.progress["n_barriers"] = 0
         self.team.barrier[:] = 0

@@ -63,7 +63,18 @@ LINKS = {
 }
 SOLVERS = ["sgd", "adam", "adagrad", "adadelta", "rmsprop", "adamw", "nadam", "adamax", "lion", "lbfgs"]
 OF_SGD = ["constant", "invscaling", "adaptive"]
-SCHEDULES = [*OF_SGD, "cosine", "linear_warmup_cosine", "one_cycle", "exponential", "step", "reduce_on_plateau", slower]
+SCHEDULES = [
+    *OF_SGD,
+    "cosine",
+    "linear_warmup_cosine",
+    "one_cycle",
+    "coslog4",
+    "flat_cosine",
+    "exponential",
+    "step",
+    "reduce_on_plateau",
+    slower,
+]
 INITIALIZERS = ["auto", "glorot_normal", "he_uniform", "lecun_normal", "orthogonal", small_weights]
 DEVIANCES = ["poisson", "gamma", "tweedie"]
 TARGETS = {

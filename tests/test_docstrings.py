@@ -22,6 +22,7 @@ from fastbp._parameters import CONSTRAINTS
 
 SECTIONS = ("Parameters", "Attributes", "Returns", "Yields", "Raises", "Warns", "See Also", "Notes", "References", "Examples")
 ESTIMATORS = (fastbp.MLPClassifier, fastbp.MLPRegressor)
+OF_TABLES = (fastbp.RealMLPClassifier, fastbp.RealMLPRegressor)
 
 
 # ---------------------------------------------------------------------- the parser
@@ -161,8 +162,15 @@ def test_documented_attributes_are_those_of_fitted_estimators(kind):
     assert list(attribute_errors(kind.__doc__, fitted(kind))) == []
 
 
+@pytest.mark.parametrize("kind", OF_TABLES)
+def test_documented_attributes_are_those_of_estimators_for_tables(kind):
+    X = pd.DataFrame({"a": np.linspace(-1, 1, 40)})
+    options = {"hidden_layer_sizes": 3, "max_iter": 2} | ({"calibrate": "temperature"} if kind is fastbp.RealMLPClassifier else {})
+    assert list(attribute_errors(kind.__doc__, [kind(**options).fit(X, np.arange(40) % 2)])) == []
+
+
 def test_fit_config_contains_all_shared_parameters():
-    assert FitConfig._fields == (*CONSTRAINTS, "scale_y")
+    assert FitConfig._fields == (*CONSTRAINTS, "scale_y", "kinds")
 
 
 def test_functions_classes_and_methods_are_checked():

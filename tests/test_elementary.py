@@ -1,4 +1,7 @@
-"""exp, log, tanh and sigmoid: accuracy, special values, and bitwise identical results in every calling function."""
+"""exp, log, tanh, sigmoid, and sine and cosine of turns.
+
+The tests check accuracy, special values, and bitwise identical results in every calling function.
+"""
 
 import functools
 import re
@@ -12,11 +15,33 @@ from fastbp._kernels import elementary
 from fastbp._kernels.jit import EXACT, FASTMATH
 
 WIDE = {"float32": np.float64, "float64": np.longdouble}
-REFERENCES = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
+PI = np.longdouble("3.14159265358979323846264338327950288")
+
+
+def exact_sin_turns(x):
+    r = x - np.rint(x)
+    return np.copysign(np.sin(2 * PI.astype(x.dtype) * np.minimum(abs(r), 0.5 - abs(r))), r)
+
+
+def exact_cos_turns(x):
+    a = abs(x - np.rint(x))
+    pi = PI.astype(x.dtype)
+    return np.where(a < 0.125, np.cos(2 * pi * a), np.sin(2 * pi * (0.25 - a)))
+
+
+REFERENCES = {
+    "exp": np.exp,
+    "log": np.log,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "cos_turns": exact_cos_turns,
+    "sin_turns": exact_sin_turns,
+}
 # Largest errors in units in the last place. In scipy.special.expit, the rounding of 1 / (1 + exp(-x)) alone causes an error of
 # 2.49.
-BOUNDS = {"exp": 1.6, "log": 0.9, "tanh": 1.6, "tanh float32": 4.5, "sigmoid": 2.6}
-PYTHON_BOUNDS = {"exp": 1.8, "log": 1.2, "tanh": 2.0, "tanh float32": 6.0, "sigmoid": 2.7}  # without fused multiply-add
+BOUNDS = {"exp": 1.6, "log": 0.9, "tanh": 1.6, "tanh float32": 4.5, "sigmoid": 2.6, "cos_turns": 1.7, "sin_turns": 1.6}
+# Without fused multiply-add.
+PYTHON_BOUNDS = {"exp": 1.8, "log": 1.2, "tanh": 2.0, "tanh float32": 6.0, "sigmoid": 2.7, "cos_turns": 2.5, "sin_turns": 2.5}
 N_POINTS = 1_000 if config.DISABLE_JIT else 200_000
 
 
@@ -84,6 +109,11 @@ def grids(name, dtype, n_points=N_POINTS):
     if name == "log":
         regions = [powers, subnormals, np.linspace(0.4, 2.5, n_points), 1 + np.linspace(-1e-3, 1e-3, n_points)]
         regions.append(np.geomspace(tiny, largest * 0.999, n_points))
+    elif name.endswith("turns"):
+        regions = [powers, -powers, subnormals]
+        regions += [np.linspace(-a, a, n_points) for a in (1e-3, 0.3, 2, 100, 1e4)]
+        # on both sides of the zeros, the extreme values and the points where the rounding error of 1/4 - |r| begins
+        regions.append(np.add.outer(np.arange(-20, 21) / 8, np.linspace(-1e-5, 1e-5, n_points // 40)).ravel())
     else:
         regions = [powers, -powers, subnormals]
         regions += [np.linspace(-a, a, n_points) for a in (1e-3, 0.6, 5, 40, 0.999 * np.log(largest))]
@@ -113,7 +143,7 @@ def test_plain_python_agrees_with_compiled_code(name, dtype):
     assert got.dtype == dtype
     assert ulps(name, x, got).max() <= bound(name, x.dtype, PYTHON_BOUNDS)
     # an error of one unit in exp(-x) may be two units in its reciprocal; each fused operation may change the result by one unit
-    apart = bound(name, x.dtype, {"exp": 1, "log": 1, "tanh": 1, "tanh float32": 5, "sigmoid": 2})
+    apart = bound(name, x.dtype, {"exp": 1, "log": 1, "tanh": 1, "tanh float32": 5, "sigmoid": 2, "cos_turns": 2, "sin_turns": 2})
     np.testing.assert_array_max_ulp(got, apply(name, x), maxulp=apart, dtype=dtype)
 
 
@@ -123,6 +153,8 @@ SPECIAL = {
     "log": [(1.0, 0.0), (0.0, -INF), (-0.0, -INF), (-1.0, NAN), (-1e-40, NAN), (-INF, NAN), (INF, INF)],
     "tanh": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (30.0, 1.0), (-30.0, -1.0), (1e-40, 1e-40), (-1e-310, -1e-310)],
     "sigmoid": [(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (-1e4, 0.0), (1e4, 1.0)],
+    "cos_turns": [(0.0, 1.0), (-0.0, 1.0), (0.25, 0.0), (-0.75, 0.0), (0.5, -1.0), (1e9, 1.0), (INF, NAN), (-INF, NAN)],
+    "sin_turns": [(0.0, 0.0), (-0.5, -0.0), (0.25, 1.0), (0.75, -1.0), (-2.25, -1.0), (-1e9, 0.0), (INF, NAN), (-INF, NAN)],
 }
 
 
@@ -194,6 +226,25 @@ def test_loops_are_vectorized(name, dtype):
     (code,) = (loop.inspect_llvm(signature) for signature in loop.signatures if signature[0].dtype.name == np.dtype(dtype).name)
     kind = {"float32": "float", "float64": "double"}[np.dtype(dtype).name]
     assert re.search(rf"fmul contract <\d+ x {kind}>", code)
+
+
+@njit(nogil=True, error_model="numpy", fastmath=set(FASTMATH))
+def cosines_and_sines(x, cosines, sines):
+    for i in range(x.size):
+        turns = x[i]
+        cosines[i] = elementary.cos_turns(turns)
+        sines[i] = elementary.sin_turns(turns)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(("dtype", "kind"), [(np.float32, "float"), (np.float64, "double")], ids=["float32", "float64"])
+def test_sine_and_cosine_share_the_reduction(dtype, kind):
+    x = np.ones(3, dtype)
+    cosines_and_sines(x, x.copy(), x.copy())
+    (code,) = (code for signature, code in cosines_and_sines.inspect_llvm().items() if signature[0].dtype.name == x.dtype.name)
+    rounded, stored = re.findall(rf"call .*<\d+ x {kind}> @llvm.rint", code), re.findall(rf"store <\d+ x {kind}>", code)
+    assert rounded
+    assert len(stored) == 2 * len(rounded)
 
 
 @pytest.mark.compiled

@@ -26,6 +26,7 @@ from fastbp._kernels.lazy.solvers import N_MOMENTS
 from fastbp._kernels.network import evaluate, gather_targets
 from fastbp._kernels.scratch import PENALTY_NUMBERS, SCHEDULE_NUMBERS
 from fastbp._kernels.settings import record
+from fastbp._kernels.tables import SEGMENT
 from fastbp._kernels.targets import VECTOR_BYTES
 from fastbp._network.activations import ACTIVATION_NAMES
 from fastbp._network.layout import Layout, aligned_zeros
@@ -361,11 +362,10 @@ def test_updates_of_each_solver(solver, nesterov, sizes, cuts, dtype, network):
             squares = solvers.update(
                 *(net.settings[0], rate, base, solvers.Source(net.params, net.moments), False),
                 *(net.params, gradient, net.moments, hyperparams),
-                *(n_coefs, net.options["alpha"], 1 / weight_sum, low, high),
+                *(net.segments, net.options["alpha"], 1 / weight_sum, low, high),
             )
             if solver == "adam":
-                weights = net.params[low : min(high, n_coefs)]
-                assert squares == solvers.squared_norm(weights)
+                assert squares == solvers.penalized_squares(net.segments, net.params, low, high)
             else:
                 assert squares == 0
         trainer.step = step
@@ -392,7 +392,7 @@ def test_update_from_source(solver, dtype, weight_decay, network):
 
     def update(*arrays):
         cuts = itertools.pairwise((0, 32, 93))
-        return [solvers.update(net.settings[0], rate, base, *arrays, hyperparams, 82, 0.01, 0.5, *cut) for cut in cuts]
+        return [solvers.update(net.settings[0], rate, base, *arrays, hyperparams, net.segments, 0.01, 0.5, *cut) for cut in cuts]
 
     squares = update(source, True, params, gradient, moments)
     np.testing.assert_array_equal(source.params, net.params)
@@ -402,10 +402,47 @@ def test_update_from_source(solver, dtype, weight_decay, network):
     np.testing.assert_array_equal(moments, net.moments)
 
 
+SEGMENTS = np.array([(0, 20, 0.5, 1.0, 0.7, 3.0), (20, 29, 6.0, 0.0, 0.0, 1.0), (29, 37, 0.1, 2.0, 36.0, 0.25)], SEGMENT)
+
+
 @each_dtype
-def test_squared_norm(dtype):
+def test_penalized_squares(dtype):
     w = drawn(37, dtype)
-    close(np.array(solvers.squared_norm(w), dtype), sum(float(value) ** 2 for value in w))
+    expected = sum(float(value) ** 2 * (q < 20) + 2 * float(value) ** 2 * (q >= 29) for q, value in enumerate(w))
+    close(np.array(solvers.penalized_squares(SEGMENTS, w, 0, 37), dtype), expected)
+    parts = [solvers.penalized_squares(SEGMENTS, w, low, high) for low, high in itertools.pairwise((0, 3, 24, 37, 37))]
+    close(np.array(sum(parts), dtype), expected)
+
+
+@each_dtype
+@each_solver
+def test_factors_of_segments(solver, dtype, network):
+    """Each segment is updated like a network with the same factors in its hyperparameters."""
+    net = network((5, 5, 1), dtype, solver=solver, weight_decay=0.1)
+    n, alpha = net.params.size, 0.3
+    assert n <= SEGMENTS["stop"][-1]
+    segments = SEGMENTS.copy()
+    segments["stop"][-1] = n
+    gradient, start = drawn(n, dtype, 1), net.params.copy()
+    net.moments[:] = abs(drawn(net.moments.size, dtype, 2))
+    moments = net.moments.copy()
+    hyperparams, source = net.scratch.hyperparams, solvers.Source(net.params, net.moments)
+    rate, base = solvers.begin_step(net.settings[0], net.progress[0], 0.5, hyperparams)
+    for low, high in itertools.pairwise((0, 16, 32, n)):
+        cut = hyperparams, segments, alpha, 0.5, low, high
+        solvers.update(net.settings[0], rate, base, source, False, net.params, gradient, net.moments, *cut)
+    for segment in segments:
+        other, part = start.copy(), slice(segment["start"], segment["stop"])
+        settings = net.settings.copy()
+        settings["epsilon"] *= segment["epsilon"]
+        settings["weight_decay"] *= segment["decay"]
+        whole, others = np.array([(0, n, 1.0, 1.0, 1.0, 1.0)], SEGMENT), moments.copy()
+        cut = hyperparams, whole, alpha * segment["alpha"], 0.5, 0, n
+        arrays = solvers.Source(other, others), False, other, gradient, others
+        solvers.update(settings[0], rate * segment["rate"], base, *arrays, *cut)
+        close(net.params[part], other[part])
+        for at in range(0, moments.size, n):
+            close(net.moments[at:][part], others[at:][part])
 
 
 # ---------------------------------------------------------------------- work and sums of threads
@@ -502,11 +539,14 @@ def test_factors_of_schedules(name):
     cycle = {0: 0.04, 0.125: 0.52, 0.25: 1, 0.625: 0.5 + 2e-6, 1: 4e-6}
     decayed = {0: 1, 0.5: np.sqrt(0.5), 1: 0.5}
     steps = {0: 1, 0.29: 1, 0.3: 0.5, 0.59: 0.5, 0.6: 0.25, 1: 0.125}
+    cycles = {0: 0, (np.sqrt(2) - 1) / 15: 1, 1 / 15: 0, 3 / 15: 0, 7 / 15: 0, (8 * np.sqrt(2) - 1) / 15: 1, 1: 0}
+    flat = {0: 1, 0.5: 1, 0.625: (1 + np.sqrt(0.5)) / 2, 0.75: 0.5, 1: 0, 2: 0}
     known = {"cosine": cosine, "linear_warmup_cosine": warmed, "one_cycle": cycle, "exponential": decayed, "step": steps}
+    known |= {"coslog4": cycles, "flat_cosine": flat}
     for progress, factor in known[name].items():
         numbers["progress"], numbers["epoch"] = progress, 10 * progress
         LAZY_SCHEDULES[name](numbers)
-        assert numbers[0].factor == pytest.approx(factor, rel=1e-12, abs=1e-15)
+        assert numbers[0].factor == pytest.approx(factor, rel=1e-12, abs=1e-15 if factor else 1e-28)
 
 
 # ---------------------------------------------------------------------- gradients

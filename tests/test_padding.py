@@ -172,7 +172,7 @@ def passed(monkeypatch):
     for name, module in CALLERS.items():
         path = "fastbp." + module.removesuffix(".py").replace("/", ".")
         entry = getattr(sys.modules[path], name)
-        monkeypatch.setattr(sys.modules[path], name, recording(name, entry, 5 if name == "train" else 2))
+        monkeypatch.setattr(sys.modules[path], name, recording(name, entry, 6 if name == "train" else 2))
     monkeypatch.setattr(prediction, "_versions", {})  # otherwise, predictions call compiled versions of earlier predictions
     return arrays
 

@@ -16,6 +16,8 @@ PUBLIC_NAMES = {
         "Loss",
         "MLPClassifier",
         "MLPRegressor",
+        "RealMLPClassifier",
+        "RealMLPRegressor",
         "__version__",
         "from_sklearn",
         "load",

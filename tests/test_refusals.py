@@ -46,7 +46,17 @@ NOT_FOR_LBFGS = {
     "input_noise": [0.1],
     "batch_norm": [True],
     "learning_rate": [
-        *("cosine", "linear_warmup_cosine", "one_cycle", "exponential", "step", "reduce_on_plateau", halved),
+        *(
+            "cosine",
+            "linear_warmup_cosine",
+            "one_cycle",
+            "coslog4",
+            "flat_cosine",
+            "exponential",
+            "step",
+            "reduce_on_plateau",
+            halved,
+        ),
     ],
     "clip_norm": [1.0],
     "max_norm": [1.0],

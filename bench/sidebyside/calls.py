@@ -95,12 +95,12 @@ class Predict(Repeated):
 
     def growth(self):
         """The increase of the peak memory of the process during the first call, in bytes."""
-        before = _peak_memory()
+        before = peak_memory()
         self.call()
-        return _peak_memory() - before
+        return peak_memory() - before
 
 
-def _peak_memory():
+def peak_memory():
     """The peak memory in bytes. On Linux, ru_maxrss may be inherited from the parent process; VmHWM is not."""
     status = Path("/proc/self/status")
     if status.exists():

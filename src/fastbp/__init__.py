@@ -9,6 +9,8 @@ from ._network.losses import Loss
 from ._regressor import MLPRegressor
 from ._saving import load, save
 from ._sklearn_conversion import from_sklearn
+from ._tabular.classifier import RealMLPClassifier
+from ._tabular.regressor import RealMLPRegressor
 from .callbacks import Checkpoint, load_checkpoint
 
 __all__ = [
@@ -17,6 +19,8 @@ __all__ = [
     "Loss",
     "MLPClassifier",
     "MLPRegressor",
+    "RealMLPClassifier",
+    "RealMLPRegressor",
     "__version__",
     "from_sklearn",
     "load",

@@ -19,6 +19,7 @@ from ._config import FitConfig, check_config, check_lbfgs, check_output_layer, d
 from ._data.inputs import Matrix
 from ._data.preparation import Preparation
 from ._data.sample_weights import relative_weights
+from ._data.targets import check_validation_rows
 from ._export_methods import ExportMethods
 from ._hooks import check_no_overridden_hooks
 from ._inspected_fit import InspectableFit
@@ -39,7 +40,7 @@ from ._training.progress import report_of
 from ._training.resume import check_resumable
 from ._training.sgd import SGDRun
 from ._training.state import TrainingState, params_hash
-from ._training.validation import Validation, check_validation_rows, held_out_rows, number_from_scorer, split_rows
+from ._training.validation import Validation, held_out_rows, number_from_scorer, split_rows
 
 # The parameters of this thread's fit that were validated and differ from their defaults.
 _validated = threading.local()
@@ -203,7 +204,7 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
             X, y = preparation.prepared(X, y, config.dtype)
             self.n_outputs_, self.n_layers_, self.out_activation_ = n_outputs, len(sizes) + 2, out_activation
             options = {"link": self._link_kind, "out_activation": out_activation, "rng": rng}
-            state = TrainingState.drawn(config, preparation, (X.shape[1], *sizes, n_outputs), X.dtype, **options)
+            state = TrainingState.drawn(config, preparation, (_n_inputs(config, X), *sizes, n_outputs), X, **options)
             if config.solver == "lbfgs" and self._state is not None:  # as in scikit-learn, for a later `partial_fit`
                 state.optimizer = self._state.optimizer
         start = self._start_epochs(config, is_fresh=not continues)
@@ -323,6 +324,8 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
         dropout = dropout_rates(config, n_hidden)
         state.activations = per_layer(config.activation, n_hidden)
         architecture = Architecture(state.activations, link, state.norm, dropout, config.input_noise, numbers)
+        if state.kinds is not None:
+            architecture = state.kinds.added_to(architecture)
         return Plan(state.layout, architecture, self._objective())
 
     def _resume_point(self, config, data):
@@ -444,3 +447,8 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
             return callbacks.end_epoch(self, result.n_iter, logs)
         finally:
             paused_fits.fits.pop()
+
+
+def _n_inputs(config, X):
+    """The number of inputs of the first dense layer for prepared rows."""
+    return X.shape[1] if config.kinds is None else config.kinds.n_inputs(X.shape[1])

@@ -63,8 +63,10 @@ from sklearn.utils.metaestimators import available_if
 # Checks `classes` in the first and later calls of `partial_fit`. No public replacement.
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
-# Checks `sample_weight`, with the error messages of scikit-learn. No public replacement.
-from sklearn.utils.validation import _check_sample_weight
+# - _check_categorical_features: which columns are categorical, from the parameter of `HistGradientBoostingClassifier`
+# - _check_sample_weight: checks `sample_weight`
+# Both raise the errors of scikit-learn. No public replacements.
+from sklearn.utils.validation import _check_categorical_features, _check_sample_weight
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -104,6 +106,7 @@ __all__ = [
     "Method",
     "Options",
     "StrOptions",
+    "_check_categorical_features",
     "_check_partial_fit_first_call",
     "_check_sample_weight",
     "_get_output_config",

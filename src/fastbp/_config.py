@@ -72,6 +72,7 @@ class FitConfig(NamedTuple):
     n_threads: int | None
     n_shares: int | None
     scale_y: str | None = None
+    kinds: Any = None  # a `LayerKinds` of an estimator for tables
 
     @classmethod
     def of(cls, estimator: Any) -> "FitConfig":

@@ -250,7 +250,8 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         fitted = () if state is None else state.activations
         # the activations of the last fit, unless the user has set the weights of a network with another number of layers
         activations = fitted if len(fitted) == n_hidden else per_layer(self.activation, n_hidden)
-        return Architecture(activations, link, norm, numbers=numbers)
+        architecture = Architecture(activations, link, norm, numbers=numbers)
+        return architecture if state is None or state.kinds is None else state.kinds.added_to(architecture).for_prediction()
 
     # ------------------------------------------------------------------ prediction, on a snapshot
 
@@ -406,7 +407,9 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             self._label_binarizer = labels_from_plain(attributes["_label_binarizer"])
         if isinstance(self._state, dict):  # it is a TrainingState in a pickle of an earlier version
             self._state = TrainingState.from_plain(self._state)
-        if self._state is not None and hasattr(self, "coefs_"):
+        if self._state is not None and self._state.kinds is not None:
+            self._set_state(self._state.republished())
+        elif self._state is not None and hasattr(self, "coefs_"):
             with suppress(ValueError):  # weights of wrong shapes can be replaced after loading
                 params, _ = self._flat_params()
                 self._set_state(self._state.with_published(params))

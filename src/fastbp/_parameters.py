@@ -126,6 +126,9 @@ learning_rate : str or callable, default='constant'
     - 'cosine': (1 + cos(π p)) / 2 [4]_.
     - 'linear_warmup_cosine': a linear increase during `warmup_fraction`, then a cosine decay.
     - 'one_cycle': an increase from 1/25 to 1 during `warmup_fraction`, then a decrease to 1/250,000, both along a cosine [5]_.
+    - 'coslog4': (1 - cos(2 π log2(1 + 15 p))) / 2, four cycles, each about twice as long as the one before (Holzmüller, Grinsztajn
+      and Steinwart 2024).
+    - 'flat_cosine': 1 for p < 1/2, then (1 + cos(π (2 p - 1))) / 2.
     - 'exponential': learning_rate_decay ** p.
     - 'step': the factor is multiplied by `learning_rate_decay` after every `learning_rate_step` epochs.
     - 'reduce_on_plateau': the factor is multiplied by `learning_rate_decay` each time that `learning_rate_step` epochs in a row
@@ -356,16 +359,19 @@ REFERENCES = """\
 """
 
 
-def documented(**words):
-    """Return a class decorator that replaces {parameters}, {attributes} and {references} in a docstring.
+TEXTS = {"parameters": PARAMETERS, "attributes": ATTRIBUTES, "references": REFERENCES}
 
-    In these texts, names in braces are replaced by ``words``.
+
+def documented(texts=TEXTS, **words):
+    """Return a class decorator that replaces the names of ``texts`` in braces, for example {parameters}, in a docstring.
+
+    In these texts except the references, names in braces are replaced by ``words``.
     """
 
     def fill(cls):
         if cls.__doc__ is not None:  # python -OO removes docstrings
             cls.__doc__ = cleandoc(cls.__doc__)  # Python 3.13 removes the indentation, older versions do not
-            for name, text in (("parameters", PARAMETERS), ("attributes", ATTRIBUTES), ("references", REFERENCES)):
+            for name, text in texts.items():
                 filled = text.format(**words) if name != "references" else text
                 cls.__doc__ = cls.__doc__.replace("{" + name + "}", filled.strip())
         return cls

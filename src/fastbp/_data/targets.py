@@ -129,6 +129,23 @@ def check_validation_labels(y, known):
             )
 
 
+def check_validation_rows(validation, solver):
+    """Raise a ValueError if (X_val, y_val, sample_weight_val) are incomplete, or if the solver does not use them."""
+    X_val, y_val, sample_weight_val = validation
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val needs X_val and y_val, which are None. Pass all three.")
+        return
+    if X_val is None or y_val is None:
+        given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+        raise ValueError(f"{given} was passed without {missing}. Pass both, or none.")
+    if solver == "lbfgs":
+        raise ValueError(
+            "X_val and y_val are evaluated after every epoch, but solver='lbfgs' has no epochs. Leave them out, or use another "
+            "solver."
+        )
+
+
 def encode_labels(binarizer, y):
     """The codes (n_rows, n_columns) of labels that a fitted ``LabelBinarizer`` or ``GroupedLabels`` knows."""
     if isinstance(binarizer, GroupedLabels):

@@ -16,7 +16,7 @@ from .jit import EXACT, entry, kernel
 from .network import gradient_of_block
 from .references import reference
 from .shuffles import shuffle
-from .solvers import begin_step, copy_part, squared_norm, update
+from .solvers import begin_step, copy_part, penalized_squares, update
 from .subnormals import flush_subnormals, restore_subnormals
 from .team import (
     LOSS,
@@ -53,7 +53,23 @@ class EpochTrace(NamedTuple):
 
 @entry
 def train(
-    settings, progress, rank, team, table, params, moments, source, rows, y, weight, order, rng_state, scratch, trace, n_blocks
+    settings,
+    progress,
+    rank,
+    team,
+    table,
+    segments,
+    params,
+    moments,
+    source,
+    rows,
+    y,
+    weight,
+    order,
+    rng_state,
+    scratch,
+    trace,
+    n_blocks,
 ):
     """Train for at most n_blocks blocks of rows per thread and trace.losses.size epochs; return the number of finished epochs.
 
@@ -61,7 +77,7 @@ def train(
     """
     team, source, rows, scratch = reference(team), reference(source), reference(rows), reference(scratch)
     options, state = settings[0], progress[rank]
-    n_threads = options.n_threads
+    n_threads, n_rows = options.n_threads, order.size - order.size % options.batch_size * options.drop_last
     mode = flush_subnormals()
     n_epochs = 0
     while state.status == Status.running and n_blocks > 0 and n_epochs < trace.losses.size:
@@ -71,15 +87,15 @@ def train(
                 shuffle(order, rng_state)
             if not wait_at_barrier(team, state, n_threads):
                 break
-        _train_block(options, state, rank, team, table, params, moments, source, rows, y, weight, order, scratch)
+        _train_block(options, state, rank, team, table, segments, params, moments, source, rows, y, weight, order, n_rows, scratch)
         n_blocks -= 1
-        if state.row == order.size:
-            loss = _times_reciprocal(state.loss, order.size)
+        if state.row == n_rows:
+            loss = _times_reciprocal(state.loss, n_rows)
             trace.losses[n_epochs], trace.rates[n_epochs] = loss, _rate(options, state)
             n_epochs += 1
             if trace.best.size:
-                _keep(state, params, trace.best, rank, n_threads, order.size, loss)
-            _end_epoch(options, state, order.size, loss)
+                _keep(state, params, trace.best, rank, n_threads, n_rows, loss)
+            _end_epoch(options, state, n_rows, loss)
     restore_subnormals(mode)
     for share in range(rank, team.sums.shape[0], n_threads):
         team.sums[share, WEIGHT_SQUARES] = 0.0  # the weights may be changed before the next call
@@ -122,11 +138,18 @@ def _keep(state, params, best, rank, n_threads, n_rows, loss):
 
 
 @kernel(optimize=False)
-def _train_block(settings, state, rank, team, table, params, moments, source, rows, y, weight, order, scratch):
+def _train_block(
+    settings, state, rank, team, table, segments, params, moments, source, rows, y, weight, order, n_rows_of_epoch, scratch
+):
     """Process the next block of this thread's shares of a batch; after the last block, update the parameters."""
     current = source.params if state.from_source else params
     n_threads, n_shares, block_size = settings.n_threads, team.sums.shape[0], settings.block_size
-    n_rows = minimum(settings.batch_size, order.size - state.row)
+    n_rows = minimum(settings.batch_size, n_rows_of_epoch - state.row)
+    if state.blocks_done == 0:
+        state.strength = 1.0
+        if settings.strength_schedule_address:
+            address = settings.strength_schedule_address
+            state.strength = _schedule_factor(settings, address, state, scratch.schedule, n_rows_of_epoch)
     n_blocks = maximum(1, (n_rows + n_shares * block_size - 1) // (n_shares * block_size))  # of a share
     share, block = rank + state.blocks_done // n_blocks * n_threads, state.blocks_done % n_blocks
     if share < n_shares:
@@ -139,6 +162,7 @@ def _train_block(settings, state, rank, team, table, params, moments, source, ro
             gradient_of_share(team, share),
         )
         scratch.draw_state[0].step, scratch.draw_state[0].first_row = state.step, start - state.row
+        scratch.draw_state[0].strength = state.strength
         loss, weight_sum = gradient_of_block(
             settings, table, current, rows, y, weight, order, start, n_block, scratch, gradient, is_new, add
         )
@@ -146,18 +170,21 @@ def _train_block(settings, state, rank, team, table, params, moments, source, ro
         team.sums[share, WEIGHT] = team.sums[share, WEIGHT] + weight_sum if add else weight_sum
     state.blocks_done += 1
     if state.blocks_done >= n_blocks * ((n_shares + n_threads - 1) // n_threads):
-        _end_batch(settings, state, rank, team, table, params, moments, source, current, scratch, n_rows, order.size)
+        _end_batch(settings, state, rank, team, table, segments, params, moments, source, current, scratch, n_rows, n_rows_of_epoch)
 
 
 @kernel(optimize=False, inline=False)
-def _end_batch(settings, state, rank, team, table, params, moments, source, current, scratch, n_rows, n_rows_of_epoch):
+def _end_batch(settings, state, rank, team, table, segments, params, moments, source, current, scratch, n_rows, n_rows_of_epoch):
     """Update this thread's shares of the parameters by the gradients of all shares of the rows."""
     n_coefs = table[0].biases_at  # all weights precede all biases
     n_threads, n_shares, has_penalties = settings.n_threads, team.sums.shape[0], settings.penalty_gradient_address != 0
     for share in range(rank, n_shares, n_threads):
         low, high = line_share(params.size, share, n_shares)
+        squares = team.sums[share, WEIGHT_SQUARES]
+        if squares == 0 and settings.alpha > 0:
+            squares = penalized_squares(segments, current, low, high)
         w = vector(current, low, maximum(0, minimum(high, n_coefs) - low))
-        team.sums[share, PENALTY] = _penalty(settings, team.sums[share, WEIGHT_SQUARES], w, scratch)
+        team.sums[share, PENALTY] = _penalty(settings, squares, w, scratch)
     if not wait_at_barrier(team, state, n_threads):
         state.status = Status.aborted
         return
@@ -172,7 +199,7 @@ def _end_batch(settings, state, rank, team, table, params, moments, source, curr
     weight_sum = float(n_rows) if settings.global_weights else batch_weight
     state.loss += (batch_loss + penalty) / weight_sum * n_rows
     if settings.schedule == ScheduleCode.by_address:
-        _follow_schedule(settings, state, scratch.schedule, n_rows_of_epoch)
+        state.factor = _schedule_factor(settings, settings.schedule_address, state, scratch.schedule, n_rows_of_epoch)
     alpha, scale = settings.alpha, 1 / weight_sum
     if has_penalties:
         alpha, scale = 0.0, _adjust_gradient(settings, state, rank, team, current, scratch.penalties, n_coefs, scale)
@@ -184,14 +211,14 @@ def _end_batch(settings, state, rank, team, table, params, moments, source, curr
         squares = update(
             settings,
             rate,
-            base,
+            base * state.strength,
             source,
             state.from_source,
             params,
             team.gradients,
             moments,
             scratch.hyperparams,
-            n_coefs,
+            segments,
             alpha,
             scale,
             low,
@@ -214,8 +241,8 @@ def _end_batch(settings, state, rank, team, table, params, moments, source, curr
 
 @kernel(optimize=False)
 def _penalty(settings, squares, w, scratch):
-    """Return alpha / 2 Σ w² + l1 Σ |w|; squares is Σ w², or 0 if it is unknown."""
-    penalty = 0.5 * settings.alpha * (squares if squares > 0 else squared_norm(w))
+    """Return alpha / 2 · squares + l1 Σ |w|; squares is Σ (factor of alpha) w²."""
+    penalty = 0.5 * settings.alpha * squares
     if settings.l1 > 0:
         call(settings.absolute_sum_address, w, w, scratch.penalties)
         penalty += settings.l1 * scratch.penalties[0].total
@@ -223,12 +250,12 @@ def _penalty(settings, squares, w, scratch):
 
 
 @kernel()
-def _follow_schedule(settings, state, schedule, n_rows_of_epoch):
-    """Update the factor of the learning rate with a schedule that is called by address."""
+def _schedule_factor(settings, address, state, schedule, n_rows_of_epoch):
+    """Return the factor of a schedule that is called by address, at the start of the current batch."""
     done = state.epochs_before + state.epoch + _times_reciprocal(state.row, n_rows_of_epoch)
     schedule[0].epoch, schedule[0].progress = done, done / settings.horizon
-    call(settings.schedule_address, schedule)
-    state.factor = schedule[0].factor
+    call(address, schedule)
+    return schedule[0].factor
 
 
 @kernel(optimize=False)

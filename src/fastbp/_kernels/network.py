@@ -10,6 +10,7 @@ import numpy as np
 from .activations import activate, floor_of, multiply, multiply_by_slope
 from .codes import ActivationCode, LossCode
 from .function_pointers import call
+from .input_layer import columns_of_block, encode, encode_back, scale_weights, unscale_gradient
 from .integers import minimum
 from .jit import entry, kernel
 from .losses import link, loss_and_delta
@@ -41,6 +42,17 @@ def layer_weights(table, layer, buffer):
 
 
 @kernel()
+def product_weights(table, layer, params, scaled_weights):
+    """Return the W (n_in, n_out) by which the inputs of a layer are multiplied; the first layer may have scaled weights."""
+    row = table[layer]
+    if layer == 0 and scaled_weights.size:
+        W = matrix(scaled_weights, 0, row.n_in, row.n_out)
+    else:
+        W = matrix(params, row.weights_at, row.n_in, row.n_out)
+    return W
+
+
+@kernel()
 def layer_biases(table, layer, buffer):
     """Return b (n_out,) of a layer as a view of a flat buffer."""
     return vector(buffer, table[layer].biases_at, table[layer].n_out)
@@ -48,7 +60,7 @@ def layer_biases(table, layer, buffer):
 
 @kernel()
 def layer_transposed(table, layer, buffer):
-    """Return Wᵀ (n_out, ≥ n_in) of a layer other than the first as a view of a flat buffer, as `transpose` writes it."""
+    """Return Wᵀ (n_out, ≥ n_in) of a layer as a view of a flat buffer, as `transpose` writes it."""
     row, lanes = table[layer], lanes_of(buffer)
     n_columns = (row.n_in + lanes - 1) // lanes * lanes if row.n_in > 1 else 1
     return matrix(buffer, row.transposed_at, row.n_out, n_columns)
@@ -62,9 +74,9 @@ def layer_packed(table, layer, buffer):
 
 @kernel()
 def layer_inputs(table, layer, rows, order, start, n_rows, activations):
-    """Return A[l−1] (n_rows, ≥ n_in) of a layer; for the first layer, without an order, this is a view of the data."""
+    """Return A[l−1] (n_rows, ≥ n_in) of a layer; for the first layer, without order and encoders, this is a view of the data."""
     row = table[layer]
-    if layer == 0 and order.size == 0:
+    if layer == 0 and order.size == 0 and row.n_features == 0:
         A = matrix(rows.dense, start * row.n_in, n_rows, row.n_in)
     else:
         A = matrix(activations, row.inputs_at, n_rows, row.input_stride)
@@ -78,40 +90,54 @@ def layer_outputs(table, layer, n_rows, buffer):
 
 
 @kernel()
-def transpose_weights(table, params, transposed):
-    """Compute Wᵀ of every layer except the first, for the backward pass."""
-    for layer in range(1, table.shape[0]):
-        transpose(layer_weights(table, layer, params), layer_transposed(table, layer, transposed))
+def transpose_weights(table, params, scratch):
+    """Compute Wᵀ of every layer for the backward pass; of the first layer, only if its inputs are encoded."""
+    for layer in range(0 if table[0].n_features else 1, table.shape[0]):
+        W = product_weights(table, layer, params, scratch.scaled_weights)
+        transpose(W, layer_transposed(table, layer, scratch.transposed))
 
 
 @kernel()
-def pack_weights(table, params, rows, packed):
-    """Copy W of every layer that has a copy for the forward pass, except of a first layer with sparse rows."""
+def prepare_weights(table, params, rows, scratch):
+    """Scale the weights of the first layer, and copy W of every layer that has a copy for the forward pass.
+
+    A first layer with sparse rows has no copy.
+    """
+    packed = scratch.packed
+    if scratch.scaled_weights.size:
+        scale_weights(table, params, scratch.scaled_weights)
     if packed.size:
         for layer in range(1 if is_sparse(rows) else 0, table.shape[0]):
             if table[layer].n_packed:
-                pack_strips(layer_weights(table, layer, params), layer_packed(table, layer, packed))
+                W = product_weights(table, layer, params, scratch.scaled_weights)
+                pack_strips(W, layer_packed(table, layer, packed))
 
 
 @kernel(optimize=False)
 def forward(settings, table, params, rows, order, start, n_rows, scratch):
     """Compute A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows] and apply the link.
 
-    `pack_weights` must have been called for these parameters. Return A[L] (n_rows, ≥ n_outputs).
+    `prepare_weights` must have been called for these parameters. Return A[L] (n_rows, ≥ n_outputs).
     """
     last = table.shape[0] - 1
     sparse = is_sparse(rows)
     activations = scratch.activations
-    if order.size and not sparse:
+    if not sparse and (order.size or table[0].n_features):
         A = layer_inputs(table, 0, rows, order, start, n_rows, activations)
-        gather(rows, order, start, A)
+        if table[0].n_features:
+            X = columns_of_block(table, rows, order, start, n_rows, scratch.columns)
+            if order.size:
+                gather(rows, order, start, X)
+            encode(table, params, X, scratch, A)
+        else:
+            gather(rows, order, start, A)
         no_slopes, draw_state = vector(scratch.slopes, 0, 0), scratch.draw_state
         if settings.input_noise:
             call(settings.noise_address, A, no_slopes, A.shape[1], draw_state, _INPUT_NOISE, settings.input_noise)
         if settings.input_dropout:
             call(settings.dropout_address, A, no_slopes, A.shape[1], draw_state, _INPUT_DROPOUT, settings.input_dropout)
     for layer in range(last + 1):
-        W, b = layer_weights(table, layer, params), layer_biases(table, layer, params)
+        W, b = product_weights(table, layer, params, scratch.scaled_weights), layer_biases(table, layer, params)
         Z = layer_outputs(table, layer, n_rows, activations)
         floor = floor_of(table[layer].activation) if layer < last else -np.inf
         if layer == 0 and sparse:
@@ -137,12 +163,19 @@ def _activate(settings, table, layer, params, Z, scratch):
         beta_at = row.biases_at if scratch.moving_statistics.size else row.gamma_at + n_hidden
         _norm(table, layer, row.norm_address, params, vector(params, beta_at, row.n_out), Z, scratch, row.exchange_at, False)
     slopes = vector(scratch.slopes, row.outputs_at, z.size if scratch.slopes.size else 0)
-    if row.activation == ActivationCode.by_address:
+    if row.parametric_address:
+        differences, alphas = layer_outputs(table, layer, Z.shape[0], scratch.differences), vector(params, row.slopes_at, row.n_out)
+        call(row.parametric_address, Z, differences, slopes, alphas, row.activation_address)
+    elif row.activation == ActivationCode.by_address:
         call(row.activation_address, z, slopes)
     else:
         activate(row.activation, z)
     if row.dropout:
-        call(settings.dropout_address, Z, slopes, row.n_out, scratch.draw_state, layer, row.dropout)
+        rate, draw_state = int(row.dropout * scratch.draw_state[0].strength), scratch.draw_state
+        call(settings.dropout_address, Z, slopes, row.n_out, draw_state, layer, rate)
+        if row.parametric_address:  # the same random numbers
+            differences = layer_outputs(table, layer, Z.shape[0], scratch.differences)
+            call(settings.dropout_address, differences, vector(slopes, 0, 0), row.n_out, draw_state, layer, rate)
 
 
 @kernel(optimize=False)
@@ -185,13 +218,28 @@ def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
             sparse_weight_gradient(rows, order, start, delta, G, add)
         else:
             A = layer_inputs(table, layer, rows, order, start, n_rows, scratch.activations)
-            weight_gradient(A, delta, G, add, scratch.strip)
+            if layer == 0 and scratch.scaled_weights.size:
+                weight_gradient(A, delta, matrix(scratch.scaled_gradient, 0, row.n_in, row.n_out), False, scratch.strip)
+                unscale_gradient(table, params, scratch.scaled_gradient, gradient, add)
+            else:
+                weight_gradient(A, delta, G, add, scratch.strip)
+            if layer == 0 and row.n_features:
+                before = matrix(scratch.deltas, row.inputs_at, n_rows, row.input_stride)
+                backward_product(delta, layer_transposed(table, 0, scratch.transposed), A, before, False)
+                X = columns_of_block(table, rows, order, start, n_rows, scratch.columns)
+                encode_back(table, params, X, scratch, before, gradient, add)
             if layer > 0:
                 before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
                 code = table[layer - 1].activation
                 W_T = layer_transposed(table, layer, scratch.transposed)
                 backward_product(delta, W_T, A, before, code == ActivationCode.relu)
-                if code == ActivationCode.by_address:
+                before_row = table[layer - 1]
+                if before_row.parametric_back_address:
+                    slopes = vector(scratch.slopes, before_row.outputs_at, before.size)
+                    g = vector(gradient, before_row.slopes_at, before_row.n_out)
+                    differences = layer_outputs(table, layer - 1, n_rows, scratch.differences)
+                    call(before_row.parametric_back_address, before, differences, slopes, g, int(add))
+                elif code == ActivationCode.by_address:
                     multiply(flat(before), vector(scratch.slopes, table[layer - 1].outputs_at, before.size))
                 else:
                     multiply_by_slope(code, flat(A), flat(before))
@@ -257,8 +305,8 @@ def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_
     settings.block_size.
     """
     if is_new:
-        transpose_weights(table, params, scratch.transposed)
-        pack_weights(table, params, rows, scratch.packed)
+        prepare_weights(table, params, rows, scratch)
+        transpose_weights(table, params, scratch)
     sums = loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch)
     backward(table, params, rows, order, start, n_rows, scratch, gradient, add)
     return sums
@@ -290,7 +338,7 @@ def evaluate(settings, table, params, rows, y, weight, order, start, stop, scrat
     rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
     loss, weight_sum = 0.0, 0.0
-    pack_weights(table, params, rows, scratch.packed)
+    prepare_weights(table, params, rows, scratch)
     for at in range(start, stop, options.block_size):
         n_rows = minimum(options.block_size, stop - at)
         block_loss, block_weight = loss_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch)
@@ -316,7 +364,7 @@ def predict(settings, table, params, rows, order, start, stop, scratch, out, is_
     rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
     if is_new:
-        pack_weights(table, params, rows, scratch.packed)
+        prepare_weights(table, params, rows, scratch)
     for at in range(start, stop, options.block_size):
         n_rows = minimum(options.block_size, stop - at)
         A = forward(options, table, params, rows, order, at, n_rows, scratch)

@@ -69,8 +69,8 @@ LOSS_NUMBERS = np.dtype(
     )
 )
 
-# For dropout and noise: the position of a block of rows in the sequence of random numbers.
-DRAW_STATE = np.dtype((np.record, [("seed", np.int64), ("step", np.int64), ("first_row", np.int64)]))
+# For dropout and noise: the position of a block of rows in the sequence of random numbers, and the factor of the dropout rates.
+DRAW_STATE = np.dtype((np.record, [("seed", np.int64), ("step", np.int64), ("first_row", np.int64), ("strength", np.float64)]))
 
 # For batch normalization: the rank of the thread, how often it has waited at `Scratch.barrier`, and the number of rows in a batch.
 NORM_STATE = np.dtype((np.record, [("rank", np.int64), ("n_barriers", np.int64), ("n_rows", np.int64)]))
@@ -79,20 +79,31 @@ NORM_STATE = np.dtype((np.record, [("rank", np.int64), ("n_barriers", np.int64),
 class Scratch(NamedTuple):
     """The buffers of one thread; all are flat except `exchange`, and those that a network does not need are empty.
 
-    `activations`, `slopes`, `normalized`, `deltas`, `targets` and `weights` contain values for a block of rows; `slopes` and
-    `normalized` have the same offsets as the outputs. `transposed` contains Wᵀ of all layers, `packed` copies of W of wide layers,
-    `strip` copies of columns for the products, and `inv_std` the statistics of norms: three for each unit with batch normalization,
-    one for each row with layer normalization. `hyperparams`, `penalties`, `schedule`, `loss_numbers`, `draw_state` and `norm_state`
-    are the records above. `output_numbers` lists quantiles, or the sizes of groups of classes. The threads of a team share
-    `moving_statistics`, `exchange` and `barrier`, which batch normalization needs.
+    `activations`, `slopes`, `normalized`, `differences`, `deltas`, `targets`, `weights` and `columns` contain values for a block of
+    rows; `slopes`, `normalized` and `differences` have the same offsets as the outputs. `columns` are the columns of X for
+    encoders, of which `encoders` has one `ENCODER` record each; `saved` are values that they keep for the backward pass, `encoding`
+    is their scratch memory, and `constants` are numbers that are not trained. With a scaling of the inputs, `scaled_weights`
+    contains the scaled W of the first layer, and `scaled_gradient` its gradient. `transposed` contains Wᵀ of all layers, `packed`
+    copies of W of wide layers, `strip` copies of columns for the products, and `inv_std` the statistics of norms: three for each
+    unit with batch normalization, one for each row with layer normalization. `hyperparams`, `penalties`, `schedule`,
+    `loss_numbers`, `draw_state` and `norm_state` are the records above. `output_numbers` lists quantiles, or the sizes of groups of
+    classes. The threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch normalization needs.
     """
 
     activations: np.ndarray
     slopes: np.ndarray
     normalized: np.ndarray
+    differences: np.ndarray
     deltas: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+    columns: np.ndarray
+    saved: np.ndarray
+    encoding: np.ndarray
+    encoders: np.ndarray
+    constants: np.ndarray
+    scaled_weights: np.ndarray
+    scaled_gradient: np.ndarray
     transposed: np.ndarray
     packed: np.ndarray
     strip: np.ndarray

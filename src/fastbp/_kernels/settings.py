@@ -27,6 +27,7 @@ SETTINGS = np.dtype(
             # the batches of an epoch; a share of a batch is processed in blocks of at most block_size rows
             ("batch_size", np.int64),
             ("block_size", np.int64),
+            ("drop_last", np.int64),  # whether rows at the end of an epoch are left out if they do not fill a batch
             ("shuffle", np.int64),
             ("max_epochs", np.int64),
             # random changes of the inputs: the dropout rate and the standard deviation of the noise, times 2³²
@@ -57,6 +58,7 @@ SETTINGS = np.dtype(
             ("decay", np.float64),
             ("decay_step", np.float64),
             ("horizon", np.float64),
+            ("strength_schedule_address", np.int64),  # of the factor of the dropout rates and of the weight decay
             # the stopping rule; patience is a number of epochs, possibly infinite
             ("tol", np.float64),
             ("patience", np.float64),
@@ -81,6 +83,7 @@ class ProgressValues(NamedTuple):
     from_source: int = 0  # whether the parameters and the moments before the next update are those in `Source`
     learning_rate: float = 0
     factor: float = 0  # the factor of the learning rate from a schedule
+    strength: float = 0  # the factor of the dropout rates and of the weight decay from their schedule
     product: float = 0  # the product of Nadam's momenta
     loss: float = 0  # of this epoch so far: the sum over batches of the mean loss times the number of rows
     best: float = 0  # the lowest value of the stopping rule so far

@@ -47,15 +47,13 @@ def begin_step(settings, progress, scale, hyperparams):
 
 
 @kernel(optimize=False)
-def update(settings, rate, base, source, from_source, params, gradient, moments, hyperparams, n_coefs, alpha, scale, low, high):
-    """Update parameters low to high by one step; return Σ w² of the weights among them after a step of Adam, or 0.
+def update(settings, rate, base, source, from_source, params, gradient, moments, hyperparams, segments, alpha, scale, low, high):
+    """Update parameters low to high by one step; return their Σ (factor of alpha) w² after a step of Adam, or 0.
 
     params (n_params,), gradient (≥ n_params,), moments (n_moments · n_params,). If `from_source`, the values before the step are
-    those of `source`. The L2 penalty and the weight decay apply to the first n_coefs parameters, the weights. gradient contains
-    Σ_rows ∂loss/∂params, and the solver receives (gradient + alpha · W) · scale. `rate` and `base` are the results of `begin_step`.
-    epsilon must be a normal number.
+    those of `source`. `segments` are records of `SEGMENT`. gradient contains Σ_rows ∂loss/∂params, and the solver receives
+    (gradient + alpha · w) · scale. `rate` and `base` are the results of `begin_step`. epsilon must be a normal number.
     """
-    middle = minimum(maximum(n_coefs, low), high)
     old_params, old_moments = params, moments
     if from_source and settings.solver == SolverCode.adam and settings.weight_decay == 0:
         old_params, old_moments = source.params, source.moments
@@ -63,16 +61,42 @@ def update(settings, rate, base, source, from_source, params, gradient, moments,
         copy_part(source.params, params, low, high - low)
         for at in range(low, moments.size, params.size):
             copy_part(source.moments, moments, at, high - low)
-    if settings.weight_decay > 0:
-        _decay(vector(params, low, middle - low), base * settings.weight_decay)
-    start, stop, squares = low, middle, 0.0
-    for part in range(2):  # first the weights, then the rest; a loop, because each call of a kernel inlines its code
-        of_part = _step(
-            settings, rate, scale, alpha, old_params, old_moments, params, gradient, moments, hyperparams, start, stop - start
-        )
-        if part == 0:
-            squares = of_part
-        start, stop, alpha = middle, high, 0.0
+    squares = 0.0
+    for number in range(segments.size):
+        segment = segments[number]
+        start, stop = maximum(segment.start, low), minimum(segment.stop, high)
+        if start < stop:
+            if settings.weight_decay * segment.decay > 0:
+                _decay(vector(params, start, stop - start), base * settings.weight_decay * segment.decay)
+            of_part = _step(
+                settings,
+                segment,
+                rate * segment.rate,
+                scale,
+                alpha * segment.alpha,
+                old_params,
+                old_moments,
+                params,
+                gradient,
+                moments,
+                hyperparams,
+                start,
+                stop - start,
+            )
+            if segment.alpha > 0:
+                squares += segment.alpha * of_part
+    return squares
+
+
+@kernel()
+def penalized_squares(segments, params, low, high):
+    """Return Σ (factor of alpha) w² over parameters low to high, with the same bits as a step of Adam."""
+    squares = 0.0
+    for number in range(segments.size):
+        segment = segments[number]
+        start, stop = maximum(segment.start, low), minimum(segment.stop, high)
+        if segment.alpha > 0 and start < stop:
+            squares += segment.alpha * _squared_norm(vector(params, start, stop - start))
     return squares
 
 
@@ -88,8 +112,7 @@ def copy_part(source, target, at, size):
 def _write_hyperparams(settings, progress, rate, scale, hyperparams):
     """Write the hyperparameters of this step for a solver that is called by address."""
     t, mu = progress.step, settings.beta_1
-    hyperparams.learning_rate, hyperparams.scale = rate, scale
-    hyperparams.rho, hyperparams.epsilon = settings.rho, settings.epsilon
+    hyperparams.scale, hyperparams.rho = scale, settings.rho
     hyperparams.beta_1, hyperparams.beta_2 = settings.beta_1, settings.beta_2
     hyperparams.correction_1, hyperparams.correction_2 = 1 - power(settings.beta_1, t), 1 - power(settings.beta_2, t)
     hyperparams.momentum = mu * (1 - 0.5 * 0.96 ** (t / 250))
@@ -108,25 +131,29 @@ def _decay(w, share):
 
 
 @kernel(optimize=False)
-def _step(settings, learning_rate, scale, alpha, old_params, old_moments, params, gradient, moments, hyperparams, at, size):
-    """Update parameters `at` to `at + size` with one alpha; return Σ w² after a step of Adam, or 0 for other solvers."""
+def _step(
+    settings, segment, learning_rate, scale, alpha, old_params, old_moments, params, gradient, moments, hyperparams, at, size
+):
+    """Update parameters `at` to `at + size` of a segment; return Σ w² after a step of Adam, or 0 for other solvers."""
     w, g, m = vector(params, at, size), vector(gradient, at, size), vector(moments, at, size)
     n_second = size if moments.size > params.size else 0
     second = vector(moments, params.size + at, n_second)
     if settings.solver == SolverCode.adam:
         old_w, old_m = vector(old_params, at, size), vector(old_moments, at, size)
         old_v = vector(old_moments, params.size + at, n_second)
-        return float(_adam(settings, learning_rate, scale, alpha, old_w, old_m, old_v, g, w, m, second))
+        epsilon = settings.epsilon * segment.epsilon
+        return float(_adam(settings, learning_rate, scale, alpha, epsilon, old_w, old_m, old_v, g, w, m, second))
     if settings.solver == SolverCode.sgd:
         _sgd(settings, learning_rate, scale, alpha, w, g, m)
     else:
-        hyperparams[0].alpha = alpha
+        hyperparams[0].learning_rate, hyperparams[0].alpha = learning_rate, alpha
+        hyperparams[0].epsilon = settings.epsilon * segment.epsilon
         call(settings.solver_address, w, g, m, second, hyperparams)
     return 0.0
 
 
 @kernel(fastmath=EXACT)
-def squared_norm(w):
+def _squared_norm(w):
     """Return Σ w², with the same bits as the sum that a step of Adam returns."""
     n_done, total = sum_of_squares_of_vectors(w, w.size)
     return _with_rest(total, w, n_done)
@@ -140,11 +167,11 @@ def _with_rest(total, w, n_done):
 
 
 @kernel(fastmath=EXACT)  # a squared gradient that overflows must be infinite, so that the step is 0, as in `adam`
-def _adam(settings, learning_rate, scale, alpha, old_w, old_m, old_v, g, w, m, v):
+def _adam(settings, learning_rate, scale, alpha, epsilon, old_w, old_m, old_v, g, w, m, v):
     """m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η m / (√v + ε); Kingma and Ba 2014, with ε added to the uncorrected root."""
     real = w.dtype.type
     lr, scale, alpha = real(learning_rate), real(scale), real(alpha)
-    beta_1, beta_2, epsilon = real(settings.beta_1), real(settings.beta_2), real(settings.epsilon)
+    beta_1, beta_2, epsilon = real(settings.beta_1), real(settings.beta_2), real(epsilon)
     rest_1, rest_2 = real(1 - settings.beta_1), real(1 - settings.beta_2)
     n_done, squares = adam_step_of_vectors(
         w, m, v, g, old_w, old_m, old_v, lr, scale, alpha, beta_1, rest_1, beta_2, rest_2, epsilon, w.size

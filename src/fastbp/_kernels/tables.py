@@ -1,4 +1,4 @@
-"""The layer table: one record for each layer of a network.
+"""The tables of a network: one record for each layer, for each range of parameters, and for each encoder of columns.
 
 `Layout.layer_table` writes the sizes and offsets, and `_network.kernel_settings` the codes and addresses of functions. Kernels read
 them as ``table[layer].n_in``. Depth and layer sizes are therefore data, and one compiled version works for every network. A field
@@ -44,6 +44,31 @@ LAYER = np.dtype(
             ("exchange_back_at", np.int64),
             # the dropout rate of the outputs, times 2³²
             ("dropout", np.int64),
+            # for parametric activations z + α (g(z) − z): the functions, and α in the parameters
+            ("parametric_address", np.int64),
+            ("parametric_back_address", np.int64),
+            ("slopes_at", np.int64),
+            # of the first layer: the columns of X for encoders, or 0 without encoders; the number of values that encoders keep for
+            # each row; and the scaling of the inputs in the parameters
+            ("n_features", np.int64),
+            ("n_saved", np.int64),
+            ("scale_at", np.int64),
+        ],
+    )
+)
+
+# Ranges of parameters that a solver treats in the same way. The ranges are consecutive and cover all parameters; the first ones are
+# the weights. The fields other than `start` and `stop` are factors of the values for the whole network.
+SEGMENT = np.dtype(
+    (
+        np.record,
+        [
+            ("start", np.int64),
+            ("stop", np.int64),
+            ("rate", np.float64),  # of the learning rate
+            ("alpha", np.float64),  # of the L2 penalty
+            ("decay", np.float64),  # of the weight decay; the factor of the learning rate has no effect on the decay
+            ("epsilon", np.float64),
         ],
     )
 )
@@ -68,6 +93,29 @@ ROW_LAYER = np.dtype(
             # for each feature that is 1 if the feature has an indicator; -1 if no values are replaced
             ("n_features", np.int64),
             ("fill_at", np.int64),
+        ],
+    )
+)
+
+# For `lazy.encoders`: a group of adjacent columns that are encoded in the same way as inputs of the first layer. A field whose name
+# ends in ``_at`` is a column of the matrix, or the index of the first element in the vector, that its comment names.
+ENCODER = np.dtype(
+    (
+        np.record,
+        [
+            ("forward_address", np.int64),
+            ("back_address", np.int64),  # 0 if the encoder has no parameters
+            ("column_at", np.int64),  # in X
+            ("n_columns", np.int64),
+            ("output_at", np.int64),  # in the inputs of the first layer
+            ("n_out", np.int64),  # of all columns of the group together
+            ("params_at", np.int64),  # in the flat parameters
+            ("n_params", np.int64),
+            ("constants_at", np.int64),  # in the constants
+            # frequencies per column, the largest number of bins of a column, or the number of codes of a categorical column
+            ("n_units", np.int64),
+            ("saved_at", np.int64),  # in the values that the forward pass keeps for the backward pass
+            ("n_saved", np.int64),
         ],
     )
 )

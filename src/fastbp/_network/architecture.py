@@ -21,7 +21,8 @@ class Architecture:
 
     `activations` has one entry for each hidden layer. `dropout` is empty or has the rate of the inputs, followed by one rate for
     each hidden layer. `link` is the function of the output layer, and `numbers` are its quantiles or the sizes of its groups of
-    classes.
+    classes. `has_input_scale` is True if each input is multiplied by a parameter, and `has_slopes` if hidden layers compute
+    z + α (g(z) − z), with a parameter α for each unit. `encoders` compute the inputs of the network from the columns of X.
     """
 
     activations: tuple
@@ -30,6 +31,9 @@ class Architecture:
     dropout: tuple = ()
     input_noise: float = 0.0
     numbers: tuple = ()
+    has_input_scale: bool = False
+    has_slopes: bool = False
+    encoders: tuple = ()
 
     @property
     def keeps_slopes(self):
@@ -42,8 +46,9 @@ class Architecture:
         return self.input_noise > 0 or any(self.dropout)
 
     def for_prediction(self):
-        """Return the architecture without dropout, noise and batch normalization, which is folded into the weights."""
-        return replace(self, dropout=(), input_noise=0.0, norm=None if self.norm == "batch_norm" else self.norm)
+        """Return the architecture without dropout and noise, and without those parts that are folded into the weights."""
+        norm = None if self.norm == "batch_norm" else self.norm
+        return replace(self, dropout=(), input_noise=0.0, norm=norm, has_input_scale=False)
 
     def dropout_of(self, layer):
         """Return the dropout rate of a hidden layer."""
@@ -52,11 +57,12 @@ class Architecture:
     def calls_activation(self, layer):
         """Return whether kernels call the activation of a hidden layer by its address.
 
-        Layers with a norm or dropout need stored slopes, and only activations that are called by their address store them.
+        Layers with a norm, with parametric activations or with dropout need stored slopes, and only activations that are called by
+        their address store them.
         """
         activation = self.activations[layer]
         compiled_in = isinstance(activation, str) and activation in ActivationCode.__members__
-        return not compiled_in or self.norm is not None or self.dropout_of(layer) > 0
+        return not compiled_in or self.norm is not None or self.has_slopes or self.dropout_of(layer) > 0
 
 
 @dataclass(frozen=True)

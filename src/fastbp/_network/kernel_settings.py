@@ -44,6 +44,9 @@ def _write_hidden_layers(table, architecture, dtype):
         if norm is not None:
             row["norm_address"] = lazy_address("norm", norm, dtype)
             row["norm_back_address"] = lazy_address("norm", f"{norm}_back", dtype)
+        if architecture.has_slopes:
+            row["parametric_address"] = lazy_address("parametric", "parametric", dtype)
+            row["parametric_back_address"] = lazy_address("parametric_back", "parametric_back", dtype)
         row["dropout"] = int(architecture.dropout_of(layer) * _ONE)
 
 

@@ -75,6 +75,9 @@ def padded(values):
 class Layout:
     """The layout of a network with the given layer sizes, inputs first and outputs last.
 
+    ``extras`` are the names and sizes of groups of parameters that follow the norm parameters. If encoders compute the inputs,
+    ``n_features`` is the number of columns of X, and ``n_saved`` the number of values that encoders keep for each row.
+
     Examples
     --------
     >>> layout = Layout((3, 2, 1))
@@ -87,6 +90,9 @@ class Layout:
 
     sizes: tuple
     n_norms: int = 0  # the number of norm parameters of each hidden unit; after all biases, there are all γ, then all β
+    extras: tuple = ()
+    n_features: int = 0
+    n_saved: int = 0
 
     @cached_property
     def n_coefs(self):
@@ -98,7 +104,25 @@ class Layout:
 
     @cached_property
     def n_params(self):
+        return self._extras_at + sum(size for _, size in self.extras)
+
+    @property
+    def _extras_at(self):
         return self.n_coefs + sum(self.sizes[1:]) + self.n_norms * self.n_hidden
+
+    def extra_at(self, name):
+        """Return the index of the first parameter of a group of `extras`, or 0 if the network does not have this group."""
+        at = self._extras_at
+        for other, size in self.extras:
+            if other == name:
+                return at
+            at += size
+        return 0
+
+    def extra(self, flat, name):
+        """Return a group of `extras` (size,) as a view of a flat buffer, or an empty view if there is no such group."""
+        at = self.extra_at(name)
+        return flat[at : at + dict(self.extras).get(name, 0)]
 
     # The methods below use Python integers, because with few layers NumPy's functions take longer.
 
@@ -107,7 +131,7 @@ class Layout:
 
         The first list is for γ, the second for β. Each list has a view (n_out,) for each hidden layer.
         """
-        start = self.n_params - self.n_norms * self.n_hidden
+        start = self.n_coefs + sum(self.sizes[1:])
         bounds = list(pairwise(accumulate(self.sizes[1:-1], initial=0)))
         starts = [start + n * self.n_hidden for n in range(self.n_norms)]
         return [[flat[at + low : at + high] for low, high in bounds] for at in starts]
@@ -134,7 +158,8 @@ class Layout:
     def strides(self, itemsize, vector_bytes):
         """Return the distance between two rows for each layer: whole vectors, except for the inputs and for layers of one unit."""
         lanes = vector_bytes // itemsize
-        return [self.sizes[0], *(1 if n == 1 else _stride(n, lanes, itemsize) for n in self.sizes[1:])]
+        first = _stride(self.sizes[0], lanes, itemsize) if self.n_features and self.sizes[0] > 1 else self.sizes[0]
+        return [first, *(1 if n == 1 else _stride(n, lanes, itemsize) for n in self.sizes[1:])]
 
     def layer_table(self, block_size, itemsize, vector_bytes):
         """Return the layer table, an array (n_layers,) of `LAYER` records, without codes and addresses of functions."""
@@ -143,6 +168,10 @@ class Layout:
         for name, values in self._offsets(block_size, self.strides(itemsize, vector_bytes)).items():
             table[name] = values
         table["n_packed"] = n_packed
+        for name, value in self._input_offsets().items():
+            table[0][name] = value
+        if slopes_at := self.extra_at("slopes"):
+            table["slopes_at"] = slopes_at + table["unit_at"]
         table["packed_at"] = [sum(n_packed[1:]), *_starts(n_packed[1:])]  # the first layer is last: sparse rows need no copy of it
         return table
 
@@ -162,11 +191,15 @@ class Layout:
             "outputs_at": outputs_at,
             # gathered inputs follow all outputs, so that deltas, for which there are no inputs, have the same offsets as outputs
             "inputs_at": [sum(strides[1:]) * block_size, *outputs_at[:-1]],
-            "transposed_at": _starts([0, *(n * stride for n, stride in zip(n_out[1:], strides[1:-1], strict=True))]),
+            "transposed_at": _starts(self._transposed_sizes(strides)),
             "unit_at": unit_at,
             "exchange_at": exchange_at,
             "exchange_back_at": [at + 2 * n + 1 for at, n in zip(exchange_at, n_out, strict=True)],
         }
+
+    def _input_offsets(self):
+        """Return the fields of the layer table that only the first layer has, as a dict."""
+        return {"n_features": self.n_features, "n_saved": self.n_saved, "scale_at": self.extra_at("input_scale")}
 
     @property
     def exchange_size(self):
@@ -207,9 +240,12 @@ class Layout:
         return aligned_zeros(sum(n_packed[1:] if sparse else n_packed), dtype)
 
     def transposed(self, dtype, vector_bytes):
-        """Return the buffer for the transposed weights of all layers except the first."""
-        strides = self.strides(np.dtype(dtype).itemsize, vector_bytes)
-        return aligned_zeros(sum(n * stride for n, stride in zip(self.sizes[2:], strides[1:-1], strict=True)), dtype)
+        """Return the buffer for the transposed weights of all layers; of the first layer, only if its inputs are encoded."""
+        return aligned_zeros(sum(self._transposed_sizes(self.strides(np.dtype(dtype).itemsize, vector_bytes))), dtype)
+
+    def _transposed_sizes(self, strides):
+        sizes = [n * stride for n, stride in zip(self.sizes[1:], strides[:-1], strict=True)]
+        return sizes if self.n_features else [0, *sizes[1:]]
 
 
 def _stride(n_columns, lanes, itemsize):

@@ -21,8 +21,10 @@ from .._kernels.scratch import (
     Scratch,
 )
 from .._kernels.settings import record
+from .._kernels.tables import ENCODER
 from .._kernels.targets import VECTOR_BYTES
 from .._kernels.team import N_SUMS, Team
+from .encoders import encoder_table
 from .layout import aligned_buffers, aligned_zeros
 
 
@@ -40,17 +42,22 @@ class ScratchTemplate(NamedTuple):
         """Return the template for a forward pass in one thread, with buffers for the loss if `with_loss`."""
         layout = plan.layout
         own = {
-            "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered),
+            "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered or layout.n_features > 0),
             "packed": layout.packed(block_size, dtype, VECTOR_BYTES, sparse),
             "strip": layout.strip(block_size, dtype, VECTOR_BYTES),
         }
+        if layout.n_features:
+            own |= _encoder_buffers(plan, block_size, dtype, gathered)
+        if plan.architecture.has_slopes:
+            own["differences"] = layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False)
         if with_loss:
             own["deltas"] = layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False)
             own["targets"] = aligned_zeros(block_size * layout.strides(dtype.itemsize, VECTOR_BYTES)[-1], dtype)
             own["weights"] = aligned_zeros(block_size, dtype)
         empty = _empty_scratch(dtype)
         loss_numbers, output_numbers = plan.loss_numbers()
-        shared = empty._replace(loss_numbers=loss_numbers, output_numbers=output_numbers)
+        encoders = _encoder_records(plan, dtype)
+        shared = empty._replace(loss_numbers=loss_numbers, output_numbers=output_numbers, encoders=encoders)
         return cls(shared, {name: array.size for name, array in own.items()})
 
     @property
@@ -75,6 +82,7 @@ def _empty_scratch(dtype):
         "loss_numbers": LOSS_NUMBERS,
         "draw_state": DRAW_STATE,
         "norm_state": NORM_STATE,
+        "encoders": ENCODER,
     }
     buffers = dict.fromkeys(Scratch._fields, aligned_zeros(0, dtype))
     buffers |= {name: np.empty(0, dtype) for name, dtype in records.items()}
@@ -125,16 +133,24 @@ def _training_buffers(plan, block_size, dtype, gathered):
     layout, architecture, norm = plan.layout, plan.architecture, plan.architecture.norm
     n_statistics = 3 * layout.n_hidden if norm == "batch_norm" else len(layout.sizes) * block_size * (norm is not None)
 
-    def rows(needed):
-        return layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False) if needed else aligned_zeros(0, dtype)
+    def rows(needed, inputs=False):
+        return layout.activations(block_size, dtype, VECTOR_BYTES, gathered=inputs) if needed else aligned_zeros(0, dtype)
+
+    n_scaled = layout.sizes[0] * layout.sizes[1] * architecture.has_input_scale
 
     return {
-        "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered),
+        "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered or layout.n_features > 0),
+        **_encoder_buffers(plan, block_size, dtype, gathered),
+        "saved": aligned_zeros(block_size * layout.n_saved, dtype),
+        "encoders": _encoder_records(plan, dtype),
         "slopes": rows(architecture.keeps_slopes),
         "normalized": rows(norm is not None),
-        "deltas": rows(True),
+        "differences": rows(architecture.has_slopes),
+        "deltas": rows(True, inputs=layout.n_features > 0),
         "targets": aligned_zeros(block_size * layout.strides(np.dtype(dtype).itemsize, VECTOR_BYTES)[-1], dtype),
         "weights": aligned_zeros(block_size, dtype),
+        "scaled_weights": aligned_zeros(n_scaled, dtype),
+        "scaled_gradient": aligned_zeros(n_scaled, dtype),
         "transposed": layout.transposed(dtype, VECTOR_BYTES),
         "packed": layout.packed(block_size, dtype, VECTOR_BYTES, sparse=not gathered),
         "strip": layout.strip(block_size, dtype, VECTOR_BYTES, panels=True),
@@ -142,11 +158,24 @@ def _training_buffers(plan, block_size, dtype, gathered):
     }
 
 
+def _encoder_buffers(plan, block_size, dtype, gathered):
+    """Return the buffers for the encoders of a network, as a dict by the fields of `Scratch`."""
+    size = max((encoder.scratch_size for encoder in plan.architecture.encoders), default=0)
+    n_features = plan.layout.n_features * gathered
+    return {"columns": aligned_zeros(block_size * n_features, dtype), "encoding": aligned_zeros(size, dtype)}
+
+
+def _encoder_records(plan, dtype):
+    """Return the `ENCODER` records of a network; the parameters of the encoders are the last parameters of the layout."""
+    encoders, layout = plan.architecture.encoders, plan.layout
+    return encoder_table(encoders, layout.n_params - sum(encoder.n_params for encoder in encoders), np.dtype(dtype))
+
+
 def _training_numbers(plan, penalties, schedule, seed, rank):
     """Return the records of one thread, as a dict by the fields of `Scratch`."""
     loss_numbers, output_numbers = plan.loss_numbers()
     draw_state, norm_state = record(DRAW_STATE), record(NORM_STATE)
-    draw_state["seed"], norm_state["rank"] = seed, rank
+    draw_state["seed"], draw_state["strength"], norm_state["rank"] = seed, 1.0, rank
     return {
         "hyperparams": record(HYPERPARAMS),
         "penalties": record(PENALTY_NUMBERS) if penalties is None else penalties.copy(),

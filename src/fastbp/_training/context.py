@@ -4,6 +4,7 @@ The estimator creates a ``FitContext`` and passes it to training. This module co
 trained.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,17 +67,23 @@ class EpochHooks:
 
     ``end_epoch`` is None if there are no callbacks. Otherwise, it is called after each epoch with (state, result, run, problem) and
     returns whether training should stop; run is None for L-BFGS, and problem is the ``Problem`` with the rows. ``deadline`` is a
-    value of ``time.monotonic``. ``report`` shows the progress of the fit.
+    value of ``time.monotonic``. ``report`` shows the progress of the fit. For a network of an ensemble, ``stop`` is an event that
+    ends its training. The ensemble then handles Ctrl-C and warns about the end of training, not the network.
     """
 
     deadline: float = float("inf")
     begin_epoch: Callable[[], None] = _do_nothing
     end_epoch: Callable[[Any, Any, Any, Any], bool] | None = None
     report: Report = SILENT
+    stop: threading.Event | None = None
+
+    @property
+    def is_limited(self):
+        return self.deadline != float("inf") or self.stop is not None
 
     @property
     def out_of_time(self):
-        return time.monotonic() >= self.deadline
+        return time.monotonic() >= self.deadline or (self.stop is not None and self.stop.is_set())
 
 
 @dataclass(frozen=True)

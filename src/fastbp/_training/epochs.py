@@ -21,6 +21,7 @@ from .._kernels.solvers import Source
 from .._kernels.versions import version_for
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
+from .._network.segments import segment_table
 from .._network.threads import ThreadCrew, keep_crew, other_threads_exist, take_crew
 from .._network.turns import BlockPacer
 from .._network.workspace import workspace
@@ -35,7 +36,8 @@ _RUNNING = int(Status.running)  # comparisons with a member of an enumeration ta
 class Problem:
     """A network and its training data, in the form that kernels require.
 
-    ``penalties`` are the ``PENALTY_NUMBERS``, ``seed`` is the seed of the random numbers that are drawn in each step.
+    ``penalties`` are the ``PENALTY_NUMBERS``, ``seed`` is the seed of the random numbers that are drawn in each step. ``segments``
+    is the segment table; None stands for the table without special factors.
     """
 
     plan: Plan
@@ -44,6 +46,11 @@ class Problem:
     weight: np.ndarray
     penalties: np.ndarray | None = None
     seed: int = 0
+    segments: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.segments is None:
+            self.segments = segment_table(self.plan.layout)
 
     @property
     def n_rows(self):
@@ -249,6 +256,7 @@ class EpochRunner:
             rank,
             self.team,
             self.table,
+            problem.segments,
             state.params,
             state.optimizer.moments,
             Source(self._source.params, self._source.optimizer.moments),

@@ -14,7 +14,7 @@ from .._kernels.settings import PROGRESS, record
 
 # Fields of `PROGRESS` that belong to one call of a kernel, or that are stored in the optimizer.
 _NOT_KEPT = {"status", "n_barriers", "blocks_done", "from_source"}
-_NOT_KEPT |= {"learning_rate", "factor", "step", "product", "epochs_before"}
+_NOT_KEPT |= {"strength", "learning_rate", "factor", "step", "product", "epochs_before"}
 _KEPT = [name for name in PROGRESS.names or () if name not in _NOT_KEPT]
 
 

@@ -15,10 +15,12 @@ from sklearn.utils import check_random_state
 from .._data.inputs import as_rows, as_targets
 from .._data.sample_weights import zero_weights_error
 from .._kernels.codes import Status
+from .._kernels.lazy.addresses import lazy_address
 from .._kernels.user_warnings import warn_user
 from .._network.optimizers import Optimizer, write_penalties
 from .._network.parameters import bound_of_absolute
 from .._network.schedules import user_factor
+from .._network.segments import segment_table
 from .._network.threads import STEPS_TO_WAKE, choose_shares, choose_threads
 from .context import EarlyStoppingStart, EpochHooks, FitContext, TrainingRows, time_message
 from .divergence import has_grown
@@ -98,18 +100,25 @@ class SGDRun:
         settings["batch_size"] = batch_size = _batch_size(config.batch_size, self.rows.order.size)
         n_epochs = 1 if self.context.incremental else min(config.max_iter, _MAX_EPOCHS)
         settings["max_epochs"] = n_epochs_before + n_epochs
+        if config.kinds is not None:
+            settings["drop_last"] = config.kinds.drop_last
+            if config.kinds.strength_schedule is not None:
+                name, dtype = config.kinds.strength_schedule, self.state.params.dtype
+                settings["strength_schedule_address"] = lazy_address("schedule", name, dtype)
         return settings, rates, batch_size
 
     def _problem(self, plan, data, settings):
         X, y, sample_weight = data
         dtype = self.state.params.dtype
-        penalties = write_penalties(settings, self.config, dtype)
+        config = self.config
+        penalties = write_penalties(settings, config, dtype)
         rows, y, weight = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
         if self.context.resume is not None:
             seed = self.context.resume.seed
         else:  # draw a number only if it is needed, because scikit-learn does not draw one
             seed = int(self.state.rng.randint(np.iinfo(np.int32).max)) if plan.architecture.draws else 0
-        return Problem(plan, rows, y, weight, penalties, seed)
+        factors = None if config.kinds is None else config.kinds.factors(plan.layout)
+        return Problem(plan, rows, y, weight, penalties, seed, segment_table(plan.layout, factors))
 
     def _divide(self, batch_size, n_rows):
         """The number of threads, and the number of shares of a batch that they compute."""
@@ -196,7 +205,7 @@ class SGDRun:
         runner, hooks = self.runner, self.context.hooks
         self.schedule = self.state.optimizer.hyperparams["learning_rate"]
         is_watched = self.validation is not None or hooks.end_epoch is not None or hooks.report.prints
-        by_epoch, is_limited = is_watched or callable(self.schedule), hooks.deadline != inf
+        by_epoch, is_limited = is_watched or callable(self.schedule), hooks.is_limited
         try:
             while runner.running:
                 if not by_epoch:
@@ -208,6 +217,8 @@ class SGDRun:
                 if bar is not None and bar.is_due():
                     bar.show()
         except KeyboardInterrupt:
+            if hooks.stop is not None:
+                raise
             return "interrupted"
         return None
 
@@ -241,7 +252,8 @@ class SGDRun:
         self.scores.append(score)
         self.context.hooks.report.line(f"Validation score: {score:f}")
         if self.config.early_stopping:
-            if -score < self.runner.progress[0].best:
+            best, kinds = self.runner.progress[0].best, self.config.kinds
+            if -score < best or (-score == best and kinds is not None and kinds.prefers_last_best):
                 self.state.keep_best()
             self.runner.end_validated_epoch(-score)
 
@@ -308,7 +320,8 @@ class SGDRun:
             return self.result(progress, divergence)
         state.publish()
         self._keep_resume_point(state, resume)
-        self._warn(ended_by)
+        if self.context.hooks.stop is None:
+            self._warn(ended_by)
         return self.result(progress, largest_weight=largest_weight)
 
     def state_if_stopped(self):

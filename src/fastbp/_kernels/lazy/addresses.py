@@ -14,16 +14,20 @@ from numba import from_dtype, types
 from ..function_pointers import address_of
 from ..jit import is_interpreted
 from ..scratch import DRAW_STATE, HYPERPARAMS, LOSS_NUMBERS, NORM_STATE, PENALTY_NUMBERS, SCHEDULE_NUMBERS
-from ..tables import LAYER, ROW_LAYER
+from ..tables import ENCODER, LAYER, ROW_LAYER
 
 # for each kind, the module and the name of its registry
 _REGISTRIES = {
     "activation": ("activations", "ACTIVATIONS"),
     "draw": ("draws", "DRAWS"),
+    "encoder": ("encoders", "ENCODERS"),
+    "encoder_back": ("encoders", "ENCODERS_BACK"),
     "link": ("links", "LINKS"),
     "loss": ("losses", "LOSSES"),
     "output_delta": ("links", "OUTPUT_DELTAS"),
     "norm": ("norms", "NORMS"),
+    "parametric": ("parametric", "PARAMETRIC"),
+    "parametric_back": ("parametric", "PARAMETRIC_BACK"),
     "penalty": ("penalties", "PENALTIES"),
     "weight_norm_limit": ("penalties", "WEIGHT_NORM_LIMITS"),
     "rows": ("rows", "ROWS"),
@@ -65,12 +69,16 @@ def signature(kind, dtype):
     vector, matrix, integers, n = types.Array(real, 1, "C"), types.Array(real, 2, "C"), _array_of(np.int64), types.int64
     doubles, exchange = _array_of(np.float64), types.Array(types.float64, 2, "C")
     user_vector = types.Array(real, 1, "A", readonly=True, aligned=False)
-    loss_numbers, penalties = _array_of(LOSS_NUMBERS), _array_of(PENALTY_NUMBERS)
+    loss_numbers, penalties, encoders = _array_of(LOSS_NUMBERS), _array_of(PENALTY_NUMBERS), _array_of(ENCODER)
     return {
         # (z, slopes)
         "activation": (vector, vector),
         # (A, slopes, n_units, draw_state, layer, rate or deviation)
         "draw": (matrix, vector, n, _array_of(DRAW_STATE), n, n),
+        # (X, A, params, saved, scratch, constants, encoders, index)
+        "encoder": (matrix, matrix, vector, matrix, vector, vector, encoders, n),
+        # (X, D, params, saved, scratch, g, constants, encoders, index, add)
+        "encoder_back": (matrix, matrix, vector, matrix, vector, vector, vector, encoders, n, n),
         # (Z, n_outputs, output_numbers)
         "link": (matrix, n, doubles),
         # (a, y, slopes, numbers, output_numbers)
@@ -79,6 +87,10 @@ def signature(kind, dtype):
         "output_delta": (matrix, vector, n, vector, matrix, n, loss_numbers, doubles, n),
         # (Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, add)
         "norm": (matrix, matrix, vector, vector, vector, doubles, exchange, integers, _array_of(NORM_STATE), n, n),
+        # (Z, differences, slopes, alphas, activation_address)
+        "parametric": (matrix, matrix, vector, vector, n),
+        # (D, differences, slopes, gradient, add)
+        "parametric_back": (matrix, matrix, vector, vector, n),
         # (w, g, numbers)
         "penalty": (vector, vector, penalties),
         # (table, params, sums, numbers, rank, n_threads)

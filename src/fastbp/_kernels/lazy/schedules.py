@@ -50,4 +50,20 @@ def step(numbers):
     n.factor = n.decay ** np.floor(n.epoch / n.decay_step)
 
 
-SCHEDULES = {function.__name__: function for function in (cosine, linear_warmup_cosine, one_cycle, exponential, step)}
+@lazy_entry
+def coslog4(numbers):
+    """(1 − cos(2π log₂(1 + 15 p))) / 2: four cycles, each about twice as long (Holzmüller, Grinsztajn and Steinwart 2024)."""
+    n = numbers[0]
+    n.factor = 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * min(n.progress, 1.0))))
+
+
+@lazy_entry
+def flat_cosine(numbers):
+    """1 for p below 1/2, then (1 + cos(π (2p − 1))) / 2."""
+    n = numbers[0]
+    n.factor = 0.5 * (1 + np.cos(np.pi * max(2 * min(n.progress, 1.0) - 1, 0.0)))
+
+
+SCHEDULES = {
+    function.__name__: function for function in (cosine, linear_warmup_cosine, one_cycle, exponential, step, coslog4, flat_cosine)
+}

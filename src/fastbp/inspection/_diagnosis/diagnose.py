@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._data.inputs import Matrix
+from ..._data.targets import check_validation_rows
 from ..._inspected_fit import inspected_fit
 from ..._training.sgd import next_step
-from ..._training.validation import check_validation_rows
 from .._evaluation import Evaluation, constant_network, published_network
 from .layers import layer_diagnoses, pass_over_rows, slope_range
 from .measurements import measure

@@ -1,0 +1,161 @@
+"""The layers of a network in addition to dense layers, and how they are initialized and trained.
+
+A `LayerKinds` describes them for one network. The layout, the segment table and initial values are derived from it. This module
+does not know how the layers are computed.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from .._data.inputs import as_rows
+from .architecture import Architecture, Plan
+from .encoders import ColumnEncoder
+from .layout import Layout, aligned_zeros
+from .segments import Factors
+
+
+@dataclass(frozen=True)
+class LayerKinds:
+    """The layers in addition to dense layers.
+
+    ``has_input_scale`` multiplies each input by a parameter, and ``has_slopes`` makes the activations of hidden layers parametric.
+    ``encoders`` compute the inputs from the columns of X. ``is_ntp`` divides the weights of a layer by the square root of
+    its number of inputs (neural tangent parametrization; Jacot and others 2018): the stored weights include the divisor, so that
+    only initial values and steps differ. ``initialization`` is None for `weight_init` and `bias_init`, "normal" for standard normal
+    values in hidden layers and zeros in the last layer, or "data" for values that depend on the training rows. ``rates`` and
+    ``decays`` are factors of the learning rate and of the weight decay, as pairs of the name of a group of parameters and a number.
+    The groups are "coefs", "intercepts", "input_scale", "slopes", and for each encoder the name of its kind.
+    ``strength_schedule`` is the schedule of the dropout rates and the weight decay. With ``drop_last``, an epoch leaves out rows
+    that do not fill a batch. With ``prefers_last_best``, early stopping prefers the last of several equally good epochs.
+    """
+
+    has_input_scale: bool = False
+    has_slopes: bool = False
+    encoders: tuple = ()
+    is_ntp: bool = False
+    initialization: str | None = None
+    rates: tuple = ()
+    decays: tuple = ()
+    strength_schedule: str | None = None
+    drop_last: bool = False
+    prefers_last_best: bool = False
+
+    def to_plain(self):
+        """Return the description as a dict of plain values, for files and pickles."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        pairs = {name: [list(pair) for pair in plain[name]] for name in ("rates", "decays")}
+        return plain | pairs | {"encoders": [vars(encoder).copy() for encoder in self.encoders]}
+
+    @classmethod
+    def from_plain(cls, plain):
+        """Return the description in the result of ``to_plain``."""
+        pairs = {name: tuple((group, factor) for group, factor in plain[name]) for name in ("rates", "decays")}
+        return cls(**plain | pairs | {"encoders": tuple(ColumnEncoder(**encoder) for encoder in plain["encoders"])})
+
+    @property
+    def n_features(self):
+        """The number of columns of X that the encoders read, or 0 without encoders."""
+        return sum(encoder.n_columns for encoder in self.encoders)
+
+    def n_inputs(self, n_features):
+        """Return the number of inputs of the first dense layer for rows with this number of columns."""
+        return sum(encoder.n_out for encoder in self.encoders) if self.encoders else n_features
+
+    def layout(self, sizes, n_norms):
+        """Return the layout of a network with these layer sizes."""
+        extras = []
+        if self.has_input_scale:
+            extras.append(("input_scale", sizes[0]))
+        if self.has_slopes:
+            extras.append(("slopes", sum(sizes[1:-1])))
+        extras += [(_group_of(index), encoder.n_params) for index, encoder in enumerate(self.encoders)]
+        return Layout(sizes, n_norms, tuple(extras), self.n_features, sum(encoder.n_saved for encoder in self.encoders))
+
+    @staticmethod
+    def published(layout):
+        """Return the layout after the scaling of the inputs was folded into the weights of the first layer."""
+        return replace(layout, extras=tuple(extra for extra in layout.extras if extra[0] != "input_scale"))
+
+    def added_to(self, architecture):
+        """Return an architecture with these layers."""
+        kinds = {name: getattr(self, name) for name in ("has_input_scale", "has_slopes", "encoders")}
+        return replace(architecture, **kinds)
+
+    def factors(self, layout):
+        """Return the factors of the groups of parameters of a layout, as `segment_table` expects them."""
+        rates, decays, factors = dict(self.rates), dict(self.decays), {}
+        for layer, n_in in enumerate(layout.sizes[:-1]):
+            root = n_in**0.5 if self.is_ntp else 1.0
+            factors["coefs", layer] = Factors(rates.get("coefs", 1.0) / root, 1.0, decays.get("coefs", 1.0), root)
+            factors["intercepts", layer] = Factors(rates.get("intercepts", 1.0), 0.0, decays.get("intercepts", 0.0))
+        kinds = {_group_of(index): encoder.kind for index, encoder in enumerate(self.encoders)}
+        for name, _ in layout.extras:
+            kind = kinds.get(name, name)
+            factors[name] = Factors(rates.get(kind, 1.0), 0.0, decays.get(kind, 0.0))
+        return factors
+
+    # ------------------------------------------------------------------ initial values
+
+    def initialize(self, layout, params, activations, rng, X):
+        """Set the initial parameters of the layers in addition to dense layers, and of dense layers if ``initialization`` is set.
+
+        ``X`` (n_rows, n_features) are the prepared training rows.
+        """
+        from .numpy_passes import activate_layer  # imported here, because the chain of module-level imports would become too long
+
+        for index, encoder in enumerate(self.encoders):
+            encoder.initialize(layout.extra(params, _group_of(index)), rng)
+        A = self._encoded(layout, params, X) if self.encoders and self.initialization == "data" else X
+        layout.extra(params, "input_scale")[:] = 1
+        layout.extra(params, "slopes")[:] = 1
+        coefs, intercepts = layout.views(params)
+        for layer, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
+            root = len(W) ** 0.5 if self.is_ntp else 1.0
+            if self.initialization is None:
+                continue
+            if self.initialization == "data":
+                Z = _fit_layer(W, b, A, rng)
+            elif layer < len(coefs) - 1:
+                W[...], b[...] = rng.normal(size=W.shape) / root, rng.normal(size=b.shape)
+            else:
+                W[...], b[...] = 0, 0
+            if self.initialization == "data" and layer < len(coefs) - 1:
+                activate_layer(Z, activations[layer], None)
+                A = Z
+
+    def _encoded(self, layout, params, X):
+        """Return the inputs of the first dense layer for the rows X, as the outputs of a network with an identity matrix."""
+        from .prediction import outputs  # imported here, because the chain of module-level imports would become too long
+
+        n_inputs = layout.sizes[0]
+        n_params = sum(encoder.n_params for encoder in self.encoders)
+        encoding = Layout((n_inputs, n_inputs), 0, (("encoders", n_params),), layout.n_features, layout.n_saved)
+        flat = aligned_zeros(encoding.n_params, params.dtype)
+        encoding.views(flat)[0][0][...] = np.eye(n_inputs)
+        encoding.extra(flat, "encoders")[...] = params[layout.n_params - n_params :]
+        plan = Plan(encoding, Architecture((), encoders=self.encoders))
+        return outputs(plan, flat, as_rows(X, params.dtype), len(X))
+
+
+def _group_of(index):
+    """The name of the parameters of an encoder."""
+    return f"encoder_{index}"
+
+
+def _fit_layer(W, b, A, rng):
+    """Set W and b to random values for which the weighted sums of the rows have unit variance; return the weighted sums.
+
+    Each bias is minus a random weighted mean of five weighted sums of its unit (Holzmüller, Grinsztajn and Steinwart 2024).
+    """
+    drawn = rng.normal(size=W.shape)
+    Z = A @ drawn
+    deviations = Z.std(axis=0)
+    scales = np.divide(1, deviations, out=np.ones_like(deviations), where=deviations > 0)
+    W[...] = drawn * scales
+    Z *= scales
+    rows, shares = rng.randint(len(A), size=(W.shape[1], 5)), rng.exponential(size=(W.shape[1], 5))
+    shares /= shares.sum(axis=1, keepdims=True)
+    b[...] = -(shares * Z[rows, np.arange(W.shape[1])[:, None]]).sum(axis=1)
+    Z += b
+    return Z

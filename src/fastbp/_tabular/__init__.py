@@ -1,0 +1,1 @@
+"""Estimators for tables with numeric and categorical columns: RealMLP."""

@@ -1,0 +1,258 @@
+"""The base class of the estimators for tables: from a table and targets to fitted attributes, and from a table to outputs.
+
+The subclasses encode targets and decode outputs. A fit sets attributes of another object, which are copied at the end, so that a
+fit that fails does not change the estimator. This module does not know how a network is trained.
+"""
+
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import Interval, StrOptions, _check_sample_weight, _safe_indexing, fit_method
+from .._data.columns import ColumnReader
+from .._data.table_inputs import InputTable
+from .._data.targets import check_validation_rows
+from .._kernels.user_warnings import warn_user
+from .._network.activations import ACTIVATION_NAMES
+from .._network.schedules import SCHEDULE_NAMES
+from .._training.generators import generator_of
+from .ensembles import Ensemble, Limits, RowData, Split, drawn_splits, trained_members
+from .presets import PRESET_NAMES, settings_of
+
+_FRACTION = Interval(Real, 0, 1, closed="left")
+_AT_LEAST_0 = Interval(Real, 0, None, closed="left")
+_ABOVE_0 = Interval(Real, 0, None, closed="neither")
+_AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
+
+OF_TABLES = {
+    "preset": [StrOptions(set(PRESET_NAMES))],
+    "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+    "hidden_layer_sizes": ["array-like", _AT_LEAST_1, None],
+    "activation": [StrOptions(set(ACTIVATION_NAMES)), None],
+    "parametric_activation": ["boolean", None],
+    "learning_rate": [StrOptions(set(SCHEDULE_NAMES)), None],
+    "learning_rate_init": [_ABOVE_0, None],
+    "beta_1": [_FRACTION, None],
+    "beta_2": [_FRACTION, None],
+    "epsilon": [_ABOVE_0, None],
+    "weight_decay": [_AT_LEAST_0, None],
+    "dropout": [_FRACTION, None],
+    "weight_init": [StrOptions({"normal", "data"}), None],
+    "n_frequencies": [Interval(Integral, 0, None, closed="left"), None],
+    "max_one_hot_size": [Interval(Integral, 0, None, closed="left"), None],
+    "embedding_size": [_AT_LEAST_1, None],
+    "batch_size": [_AT_LEAST_1, None],
+    "max_iter": [_AT_LEAST_1, None],
+    "validation_fraction": [_FRACTION],
+    "n_cv": [_AT_LEAST_1],
+    "n_ensemble": [_AT_LEAST_1],
+    "random_state": ["random_state"],
+    "n_threads": [_AT_LEAST_1, None],
+    "max_time": [_ABOVE_0, None],
+    "verbose": ["verbose"],
+}
+# the attributes that a fit can set
+_SET_BY_FIT = (
+    *("_ensemble", "members_", "n_iter_", "n_features_in_", "feature_names_in_", "oob_score_"),
+    *("classes_", "temperature_", "oob_decision_function_", "oob_prediction_", "_shape"),
+)
+
+
+class BaseRealMLP(BaseEstimator):
+    """The part of ``RealMLPClassifier`` and ``RealMLPRegressor`` that does not depend on the task."""
+
+    members_: list[Any]
+    n_iter_: int
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    oob_score_: float
+    _is_regression = False
+
+    # ------------------------------------------------------------------ defined by subclasses, called on a copy
+
+    def _encode_targets(self, y):
+        """Learn from y; return codes of classes or numbers (n_rows, n_columns)."""
+        raise NotImplementedError
+
+    def _encode_validation_targets(self, y):
+        raise NotImplementedError
+
+    def _row_weights(self, y, sample_weight):
+        """The weights of the rows with encoded targets, or None."""
+        return sample_weight
+
+    def _constant_outputs(self, y):
+        """The outputs (n_outputs,) if no network is needed for the encoded targets, or None."""
+        return None
+
+    def _set_estimates(self, data, out_of_bag, validation, kept):
+        """Set the attributes that are computed from validation rows.
+
+        ``out_of_bag`` are the outputs for the rows of ``data``, or None, ``validation`` those of the user's ``RowData`` or None.
+        ``kept(values)`` is an array with the values of these rows, and NaN for rows of weight 0.
+        """
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ fit
+
+    @fit_method
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the networks to a table.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            A data frame of pandas or polars, a table of PyArrow, an array or a list of rows. Missing values may be anywhere.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets without missing values: class labels (n_samples,) in classification, real numbers in regression.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights, at least 0. They are divided by their mean. Rows of weight 0 are left out. The preparation of the
+            columns and the scale of y do not depend on weights above 0.
+        X_val : data frame or array-like of shape (n_val, n_features), default=None
+            Validation rows. If given, all rows of X are used for training, and the best epochs are selected with these rows.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            The targets of the validation rows; in classification, all labels must be in y.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Sample weights of the validation rows.
+
+        Returns
+        -------
+        self : estimator
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are invalid, or if training diverges. After an error or Ctrl-C, the fitted attributes are
+            those of the previous fit.
+        TypeError
+            If X is a sparse matrix or a lazy data frame, or if a column has values that are not numbers, strings, booleans or
+            dates.
+        """
+        fitting = object.__new__(type(self))
+        fitting.__dict__.update(self.get_params(deep=False))
+        fitting._set_fitted(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        new = {name: value for name, value in vars(fitting).items() if name in _SET_BY_FIT}
+        self.__dict__.update(new)
+        for name in set(_SET_BY_FIT).intersection(vars(self)).difference(new):
+            delattr(self, name)
+        return self
+
+    def _set_fitted(self, X, y, sample_weight, validation):
+        settings = settings_of(self, is_regression=self._is_regression)
+        self._check_validation(validation)
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None. Pass the targets.")
+        table = InputTable.checked(X, self, reset=True)
+        y = self._encode_targets(y)
+        _check_same_length(table, y)
+        weights = self._weights(y, sample_weight)
+        n_rows, has_weight = len(y), None if weights is None else weights > 0
+        if has_weight is not None and not has_weight.all():  # a row of weight 0 has no influence
+            numbers = np.flatnonzero(has_weight)
+            table = InputTable.checked(_safe_indexing(table.native, numbers), self, reset=False)
+            y, weights = y[numbers], weights[numbers]
+        reader = ColumnReader.learned(table, self.categorical_features)
+        data = RowData(reader.encode(table, np.float32), y, weights)
+        given = None if validation[0] is None else self._given_rows(reader, *validation)
+        self._train(settings, reader, data, given)
+
+        def kept(values):
+            if len(values) == n_rows:
+                return values
+            all_rows = np.full((n_rows, *values.shape[1:]), np.nan)
+            all_rows[has_weight] = values
+            return all_rows
+
+        out_of_bag = self._ensemble.out_of_bag(data, self._splits, self.n_threads) if self.members_ else None
+        self._set_estimates(data, out_of_bag, given, kept)
+
+    def _check_validation(self, validation):
+        check_validation_rows(validation, None)
+        if validation[0] is not None and self.n_cv > 1:
+            raise ValueError(
+                f"n_cv must be 1 if X_val is passed, because all members then have the same validation rows; got n_cv={self.n_cv}. "
+                "Set n_cv=1, or do not pass X_val and y_val."
+            )
+
+    def _weights(self, y, sample_weight):
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        weights = self._row_weights(y, sample_weight)
+        if weights is not None and not weights.any():
+            raise ValueError("At least one row must have a weight above 0, but all are 0. Change class_weight or sample_weight.")
+        return weights
+
+    def _given_rows(self, reader, X, y, sample_weight):
+        try:
+            table = InputTable.checked(X, self, reset=False)
+            y = self._encode_validation_targets(y)
+            _check_same_length(table, y)
+            rows = reader.encode(table, np.float32)
+        except ValueError as error:  # its message names X and y
+            raise ValueError(f"X_val and y_val cannot be used: {error}") from error
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        return RowData(rows, y, sample_weight)
+
+    def _train(self, settings, reader, data, given):
+        """Set the attributes of the ensemble."""
+        constant, rng = self._constant_outputs(data.y), generator_of(self.random_state)
+        if constant is not None:
+            splits: list[Split] = []
+        elif given is not None:
+            splits = [Split(np.arange(len(data.y)), None)] * self.n_ensemble
+        else:
+            names = ("n_cv", "n_ensemble", "validation_fraction")
+            classes = None if self._is_regression else data.y[:, 0]
+            splits = drawn_splits(len(data.y), rng, classes, **{name: getattr(self, name) for name in names})
+        seeds = rng.randint(np.iinfo(np.int32).max, size=len(splits))
+        limits = Limits(self.n_threads, self.max_time, self.verbose)
+        members = trained_members(settings, reader, data, splits, given, seeds, limits, *self._network_options()) if splits else []
+        self._ensemble, self._splits, self.members_ = Ensemble(reader, members, constant), splits, members
+        epochs = [member.n_iter_ for member in members]
+        self.n_iter_ = max(epochs, default=0)
+        if epochs and min(epochs) < settings.max_iter:
+            warn_user(
+                f"Training ended after max_time={self.max_time:g} seconds, before max_iter={settings.max_iter} epochs: the members "
+                f"were trained for {min(epochs)} to {max(epochs)} epochs. Increase max_time, or decrease max_iter.",
+                ConvergenceWarning,
+            )
+
+    def _network_options(self):
+        """Attributes and parameters of the networks, as two dicts."""
+        return {}, {}
+
+    # ------------------------------------------------------------------ prediction
+
+    def _mean_and_deviation(self, X):
+        """The mean outputs (n_rows, n_outputs) of the members, and their standard deviations."""
+        check_is_fitted(self)
+        ensemble = self._ensemble
+        return ensemble.outputs(ensemble.reader.encode(InputTable.checked(X, self, reset=False), np.float32), self.n_threads)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        return tags
+
+
+def _check_same_length(table, y):
+    if table.n_rows != len(y):
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: {[table.n_rows, len(y)]}. Pass X and y with as many rows."
+        )

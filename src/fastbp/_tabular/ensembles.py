@@ -1,0 +1,166 @@
+"""Ensembles of networks: the rows of each member, the training of all members, and means of their outputs.
+
+Encoded rows, targets and settings go in; an ``Ensemble`` comes out, which computes means of outputs, also those of the members that
+were not trained on a row. This module does not know what targets and outputs mean.
+"""
+
+import threading
+import time
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.model_selection import KFold, StratifiedKFold
+
+from .._data.columns import EncodedTable
+from .._network.threads import allowed_threads
+from .control import TrainingControl
+from .members import trained_member
+
+_ROWS_OF_PREDICTION = 1 << 15  # so many rows are prepared at a time for predictions
+
+
+class Split(NamedTuple):
+    """The numbers of the training rows of a member, and of its validation rows, or None."""
+
+    training: np.ndarray
+    validation: np.ndarray | None
+
+
+class RowData(NamedTuple):
+    """Encoded rows of a table, their targets (n_rows, n_columns), and their weights (n_rows,) or None."""
+
+    rows: EncodedTable
+    y: np.ndarray
+    weights: np.ndarray | None
+
+    def selected(self, numbers):
+        """Return copies of the rows with these numbers."""
+        weights = None if self.weights is None else self.weights[numbers]
+        return RowData(_rows_at(self.rows, numbers), self.y[numbers], weights)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """A ``ColumnReader`` and the trained members; without members, all rows have the same outputs ``constant`` (n_outputs,)."""
+
+    reader: Any
+    members: list
+    constant: np.ndarray | None = None
+
+    def outputs(self, rows, n_threads):
+        """Return the mean outputs (n_rows, n_outputs) of the members, and their standard deviations (divided by n_members)."""
+        starts = range(0, len(rows.codes), _ROWS_OF_PREDICTION)
+        parts = [self._part(_rows_at(rows, slice(start, start + _ROWS_OF_PREDICTION)), n_threads) for start in starts]
+        mean, deviation = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return mean, deviation
+
+    def _part(self, rows, n_threads):
+        if self.constant is not None:
+            mean = np.tile(self.constant, (len(rows.codes), 1))
+            return mean, np.zeros_like(mean)
+        mean, squares = np.zeros(()), np.zeros(())
+        for n, member in enumerate(self.members, 1):  # Welford's method
+            outputs = member.outputs(rows, n_threads)
+            change = outputs - mean
+            mean = mean + change / n
+            squares = squares + change * (outputs - mean)
+        return mean, np.sqrt(squares / len(self.members))
+
+    def out_of_bag(self, data, splits, n_threads):
+        """Return the mean outputs (n_rows, n_outputs) of the members for their validation rows, and NaN for other rows.
+
+        The result is None if the members have no validation rows.
+        """
+        total, counts = None, np.zeros((len(data.y), 1))
+        for member, split in zip(self.members, splits, strict=True):
+            if split.validation is not None:
+                outputs = member.outputs(_rows_at(data.rows, split.validation), n_threads)
+                total = np.zeros((len(data.y), outputs.shape[1])) if total is None else total
+                total[split.validation] += outputs
+                counts[split.validation] += 1
+        return None if total is None else np.divide(total, counts, out=np.full_like(total, np.nan), where=counts > 0)
+
+
+def drawn_splits(n_rows, rng, classes, *, n_cv, n_ensemble, validation_fraction):
+    """Return the ``Split`` of each member; folds are stratified by ``classes`` (n_rows,) unless it is None."""
+    if n_cv > n_rows:
+        raise ValueError(
+            f"n_cv must be at most the number of rows with a weight above 0, which is {n_rows}; got {n_cv}. Pass more rows, or "
+            "decrease n_cv."
+        )
+    splits = []
+    for _ in range(n_ensemble):
+        if n_cv > 1:
+            is_stratified = classes is not None and np.unique(classes, return_counts=True)[1].min() >= n_cv
+            folds = (StratifiedKFold if is_stratified else KFold)(n_cv, shuffle=True, random_state=rng)
+            splits += [Split(*pair) for pair in folds.split(np.zeros((n_rows, 0)), classes)]
+        else:
+            order, n_training = rng.permutation(n_rows), int(np.ceil((1 - validation_fraction) * n_rows))
+            splits.append(Split(order[:n_training], order[n_training:] if n_training < n_rows else None))
+    return splits
+
+
+class Limits(NamedTuple):
+    """The limits of a fit: parameters of the estimator with the same names."""
+
+    n_threads: int | None
+    max_time: float | None
+    verbose: bool | int
+
+
+def trained_members(settings, reader, data, splits, given, seeds, limits, attributes, parameters):
+    """Return the list of members, which are trained in parallel.
+
+    ``given`` are the ``RowData`` of validation rows for all members, or None. ``attributes`` and ``parameters`` are those of the
+    networks. If a member fails or Ctrl-C is pressed, the training of all members ends.
+    """
+    n_members, stop = len(splits), threading.Event()
+    n_allowed = allowed_threads() if limits.n_threads is None else limits.n_threads
+    n_parallel = min(n_members, n_allowed)
+    deadline = float("inf") if limits.max_time is None else time.monotonic() + limits.max_time
+
+    def train(n):
+        label = f"Member {n + 1}: " if n_members > 1 and limits.verbose else None
+        control = TrainingControl(_deadline_of_member(deadline, n_members - n, n_parallel), stop, label)
+        split = splits[n]
+        threads = limits.n_threads if n_parallel == 1 else n_allowed // n_parallel
+        options = {
+            "attributes": {"control": control, **attributes},
+            "parameters": {"random_state": int(seeds[n]), "n_threads": threads, "verbose": limits.verbose, **parameters},
+        }
+
+        def validation():
+            return given if split.validation is None else data.selected(split.validation)
+
+        return trained_member(settings, reader, lambda: data.selected(split.training), validation, options)
+
+    if n_parallel == 1:
+        return [train(n) for n in range(n_members)]
+    with ThreadPoolExecutor(n_parallel) as pool:
+        futures = [pool.submit(train, n) for n in range(n_members)]
+        try:
+            # with a timeout, because Ctrl-C does not interrupt a wait without one on all systems
+            while wait(futures, 0.1, FIRST_EXCEPTION).not_done and not any(map(_has_failed, futures)):
+                pass
+            failed = next(filter(_has_failed, futures), None)
+            return [failed.result()] if failed is not None else [future.result() for future in futures]
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _has_failed(future):
+    return future.done() and future.exception() is not None
+
+
+def _deadline_of_member(deadline, n_left, n_parallel):
+    """The time at which a member stops, so that those of ``n_left`` members that start later have as much time."""
+    now = time.monotonic()
+    return now + max(0.0, deadline - now) / -(-n_left // n_parallel)
+
+
+def _rows_at(rows, numbers):
+    return EncodedTable(rows.numeric[numbers], rows.codes[numbers])

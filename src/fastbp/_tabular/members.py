@@ -1,0 +1,122 @@
+"""One trained network of an estimator for tables, with the preparation of its inputs.
+
+Encoded rows of a table and targets go in; a ``Member`` comes out, which computes outputs for other encoded rows. This module does
+not know about tables, classes and ensembles.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._data.numeric_inputs import RobustInputs
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """The linear function from outputs to predictions, and the range (low, high) of predictions or None."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+    limits: tuple | None
+
+    @classmethod
+    def learned(cls, y, is_clipped):
+        """The mean and the standard deviation of targets (n_rows, n_outputs)."""
+        deviations = y.std(axis=0)
+        limits = (y.min(axis=0), y.max(axis=0)) if is_clipped else None
+        return cls(y.mean(axis=0), np.where(deviations > 0, deviations, 1.0), limits)
+
+    def scaled(self, y, dtype):
+        return ((y - self.mean) / self.scale).astype(dtype)
+
+    def predictions(self, outputs):
+        values = outputs * self.scale + self.mean
+        return values if self.limits is None else values.clip(*self.limits)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trained network of an ensemble.
+
+    Attributes
+    ----------
+    loss_curve_ : list of float
+        The training loss of each epoch.
+    validation_scores_ : list of float or None
+        The score of the validation rows after each epoch, of which higher values are better; None without validation rows.
+    n_iter_ : int
+        The number of epochs.
+    best_epoch_ : int
+        The number of the epoch whose weights are used, starting at 1: the epoch with the best validation score, of several ones
+        the last, or the last epoch if there are no validation rows. 0 means the weights before training.
+    """
+
+    inputs: RobustInputs
+    embedded: np.ndarray
+    network: Any
+    target: TargetScale | None
+
+    @property
+    def loss_curve_(self):
+        return self.network.loss_curve
+
+    @property
+    def validation_scores_(self):
+        return self.network.validation_scores
+
+    @property
+    def n_iter_(self):
+        return len(self.loss_curve_)
+
+    @property
+    def best_epoch_(self):
+        scores = self.validation_scores_
+        if scores is None:
+            return self.n_iter_
+        return max((epoch for epoch in range(1, len(scores) + 1) if scores[epoch - 1] == max(scores)), default=0)
+
+    def outputs(self, rows, n_threads):
+        """Return the probabilities (n_rows, n_classes), or the predicted targets (n_rows, n_outputs), in float64."""
+        outputs = self.network.outputs(prepared(self.inputs, self.embedded, rows), n_threads).astype(np.float64)
+        return outputs / outputs.sum(axis=1, keepdims=True) if self.target is None else self.target.predictions(outputs)
+
+    def __repr__(self):
+        return f"Member(n_iter_={self.n_iter_}, best_epoch_={self.best_epoch_})"
+
+
+def prepared(inputs, embedded, rows):
+    """Return the matrix of encoded rows for a network: prepared numbers and one-hot columns, then the codes for embeddings."""
+    X = inputs.transform(*rows)
+    if embedded.size:
+        return np.hstack([X, rows.codes[:, embedded].astype(X.dtype)])
+    return X if X.shape[1] else np.zeros((len(X), 1), X.dtype)  # a network has at least one input
+
+
+def trained_member(settings, reader, data, validation, options):
+    """Return the ``Member`` that is trained on ``data()``: encoded rows, targets (n_rows, n_columns) and sample weights or None.
+
+    ``validation()`` are the same for validation rows, or None. ``data`` and ``validation`` are functions, so that the copies that
+    they return can be deleted before training. The targets are codes of classes if their dtype is an integer. ``options`` are
+    attributes and other parameters of the network.
+    """
+    rows, y, sample_weight = data()
+    inputs = RobustInputs.learned(rows.numeric, rows.codes, reader.n_codes, reader.numeric_sources, settings.max_one_hot_size)
+    embedded = inputs.embedded(len(reader.n_codes))
+    X = prepared(inputs, embedded, rows)
+    del rows
+    is_regression = y.dtype.kind == "f"
+    target = TargetScale.learned(y, settings.clip_predictions) if is_regression else None
+    attributes = options["attributes"] | ({} if target is None else {"target_scales": target.scale})
+    y = y if target is None else target.scaled(y, X.dtype)
+    held_out = validation()
+    if held_out is not None:
+        rows, y_val, weight_val = held_out
+        y_val = y_val if target is None else target.scaled(y_val, X.dtype)
+        held_out = prepared(inputs, embedded, rows), y_val, weight_val
+        del rows
+    from .networks import trained_network  # imported here, because it imports the other estimators
+
+    sizes = inputs.n_numbers, inputs.n_outputs, reader.n_codes[embedded]
+    network = trained_network(settings, sizes, (X, y, sample_weight), held_out, attributes, options["parameters"])
+    return Member(inputs, embedded, network, target)
