@@ -22,7 +22,7 @@ NO_SLOPES = {dtype: np.empty((0, 0), dtype) for dtype in (np.float32, np.float64
 
 
 def draw_state(seed=0, step=0, first_row=0):
-    return np.array([(seed, step, first_row)], DRAW_STATE)
+    return np.array([(seed, step, first_row, 1.0)], DRAW_STATE)
 
 
 def ones_dropped(share, n_rows=100, n_units=200, layer=0, dtype=np.float64, **where):

@@ -463,3 +463,11 @@ def test_california_housing(preset):
     network = make_pipeline(SimpleImputer(), StandardScaler(), MLPRegressor(random_state=0, max_iter=500)).fit(X_train, y_train)
     errors = [np.sqrt(np.mean((one.predict(X_test) - y_test) ** 2)) for one in (model, linear, network)]
     assert errors[0] < 0.97 * min(errors[1:]), errors
+
+
+@pytest.mark.parametrize("preset", ["td", "td-s"])
+def test_table_with_one_constant_column(preset):
+    """The weighted sums are constant up to rounding errors, by which the initial weights must not be divided."""
+    X, y = np.full((60, 1), 3.0), np.arange(60.0)
+    model = RealMLPRegressor(preset, max_iter=5, random_state=0).fit(X, y)
+    assert abs(model.predict(X) - y.mean()).max() < 20

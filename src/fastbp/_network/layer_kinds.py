@@ -14,6 +14,8 @@ from .encoders import ColumnEncoder
 from .layout import Layout, aligned_zeros
 from .segments import Factors
 
+_RELATIVE_TOLERANCE = 100
+
 
 @dataclass(frozen=True)
 class LayerKinds:
@@ -148,10 +150,11 @@ def _fit_layer(W, b, A, rng):
 
     Each bias is minus a random weighted mean of five weighted sums of its unit (Holzmüller, Grinsztajn and Steinwart 2024).
     """
-    drawn = rng.normal(size=W.shape)
+    drawn = rng.normal(size=W.shape).astype(A.dtype)
     Z = A @ drawn
-    deviations = Z.std(axis=0)
-    scales = np.divide(1, deviations, out=np.ones_like(deviations), where=deviations > 0)
+    deviations, largest = Z.std(axis=0), np.abs(Z).max(axis=0)
+    is_varying = deviations > _RELATIVE_TOLERANCE * np.finfo(A.dtype).eps * largest  # otherwise, only rounding errors differ
+    scales = np.divide(1, deviations, out=np.ones_like(deviations), where=is_varying)
     W[...] = drawn * scales
     Z *= scales
     rows, shares = rng.randint(len(A), size=(W.shape[1], 5)), rng.exponential(size=(W.shape[1], 5))
