@@ -21,6 +21,7 @@ import pytest
 from fastbp._kernels import products, solvers
 from fastbp._kernels.scratch import HYPERPARAMS
 from fastbp._kernels.settings import PROGRESS, SETTINGS, record
+from fastbp._kernels.tables import SEGMENT
 from fastbp._kernels.targets import VECTOR_BYTES
 from fastbp._kernels.tiles import TILE_VECTORS
 
@@ -447,7 +448,8 @@ def adam_steps(dtype):
     params, moments = np.zeros(n, dtype), np.concatenate([m, v])
     rate, base = solvers.begin_step(settings[0], progress[0], 1.0, record(HYPERPARAMS))
     arrays = solvers.Source(params, moments), False, params, g, moments
-    solvers.update(settings[0], rate, base, *arrays, record(HYPERPARAMS), 0, 0.0, 1.0, 0, n)
+    segments = np.array([(0, n, 1.0, 0.0, 0.0, 1.0)], SEGMENT)
+    solvers.update(settings[0], rate, base, *arrays, record(HYPERPARAMS), segments, 0.0, 1.0, 0, n)
     share = [np.longdouble(dtype(value)) for value in (0.9, 1 - 0.9, 0.999, 1 - 0.999, 1e-8, 0.01 * np.sqrt(1 - 0.999) / (1 - 0.9))]
     beta_1, rest_1, beta_2, rest_2, epsilon, rate = share
     G, M, V = (array.astype(np.longdouble) for array in (g, m, v))
@@ -471,6 +473,7 @@ for call in sys.argv[1:]:
     for dtype in test_tiles.DTYPES:
         eval("test_tiles." + call, {"test_tiles": test_tiles, "dtype": dtype})
 from fastbp._kernels import tiles
+from fastbp._kernels.tables import SEGMENT
 from fastbp._kernels.targets import VECTOR_BYTES
 print(json.dumps([VECTOR_BYTES, tiles.TILE_ROWS[0]]))
 """

@@ -14,6 +14,7 @@ from fastbp._kernels.scratch import HYPERPARAMS
 from fastbp._kernels.settings import PROGRESS, SETTINGS, record
 from fastbp._kernels.shuffles import MT19937State, shuffle
 from fastbp._kernels.solvers import Source, begin_step, update
+from fastbp._kernels.tables import SEGMENT
 from fastbp._kernels.targets import VECTOR_BYTES
 from fastbp._network.layout import Layout, aligned_zeros
 
@@ -166,10 +167,10 @@ class Shuffle:
 
 
 @_compiled
-def _update(n, settings, progress, source, params, gradient, moments, hyperparams, n_coefs):
+def _update(n, settings, progress, source, params, gradient, moments, hyperparams, segments):
     for _ in range(n):
         rate, base = begin_step(settings[0], progress[0], 1e-2, hyperparams)
-        update(settings[0], rate, base, source, 0, params, gradient, moments, hyperparams, n_coefs, 1e-4, 1e-2, 0, params.size)
+        update(settings[0], rate, base, source, 0, params, gradient, moments, hyperparams, segments, 1e-4, 1e-2, 0, params.size)
 
 
 class Update:
@@ -186,7 +187,8 @@ class Update:
         params, gradient, moments = (aligned_zeros(n, dtype) for n in (n_params, n_params, N_MOMENTS[solver] * n_params))
         gradient[:] = np.random.default_rng(0).normal(size=n_params)
         source = Source(params, moments)
-        self.arguments = settings, progress, source, params, gradient, moments, record(HYPERPARAMS), n_params
+        segments = np.array([(0, n_params, 1.0, 1.0, 1.0, 1.0)], SEGMENT)
+        self.arguments = settings, progress, source, params, gradient, moments, record(HYPERPARAMS), segments
         self.n = max(1, int(_WORK * profile().row_share) // n_params)
         _update(1, *self.arguments)  # compiles
 
