@@ -172,7 +172,7 @@ def test_methods_accept_missing_values_and_categories(name, task):
     from tabular import methods
 
     if not methods.methods()[name].is_available():
-        pytest.skip(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")  # the peers are installed in .venv-tables only
     table = small_table(task)
     predicted = methods.make(name, table, 0, epochs=2).fit(table.X, table.y).predict(table.X)
     assert 0 <= methods.error(task, table.y, predicted) < 2

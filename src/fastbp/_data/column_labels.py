@@ -4,6 +4,7 @@ A column of a data frame goes in. Its texts with their counts, or the codes of g
 up by the library of the data frame. This module does not know what was learned from a column.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class _Strings:
+class _Strings(ABC):
     """A column of strings; ``native`` is a series of polars or a chunked array of PyArrow."""
 
     native: Any
@@ -95,14 +96,15 @@ class _Strings:
 
     def numbers(self):
         """None: strings are not numbers."""
+        return None
 
+    @abstractmethod
     def _value_counts(self):
         """A function that returns an array of the strings that a mask selects, and the counts (n_strings,) of all strings."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _find_known(self, texts):
         """The places (n_rows,) of the strings in the list ``texts``, or -1, and whether they are missing (n_rows,)."""
-        raise NotImplementedError
 
     def count(self, min_count, few):
         """The counts of the texts as a dict, and whether some were left out, as in ``Labels``."""

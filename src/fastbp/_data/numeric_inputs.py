@@ -5,6 +5,7 @@ numbers, then indicators of missing numbers, then one-hot columns. ``RobustInput
 ``QuantileInputs`` that of TabM. This module does not know about tables and networks.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,7 @@ class CodeTables:
 
 
 @dataclass(frozen=True)
-class _Inputs:
+class _Inputs(ABC):
     """The parts that both preparations have: the missing numbers and the one-hot columns.
 
     ``medians`` (n_numeric,) replace missing numbers. ``indicators`` are the numbers of the numeric columns that have an indicator,
@@ -89,9 +90,9 @@ class _Inputs:
         """The number of columns of the result of ``transform``."""
         return int(self.sections.sum())
 
+    @abstractmethod
     def _write_numbers(self, numbers, is_missing, out):
         """Write the prepared ``numbers`` (n_rows, n_numeric) to ``out`` (n_rows, n_numbers)."""
-        raise NotImplementedError
 
     def transform(self, numeric, codes):
         """The inputs of the network, of shape (n_rows, n_outputs) and the dtype of ``numeric``.

@@ -4,6 +4,7 @@ The subclasses encode targets and decode outputs. A fit sets attributes of anoth
 fit that fails does not change the estimator. This module does not know how a network is trained.
 """
 
+from abc import ABC, abstractmethod
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -63,7 +64,7 @@ _SET_BY_FIT = (
 )
 
 
-class BaseRealMLP(BaseEstimator):
+class BaseRealMLP(BaseEstimator, ABC):
     """The part of ``RealMLPClassifier`` and ``RealMLPRegressor`` that does not depend on the task."""
 
     members_: list[Any]
@@ -75,12 +76,13 @@ class BaseRealMLP(BaseEstimator):
 
     # ------------------------------------------------------------------ defined by subclasses, called on a copy
 
+    @abstractmethod
     def _encode_targets(self, y):
         """Learn from y; return codes of classes or numbers (n_rows, n_columns)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _encode_validation_targets(self, y):
-        raise NotImplementedError
+        """The codes or numbers (n_rows, n_columns) of the targets of the user's validation rows."""
 
     def _row_weights(self, y, sample_weight):
         """The weights of the rows with encoded targets, or None."""
@@ -90,13 +92,13 @@ class BaseRealMLP(BaseEstimator):
         """The outputs (n_outputs,) if no network is needed for the encoded targets, or None."""
         return None
 
+    @abstractmethod
     def _set_estimates(self, data, out_of_bag, validation, kept):
         """Set the attributes that are computed from validation rows.
 
         ``out_of_bag`` are the outputs for the rows of ``data``, or None, ``validation`` those of the user's ``RowData`` or None.
         ``kept(values)`` is an array with the values of these rows, and NaN for rows of weight 0.
         """
-        raise NotImplementedError
 
     # ------------------------------------------------------------------ fit
 
