@@ -63,7 +63,7 @@ def network():
 # PLAN_OPTIONS belong to the layout, the architecture and the objective, PENALTY_OPTIONS to `write_penalties`. All other options are
 # fields of `SETTINGS`.
 PLAN_OPTIONS = {"activation", "out_activation", "loss", "norm", "dropout", "input_noise", "numbers", "objective", "factors"}
-PLAN_OPTIONS |= {"has_input_scale", "has_slopes"}
+PLAN_OPTIONS |= {"has_input_scale", "has_slopes", "kinds"}
 PENALTY_OPTIONS = ("alpha", "weight_decay", "l1", "clip_norm", "max_norm", "ema_decay")
 DEFAULTS = {
     "activation": "tanh",
@@ -94,7 +94,8 @@ DEFAULTS = {
 class Network:
     """A small random network with its data and buffers, and methods that call the compiled entry functions.
 
-    The options are those of the plan and of the penalties, and fields of `SETTINGS`, with names instead of codes. The data `X`, `y`
+    The options are those of the plan and of the penalties, fields of `SETTINGS`, with names instead of codes, and a `LayerKinds`
+    `kinds`. The data `X`, `y`
     and `weight`, which may be None, are float64 arrays whose values are exact in dtype. Scratch buffers, and the unused space after
     each buffer, initially contain `fill`. Each of the n_threads threads has its own scratch buffers; `scratch` has those of the
     first thread. By default, the number of shares of a batch is the number of threads.
@@ -116,7 +117,8 @@ class Network:
     ):
         self.dtype, self.fill = np.dtype(dtype), fill
         self.n_threads, self.n_shares = n_threads, n_threads if n_shares is None else n_shares
-        self.layout = Layout(sizes, N_NORM_PARAMETERS[options.get("norm")], self._extras(sizes, options))
+        n_norms, kinds = N_NORM_PARAMETERS[options.get("norm")], options.get("kinds")
+        self.layout = Layout(sizes, n_norms, self._extras(sizes, options)) if kinds is None else kinds.layout(sizes, n_norms)
         self.options = {**DEFAULTS, "batch_size": n_rows, "block_size": n_rows, **options}
         random = np.random.default_rng(seed)
         self.params = self._filled(aligned_zeros(self.layout.n_params, dtype))
@@ -161,6 +163,8 @@ class Network:
         names = "norm", "dropout", "input_noise", "numbers", "has_input_scale", "has_slopes"
         more = {name: options[name] for name in names if name in options}
         architecture = Architecture(activations, options["out_activation"], **more)
+        if "kinds" in options:
+            architecture = options["kinds"].added_to(architecture)
         return Plan(self.layout, architecture, Objective(options["loss"], **options.get("objective", {})))
 
     @cached_property
@@ -210,6 +214,8 @@ class Network:
                 "slopes",
                 "normalized",
                 "differences",
+                "products",
+                "unscaled",
                 "scaled_weights",
                 "scaled_gradient",
                 "deltas",

@@ -82,12 +82,12 @@ class Scratch(NamedTuple):
     `activations`, `slopes`, `normalized`, `differences`, `products`, `unscaled`, `deltas`, `targets`, `weights` and `columns`
     contain values for a block of rows; `slopes`, `normalized`, `differences` and `products` have the same offsets as the outputs,
     and `unscaled` the same offsets as the activations. In a network of members, `products` are the weighted sums, `unscaled` the
-    inputs of layers before they are multiplied by adapters, and `zeros` the biases of the products. `columns` are the columns of X for
-    encoders, of which `encoders` has one `ENCODER` record each; `saved` are values that they keep for the backward pass, `encoding`
-    is their scratch memory, and `constants` are numbers that are not trained. With a scaling of the inputs, `scaled_weights`
-    contains the scaled W of the first layer, and `scaled_gradient` its gradient. `transposed` contains Wᵀ of all layers, `packed`
-    copies of W of wide layers, `strip` copies of columns for the products, and `inv_std` the statistics of norms: three for each
-    unit with batch normalization, one for each row with layer normalization. `hyperparams`, `penalties`, `schedule`,
+    inputs of layers before they are multiplied by adapters, and `zeros` the biases of the products. `columns` are the columns of X
+    for encoders, of which `encoders` has one `ENCODER` record each; `saved` are values that they keep for the backward pass,
+    `encoding` is their scratch memory, and `constants` are numbers that are not trained. With a scaling of the inputs,
+    `scaled_weights` contains the scaled W of the first layer, and `scaled_gradient` its gradient. `transposed` contains Wᵀ of all
+    layers, `packed` copies of W of wide layers, `strip` copies of columns for the products, and `inv_std` the statistics of norms:
+    three for each unit with batch normalization, one for each row with layer normalization. `hyperparams`, `penalties`, `schedule`,
     `loss_numbers`, `draw_state` and `norm_state` are the records above. `output_numbers` lists quantiles, or the sizes of groups of
     classes. The threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch normalization needs.
     """

@@ -64,7 +64,8 @@ class Architecture:
         """
         activation = self.activations[layer]
         compiled_in = isinstance(activation, str) and activation in ActivationCode.__members__
-        return not compiled_in or self.norm is not None or self.has_slopes or self.dropout_of(layer) > 0 or self.adapters is not None
+        is_changed = self.norm is not None or self.has_slopes or self.adapters is not None
+        return not compiled_in or is_changed or self.dropout_of(layer) > 0
 
 
 @dataclass(frozen=True)
