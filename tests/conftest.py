@@ -63,7 +63,7 @@ def network():
 # PLAN_OPTIONS belong to the layout, the architecture and the objective, PENALTY_OPTIONS to `write_penalties`. All other options are
 # fields of `SETTINGS`.
 PLAN_OPTIONS = {"activation", "out_activation", "loss", "norm", "dropout", "input_noise", "numbers", "objective", "factors"}
-PLAN_OPTIONS |= {"has_input_scale", "has_slopes", "kinds"}
+PLAN_OPTIONS |= {"has_input_scale", "has_slopes", "has_residuals", "kinds"}
 PENALTY_OPTIONS = ("alpha", "weight_decay", "l1", "clip_norm", "max_norm", "ema_decay")
 DEFAULTS = {
     "activation": "tanh",
@@ -160,7 +160,7 @@ class Network:
     def plan(self):
         options = self.options
         activations = per_layer(options["activation"], len(self.layout.sizes) - 2)
-        names = "norm", "dropout", "input_noise", "numbers", "has_input_scale", "has_slopes"
+        names = "norm", "dropout", "input_noise", "numbers", "has_input_scale", "has_slopes", "has_residuals"
         more = {name: options[name] for name in names if name in options}
         architecture = Architecture(activations, options["out_activation"], **more)
         if "kinds" in options:
@@ -214,6 +214,7 @@ class Network:
                 "slopes",
                 "normalized",
                 "differences",
+                "residuals",
                 "products",
                 "unscaled",
                 "scaled_weights",

@@ -27,6 +27,7 @@ from .products import (
     weight_gradient,
 )
 from .references import reference
+from .residuals import add_inputs, add_kept_derivative, keep_derivative
 from .tiles import lanes_of
 from .views import flat, matrix, stack_array, vector
 
@@ -204,6 +205,8 @@ def _activate(settings, table, layer, params, Z, start, scratch):
         if row.parametric_address:  # the same random numbers
             differences = layer_outputs(table, layer, Z.shape[0], scratch.differences)
             call(settings.dropout_address, differences, vector(slopes, 0, 0), row.n_out, draw_state, layer, rate)
+    if row.is_residual:
+        add_inputs(row, Z, scratch.activations)
     if table[layer + 1].adapt_inputs_address:
         _adapt_inputs(table, layer + 1, params, Z, start, scratch)
 
@@ -277,6 +280,8 @@ def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
                 backward_product(delta, W_T, A, before, code == ActivationCode.relu)
                 if row.adapt_inputs_address:
                     _adapt_inputs_back(table, layer, params, before, start, scratch, gradient, add)
+                if row.is_residual:
+                    add_kept_derivative(row, before, scratch.residuals)
                 _multiply_by_slopes(table, layer - 1, A, before, scratch, gradient, add)
 
 
@@ -292,10 +297,12 @@ def _adapt_inputs_back(table, layer, params, D, start, scratch, gradient, add):
 def _multiply_by_slopes(table, layer, A, delta, scratch, gradient, add):
     """Multiply delta = ∂/∂A (n_rows, ≥ n_out) of a hidden layer by the slopes of its activation.
 
-    For parametric activations, compute the gradient of their parameters, too.
+    For parametric activations, compute the gradient of their parameters, too. A layer with a residual connection keeps delta.
     """
     row = table[layer]
     code = row.activation
+    if row.is_residual:
+        keep_derivative(row, delta, scratch.residuals)
     if row.parametric_back_address:
         slopes = vector(scratch.slopes, row.outputs_at, delta.size)
         g = vector(gradient, row.slopes_at, row.n_out)

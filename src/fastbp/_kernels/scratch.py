@@ -79,9 +79,10 @@ NORM_STATE = np.dtype((np.record, [("rank", np.int64), ("n_barriers", np.int64),
 class Scratch(NamedTuple):
     """The buffers of one thread; all are flat except `exchange`, and those that a network does not need are empty.
 
-    `activations`, `slopes`, `normalized`, `differences`, `products`, `unscaled`, `deltas`, `targets`, `weights` and `columns`
-    contain values for a block of rows; `slopes`, `normalized`, `differences` and `products` have the same offsets as the outputs,
-    and `unscaled` the same offsets as the activations. In a network of members, `products` are the weighted sums, `unscaled` the
+    `activations`, `slopes`, `normalized`, `differences`, `residuals`, `products`, `unscaled`, `deltas`, `targets`, `weights` and
+    `columns` contain values for a block of rows; `slopes`, `normalized`, `differences`, `residuals` and `products` have the same
+    offsets as the outputs, and `unscaled` the same offsets as the activations. `residuals` are the derivatives with respect to the
+    outputs of layers with residual connections. In a network of members, `products` are the weighted sums, `unscaled` the
     inputs of layers before they are multiplied by adapters, and `zeros` the biases of the products. `columns` are the columns of X
     for encoders, of which `encoders` has one `ENCODER` record each; `saved` are values that they keep for the backward pass,
     `encoding` is their scratch memory, and `constants` are numbers that are not trained. With a scaling of the inputs,
@@ -96,6 +97,7 @@ class Scratch(NamedTuple):
     slopes: np.ndarray
     normalized: np.ndarray
     differences: np.ndarray
+    residuals: np.ndarray
     products: np.ndarray
     unscaled: np.ndarray
     zeros: np.ndarray

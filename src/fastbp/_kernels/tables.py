@@ -48,6 +48,8 @@ LAYER = np.dtype(
             ("parametric_address", np.int64),
             ("parametric_back_address", np.int64),
             ("slopes_at", np.int64),
+            # whether the inputs are added to the outputs
+            ("is_residual", np.int64),
             # for members that share weights: their number; their adapters in the parameters; the functions that scale the inputs,
             # and the outputs, by the adapters; and those of the last layer, in which each member has its own weights
             ("n_members", np.int64),

@@ -22,12 +22,13 @@ class LayerKinds:
     """The layers in addition to dense layers.
 
     ``has_input_scale`` multiplies each input by a parameter, and ``has_slopes`` makes the activations of hidden layers parametric.
-    ``encoders`` compute the inputs from the columns of X. ``is_ntp`` divides the weights of a layer by the square root of
-    its number of inputs (neural tangent parametrization; Jacot and others 2018): the stored weights include the divisor, so that
-    only initial values and steps differ. ``initialization`` is None for `weight_init` and `bias_init`, "normal" for standard normal
-    values in hidden layers and zeros in the last layer, "data" for values that depend on the training rows, or "tabm" for the
-    values of TabM. ``rates`` and ``decays`` are factors of the learning rate and of the weight decay, as pairs of the name of a
-    group of parameters and a number. The groups are "coefs", "intercepts", "input_scale", "slopes", "input_adapters",
+    With ``has_residuals``, each hidden layer after the first adds its inputs to its outputs, if there are as many; this cannot be
+    combined with ``adapters``. ``encoders`` compute the inputs from the columns of X. ``is_ntp`` divides the weights of a layer by
+    the square root of its number of inputs (neural tangent parametrization; Jacot and others 2018): the stored weights include the
+    divisor, so that only initial values and steps differ. ``initialization`` is None for `weight_init` and `bias_init`, "normal"
+    for standard normal values in hidden layers and zeros in the last layer, "data" for values that depend on the training rows, or
+    "tabm" for the values of TabM. ``rates`` and ``decays`` are factors of the learning rate and of the weight decay, as pairs of
+    the name of a group of parameters and a number. The groups are "coefs", "intercepts", "input_scale", "slopes", "input_adapters",
     "output_adapters", and for each encoder the name of its kind. ``strength_schedule`` is the schedule of the dropout rates and the
     weight decay. With ``drop_last``, an epoch leaves out rows that do not fill a batch. With ``prefers_last_best``, early stopping
     prefers the last of several equally good epochs.
@@ -52,6 +53,10 @@ class LayerKinds:
     adapters: str | None = None
     adapter_init: str = "signs"
     shares_batches: bool = False
+    has_residuals: bool = False
+
+    def __post_init__(self):
+        assert not (self.has_residuals and self.adapters)
 
     def to_plain(self):
         """Return the description as a dict of plain values, for files and pickles."""
@@ -97,7 +102,7 @@ class LayerKinds:
 
     def added_to(self, architecture):
         """Return an architecture with these layers."""
-        kinds = {name: getattr(self, name) for name in ("has_input_scale", "has_slopes", "encoders", "adapters")}
+        kinds = {name: getattr(self, name) for name in ("has_input_scale", "has_slopes", "encoders", "adapters", "has_residuals")}
         return replace(architecture, **kinds)
 
     def factors(self, layout):
@@ -143,7 +148,7 @@ class LayerKinds:
                 W[...], b[...] = 0, 0
             if self.initialization == "data" and layer < len(coefs) - 1:
                 activate_layer(Z, activations[layer], None)
-                A = Z
+                A = Z + A if self.has_residuals and layer > 0 and A.shape == Z.shape else Z
 
     def _initialize_members(self, layout, params, rng):
         """Set the initial values of a network of members, as TabM (Gorishniy, Kotelnikov and Babenko 2025).

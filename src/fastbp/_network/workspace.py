@@ -148,6 +148,7 @@ def _training_buffers(plan, block_size, dtype, gathered):
         "slopes": rows(architecture.keeps_slopes),
         "normalized": rows(norm is not None),
         "differences": rows(architecture.has_slopes),
+        "residuals": rows(architecture.has_residuals),
         "products": rows(architecture.adapters == "all"),
         "unscaled": rows(architecture.adapters is not None, inputs=True),
         "zeros": _zero_biases(plan, dtype),
