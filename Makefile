@@ -18,6 +18,9 @@ FUZZ_SECONDS ?= 600
 TOOLS := .venv-tools
 # The number of processes that run the tests.
 WORKERS ?= 2
+# The number of random cases of each test of test-soak, and the seconds for which each concurrency test of test-stress runs.
+EXAMPLES ?= 2000
+STRESS_SECONDS ?= 20
 # The benchmarks that bench-compare runs. asv reports a larger result as a regression, so ratios and scores are excluded.
 BENCHMARKS ?= ^(?!.*(ratio|score))
 # Functions that generate LLVM code run only during compilation, so test-coverage uses an empty cache and compiles all kernels.
@@ -30,7 +33,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-examples test-browser test-tools test-tools-ci test-nojit test-plain test-stress test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-tables bench-serving bench-compare clean
+.PHONY: help demo test test-slow test-examples test-browser test-tools test-tools-ci test-nojit test-plain test-stress test-soak test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-tables bench-serving bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -69,10 +72,15 @@ test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as pl
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py tests/test_encoders.py $(ARGS)
 
 test-plain: $(VENV)/.has-test ## run a part of the tests with kernels that numba.njit compiles
+	@export FASTBP_COMPILER=plain; $(COMPILE)
 	FASTBP_COMPILER=plain $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_divergence.py tests/test_history.py tests/test_resume.py tests/test_compiled_prediction.py::test_agrees_with_numpy tests/test_invariants.py::test_compiler_modes_give_the_same_results $(ARGS)
 
-test-stress: $(VENV)/.has-test ## run the concurrency tests for a longer time than in make test
-	FASTBP_STRESS_SECONDS=20 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_concurrency.py $(ARGS)
+test-stress: $(VENV)/.has-test ## run each concurrency test for STRESS_SECONDS seconds (20), which is longer than in make test
+	FASTBP_STRESS_SECONDS=$(STRESS_SECONDS) $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_concurrency.py $(ARGS)
+
+test-soak: $(VENV)/.has-test ## run the tests with random cases with EXAMPLES (2000) new cases each; takes about ten minutes
+	@$(COMPILE)
+	FASTBP_EXAMPLES=$(EXAMPLES) $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_drop_in.py tests/test_graph.py tests/test_inspection.py -k "drawn or all_combinations or many_traces" $(ARGS)
 
 test-torch: $(VENV)/.has-oracle ## compare training with PyTorch, pytabkit and tabm (downloads PyTorch, which is large)
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py tests/test_tabular_torch.py $(ARGS)
