@@ -16,8 +16,12 @@ TABLES := .venv-tables
 FUZZ := .venv-fuzz
 FUZZ_SECONDS ?= 600
 TOOLS := .venv-tools
+ORACLE := .venv-oracle
 # The number of processes that run the tests.
 WORKERS ?= 2
+# The number of random cases of each test of test-soak, and the seconds for which each concurrency test of test-stress runs.
+EXAMPLES ?= 2000
+STRESS_SECONDS ?= 20
 # The benchmarks that bench-compare runs. asv reports a larger result as a regression, so ratios and scores are excluded.
 BENCHMARKS ?= ^(?!.*(ratio|score))
 # Functions that generate LLVM code run only during compilation, so test-coverage uses an empty cache and compiles all kernels.
@@ -30,7 +34,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-examples test-browser test-tools test-tools-ci test-nojit test-plain test-stress test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-tables bench-serving bench-compare clean
+.PHONY: help demo test test-slow test-all test-examples test-browser test-tools test-tools-ci test-nojit test-plain test-stress test-soak test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-tables bench-serving bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -49,6 +53,10 @@ test: $(VENV)/.has-test ## run the tests and the examples in the docstrings, exc
 
 test-slow: $(VENV)/.has-test $(VENV)/.has-bench ## run the slow tests: those with many cases, new compilations, processes or benchmarks
 	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not examples" $(ARGS)
+
+test-all: $(VENV)/.has-test $(VENV)/.has-bench ## run make test and make test-slow as one run, which takes less time
+	@$(COMPILE)
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples" $(ARGS)
 
 test-examples: $(VENV)/.has-test ## run the gallery in examples/ and check its claims; takes several minutes
 	@$(COMPILE)
@@ -69,13 +77,18 @@ test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as pl
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py tests/test_encoders.py tests/test_members.py $(ARGS)
 
 test-plain: $(VENV)/.has-test ## run a part of the tests with kernels that numba.njit compiles
+	@export FASTBP_COMPILER=plain; $(COMPILE)
 	FASTBP_COMPILER=plain $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_divergence.py tests/test_history.py tests/test_resume.py tests/test_compiled_prediction.py::test_agrees_with_numpy tests/test_invariants.py::test_compiler_modes_give_the_same_results $(ARGS)
 
-test-stress: $(VENV)/.has-test ## run the concurrency tests for a longer time than in make test
-	FASTBP_STRESS_SECONDS=20 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_concurrency.py $(ARGS)
+test-stress: $(VENV)/.has-test ## run each concurrency test for STRESS_SECONDS seconds (20), which is longer than in make test
+	FASTBP_STRESS_SECONDS=$(STRESS_SECONDS) $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_concurrency.py $(ARGS)
 
-test-torch: $(VENV)/.has-oracle ## compare training with PyTorch, pytabkit and tabm (downloads PyTorch, which is large)
-	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py tests/test_tabular_torch.py $(ARGS)
+test-soak: $(VENV)/.has-test ## run the tests with random cases with EXAMPLES (2000) new cases each; takes about ten minutes
+	@$(COMPILE)
+	FASTBP_EXAMPLES=$(EXAMPLES) $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_drop_in.py tests/test_graph.py tests/test_inspection.py -k "drawn or all_combinations or many_traces" $(ARGS)
+
+test-torch: $(ORACLE)/.has-oracle ## compare training with PyTorch, pytabkit and tabm (installed in .venv-oracle; PyTorch is large)
+	$(ORACLE)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py tests/test_tabular_torch.py $(ARGS)
 
 test-floor: $(FLOOR)/.has-test ## run all tests with the oldest supported dependencies (FLOOR_PYTHON: Python 3.11 or 3.12)
 	$(FLOOR)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples" $(ARGS)
@@ -125,7 +138,7 @@ bench-compare: $(VENV)/.has-bench ## compare the speed of BASE=<commit> and HEAD
 	$(VENV)/$(BIN)/asv continuous --config bench/asv.conf.json --interleave-rounds --bench '$(BENCHMARKS)' $(ARGS) $(BASE) HEAD
 
 clean: ## remove the environments, the caches and all generated files
-	rm -rf .venv .venv-floor .venv-peers .venv-tables .venv-tools .venv-fuzz .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist bench/env bench/html
+	rm -rf .venv .venv-floor .venv-peers .venv-tables .venv-tools .venv-oracle .venv-fuzz .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage dist bench/env bench/html
 	rm -rf docs/_build docs/auto_examples docs/api/generated docs/api/backreferences docs/sg_execution_times.rst
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -153,10 +166,15 @@ $(TABLES)/.made:
 $(TOOLS)/.made:
 	$(call make_venv,$(PYTHON))
 
+$(ORACLE)/.made:
+	$(call make_venv,$(PYTHON))
+
+# Several extras are installed at once by `make .venv/.has-lint,test`, for example.
+COMMA := ,
 $(VENV)/.has-%: $(VENV)/.made pyproject.toml
 	@echo "Installing fastbp and the extra '$*' into $(@D), once."
 	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
-	@touch $@
+	@touch $@ $(patsubst %,$(@D)/.has-%,$(subst $(COMMA), ,$*))
 
 $(FUZZ)/.made:
 	$(call make_venv,$(PYTHON))
@@ -177,6 +195,11 @@ $(TABLES)/.has-%: $(TABLES)/.made pyproject.toml
 	@touch $@
 
 $(TOOLS)/.has-%: $(TOOLS)/.made pyproject.toml
+	@echo "Installing fastbp and the extra '$*' into $(@D), once."
+	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
+	@touch $@
+
+$(ORACLE)/.has-%: $(ORACLE)/.made pyproject.toml
 	@echo "Installing fastbp and the extra '$*' into $(@D), once."
 	@$(@D)/$(BIN)/python $(INSTALL) --editable '.[$*]'
 	@touch $@

@@ -15,6 +15,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from scipy.sparse import csr_array
@@ -29,10 +30,6 @@ from fastbp._files.values import Decoder, Encoder
 DAY = dt.timedelta(days=1)
 TEXTS = ["a", None, "b", "a"]
 FLOATS = [1.5, None, -2.0, 0.0]
-
-
-def arrow():
-    return pytest.importorskip("pyarrow", reason="PyArrow is not installed")
 
 
 class Reading(BaseEstimator):
@@ -51,16 +48,12 @@ class Reading(BaseEstimator):
 
 
 def frames(**columns):
-    """The same table as an array of objects and as data frames of pandas, polars and, if it is installed, PyArrow."""
+    """The same table as an array of objects and as data frames of pandas, polars and PyArrow."""
     yield np.array(list(zip(*columns.values(), strict=True)), object)
     yield pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
     yield pd.DataFrame(columns)
     yield pl.DataFrame(columns)
-    try:
-        import pyarrow
-    except ImportError:
-        return
-    yield pyarrow.table(columns)
+    yield pa.table(columns)
 
 
 # ---------------------------------------------------------------------- kinds
@@ -79,10 +72,7 @@ def test_all_containers_give_the_same_numbers_and_codes(n):
         "decimal": [Decimal("1.25"), None, Decimal(2), Decimal(3)],
         "empty": [None] * 4,
     }
-    tables = list(frames(**columns))
-    if n == len(tables):
-        arrow()
-    numeric, codes = (reading := Reading()).fit_read(tables[n])
+    numeric, codes = (reading := Reading()).fit_read(list(frames(**columns))[n])
     nan = np.nan
     expected = {0: [1.5, nan, -2, 0], 1: [3, nan, -1, 2], 2 + 5: [0.25, nan, 0.75, 0], 2 + 5 + 3: [1, nan, -0.5, 3]}
     expected[2 + 5 + 4] = [1.25, nan, 2, 3]
@@ -119,7 +109,6 @@ def test_numbers_of_polars(name):
 
 @pytest.mark.parametrize("name", ["int8", "uint64", "float16", "float32", "float64", "bool_"])
 def test_numbers_of_arrow(name):
-    pa = arrow()
     table = pa.table({"x": pa.array([1, None, 0]).cast(pa.uint8()).cast(getattr(pa, name)())})
     np.testing.assert_array_equal(Reading().fit_read(table, None).numeric[:, 0], [1, np.nan, 0])
 
@@ -151,7 +140,6 @@ def test_categories_are_sorted_texts_regardless_of_the_type(name):
 
 @pytest.mark.parametrize("name", ["string", "large_string", "string_view", "binary", "dictionary", "chunked dictionary"])
 def test_categories_of_arrow(name):
-    pa = arrow()
     array = pa.array(TEXTS)
     if name == "string_view":
         try:
@@ -275,7 +263,7 @@ def test_dates_are_days_and_phases(library):
     start = dt.datetime(1965, 3, 1)
     moments = [start + dt.timedelta(hours=int(hours)) for hours in random_state.randint(0, 24 * 3000, 50)]
     if library == "pyarrow":
-        X = arrow().table({"x": moments})
+        X = pa.table({"x": moments})
     else:
         X = {
             "pandas": lambda: pd.DataFrame({"x": moments}),
@@ -315,7 +303,7 @@ def test_only_cycles_that_vary_and_repeat_have_features(moments, cycles):
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
 def test_time_zones(library):
     berlin = pd.date_range("2020-01-01", periods=500, freq="37h", tz="Europe/Berlin")
-    convert = {"pandas": lambda X: X, "polars": pl.DataFrame, "pyarrow": lambda X: arrow().Table.from_pandas(X)}[library]
+    convert = {"pandas": lambda X: X, "polars": pl.DataFrame, "pyarrow": lambda X: pa.Table.from_pandas(X)}[library]
     if library == "polars":
 
         def convert(X):
@@ -438,13 +426,11 @@ def test_memory_is_at_most_twice_the_output(library, monkeypatch):
     random_state = np.random.RandomState(0)
     columns = {f"x{n}": random_state.randn(n_rows) for n in range(10)}
     columns |= {f"c{n}": np.array([f"identifier {i}" for i in random_state.permutation(n_rows)], object) for n in range(10)}
-    if library == "pyarrow":
-        arrow()
     X = {
         "objects": lambda: pd.DataFrame(columns).astype(object),
         "pandas": lambda: pd.DataFrame(columns),
         "polars": lambda: pl.DataFrame({name: values.tolist() for name, values in columns.items()}),
-        "pyarrow": lambda: arrow().table(columns),
+        "pyarrow": lambda: pa.table(columns),
     }[library]()
     reading = Reading().fit(X)
     table = InputTable.checked(X, reading, reset=False)

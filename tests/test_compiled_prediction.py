@@ -10,20 +10,10 @@ import warnings
 from statistics import median
 from time import perf_counter_ns
 
+import exported
 import numpy as np
 import pytest
-from exported import (
-    COMMON,
-    SMALL,
-    TARGETS,
-    VALUES,
-    WITH_NAN,
-    X,
-    reference_outputs,
-    reference_predictions,
-    reference_probabilities,
-    rows_of,
-)
+from exported import COMMON, SMALL, TARGETS, VALUES, WITH_NAN, X, rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -127,7 +117,7 @@ def test_quantiles(y):
 def test_activations(activation, layer_norm):
     model = MLPRegressor(**SMALL, activation=activation, layer_norm=layer_norm).fit(X, POSITIVE)
     predict, network = model.compile_predict(), exported_network(model)
-    assert_allclose(predict(X[3]), reference_outputs(network, X[3:4])[0], rtol=1e-11, atol=1e-13)
+    assert_allclose(predict(X[3]), exported.reference_outputs(network, X[3:4])[0], rtol=1e-11, atol=1e-13)
 
 
 OF_ONE_LABEL = ["identity", "logistic", "relu", "softplus", "exp"]
@@ -145,17 +135,17 @@ def test_outputs_of_squared_error_classifiers(kind, out_activation):
     model = MLPClassifier(**SMALL, loss="squared_error", out_activation=out_activation).fit(X, TARGETS[kind])
     network = exported_network(model)
     check(model, X, "predict_proba")
-    assert_allclose(model.compile_predict("outputs")(X), reference_outputs(network, X), rtol=1e-11, atol=1e-13)
+    assert_allclose(model.compile_predict("outputs")(X), exported.reference_outputs(network, X), rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_agrees_with_numpy(kind):
     model = MLPClassifier(**SMALL).fit(X, TARGETS[kind])
     network = exported_network(model)
-    assert_array_equal(model.compile_predict()(X), reference_predictions(network, X))
-    predict_proba, expected = model.compile_predict("predict_proba"), reference_probabilities(network, X)
+    assert_array_equal(model.compile_predict()(X), exported.reference_predictions(network, X))
+    predict_proba, expected = model.compile_predict("predict_proba"), exported.reference_probabilities(network, X)
     assert_allclose([predict_proba(row) for row in X], expected, rtol=1e-12)
-    assert_allclose(model.compile_predict("outputs")(X[2]), reference_outputs(network, X[2:3])[0], rtol=1e-12)
+    assert_allclose(model.compile_predict("outputs")(X[2]), exported.reference_outputs(network, X[2:3])[0], rtol=1e-12)
 
 
 @pytest.mark.slow
@@ -172,7 +162,7 @@ def test_all_sizes(sizes, n_features, n_outputs, dtype):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = MLPRegressor(hidden_layer_sizes=sizes, activation="tanh", max_iter=1, random_state=0).fit(rows, y)
-    predict, expected = model.compile_predict("outputs"), reference_outputs(exported_network(model), rows)
+    predict, expected = model.compile_predict("outputs"), exported.reference_outputs(exported_network(model), rows)
     assert_allclose([predict(row) for row in rows], expected, rtol=1e-4 if dtype == "float32" else 1e-11, atol=1e-5)
     assert_allclose(predict(rows), expected, rtol=1e-4 if dtype == "float32" else 1e-11, atol=1e-5)
 
@@ -193,7 +183,7 @@ def test_scratch_memory_is_written_before_it_is_read(dtype):
     scratch, out = rows.new_scratch(), np.empty(2, dtype)
     scratch.fill(np.nan)
     rows.predict(*rows.constants, X[0].astype(dtype), scratch, out)
-    assert_allclose(out, reference_outputs(network, X[:1])[0], **TOLERANCE[dtype])
+    assert_allclose(out, exported.reference_outputs(network, X[:1])[0], **TOLERANCE[dtype])
 
 
 # ---------------------------------------------------------------------- inputs

@@ -2,14 +2,13 @@
 
 The first part draws combinations of parameters, targets, containers and calls. Few rows, few epochs and moderate learning rates
 keep rounding errors small. The second part tests features that the drawn fits do not cover: printed text, interruption, failures,
-replaced weights, copies, unusual inputs, metadata routing and searches. FASTBP_EXAMPLES=2000 draws 2000 new combinations.
+replaced weights, copies, unusual inputs, metadata routing and searches.
 """
 
 import copy
 import dataclasses
 import inspect
 import io
-import os
 import pickle
 import re
 import signal
@@ -24,7 +23,8 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
-from hypothesis import HealthCheck, given, reject, settings
+from drawn_cases import drawn
+from hypothesis import reject
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import neural_network
@@ -350,13 +350,6 @@ def assert_all_agree(ours, theirs):
     assert len(ours) == len(theirs)
     for mine, other in zip(ours, theirs, strict=True):
         assert_agree(mine, other)
-
-
-def drawn(max_examples, strategy):
-    """Test with drawn cases. The cases are always the same, unless FASTBP_EXAMPLES sets a number of new cases."""
-    asked = int(os.environ.get("FASTBP_EXAMPLES", "0"))
-    rules = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
-    return lambda test: settings(max_examples=asked or max_examples, derandomize=not asked, **rules)(given(case=strategy)(test))
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ import sys
 import numpy as np
 import pytest
 import sklearn.neural_network
-from hypothesis import given, settings
+from drawn_cases import drawn
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 from numpy.testing import assert_allclose, assert_array_equal, assert_array_max_ulp
@@ -609,8 +610,7 @@ def test_every_option_that_changes_the_objective(options):
 
 @ignore_convergence
 @pytest.mark.slow
-@settings(max_examples=150)
-@given(cases())
+@drawn(150, cases())
 def test_all_combinations_of_parameters(case):
     try:
         model = case.fit()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_cases import drawn
 from hypothesis import given, settings
 from numpy.testing import assert_allclose, assert_array_almost_equal_nulp, assert_array_equal
 from scipy.sparse import csr_array, issparse
@@ -231,8 +232,7 @@ def test_traces_are_consistent_and_gradients_are_correct(case):
 
 
 @pytest.mark.slow
-@settings(max_examples=400)
-@given(valid_cases)
+@drawn(100, valid_cases)
 def test_many_traces_are_consistent_and_gradients_are_correct(case):
     check_case(case)
 

@@ -6,12 +6,12 @@ has the same meaning.
 
 import sys
 
+import exported
 import numpy as np
 import pytest
-from exported import ACTIVATIONS, reference_outputs, reference_predictions, reference_probabilities
+from exported import ACTIVATIONS, COMMON, SMALL, TARGETS, VALUES, X, rows_of
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf, erfc, softmax
-from test_exported_network import COMMON, SMALL, TARGETS, VALUES, X, rows_of
 
 from fastbp import Activation, MLPClassifier, MLPRegressor
 from fastbp._exported_network import exported_network
@@ -120,8 +120,8 @@ def check_classifier(kind, params):
     network = exported_network(MLPClassifier(**SMALL | params).fit(rows, TARGETS[kind]))
     graph, outputs = computed(network, rows)
     labels = label_nodes(network.labels, outputs, stored_classes(network.labels))
-    assert_array_equal(graph.values[labels.name], reference_predictions(network, rows))
-    expected = reference_probabilities(network, rows)
+    assert_array_equal(graph.values[labels.name], exported.reference_predictions(network, rows))
+    expected = exported.reference_probabilities(network, rows)
     parts = probability_nodes(network.labels, outputs)
     for part, one in zip(parts, expected if isinstance(expected, list) else [expected], strict=True):
         assert_allclose(graph.values[part.name], one, rtol=1e-12)
@@ -134,7 +134,7 @@ def test_squared_error_classifier():
     graph, outputs = computed(network, X)
     assert graph.values[outputs[0].name].min() < 0  # it is clipped
     (part,) = probability_nodes(network.labels, outputs)
-    assert_allclose(graph.values[part.name], reference_probabilities(network, X), rtol=1e-12)
+    assert_allclose(graph.values[part.name], exported.reference_probabilities(network, X), rtol=1e-12)
 
 
 @pytest.mark.parametrize("y", [VALUES[:, 0], VALUES], ids=["one output", "two outputs"])
@@ -156,7 +156,7 @@ def test_float32():
     network = exported_network(MLPRegressor(**SMALL, layer_norm=True).fit(X, VALUES))
     graph, (predicted,) = computed(network, X, "float32")
     assert {values.dtype for values in graph.values.values() if values.dtype.kind == "f"} == {np.dtype("float32")}
-    assert_allclose(graph.values[predicted.name], reference_outputs(network, X), rtol=1e-4)
+    assert_allclose(graph.values[predicted.name], exported.reference_outputs(network, X), rtol=1e-4)
 
 
 def test_equal_constants_are_stored_once():

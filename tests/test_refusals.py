@@ -7,6 +7,7 @@ their weights.
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from test_combinations import OF_SGD, SCHEDULES
 
 from fastbp import Activation, Loss, MLPClassifier, MLPRegressor
 
@@ -37,27 +38,11 @@ def reject(match, kind, data=X, y=None, before=False, error=ValueError, **params
             np.testing.assert_array_equal(W, kept)
 
 
-def halved(epoch, progress):
-    return 0.5
-
-
 NOT_FOR_LBFGS = {
     "dropout": [0.2, [0.0, 0.1], [0.1, 0.0, 0.0]],
     "input_noise": [0.1],
     "batch_norm": [True],
-    "learning_rate": [
-        *(
-            "cosine",
-            "linear_warmup_cosine",
-            "one_cycle",
-            "coslog4",
-            "flat_cosine",
-            "exponential",
-            "step",
-            "reduce_on_plateau",
-            halved,
-        ),
-    ],
+    "learning_rate": [schedule for schedule in SCHEDULES if schedule not in OF_SGD],
     "clip_norm": [1.0],
     "max_norm": [1.0],
     "ema_decay": [0.9, 0.0],

@@ -7,24 +7,12 @@ These tests need onnx, onnxruntime and skl2onnx.
 import json
 import re
 
+import exported
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from exported import (
-    CODES,
-    COMMON,
-    SMALL,
-    TARGETS,
-    VALUES,
-    WITH_NAN,
-    X,
-    reference_outputs,
-    reference_predictions,
-    reference_probabilities,
-    rows_of,
-    softsign,
-)
+from exported import CODES, COMMON, SMALL, TARGETS, VALUES, WITH_NAN, X, rows_of, softsign
 from numpy.testing import assert_allclose, assert_array_equal
 from onnx.reference import ReferenceEvaluator
 from sklearn.calibration import CalibratedClassifierCV
@@ -79,8 +67,8 @@ def check_classifier(classifier, rows, dtype, **options):
     network, rows = exported_network(classifier), np.asarray(rows, dtype)
     model = classifier.to_onnx(dtype=dtype, **options)
     for labels, probabilities in all_outputs(model, rows):
-        assert_array_equal(labels, reference_predictions(network, rows))
-        expected = reference_probabilities(network, rows)
+        assert_array_equal(labels, exported.reference_predictions(network, rows))
+        expected = exported.reference_probabilities(network, rows)
         if not isinstance(expected, list):
             probabilities, expected = [probabilities], [expected]
         for one, other in zip(probabilities, expected, strict=True):
@@ -90,7 +78,7 @@ def check_classifier(classifier, rows, dtype, **options):
 def check_regressor(regressor, rows, dtype, **options):
     """Compare predictions with the reference for rows of the given type."""
     network, rows = exported_network(regressor), np.asarray(rows, dtype)
-    expected = reference_predictions(network, rows)
+    expected = exported.reference_predictions(network, rows)
     for (predicted,) in all_outputs(regressor.to_onnx(dtype=dtype, **options), rows):
         assert_close(predicted, expected.reshape(-1, 1) if expected.ndim == 1 else expected, dtype)
 
@@ -146,7 +134,7 @@ def test_activations_of_small_and_large_sums(activation, dtype):
     for parameters in (*model.coefs_, *model.intercepts_):
         parameters[:] = np.eye(2) if parameters.ndim == 2 else 0
     rows = np.column_stack([values, -values])
-    expected = reference_outputs(exported_network(model), rows)
+    expected = exported.reference_outputs(exported_network(model), rows)
     for (predicted,) in all_outputs(model.to_onnx(dtype=dtype), rows):
         rtol, atol = (2e-6, 1e-36) if dtype == "float32" else (1e-13, 1e-300)
         if activation == "gelu":  # 1 + erf has cancellation in the left tail, in the reference and in float32
@@ -192,7 +180,7 @@ def test_any_number_of_rows(kind, dtype):
         rows = WITH_NAN[:n_rows].astype(dtype)
         for labels, probabilities in all_outputs(model, rows):
             if n_rows:
-                assert_array_equal(labels, reference_predictions(exported_network(classifier), rows))
+                assert_array_equal(labels, exported.reference_predictions(exported_network(classifier), rows))
             assert len(labels) == n_rows
             assert {len(part) for part in (probabilities if kind == "multioutput" else [probabilities])} == {n_rows}
 

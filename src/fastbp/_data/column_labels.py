@@ -136,9 +136,11 @@ class _PolarsStrings(_Strings):
 
 class _ArrowStrings(_Strings):
     def _value_counts(self):
+        import pyarrow as pa
+
         table = self.native.drop_null().value_counts()
         texts = table.field("values")
-        return lambda mask: texts.filter(mask).to_numpy(zero_copy_only=False), table.field("counts").to_numpy()
+        return lambda mask: texts.filter(pa.array(mask)).to_numpy(zero_copy_only=False), table.field("counts").to_numpy()
 
     def _find_known(self, texts):
         import pyarrow as pa

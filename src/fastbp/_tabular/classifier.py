@@ -209,6 +209,25 @@ class RealMLPClassifier(ClassifierMixin, BaseRealMLP):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : data frame or array-like of shape (n_samples, n_features)
+            A table with the same columns as in ``fit``.
+        y : array-like of shape (n_samples,)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights.
+
+        Returns
+        -------
+        score : float
+            The fraction of rows whose predicted label is the true label, weighted by `sample_weight`.
+        """
+        return super().score(X, y, sample_weight)
+
     # ------------------------------------------------------------------ implementation of the base class
 
     def _probabilities(self, X):
