@@ -77,6 +77,13 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
         """The weights of the rows, or None."""
         return None if sample_weight is None else _check_sample_weight(sample_weight, X)
 
+    def _learn_range(self, y, sample_weight, continues):
+        """Learn the range of encoded targets y, to which predictions are limited. Called on a snapshot only."""
+
+    def _output_score(self, state):
+        """The function with which the outputs for validation rows are scored."""
+        return self._score_outputs
+
     def _check_partial_fit(self):
         """Raise an AttributeError if ``partial_fit`` does not support the solver."""
 
@@ -195,6 +202,7 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
         X, y = self._validate_input(X, y, incremental, reset=not continues)
         check_config(config, X)
         sample_weight = self._row_weights(X, y, sample_weight, incremental)
+        self._learn_range(y, sample_weight, continues)
         rng = generator_of(config.random_state)
         if continues:
             state, X, y = self._continued(config, X, y, rng)
@@ -278,7 +286,9 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
             return None
         self._learn_classes(y, classes)
         X, y = self._validate_input(X, y, incremental=True, reset=False)
-        sample_weight = relative_weights(self._row_weights(X, y, sample_weight, True), self.sample_weight_norm)
+        sample_weight = self._row_weights(X, y, sample_weight, True)
+        self._learn_range(y, sample_weight, True)
+        sample_weight = relative_weights(sample_weight, self.sample_weight_norm)
         if self._output_layer(y) != (self.n_outputs_, self.out_activation_):
             return None
         result = kept.train((X, y, sample_weight), self._start_epochs(kept.run.config, is_fresh=False))
@@ -357,7 +367,7 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
             held_out, given = held_out_rows(data.X, data.y, sample_weight, data.given, rows.held_out)
         else:
             return None
-        scores = {"scoring": config.scoring, "score_outputs": self._score_outputs, "score_model": None}
+        scores = {"scoring": config.scoring, "score_outputs": self._output_score(state), "score_model": None}
         if config.scoring not in (None, "loss"):
             scores["score_model"] = self._model_score(state, config.scoring, given, held_out[2])
         plan = self._prediction_plan(state.published_layout, state)

@@ -135,7 +135,8 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
         if settings.input_noise:
             call(settings.noise_address, A, no_slopes, A.shape[1], draw_state, _INPUT_NOISE, settings.input_noise)
         if settings.input_dropout:
-            call(settings.dropout_address, A, no_slopes, A.shape[1], draw_state, _INPUT_DROPOUT, settings.input_dropout)
+            rate = int(settings.input_dropout * draw_state[0].strength)
+            call(settings.dropout_address, A, no_slopes, A.shape[1], draw_state, _INPUT_DROPOUT, rate)
     for layer in range(last + 1):
         W, b = product_weights(table, layer, params, scratch.scaled_weights), layer_biases(table, layer, params)
         Z = layer_outputs(table, layer, n_rows, activations)
