@@ -6,6 +6,7 @@ are compared bitwise with fits that do not have the options.
 
 import math
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(24, 3))
 Y = np.column_stack([np.sin(X[:, 0]), X[:, 1] * X[:, 2]])
 SIZES = (3, 4, 5, 2)
-COEFS = [RANDOM.normal(0, 0.6, shape) for shape in zip(SIZES, SIZES[1:], strict=False)]
+COEFS = [RANDOM.normal(0, 0.6, shape) for shape in pairwise(SIZES)]
 INTERCEPTS = [RANDOM.normal(0, 0.3, n_out) for n_out in SIZES[1:]]
 N_EPOCHS, BATCH_SIZE = 4, 10
 OPTIONS = {
@@ -75,8 +76,7 @@ class TrainerWithOptions(Trainer):
     def batch(self, X, y, weight):
         names = self.activation, self.loss, self.out_activation
         loss, weight_sum, by_coefs, by_intercepts = gradient(X, y, weight, self.coefs, self.intercepts, *names)
-        progress = self.step / math.ceil(self.n_rows / self.batch_size) if self.n_rows % self.batch_size == 0 else None
-        progress = self.epochs + self.rows_of_epoch / self.n_rows if progress is None else progress
+        progress = self.epochs + self.rows_of_epoch / self.n_rows
         base = self.base_rate * (1 if self.rate_schedule is None else FACTORS[self.rate_schedule](progress / N_EPOCHS, progress))
         strength = 1 if self.decay_schedule is None else FACTORS[self.decay_schedule](progress / N_EPOCHS, progress)
         self.rows_of_epoch = (self.rows_of_epoch + len(X)) % self.n_rows

@@ -128,9 +128,9 @@ def checked_rate_factors(given, n_layers):
     for name in given:
         is_list = name != "norms" and not isinstance(given[name], Real)
         factors[name] = list(_as_rates(given[name])) if is_list else list(_as_rates([given[name]])) * lengths.get(name, 1)
-    if all(name in lengths and len(factors[name]) == lengths[name] for name in given):
-        if all(0 <= factor < np.inf for name in given for factor in factors[name]):
-            return factors
+    has_lengths = all(name in lengths and len(factors[name]) == lengths[name] for name in given)
+    if has_lengths and all(0 <= factor < np.inf for name in given for factor in factors[name]):
+        return factors
     raise ValueError(
         "learning_rate_factors must be a dict that maps 'coefs' and 'intercepts' to a finite number >= 0, or to a list of "
         f"{n_layers} such numbers, one for each layer including the output layer, and 'norms' to one number; got {given!r}."

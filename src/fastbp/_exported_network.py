@@ -38,12 +38,12 @@ class ExportedNetwork(NamedTuple):
 
     If ``fill_values`` (n_features,) is not None, NaN in X are replaced by it, and for each feature in ``indicators`` one more input
     follows, which is 1 where the feature was NaN and 0 elsewhere. If ``clip_centers`` and ``clip_factors`` (n_inputs,) are not
-    None, each of these inputs x is replaced by v / √(1 + (v/3)²) with v = (x − center) · factor. In each layer, Z = A @ coefs[l] + intercepts[l]. If
-    ``norm_scales`` is not empty, the Z of hidden layers are normalized: x̂ = (z − μ) / √(σ² + ``norm_epsilon``) with the mean and
-    the variance of each row, and Z becomes x̂ · norm_scales[l] + norm_shifts[l]. ``activations`` are the functions of the hidden
-    layers: names or instances of `fastbp.Activation`. ``link`` is the function of the output layer: "identity", "logistic",
-    "softmax", "relu", "softplus", "exp", "grouped_softmax" (a softmax for each of the groups of outputs, whose sizes are
-    ``group_sizes``) or "ordered_quantiles" (in each group of ``n_quantiles`` outputs, a[0] = z[0] and a[j] = a[j − 1] +
+    None, each of these inputs x is replaced by v / √(1 + (v/3)²) with v = (x − center) · factor. In each layer, Z = A @ coefs[l] +
+    intercepts[l]. If ``norm_scales`` is not empty, the Z of hidden layers are normalized: x̂ = (z − μ) / √(σ² + ``norm_epsilon``)
+    with the mean and the variance of each row, and Z becomes x̂ · norm_scales[l] + norm_shifts[l]. ``activations`` are the functions
+    of the hidden layers: names or instances of `fastbp.Activation`. ``link`` is the function of the output layer: "identity",
+    "logistic", "softmax", "relu", "softplus", "exp", "grouped_softmax" (a softmax for each of the groups of outputs, whose sizes
+    are ``group_sizes``) or "ordered_quantiles" (in each group of ``n_quantiles`` outputs, a[0] = z[0] and a[j] = a[j − 1] +
     softplus(z[j])). ``labels`` is None for a regressor. ``quantiles`` has the quantiles that a regressor predicts. If
     ``output_range`` (2, n_outputs) is not None, its predictions are the outputs, limited to this range.
     """

@@ -35,8 +35,8 @@ from ._training.state import TrainingState
 # The attributes that a fit sets. Only the user and scikit-learn set other attributes.
 _FITTED = (
     *("coefs_", "intercepts_", "norm_scales_", "norm_shifts_", "loss_", "best_loss_", "loss_curve_", "history_", "t_", "n_iter_"),
-    *("validation_scores_", "best_validation_score_", "n_features_in_", "feature_names_in_", "n_layers_", "n_outputs_"),
-    *("out_activation_", "classes_", "y_range_", "_state", "_no_improvement_count", "_label_binarizer", "_groups", "_quantiles", "_kept_run"),
+    *("validation_scores_", "best_validation_score_", "n_features_in_", "feature_names_in_", "n_layers_", "n_outputs_", "y_range_"),
+    *("out_activation_", "classes_", "_state", "_no_improvement_count", "_label_binarizer", "_groups", "_quantiles", "_kept_run"),
 )
 _ALL_FITTED = frozenset(_FITTED)
 _WEIGHTS = ("coefs_", "intercepts_", "norm_scales_", "norm_shifts_")

@@ -38,9 +38,9 @@ scale_y : {'standard', 'robust'}, default=None
     centered. If it is 'exp', the targets are only divided by their mean. Apart from these and 'identity', no output activation is
     supported. The reported losses are those of the scaled targets; predictions are not scaled.
 clip_predictions : bool, default=False
-    Whether to limit predictions to the range of the targets, `y_range_`. It contains the targets of all rows of ``fit`` whose weight
-    is not 0, and of all later calls that continue training. Scores are those of the limited predictions; losses, ``transform`` and
-    traces are not limited. Must not change from False to True while training continues.""",
+    Whether to limit predictions to `y_range_`, the range of the targets [22]_. It contains the targets of all rows of ``fit`` whose
+    weight is not 0, and of all later calls that continue training. Scores are those of the limited predictions. The losses and
+    ``transform`` use outputs that are not limited. Must not change from False to True while training continues.""",
     out_activation="""'auto' is 'exp' for the deviances and 'identity' for all other losses. The other values are 'identity',
     'logistic', 'relu', 'softplus' and 'exp'; not every loss supports all of them.""",
     out_activation_="""'identity', 'exp' for the deviances, or the value of `out_activation`.

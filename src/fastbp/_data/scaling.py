@@ -2,8 +2,8 @@
 
 Raw inputs and targets go in; scaled inputs and targets come out, for training. After training, ``DataScaling.fold`` converts the
 weights of the network that was trained on scaled data to those of a network for raw inputs and raw predictions. Centers and scales
-are those of scikit-learn's scalers, computed from all rows regardless of their weights. ``SmoothClipping`` cannot be folded, so it is
-applied to the rows of each prediction. This module does not know about kernels and training.
+are those of scikit-learn's scalers, computed from all rows regardless of their weights. ``SmoothClipping`` cannot be folded, so it
+is applied to the rows of each prediction. This module does not know about kernels and training.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from sklearn.utils.sparsefuncs import inplace_column_scale
 from .numeric_inputs import clip_smoothly, median_and_factor
 
 SMOOTH_CLIP = "smooth_clip"  # the value of `scale` for which inputs are clipped
+
 
 @dataclass(frozen=True)
 class AffineScaling:
@@ -83,8 +84,8 @@ class SmoothClipping:
     def _check_not_centered(self):
         if self.center.any():
             raise ValueError(
-                f"X must be dense, because the model was fitted to dense rows with scale={SMOOTH_CLIP!r}, which subtracts the median "
-                "of each feature. Convert X with X.toarray(), or fit the model to sparse rows, which are not centered."
+                f"X must be dense, because the model was fitted to dense rows with scale={SMOOTH_CLIP!r}, which subtracts the "
+                "median of each feature. Convert X with X.toarray(), or fit the model to sparse rows, which are not centered."
             )
 
 

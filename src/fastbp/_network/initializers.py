@@ -111,7 +111,7 @@ def draw_from_rows(coefs, intercepts, activations, random_state, weight_init, bi
     `rows` (n_rows, n_features) are prepared training rows, and `norm` is the name of the norm of hidden layers or None. `given` has
     the lists `coefs_init` and `intercepts_init`, or None. They replace drawn values before the next ones are drawn.
     """
-    given = {name: _copies_of(start, arrays, name) for (name, start), arrays in zip(given.items(), (coefs, intercepts), strict=True)}
+    weights_given, biases_given = (_copies_of(given, name, arrays) for name, arrays in zip(given, (coefs, intercepts), strict=True))
     bias_init, A = DATA if bias_init == "auto" and weight_init == DATA else bias_init, rows
     for layer, (W, b, activation) in enumerate(zip(coefs, intercepts, activations, strict=True)):
         is_hidden, is_normalized = layer < len(coefs) - 1, layer < len(coefs) - 1 and norm == "batch_norm"
@@ -119,26 +119,26 @@ def draw_from_rows(coefs, intercepts, activations, random_state, weight_init, bi
             draw_fitted_weights(W, A, random_state)
         else:
             W[...] = _draw_array("weight_init", weight_init, random_state, W.shape, W.shape, activation)
-        if given["coefs_init"] is not None:
-            W[...] = given["coefs_init"][layer]
+        if weights_given is not None:
+            W[...] = weights_given[layer]
         Z = _weighted_sums(A, W, is_normalized)
         if bias_init == DATA:
             draw_fitted_biases(b, Z, random_state)
         else:
             b[...] = _draw_array("bias_init", bias_init, random_state, b.shape, W.shape, activation)
             b *= not (is_normalized and bias_init == "auto")
-        if given["intercepts_init"] is not None:
-            b[...] = given["intercepts_init"][layer]
+        if biases_given is not None:
+            b[...] = biases_given[layer]
         if is_hidden:
             A = _activated(Z + b, activation, norm)
 
 
-def _copies_of(start, arrays, parameter):
+def _copies_of(given, parameter, arrays):
     """The arrays of `coefs_init` or `intercepts_init` with the shapes and dtypes of the arrays of a network, or None."""
-    if start is None:
+    if given[parameter] is None:
         return None
     copies = [np.empty_like(array) for array in arrays]
-    put_into(copies, start, parameter)
+    put_into(copies, given[parameter], parameter)
     return copies
 
 

@@ -33,7 +33,8 @@ def rate_factors(layout, rates):
     for name, usual in (("coefs", OF_WEIGHTS), ("intercepts", OF_OTHERS)):
         for layer, rate in enumerate(rates.get(name, ())):
             factors[name, layer] = Factors(rate, usual.alpha, usual.decay * rate, usual.epsilon)
-    return factors | {"norms": OF_OTHERS._replace(rate=rate) for rate in rates.get("norms", ())}
+    factors["norms"] = OF_OTHERS._replace(rate=rates.get("norms", [1.0])[0])
+    return factors
 
 
 def segment_table(layout, factors=None):
