@@ -121,7 +121,7 @@ def draw_from_rows(coefs, intercepts, activations, random_state, weight_init, bi
             W[...] = _draw_array("weight_init", weight_init, random_state, W.shape, W.shape, activation)
         if weights_given is not None:
             W[...] = weights_given[layer]
-        Z = _weighted_sums(A, W, is_normalized)
+        Z = _sums_for_data(A, W, is_normalized)
         if bias_init == DATA:
             draw_fitted_biases(b, Z, random_state)
         else:
@@ -130,7 +130,7 @@ def draw_from_rows(coefs, intercepts, activations, random_state, weight_init, bi
         if biases_given is not None:
             b[...] = biases_given[layer]
         if is_hidden:
-            A = _activated(Z + b, activation, norm)
+            A = _activations_for_data(Z + b, activation, norm)
 
 
 def _copies_of(given, parameter, arrays):
@@ -142,7 +142,7 @@ def _copies_of(given, parameter, arrays):
     return copies
 
 
-def _weighted_sums(A, W, is_normalized):
+def _sums_for_data(A, W, is_normalized):
     """A·W (n_rows, n_out), with batch normalization if `is_normalized`."""
     from .._kernels.lazy.norms import VARIANCE_EPSILON  # imported on first use, as all lazily compiled functions
 
@@ -150,7 +150,7 @@ def _weighted_sums(A, W, is_normalized):
     return (Z - Z.mean(axis=0)) / np.sqrt(Z.var(axis=0) + Z.dtype.type(VARIANCE_EPSILON)) if is_normalized else Z
 
 
-def _activated(Z, activation, norm):
+def _activations_for_data(Z, activation, norm):
     """The activations of a hidden layer (n_rows, n_out)."""
     from .numpy_passes import activate_layer  # imported here, because the chain of module-level imports would become too long
 
