@@ -29,6 +29,7 @@ from ._network.architecture import Architecture, Plan
 from ._numpy_methods import NumPyMethods
 from ._parameters import default_params, param_values
 from ._representation import RepresentedModel
+from ._target_range import LimitedPredictions
 from ._training.callback_runner import CallbackRunner, check_no_protocol
 from ._training.context import EarlyStoppingStart, EpochHooks, FitContext, Publication, TrainingData, TrainingRows, deadline_after
 from ._training.divergence import divergence_error, warn_of_divergence
@@ -47,7 +48,9 @@ _validated = threading.local()
 _NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
 
 
-class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedModel, NumPyMethods, NetworkModel):
+class BaseMLP(
+    CallbackSupportMixin, LimitedPredictions, ExportMethods, InspectableFit, RepresentedModel, NumPyMethods, NetworkModel
+):
     """A multilayer perceptron; see the subclasses."""
 
     loss_: float
@@ -76,13 +79,6 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
     def _row_weights(self, X, y, sample_weight, incremental):
         """The weights of the rows, or None."""
         return None if sample_weight is None else _check_sample_weight(sample_weight, X)
-
-    def _learn_range(self, y, sample_weight, continues):
-        """Learn the range of encoded targets y, to which predictions are limited. Called on a snapshot only."""
-
-    def _output_score(self, state):
-        """The function with which the outputs for validation rows are scored."""
-        return self._score_outputs
 
     def _check_partial_fit(self):
         """Raise an AttributeError if ``partial_fit`` does not support the solver."""

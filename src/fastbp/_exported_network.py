@@ -107,6 +107,7 @@ class ExportableModel:
         norm_scales, norm_shifts = layout.norms(params) if layout.n_norms else ((), ())
         architecture = self._prediction_architecture(len(layout.sizes) - 2, self._state)
         fill_values, indicators = self._imputation()
+        clipping = None if self._state is None else self._state.preparation.clipping
         names, has_labels = vars(self).get("feature_names_in_"), is_classifier(self)
         return ExportedNetwork(
             "MLPClassifier" if has_labels else "MLPRegressor",
@@ -124,7 +125,8 @@ class ExportableModel:
             tuple(architecture.numbers) if has_labels else (),
             () if has_labels else tuple(architecture.numbers),
             self._exported_labels(architecture.link) if has_labels else None,
-            *self._clipping(),
+            None if clipping is None else clipping.center,
+            None if clipping is None else clipping.factor,
             vars(self).get("y_range_"),
         )
 
@@ -134,11 +136,6 @@ class ExportableModel:
         if imputer is None:
             return None, None
         return np.nan_to_num(np.array(imputer.statistics_, np.float64)), np.array(imputer.indicator_.features_)
-
-    def _clipping(self):
-        """The centers and the factors of the smooth clipping of the inputs; two times None without clipping."""
-        clipping = None if self._state is None else self._state.preparation.clipping
-        return (None, None) if clipping is None else (clipping.center, clipping.factor)
 
     def _exported_labels(self, link):
         """The ``ExportedLabels`` of a classifier."""

@@ -335,31 +335,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         is_rebuilt = self.out_activation_ == "ordered_quantiles" and not self._quantiles
         return self.out_activation_, tuple(np.atleast_1d(self.quantile).tolist()) if is_rebuilt else self._quantiles
 
-    def _learn_range(self, y, sample_weight, continues):
-        before = self.__dict__.pop("y_range_", None)
-        if not self.clip_predictions:
-            return
-        if continues and before is None and self._state is not None:
-            raise ValueError(
-                "clip_predictions must not change from False to True while training continues, because the range of the earlier "
-                "targets is not known; got clip_predictions=True. Set it to False, or call fit with warm_start=False."
-            )
-        y = y if sample_weight is None or not sample_weight.any() else y[sample_weight != 0]
-        rows = y if not continues or before is None else np.vstack([before, y])
-        self.y_range_ = np.stack([rows.min(axis=0), rows.max(axis=0)])
-
-    def _clipped_outputs(self, X):
-        """The network outputs (n_rows, n_outputs), limited to the range of the targets with `clip_predictions`."""
-        outputs, limits = self._outputs(X), vars(self).get("y_range_")
-        return outputs if limits is None else outputs.clip(*limits.astype(outputs.dtype))
-
-    def _output_score(self, state):
-        limits, scaling = vars(self).get("y_range_"), state.preparation.scaling
-        if limits is None:
-            return self._score_outputs
-        low, high = limits if scaling is None else scaling.scale_targets(limits)
-        return lambda y, outputs, sample_weight: self._score_outputs(y, outputs.clip(low, high), sample_weight)
-
     def _output_layer(self, y):
         if self.scale_y is not None and self._n_quantiles > 1:
             raise ValueError(
