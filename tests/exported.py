@@ -35,9 +35,18 @@ COMMON = [
     {"hidden_layer_sizes": ()},
     {"activation": ["gelu", "tanh"], "batch_norm": True},
     {"missing": "indicator", "scale": "standard"},
+    {"scale": "smooth_clip"},
+    {"missing": "indicator", "scale": "smooth_clip", "hidden_layer_sizes": ()},
     {"solver": "lbfgs", "activation": "logistic"},
     {"activation": Activation(softsign)},
 ]
+
+
+def with_limits(model, rows):
+    """A regressor with `clip_predictions` whose range is narrower than that of its outputs for some rows."""
+    model.y_range_ = np.quantile(model.transform(rows, layer=-1), [0.3, 0.6], axis=0)
+    assert (model.predict(rows).reshape(len(rows), -1) != model.transform(rows, layer=-1)).any()
+    return model
 
 
 def rows_of(params):
@@ -72,10 +81,13 @@ ACTIVATIONS = {
 def reference_inputs(network, X):
     """The inputs of the first layer in float64 for raw rows."""
     X = np.asarray(X, np.float64)
-    if network.fill_values is None:
-        return X
-    is_missing = np.isnan(X)
-    return np.hstack([np.where(is_missing, network.fill_values, X), is_missing[:, network.indicators]])
+    if network.fill_values is not None:
+        is_missing = np.isnan(X)
+        X = np.hstack([np.where(is_missing, network.fill_values, X), is_missing[:, network.indicators]])
+    if network.clip_factors is not None:
+        X = (X - network.clip_centers) * network.clip_factors
+        X = X / np.sqrt(1 + (X / 3) ** 2)
+    return X
 
 
 def apply_activation(activation, Z):
@@ -131,6 +143,7 @@ def reference_predictions(network, X):
     """What ``predict`` returns; for a multilabel y, a dense array."""
     outputs, labels = reference_outputs(network, X), network.labels
     if labels is None:
+        outputs = outputs if network.output_range is None else outputs.clip(*network.output_range)
         n_quantiles = network.n_quantiles
         if 1 < n_quantiles < outputs.shape[1]:
             return outputs.reshape(len(outputs), -1, n_quantiles)

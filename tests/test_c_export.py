@@ -47,6 +47,8 @@ OPTIONS = {
     "missing": {"missing": "indicator", "scale": "standard"},
     "missing_no_hidden": {"missing": "indicator", "hidden_layer_sizes": ()},
     "squared_error": {"loss": "squared_error"},
+    "clipped": {"scale": "smooth_clip"},
+    "clipped_missing": {"missing": "indicator", "scale": "smooth_clip", "hidden_layer_sizes": ()},
 }
 QUANTILES = {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]}
 # The class, the parameters and y of each model, by the prefix in C.
@@ -63,6 +65,7 @@ CASES = {
     "median": (MLPRegressor, {"loss": "quantile"}, VALUES),
     "quantiles": (MLPRegressor, QUANTILES, VALUES),
     "quantiles_of_one": (MLPRegressor, QUANTILES | {"missing": "indicator"}, VALUES[:, 0]),
+    "limited": (MLPRegressor, {"clip_predictions": True, "max_iter": 1}, VALUES / 100),
     "scaled_y": (MLPRegressor, {"scale_y": "standard", "scale": "standard"}, VALUES),
 }
 # For large inputs, the results of the first overflow. In the others, a sum of subnormal numbers decides, which kernels round to 0.

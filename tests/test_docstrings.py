@@ -145,6 +145,7 @@ def fitted(kind):
             kind(early_stopping=True, **params).fit(pd.DataFrame(X, columns=["a", "b"]), y),
             kind(layer_norm=True, **params).fit(X, y),
             kind(solver="lbfgs", **params).fit(X, y),
+            kind(**params | ({"clip_predictions": True} if kind is fastbp.MLPRegressor else {})).fit(X, y),
         ]
 
 

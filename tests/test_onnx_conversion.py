@@ -9,7 +9,7 @@ import sys
 import exported
 import numpy as np
 import pytest
-from exported import ACTIVATIONS, COMMON, SMALL, TARGETS, VALUES, X, rows_of
+from exported import ACTIVATIONS, COMMON, SMALL, TARGETS, VALUES, X, rows_of, with_limits
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf, erfc, softmax
 
@@ -143,8 +143,10 @@ def test_squared_error_classifier():
     [{}, {"out_activation": "exp"}, {"out_activation": "softplus"}, {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]}],
     ids=str,
 )
-def test_regressors(params, y):
-    model = MLPRegressor(**SMALL | params).fit(X, y)
+@pytest.mark.parametrize("clipping", [{}, {"clip_predictions": True, "scale": "smooth_clip"}], ids=["plain", "clipped"])
+def test_regressors(params, y, clipping):
+    model = MLPRegressor(**SMALL | params | clipping).fit(X, y)
+    model = with_limits(model, X) if clipping else model
     network = exported_network(model)
     graph, (predicted,) = computed(network, X)
     found = graph.values[shaped_prediction(network, predicted).name]

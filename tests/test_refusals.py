@@ -6,8 +6,9 @@ their weights.
 
 import numpy as np
 import pytest
+from schedule_names import OF_LOSSES, OF_PROGRESS
 from scipy.sparse import csr_array
-from test_combinations import OF_SGD, SCHEDULES
+from test_combinations import slower
 
 from fastbp import Activation, Loss, MLPClassifier, MLPRegressor
 
@@ -42,7 +43,9 @@ NOT_FOR_LBFGS = {
     "dropout": [0.2, [0.0, 0.1], [0.1, 0.0, 0.0]],
     "input_noise": [0.1],
     "batch_norm": [True],
-    "learning_rate": [schedule for schedule in SCHEDULES if schedule not in OF_SGD],
+    "learning_rate": [*OF_PROGRESS, *OF_LOSSES, slower],
+    "regularization_schedule": OF_PROGRESS,
+    "learning_rate_factors": [{}, {"coefs": 0.5}],
     "clip_norm": [1.0],
     "max_norm": [1.0],
     "ema_decay": [0.9, 0.0],
@@ -70,6 +73,9 @@ def test_parameters_that_lbfgs_does_not_support(kind, name, value, before):
         {"layer_norm": True},
         {"l1": 0.1},
         {"early_stopping": True},
+        {"weight_init": "data"},
+        {"bias_init": "data"},
+        {"scale": "smooth_clip"},
     ],
     ids=str,
 )
@@ -350,6 +356,8 @@ def test_invalid_results_of_initializers_are_rejected(kind, name, result):
         ("n_threads", [0, -1, 1.5, "all"]),
         ("max_time", [0, -1, "long"]),
         ("warm_start", ["continue", None]),
+        ("regularization_schedule", ["linear", 0.1, *OF_LOSSES]),
+        ("learning_rate_factors", [0.1, [1, 0.1], "coefs"]),
     ],
 )
 def test_invalid_values_are_rejected(kind, name, values):
@@ -364,6 +372,7 @@ def test_invalid_values_are_rejected(kind, name, values):
         (MLPClassifier, "class_weight", ["even", 2, [1, 2]]),
         (MLPRegressor, "huber_delta", [0, -1, None, np.nan]),
         (MLPRegressor, "scale_y", ["minmax", True]),
+        (MLPRegressor, "clip_predictions", [None, "yes", (0, 1)]),
     ],
 )
 def test_invalid_values_of_one_estimator_are_rejected(kind, name, values):
@@ -377,6 +386,9 @@ CHANGES = [
     ({"scale": "standard"}, {"scale": None}, "scale must not change"),
     ({"scale": "standard"}, {"scale": "robust"}, "scale must not change"),
     ({}, {"scale": "standard"}, "scale must not change"),
+    ({}, {"scale": "smooth_clip"}, "scale must not change"),
+    ({"scale": "smooth_clip"}, {"scale": "robust"}, "scale must not change"),
+    ({}, {"learning_rate_factors": {"coefs": [1]}}, "learning_rate_factors must"),
     ({}, {"missing": "indicator"}, "missing must not change"),
     ({}, {"batch_norm": True}, "batch_norm must not change"),
     ({"batch_norm": True}, {"batch_norm": False}, "batch_norm must not change"),
@@ -412,6 +424,7 @@ def test_parameters_that_must_not_change_between_fits(kind, go_on, first, then, 
     ("first", "then", "match"),
     [
         ({}, {"scale_y": "standard"}, "scale_y must not change"),
+        ({}, {"clip_predictions": True}, "clip_predictions must not change"),
         ({}, {"out_activation": "exp"}, "out_activation must not change"),
         ({}, {"loss": "poisson"}, "out_activation must not change while training continues; it was 'identity'"),
         ({"loss": "quantile"}, {"quantile": [0.1, 0.9]}, "output units"),
@@ -476,6 +489,9 @@ def test_predictions_ignore_quantiles_set_after_the_fit(then):
         {"dtype": "float32"},
         {"sample_weight_norm": "global"},
         {"n_threads": 2},
+        {"regularization_schedule": "cosine", "dropout": 0.1},
+        {"learning_rate_factors": {"intercepts": 0}},
+        {"weight_init": "data"},
         {"loss": Loss(lambda y, a: (a - y) ** 2), "out_activation": "identity"},
         {"activation": Activation(lambda z: z * z)},
     ],

@@ -617,6 +617,9 @@ OTHER_VALUES = {
     "validation_splitter": GridSearchCV,
     "max_time": 3.0,
     "callbacks": [softsign],
+    "regularization_schedule": "cosine",
+    "learning_rate_factors": {"coefs": 0.5},
+    "clip_predictions": True,
 }
 
 

@@ -31,6 +31,10 @@ _CLASSIFIER = {
     "batch_norm": {"batch_norm": True},
     "layer_norm": {"layer_norm": True},
     "ema_decay": {"ema_decay": 0.99},
+    "regularization_schedule": {"weight_decay": 1e-2, "regularization_schedule": "flat_cosine"},
+    "learning_rate_factors": {"learning_rate_factors": {"intercepts": 0.1}},
+    "weight_init data": {"weight_init": "data"},
+    "scale smooth_clip": {"scale": "smooth_clip"},
     "cosine": {"learning_rate": "cosine"},
     "label_smoothing": {"label_smoothing": 0.1},
     "class_weight": {"class_weight": "balanced"},
@@ -44,6 +48,7 @@ _REGRESSOR = {
     **{f"loss {name}": {"loss": name} for name in ("absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie")},
     "three quantiles": {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]},
     "scale_y": {"scale_y": "standard"},
+    "clip_predictions": {"clip_predictions": True},
 }
 
 

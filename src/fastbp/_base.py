@@ -29,6 +29,7 @@ from ._network.architecture import Architecture, Plan
 from ._numpy_methods import NumPyMethods
 from ._parameters import default_params, param_values
 from ._representation import RepresentedModel
+from ._target_range import LimitedPredictions
 from ._training.callback_runner import CallbackRunner, check_no_protocol
 from ._training.context import EarlyStoppingStart, EpochHooks, FitContext, Publication, TrainingData, TrainingRows, deadline_after
 from ._training.divergence import divergence_error, warn_of_divergence
@@ -47,7 +48,9 @@ _validated = threading.local()
 _NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
 
 
-class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedModel, NumPyMethods, NetworkModel):
+class BaseMLP(
+    CallbackSupportMixin, LimitedPredictions, ExportMethods, InspectableFit, RepresentedModel, NumPyMethods, NetworkModel
+):
     """A multilayer perceptron; see the subclasses."""
 
     loss_: float
@@ -195,6 +198,7 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
         X, y = self._validate_input(X, y, incremental, reset=not continues)
         check_config(config, X)
         sample_weight = self._row_weights(X, y, sample_weight, incremental)
+        self._learn_range(y, sample_weight, continues)
         rng = generator_of(config.random_state)
         if continues:
             state, X, y = self._continued(config, X, y, rng)
@@ -278,7 +282,9 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
             return None
         self._learn_classes(y, classes)
         X, y = self._validate_input(X, y, incremental=True, reset=False)
-        sample_weight = relative_weights(self._row_weights(X, y, sample_weight, True), self.sample_weight_norm)
+        sample_weight = self._row_weights(X, y, sample_weight, True)
+        self._learn_range(y, sample_weight, True)
+        sample_weight = relative_weights(sample_weight, self.sample_weight_norm)
         if self._output_layer(y) != (self.n_outputs_, self.out_activation_):
             return None
         result = kept.train((X, y, sample_weight), self._start_epochs(kept.run.config, is_fresh=False))
@@ -359,7 +365,7 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
             held_out, given = held_out_rows(data.X, data.y, sample_weight, data.given, rows.held_out)
         else:
             return None
-        scores = {"scoring": config.scoring, "score_outputs": self._score_outputs, "score_model": None}
+        scores = {"scoring": config.scoring, "score_outputs": self._output_score(state), "score_model": None}
         if config.scoring not in (None, "loss"):
             scores["score_model"] = self._model_score(state, config.scoring, given, held_out[2])
         plan = self._prediction_plan(state.published_layout, state)

@@ -47,10 +47,10 @@ from ._parameters import CONSTRAINTS, documented
     The loss function. 'log_loss' is the log-loss. 'squared_error' is half the squared error, summed over one output per class, with
     a target of 1 for the class of the row and 0 for the other classes. A `fastbp.Loss` has the same targets.
 label_smoothing : float, default=0.0
-    The fraction of each target that is spread evenly over the classes [22]_.
+    The fraction of each target that is spread evenly over the classes [23]_.
 class_weight : dict or 'balanced', default=None
     Weights of the classes, as a dict from label to weight, by which the sample weights are multiplied. Classes that are not in the
-    dict have weight 1. 'balanced' uses n_samples / (n_classes * count of the class) [23]_, where a row with sample weight w counts
+    dict have weight 1. 'balanced' uses n_samples / (n_classes * count of the class) [24]_, where a row with sample weight w counts
     as w rows; it is not available for ``partial_fit``. Must be None if y has several columns.""",
     out_activation="""'auto' is 'softmax' for the log-loss of a multiclass y, and 'logistic' otherwise. The other values are
     'identity', 'logistic', 'softmax', 'relu', 'softplus' and 'exp'; not every loss supports all of them.""",
@@ -93,8 +93,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     References
     ----------
     {references}
-    .. [22] Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
-    .. [23] King and Zeng, "Logistic Regression in Rare Events Data", Political Analysis 9, 2001.
+    .. [23] Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, "Rethinking the Inception Architecture for Computer Vision", CVPR 2016.
+    .. [24] King and Zeng, "Logistic Regression in Rare Events Data", Political Analysis 9, 2001.
 
     Examples
     --------
@@ -177,6 +177,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
         n_threads: int | None = None,
         n_shares: int | None = None,
+        regularization_schedule: str | None = None,
+        learning_rate_factors: dict[str, Any] | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -233,6 +235,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.callbacks = callbacks
         self.n_threads = n_threads
         self.n_shares = n_shares
+        self.regularization_schedule = regularization_schedule
+        self.learning_rate_factors = learning_rate_factors
 
     @available_with(lambda estimator: estimator._check_partial_fit() is None)
     @continues_run

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ._data.inputs import as_rows
+from ._data.scaling import SmoothClipping
 from ._data.targets import GroupedLabels, clipped_probabilities, split_groups
 from ._network.architecture import Architecture, Plan
 from ._network.layout import Layout, padded_copy
@@ -55,33 +56,10 @@ class CompiledPrediction:
             return self._labels[label]
         # of any strides and alignment
         if X.__class__ is not np.ndarray or X.dtype is not self._dtype or X.ndim != 2 or X.shape[1:] != self._row_shape:
-            X = self._checked(X)
+            X = _checked_rows(X, self._network.n_features, self._dtype)
             if X.ndim == 1:
                 return self(X)
         return _results(self._network, self._method, self._outputs(X))
-
-    def _checked(self, X):
-        """X as a C-contiguous array of the dtype of the network, with one or two dimensions and the right number of features."""
-        n_features = self._network.n_features
-        if issparse(X):
-            raise TypeError("X must be a dense array, but it is a sparse matrix. Convert it with X.toarray().")
-        try:
-            X = np.asarray(X)
-        except ValueError as error:
-            raise ValueError(
-                f"X must be an array of numbers. Pass rows of equal length. NumPy cannot convert it: {error}"
-            ) from error
-        if X.dtype.kind not in _NUMBER_KINDS:
-            raise TypeError(f"X must hold real numbers, but its dtype is {X.dtype}. Convert it to {self._dtype}.")
-        if X.ndim not in (1, 2) or X.shape[-1] != n_features:
-            raise ValueError(
-                f"X must have shape ({n_features},) for one row, or (n_rows, {n_features}), because the model has {n_features} "
-                f"features; got {X.shape}. Pass all features in the order of the training data."
-            )
-        converted = np.empty(X.shape, self._dtype)  # `asarray` could return an array with an equal, but not identical dtype
-        with np.errstate(over="ignore"):
-            converted[...] = X
-        return converted
 
     def _outputs(self, X):
         """The outputs (n_rows, n_outputs)."""
@@ -107,8 +85,72 @@ class CompiledPrediction:
         return type(self), (self._network, self._method)
 
     def __repr__(self):
-        network = self._network
-        return f"<compiled {self._method} of {network.estimator} for {network.n_features} features of {self._dtype}>"
+        return _described_function(self._network, self._method, self._dtype)
+
+
+class ClippedPrediction:
+    """A function like ``CompiledPrediction`` for a network whose inputs or predictions are clipped, which is done in NumPy."""
+
+    def __init__(self, network, method):
+        self._network, self._method, self._dtype = network, method, np.dtype(network.dtype.type)
+        parts = {"clip_centers": None, "clip_factors": None, "output_range": None}
+        if network.clip_factors is not None:  # the compiled function receives the inputs of the network
+            self._clipping = SmoothClipping(*(part.astype(self._dtype) for part in (network.clip_centers, network.clip_factors)))
+            parts |= {"n_features": network.sizes[0], "feature_names": None, "fill_values": None, "indicators": None}
+        self._compiled = CompiledPrediction(network._replace(**parts), method)
+        self._limits = None
+        if network.output_range is not None and method == "predict":
+            shape = (-1, network.n_quantiles) if _has_groups(network) else (-1,)
+            self._limits = network.output_range.astype(self._dtype).reshape(2, *shape)
+
+    def __call__(self, X: Any) -> Any:
+        """Return the predictions for X of shape (n_features,) or (n_rows, n_features)."""
+        X = _checked_rows(X, self._network.n_features, self._dtype)
+        if self._network.clip_factors is not None:
+            rows = self._clipping(_imputed(self._network, X.reshape(-1, self._network.n_features)))
+            X = rows.reshape(*X.shape[:-1], rows.shape[1])
+        results = self._compiled(X)
+        if self._limits is None:
+            return results
+        low, high = self._limits[:, 0] if self._network.sizes[-1] == 1 else self._limits
+        return np.clip(results, low, high)
+
+    def __reduce__(self):
+        return type(self), (self._network, self._method)
+
+    def __repr__(self):
+        return _described_function(self._network, self._method, self._dtype)
+
+
+def compiled_prediction(network, method):
+    """Return the function that predicts like a method of the estimator from which the network was made."""
+    is_clipped = network.clip_factors is not None or network.output_range is not None
+    return ClippedPrediction(network, method) if is_clipped else CompiledPrediction(network, method)
+
+
+def _described_function(network, method, dtype):
+    return f"<compiled {method} of {network.estimator} for {network.n_features} features of {dtype}>"
+
+
+def _checked_rows(X, n_features, dtype):
+    """X as a C-contiguous array of this dtype, with one or two dimensions and the right number of features."""
+    if issparse(X):
+        raise TypeError("X must be a dense array, but it is a sparse matrix. Convert it with X.toarray().")
+    try:
+        X = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"X must be an array of numbers. Pass rows of equal length. NumPy cannot convert it: {error}") from error
+    if X.dtype.kind not in _NUMBER_KINDS:
+        raise TypeError(f"X must hold real numbers, but its dtype is {X.dtype}. Convert it to {dtype}.")
+    if X.ndim not in (1, 2) or X.shape[-1] != n_features:
+        raise ValueError(
+            f"X must have shape ({n_features},) for one row, or (n_rows, {n_features}), because the model has {n_features} "
+            f"features; got {X.shape}. Pass all features in the order of the training data."
+        )
+    converted = np.empty(X.shape, dtype)  # `asarray` could return an array with an equal, but not identical dtype
+    with np.errstate(over="ignore"):
+        converted[...] = X
+    return converted
 
 
 def _check_method(network, method):

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
 from ._network.activations import Activation
+from ._network.segments import rate_factors
 
 
 class FitConfig(NamedTuple):
@@ -71,6 +72,8 @@ class FitConfig(NamedTuple):
     callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None
     n_threads: int | None
     n_shares: int | None
+    regularization_schedule: str | None
+    learning_rate_factors: dict | None
     scale_y: str | None = None
     kinds: Any = None  # a `LayerKinds` of an estimator for tables
 
@@ -79,6 +82,18 @@ class FitConfig(NamedTuple):
         """The parameters of an estimator."""
         values = vars(estimator)
         return cls(*map(values.get, cls._fields))
+
+    @property
+    def strength_schedule(self) -> str | None:
+        """The schedule of the dropout rates and of the weight decay."""
+        return self.regularization_schedule if self.kinds is None else self.kinds.strength_schedule
+
+    def factors(self, layout: Any) -> dict | None:
+        """The factors of groups of parameters, as ``segment_table`` expects them."""
+        if self.kinds is not None:
+            return self.kinds.factors(layout)
+        given = self.learning_rate_factors
+        return None if given is None else rate_factors(layout, checked_rate_factors(given, len(layout.sizes) - 1))
 
 
 def hidden_sizes(config):
@@ -105,6 +120,21 @@ def dropout_rates(config, n_hidden):
         )
     rates = (0.0, *rates) if len(rates) == n_hidden else rates
     return rates if any(rates) else ()
+
+
+def checked_rate_factors(given, n_layers):
+    """The numbers in `learning_rate_factors`, as a dict of lists with one number for each layer, or for "norms" of one number."""
+    lengths, factors = {"coefs": n_layers, "intercepts": n_layers, "norms": 1}, {}
+    for name in given:
+        is_list = name != "norms" and not isinstance(given[name], Real)
+        factors[name] = list(_as_rates(given[name])) if is_list else list(_as_rates([given[name]])) * lengths.get(name, 1)
+    has_lengths = all(name in lengths and len(factors[name]) == lengths[name] for name in given)
+    if has_lengths and all(0 <= factor < np.inf for name in given for factor in factors[name]):
+        return factors
+    raise ValueError(
+        "learning_rate_factors must be a dict that maps 'coefs' and 'intercepts' to a finite number >= 0, or to a list of "
+        f"{n_layers} such numbers, one for each layer including the output layer, and 'norms' to one number; got {given!r}."
+    )
 
 
 def _as_rates(rates):
@@ -169,6 +199,8 @@ def check_lbfgs(config, dropout):
         "learning_rate": config.learning_rate not in ("constant", "invscaling", "adaptive"),
         "dropout": any(dropout),
         "ema_decay": config.ema_decay is not None,
+        "regularization_schedule": config.regularization_schedule is not None,
+        "learning_rate_factors": config.learning_rate_factors is not None,
     }
     is_set |= {name: getattr(config, name) for name in ("input_noise", "batch_norm", "clip_norm", "max_norm", "weight_decay")}
     for name, value in is_set.items():

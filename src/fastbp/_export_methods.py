@@ -49,10 +49,10 @@ class ExportMethods(ExportableModel):
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If scikit-learn cannot compute the predictions: with `layer_norm`, ``missing="indicator"``, an `activation` that
-            scikit-learn does not have or that is not the same for all hidden layers, a classifier with another `loss` than
-            'log_loss', a regressor with another output activation than 'identity' or 'exp', several quantiles, or a classifier for
-            several multiclass outputs.
+            If scikit-learn cannot compute the predictions: with `layer_norm`, ``missing="indicator"``, ``scale="smooth_clip"``,
+            `clip_predictions`, an `activation` that scikit-learn does not have or that is not the same for all hidden layers, a
+            classifier with another `loss` than 'log_loss', a regressor with another output activation than 'identity' or 'exp',
+            several quantiles, or a classifier for several multiclass outputs.
 
         See Also
         --------
@@ -260,8 +260,9 @@ class ExportMethods(ExportableModel):
         -----
         The function raises a ValueError if X has a wrong shape, and a TypeError if X does not hold real numbers. Results are equal
         to those of the method for the same row or batch up to rounding errors of the floating-point type. A call for one row of a
-        C-contiguous array with this type takes about as long as the arithmetic. Calls with little work keep Python's global
-        interpreter lock. For a large batch, the function uses one thread and takes as long as the method of the estimator.
+        C-contiguous array with this type takes about as long as the arithmetic; ``scale="smooth_clip"`` and `clip_predictions` add
+        some microseconds. Calls with little work keep Python's global interpreter lock. For a large batch, the function uses one
+        thread and takes as long as the method of the estimator.
 
         If the required code is not in the cache, this method compiles it, which takes a few seconds.
         ``python -m fastbp.warmup --all`` compiles it in advance.
@@ -279,6 +280,6 @@ class ExportMethods(ExportableModel):
         >>> predict_proba(X[0]).shape, predict_proba(X[:5]).shape
         ((3,), (5, 3))
         """
-        from ._compiled_prediction import CompiledPrediction
+        from ._compiled_prediction import compiled_prediction
 
-        return CompiledPrediction(exported_network(self), method)
+        return compiled_prediction(exported_network(self), method)

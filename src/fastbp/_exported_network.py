@@ -37,13 +37,15 @@ class ExportedNetwork(NamedTuple):
     """A network for raw rows of X with shape (n_rows, n_features).
 
     If ``fill_values`` (n_features,) is not None, NaN in X are replaced by it, and for each feature in ``indicators`` one more input
-    follows, which is 1 where the feature was NaN and 0 elsewhere. In each layer, Z = A @ coefs[l] + intercepts[l]. If
-    ``norm_scales`` is not empty, the Z of hidden layers are normalized: x̂ = (z − μ) / √(σ² + ``norm_epsilon``) with the mean and
-    the variance of each row, and Z becomes x̂ · norm_scales[l] + norm_shifts[l]. ``activations`` are the functions of the hidden
-    layers: names or instances of `fastbp.Activation`. ``link`` is the function of the output layer: "identity", "logistic",
-    "softmax", "relu", "softplus", "exp", "grouped_softmax" (a softmax for each of the groups of outputs, whose sizes are
-    ``group_sizes``) or "ordered_quantiles" (in each group of ``n_quantiles`` outputs, a[0] = z[0] and a[j] = a[j − 1] +
-    softplus(z[j])). ``labels`` is None for a regressor. ``quantiles`` has the quantiles that a regressor predicts.
+    follows, which is 1 where the feature was NaN and 0 elsewhere. If ``clip_centers`` and ``clip_factors`` (n_inputs,) are not
+    None, each of these inputs x is replaced by v / √(1 + (v/3)²) with v = (x − center) · factor. In each layer, Z = A @ coefs[l] +
+    intercepts[l]. If ``norm_scales`` is not empty, the Z of hidden layers are normalized: x̂ = (z − μ) / √(σ² + ``norm_epsilon``)
+    with the mean and the variance of each row, and Z becomes x̂ · norm_scales[l] + norm_shifts[l]. ``activations`` are the functions
+    of the hidden layers: names or instances of `fastbp.Activation`. ``link`` is the function of the output layer: "identity",
+    "logistic", "softmax", "relu", "softplus", "exp", "grouped_softmax" (a softmax for each of the groups of outputs, whose sizes
+    are ``group_sizes``) or "ordered_quantiles" (in each group of ``n_quantiles`` outputs, a[0] = z[0] and a[j] = a[j − 1] +
+    softplus(z[j])). ``labels`` is None for a regressor. ``quantiles`` has the quantiles that a regressor predicts. If
+    ``output_range`` (2, n_outputs) is not None, its predictions are the outputs, limited to this range.
     """
 
     estimator: str
@@ -61,6 +63,9 @@ class ExportedNetwork(NamedTuple):
     group_sizes: tuple[int, ...]
     quantiles: tuple[float, ...]
     labels: ExportedLabels | None
+    clip_centers: np.ndarray | None = None
+    clip_factors: np.ndarray | None = None
+    output_range: np.ndarray | None = None
 
     @property
     def dtype(self):
@@ -102,6 +107,7 @@ class ExportableModel:
         norm_scales, norm_shifts = layout.norms(params) if layout.n_norms else ((), ())
         architecture = self._prediction_architecture(len(layout.sizes) - 2, self._state)
         fill_values, indicators = self._imputation()
+        clipping = None if self._state is None else self._state.preparation.clipping
         names, has_labels = vars(self).get("feature_names_in_"), is_classifier(self)
         return ExportedNetwork(
             "MLPClassifier" if has_labels else "MLPRegressor",
@@ -119,6 +125,9 @@ class ExportableModel:
             tuple(architecture.numbers) if has_labels else (),
             () if has_labels else tuple(architecture.numbers),
             self._exported_labels(architecture.link) if has_labels else None,
+            None if clipping is None else clipping.center,
+            None if clipping is None else clipping.factor,
+            vars(self).get("y_range_"),
         )
 
     def _imputation(self):

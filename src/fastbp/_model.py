@@ -35,7 +35,7 @@ from ._training.state import TrainingState
 # The attributes that a fit sets. Only the user and scikit-learn set other attributes.
 _FITTED = (
     *("coefs_", "intercepts_", "norm_scales_", "norm_shifts_", "loss_", "best_loss_", "loss_curve_", "history_", "t_", "n_iter_"),
-    *("validation_scores_", "best_validation_score_", "n_features_in_", "feature_names_in_", "n_layers_", "n_outputs_"),
+    *("validation_scores_", "best_validation_score_", "n_features_in_", "feature_names_in_", "n_layers_", "n_outputs_", "y_range_"),
     *("out_activation_", "classes_", "_state", "_no_improvement_count", "_label_binarizer", "_groups", "_quantiles", "_kept_run"),
 )
 _ALL_FITTED = frozenset(_FITTED)
@@ -282,7 +282,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             given, finite = X, _finite_or_nan(has_imputer)
             X = validate_data(self, X, accept_sparse=["csr", "csc"], ensure_all_finite=finite, reset=False)
             check_converted_indices(X, given, "X")
-        return X if preparation is None else preparation.imputed(X)
+        return X if preparation is None else preparation.network_inputs(X)
 
     @on_snapshot
     def _forward_pass_fast(self, X, check_input=True):
@@ -290,7 +290,7 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         if check_input:
             X = self._inputs(X)
         elif self._state is not None:
-            X = self._state.preparation.imputed(X)
+            X = self._state.preparation.network_inputs(X)
         return self._forward_pass([X] + [None] * len(self.coefs_))[-1]
 
     @abstractmethod
@@ -330,8 +330,8 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The input data.
         layer : int, default=-2
-            The index of the layer in the list of all `n_layers_` layers: 0 is the input layer (with missing values replaced), -1
-            is the output layer, and -2 is the last hidden layer.
+            The index of the layer in the list of all `n_layers_` layers: 0 is the input layer (with missing values replaced and
+            inputs clipped), -1 is the output layer, and -2 is the last hidden layer.
 
         Returns
         -------

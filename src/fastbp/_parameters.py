@@ -14,9 +14,11 @@ from operator import itemgetter
 import numpy as np
 
 from ._compat import HasMethods, Interval, Options, StrOptions
+from ._data.scaling import SMOOTH_CLIP
+from ._kernels.lazy.schedules import SCHEDULES
 from ._kernels.lazy.solvers import N_MOMENTS
 from ._network.activations import ACTIVATION_NAMES, Activation
-from ._network.initializers import BIAS_INITIALIZERS, INITIALIZERS
+from ._network.initializers import BIAS_INITIALIZERS, DATA, INITIALIZERS
 from ._network.schedules import SCHEDULE_NAMES
 
 _SHARE = Interval(Real, 0, 1, closed="left")
@@ -64,12 +66,12 @@ CONSTRAINTS = {
     "batch_norm": ["boolean"],
     "layer_norm": ["boolean"],
     "ema_decay": [_SHARE, None],
-    "weight_init": [StrOptions(set(INITIALIZERS)), callable],
-    "bias_init": [StrOptions(set(BIAS_INITIALIZERS)), callable],
+    "weight_init": [StrOptions({DATA, *INITIALIZERS}), callable],
+    "bias_init": [StrOptions({DATA, *BIAS_INITIALIZERS}), callable],
     "coefs_init": [list, tuple, None],
     "intercepts_init": [list, tuple, None],
     "sample_weight_norm": [StrOptions({"batch", "global"})],
-    "scale": [StrOptions({"standard", "robust"}), None],
+    "scale": [StrOptions({"standard", "robust", SMOOTH_CLIP}), None],
     "missing": [StrOptions({"error", "indicator"})],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
     "scoring": [str, callable, None],
@@ -78,6 +80,8 @@ CONSTRAINTS = {
     "callbacks": [list, tuple, callable, None],
     "n_threads": [_COUNT, None],
     "n_shares": [_COUNT, None],
+    "regularization_schedule": [StrOptions(set(SCHEDULES)), None],
+    "learning_rate_factors": [dict, None],
 }
 
 # The documentation of the parameters, in the order of the signatures. Each class replaces the names in braces.
@@ -239,10 +243,13 @@ weight_init : str or callable, default='auto'
     The distribution of the initial weights. 'auto' is the same as in scikit-learn: Glorot's uniform distribution [1]_, with 2 in
     place of 6 for the activation 'logistic'. The others are 'glorot_uniform', 'glorot_normal' [1]_, 'he_uniform', 'he_normal'
     [14]_, 'lecun_uniform', 'lecun_normal' [15]_, 'orthogonal' [16]_ and 'standard_normal'. A callable with the arguments
-    (random_state, (n_in, n_out)) returns an array of that shape.
+    (random_state, (n_in, n_out)) returns an array of that shape. 'data' draws normal weights and scales those of each unit so that
+    its pre-activations have unit variance on the rows of the first fit, or on 4,096 of them, drawn at random, if there are more
+    [22]_.
 bias_init : str or callable, default='auto'
     The distribution of the initial biases: the same as for `weight_init`, or 'zeros'. A callable has the arguments
-    (random_state, (n_out,)).
+    (random_state, (n_out,)). 'data' sets each bias to minus the weighted mean of the pre-activations of five random rows, with
+    random weights, so that the activation function bends within the data [22]_. With ``weight_init="data"``, 'auto' means 'data'.
 coefs_init : list of array-like, default=None
     The initial weights, of shapes (n_in, n_out). They replace the drawn weights. The random numbers are drawn nevertheless, so that
     the shuffles do not change. With `scale`, these are the weights of the network that is trained on scaled inputs.
@@ -252,11 +259,15 @@ sample_weight_norm : {{'batch', 'global'}}, default='batch'
     How sample weights are normalized. With 'batch', as in scikit-learn, they are divided by the sum of the weights in the same
     batch, so that a batch in which all weights are 100 counts as much as one in which all are 1. With 'global', they are divided by
     the mean weight of all training rows of the call.
-scale : {{'standard', 'robust'}}, default=None
+scale : {{'standard', 'robust', 'smooth_clip'}}, default=None
     Scaling of the inputs inside the model. 'standard' scales to mean 0 and variance 1. 'robust' subtracts the median and divides by
     the interquartile range. The statistics are those of all rows of the first fit, without sample weights. Sparse X is not
     centered. The scaling is folded into `coefs_` and `intercepts_`, which apply to the original X. The training itself uses other
     arrays, so do not change `coefs_` and `intercepts_` if training is to continue.
+
+    'smooth_clip' subtracts the median, divides by the interquartile range, or by half of the range if both quartiles are equal, and
+    replaces each result v by v / √(1 + (v / 3)²) [22]_. The inputs of the network are then between -3 and 3, also for outliers.
+    This is not folded: it is applied to the rows of each prediction, and `coefs_` apply to the clipped inputs.
 missing : {{'error', 'indicator'}}, default='error'
     How NaN in X is handled. 'error' raises an error. 'indicator' replaces NaN by the mean of the feature. It also adds an input of
     0s and 1s for each feature that has NaN in the first fit; these inputs come after the features. `scale` scales all of these
@@ -290,6 +301,17 @@ n_shares : int, default=None
     depends only on the batch size and the number of weights: two if a batch has at least 200 rows, and more if each share then has
     at least 500 rows; if there are more threads, it is the number of threads. Not supported with `batch_norm`. Predictions and the
     results of 'lbfgs' do not depend on `n_threads` and `n_shares`.
+regularization_schedule : str, default=None
+    The schedule by which the rates of `dropout` and `weight_decay` are multiplied in each step: 'cosine', 'linear_warmup_cosine',
+    'one_cycle', 'coslog4', 'flat_cosine', 'exponential' or 'step', with the formulas of `learning_rate` and its parameters
+    `learning_rate_horizon`, `learning_rate_decay`, `learning_rate_step` and `warmup_fraction`. Other parameters such as `alpha` and
+    `input_noise` do not change during training. None means the same regularization in all steps. Not available for 'lbfgs'.
+learning_rate_factors : dict, default=None
+    Factors of the learning rate for groups of parameters. The keys are 'coefs' and 'intercepts', with a number, or a list with one
+    number for each layer including the output layer, and 'norms', with a number for `norm_scales_`, `norm_shifts_` and the factors
+    of batch normalization. For example, ``{{"intercepts": 0.1}}`` trains the biases more slowly, and
+    ``{{"coefs": [0, 1], "intercepts": [0, 1]}}`` trains only the last of two layers. A missing key means 1. As in PyTorch's
+    parameter groups, the steps of `weight_decay` are multiplied by the factor, too. Not available for 'lbfgs'.
 """
 
 ATTRIBUTES = """\
@@ -356,6 +378,8 @@ REFERENCES = """\
 .. [19] Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
 .. [20] Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2019.
 .. [21] Howard and others, "Searching for MobileNetV3", ICCV 2019.
+.. [22] Holzmüller, Grinsztajn and Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data", NeurIPS
+   2024.
 """
 
 

@@ -36,7 +36,11 @@ tweedie_power : float, default=1.5
 scale_y : {'standard', 'robust'}, default=None
     The scaling of the targets inside the model, as `scale` for the inputs. If the output activation is 'relu', the targets are not
     centered. If it is 'exp', the targets are only divided by their mean. Apart from these and 'identity', no output activation is
-    supported. The reported losses are those of the scaled targets; predictions are not scaled.""",
+    supported. The reported losses are those of the scaled targets; predictions are not scaled.
+clip_predictions : bool, default=False
+    Whether to limit predictions to `y_range_`, the range of the targets [22]_. It contains the targets of all rows of ``fit`` whose
+    weight is not 0, and of all later calls that continue training. Scores are those of the limited predictions. The losses and
+    ``transform`` use outputs that are not limited. Must not change from False to True while training continues.""",
     out_activation="""'auto' is 'exp' for the deviances and 'identity' for all other losses. The other values are 'identity',
     'logistic', 'relu', 'softplus' and 'exp'; not every loss supports all of them.""",
     out_activation_="""'identity', 'exp' for the deviances, or the value of `out_activation`.
@@ -56,8 +60,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     loss : str or Loss, default='squared_error'
         The loss function of a target y and an output a, with d = y - a: 'squared_error', d² / 2; 'absolute_error', \|d\|; 'huber',
-        d² / 2 up to `huber_delta` and linear above [22]_; 'quantile', max(q d, (q - 1) d) for each `quantile` q [23]_; half the
-        deviance of 'poisson' (y >= 0), 'gamma' (y > 0) or 'tweedie' with the power `tweedie_power` [24]_; or a `fastbp.Loss`. As in
+        d² / 2 up to `huber_delta` and linear above [23]_; 'quantile', max(q d, (q - 1) d) for each `quantile` q [24]_; half the
+        deviance of 'poisson' (y >= 0), 'gamma' (y > 0) or 'tweedie' with the power `tweedie_power` [25]_; or a `fastbp.Loss`. As in
         scikit-learn, 'squared_error' is averaged over the outputs, but its gradient is not. All other losses are summed over the
         outputs.
     {parameters}
@@ -65,6 +69,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Attributes
     ----------
     {attributes}
+    y_range_ : ndarray of shape (2, n_outputs)
+        The smallest and the largest target of each output. Only with `clip_predictions`.
 
     See Also
     --------
@@ -80,9 +86,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     References
     ----------
     {references}
-    .. [22] Huber, "Robust Estimation of a Location Parameter", Annals of Mathematical Statistics 35, 1964.
-    .. [23] Koenker and Bassett, "Regression Quantiles", Econometrica 46, 1978.
-    .. [24] Jørgensen, "Exponential Dispersion Models", Journal of the Royal Statistical Society B 49, 1987.
+    .. [23] Huber, "Robust Estimation of a Location Parameter", Annals of Mathematical Statistics 35, 1964.
+    .. [24] Koenker and Bassett, "Regression Quantiles", Econometrica 46, 1978.
+    .. [25] Jørgensen, "Exponential Dispersion Models", Journal of the Royal Statistical Society B 49, 1987.
 
     Examples
     --------
@@ -103,6 +109,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "tweedie_power": [Interval(Real, 1, 2, closed="both")],
         "scale_y": [StrOptions({"standard", "robust"}), None],
+        "clip_predictions": ["boolean"],
     }
 
     def __init__(
@@ -136,6 +143,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         quantile: float | ArrayLike = 0.5,
         tweedie_power: float = 1.5,
         scale_y: str | None = None,
+        clip_predictions: bool = False,
         out_activation: str = "auto",
         rho: float = 0.9,
         weight_decay: float = 0.0,
@@ -165,6 +173,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
         n_threads: int | None = None,
         n_shares: int | None = None,
+        regularization_schedule: str | None = None,
+        learning_rate_factors: dict[str, Any] | None = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -194,6 +204,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.quantile = quantile
         self.tweedie_power = tweedie_power
         self.scale_y = scale_y
+        self.clip_predictions = clip_predictions
         self.out_activation = out_activation
         self.rho = rho
         self.weight_decay = weight_decay
@@ -223,6 +234,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.callbacks = callbacks
         self.n_threads = n_threads
         self.n_shares = n_shares
+        self.regularization_schedule = regularization_schedule
+        self.learning_rate_factors = learning_rate_factors
 
     @continues_run
     @fit_method
@@ -267,7 +280,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             The predicted values. For several quantiles, there is one more axis of length n_quantiles.
         """
-        outputs, n_quantiles = self._outputs(X), self._n_quantiles
+        outputs, n_quantiles = self._clipped_outputs(X), self._n_quantiles
         if 1 < n_quantiles < outputs.shape[1]:
             return outputs.reshape(len(outputs), -1, n_quantiles)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
@@ -293,7 +306,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if self._n_quantiles == 1:
             return super().score(X, y, sample_weight)
         y = check_values(np.asarray(y))
-        return self._score_outputs(np.repeat(y, self._n_quantiles, axis=1), self._outputs(X), sample_weight)
+        return self._score_outputs(np.repeat(y, self._n_quantiles, axis=1), self._clipped_outputs(X), sample_weight)
 
     # ------------------------------------------------------------------ implementation of the base class
 

@@ -152,6 +152,9 @@ def _problem(network):
     if network.fill_values is not None:
         remedy = "set missing='error' and put SimpleImputer(add_indicator=True) before the network in a Pipeline."
         return "missing='indicator'", "Its networks do not accept NaN in X.", remedy
+    if network.clip_factors is not None:
+        remedy = "train with scale='robust' or scale='standard'."
+        return "scale='smooth_clip'", "The clipping cannot be folded into the weights, because it is not linear.", remedy
     activations = list(dict.fromkeys(network.activations))
     known = SKLEARN_VALUES["activation"]
     if len(activations) > 1 or any(activation not in known for activation in activations):
@@ -165,6 +168,8 @@ def _problem_of_outputs(network, loss):
     """The same for the output layer of a model with this loss."""
     link, labels = network.link, network.labels
     if labels is None:
+        if network.output_range is not None:
+            return "clip_predictions=True", "Its regressor does not limit predictions.", "train with clip_predictions=False."
         if len(network.quantiles) > 1:
             reason = "Its regressor has one output for each column of y."
             return f"quantile={list(network.quantiles)}", reason, "train one model for each quantile."

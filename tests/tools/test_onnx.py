@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from exported import CODES, COMMON, SMALL, TARGETS, VALUES, WITH_NAN, X, rows_of, softsign
+from exported import CODES, COMMON, SMALL, TARGETS, VALUES, WITH_NAN, X, rows_of, softsign, with_limits
 from numpy.testing import assert_allclose, assert_array_equal
 from onnx.reference import ReferenceEvaluator
 from sklearn.calibration import CalibratedClassifierCV
@@ -146,6 +146,15 @@ def test_activations_of_small_and_large_sums(activation, dtype):
 @pytest.mark.parametrize("out_activation", ["identity", "logistic", "relu", "softplus", "exp"])
 def test_output_activations(out_activation, dtype):
     check_regressor(MLPRegressor(**SMALL, out_activation=out_activation).fit(X, VALUES), X, dtype)
+
+
+@both_dtypes
+@pytest.mark.parametrize("params", [{}, {"missing": "indicator"}, {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]}], ids=str)
+@pytest.mark.parametrize("y", [VALUES[:, 0], VALUES], ids=["one output", "two outputs"])
+def test_clipped_inputs_and_predictions(y, params, dtype):
+    rows = rows_of(params)
+    model = MLPRegressor(**SMALL | params, scale="smooth_clip", clip_predictions=True).fit(rows, y)
+    check_regressor(with_limits(model, rows), np.vstack([rows, rows[:3] * 1e30]), dtype)
 
 
 @both_dtypes

@@ -63,6 +63,21 @@ static real @_expm1_below(const real z)
 }
 """
 _STEPS = {
+    "smooth_clip": """
+/* v / sqrt(1 + (v / 3)^2), for v limited to values whose squares do not overflow */
+static real @_smooth_clip(real v)
+{
+    v = v > 1.0e9 ? 1.0e9 : v < -1.0e9 ? -1.0e9 : v;
+    return v / sqrt(1.0 + v / 3.0 * (v / 3.0));
+}
+""",
+    "limited": """
+/* z, limited to the range from low to high */
+static real @_limited(real z, real low, real high)
+{
+    return z < low ? low : z > high ? high : z;
+}
+""",
     "dense": """
 /* out = weights in + biases; the weights have one row for each unit */
 static void @_dense(const real *in, int n_in, real *out, int n_out, const real *weights, const real *biases)

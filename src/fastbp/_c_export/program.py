@@ -63,8 +63,12 @@ class CProgram:
 
     def stack_bytes(self, n_more):
         """The bytes of the buffers of a forward pass and of ``n_more`` other numbers."""
-        n_inputs = 0 if self.network.fill_values is None else self.network.sizes[0]
-        return (sum(self.buffer_sizes) + n_inputs + n_more) * self.itemsize
+        return (sum(self.buffer_sizes) + self.network.sizes[0] * self.prepares_inputs + n_more) * self.itemsize
+
+    @property
+    def prepares_inputs(self):
+        """Whether the inputs of the first layer are stored in an array, because they are not the features."""
+        return self.network.fill_values is not None or self.network.clip_factors is not None
 
     @property
     def n_outputs(self):
@@ -96,6 +100,12 @@ class CProgram:
         network = self.network
         if network.fill_values is not None:
             yield "fill_values", network.fill_values, "the values that replace NaN"
+        if network.clip_factors is not None:
+            yield "clip_centers", network.clip_centers, "smooth clipping of the inputs: the centers"
+            yield "clip_factors", network.clip_factors, "smooth clipping of the inputs: the factors"
+        if network.output_range is not None:
+            yield "lowest_outputs", network.output_range[0], "the lowest predictions"
+            yield "highest_outputs", network.output_range[1], "the highest predictions"
         for layer, name in enumerate(self.layer_names):
             W, b = network.coefs[layer], network.intercepts[layer]
             yield f"weights_{layer + 1}", W.T, f"{name}: {W.shape[1]} rows of {W.shape[0]} weights"

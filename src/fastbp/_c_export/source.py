@@ -87,7 +87,7 @@ def _forward_function(program):
     imputes, is_public = program.network.fill_values is not None, program.kind == "regressor"
     name = "@_predict" if is_public else "static void @_outputs"
     parameters = parameters_of("real out[@@_N_OUTPUTS]" if is_public else f"real out[{program.n_outputs}]")
-    body = [*_buffer_lines(program), *_layer_lines(program), *_link_lines(program)]
+    body = [*_buffer_lines(program), *_layer_lines(program), *_link_lines(program), *_limit_lines(program)]
     head = _fill_missing(program) if imputes else ""
     lines = "".join(f"    {line}\n" for line in body)
     return f"{head}\n{'void ' * is_public}{name}({parameters})\n{{\n{lines}}}\n"
@@ -111,18 +111,23 @@ def _fill_missing(program):
 def _buffer_lines(program):
     """The lines that declare the scratch arrays."""
     declared = [f"{name}[{size}]" for name, size in zip("ab", program.buffer_sizes, strict=False)]
-    if program.network.fill_values is not None:
-        declared.append(f"inputs[{program.network.sizes[0]}]")
+    n_inputs = program.network.sizes[0]
+    if program.prepares_inputs:
+        declared.append(f"inputs[{n_inputs}]")
     if declared:
         yield f"real {', '.join(declared)};"
     if program.network.fill_values is not None:
         yield "@_fill_missing(x, inputs);"
+    if program.network.clip_factors is not None:
+        source = "x" if program.network.fill_values is None else "inputs"
+        yield f"for (int i = 0; i < {n_inputs}; ++i)"
+        yield f"    inputs[i] = @_smooth_clip(({source}[i] - @@_READ(@_clip_centers + i)) * @@_READ(@_clip_factors + i));"
 
 
 def _layer_lines(program):
     """The lines that compute the layers."""
     network, last = program.network, len(program.network.coefs) - 1
-    source = "x" if network.fill_values is None else "inputs"
+    source = "inputs" if program.prepares_inputs else "x"
     for layer, name in enumerate(program.layer_names):
         n_in, n_out = network.sizes[layer : layer + 2]
         target, number = "out" if layer == last else "ab"[layer % 2], layer + 1
@@ -141,6 +146,13 @@ def _activation_loop(name, array, size):
     if name != "identity":
         yield f"for (int j = 0; j < {size}; ++j)"
         yield f"    {array}[j] = @_{name}({array}[j]);"
+
+
+def _limit_lines(program):
+    """The lines that limit the predictions of a regressor."""
+    if program.network.output_range is not None:
+        yield f"for (int j = 0; j < {program.n_outputs}; ++j)"
+        yield "    out[j] = @_limited(out[j], @@_READ(@_lowest_outputs + j), @@_READ(@_highest_outputs + j));"
 
 
 def _link_lines(program):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer
 
-_MAX_ABS = 3.0  # the limit of the smooth clipping
-_CLIPPED = 1e9  # larger values have the same clipped value, in both dtypes, and their squares do not overflow
+SMOOTH_LIMIT = 3.0  # the limit of the smooth clipping
+LARGEST_INPUT = 1e9  # larger values have the same clipped value, in both dtypes, and their squares do not overflow
 _BLOCK_SIZE = 1 << 18  # so many elements are prepared at a time, which limits the size of temporary arrays
 # Indicators of missing numbers are small, because they add noise if numbers are missing at random. With the factors 1, 0.5, 0.25
 # and 0, the geometric mean of the errors of networks of 128-128 units on 5 tables with missing numbers was 1.03, 0.98, 0.94 and 1.
@@ -142,7 +142,7 @@ class RobustInputs(_Inputs):
             Only columns with at most so many codes, including 0, become one-hot columns: 9 in RealMLP-TD. None means all columns,
             as in RealMLP-TD-S. The others are in ``embedded``.
         """
-        statistics = np.array([_median_and_factor(column) for column in numeric.T], numeric.dtype).reshape(-1, 2)
+        statistics = np.array([median_and_factor(column) for column in numeric.T], numeric.dtype).reshape(-1, 2)
         limit = np.inf if max_one_hot_size is None else max_one_hot_size
         columns = np.flatnonzero(np.asarray(n_codes) + 1 <= limit)
         tables = tuple(_scaled_one_hot(np.bincount(codes[:, j], minlength=n_codes[j] + 1)) for j in columns)
@@ -188,7 +188,7 @@ class QuantileInputs(_Inputs):
     @classmethod
     def learned(cls, numeric, codes, n_codes, sources, seed=0, noise=1e-3):
         """The preparation of the training rows; ``seed`` is the seed of the noise, and the arrays are as in ``RobustInputs``."""
-        medians = np.array([_median_and_factor(column)[0] for column in numeric.T], numeric.dtype)
+        medians = np.array([median_and_factor(column)[0] for column in numeric.T], numeric.dtype)
         indicators = _indicators(numeric, sources, lambda values, counts: values)
         quantiles = _quantiles(np.where(np.isnan(numeric), medians, numeric), seed, noise)
         result = cls(medians, indicators, _plain_one_hot(n_codes), np.arange(numeric.shape[1]), quantiles)
@@ -219,8 +219,8 @@ class QuantileInputs(_Inputs):
 
 def clip_smoothly(values):
     """Replace each element v of an array of floats by v / √(1 + (v/3)²), which is between −3 and 3."""
-    np.clip(values, -_CLIPPED, _CLIPPED, out=values)
-    squares = values / _MAX_ABS
+    np.clip(values, -LARGEST_INPUT, LARGEST_INPUT, out=values)
+    squares = values / SMOOTH_LIMIT
     squares *= squares
     squares += 1
     values /= np.sqrt(squares, out=squares)
@@ -240,7 +240,7 @@ def bin_edges(numbers, n_bins=48):
     return [np.unique(np.quantile(column, np.linspace(0, 1, n_bins + 1))).astype(numbers.dtype) for column in numbers.T]
 
 
-def _median_and_factor(column):
+def median_and_factor(column):
     """The median and the factor f of ``RobustInputs`` for the numbers in an array (n_rows,)."""
     present = column[~np.isnan(column)]
     if len(present) == 0:
@@ -283,7 +283,7 @@ def _scaled_one_hot(counts):
 
 def _scaled_values(values, counts):
     """The column ``values`` (n_values, 1), scaled and clipped; the training rows have each of them ``counts`` (n_values,) times."""
-    median, factor = _median_and_factor(np.repeat(values[:, 0], counts))
+    median, factor = median_and_factor(np.repeat(values[:, 0], counts))
     scaled = (values - median) * factor
     clip_smoothly(scaled)
     return scaled

@@ -1,8 +1,8 @@
-"""The preparation of X and y: missing values are replaced, and inputs and targets are scaled.
+"""The preparation of X and y: missing values are replaced, and inputs and targets are scaled or clipped.
 
 A validated X, and y as numbers, go in; the X and y on which the network is trained come out. The preparation is learned from the
-data of the first fit. It is also applied to the rows of later fits and to validation rows. For predictions, only missing values are
-replaced, because scaling is folded into the weights. This module does not know about networks and training.
+data of the first fit. It is also applied to the rows of later fits and to validation rows. For predictions, missing values are
+replaced and inputs are clipped; scaling is folded into the weights. This module does not know about networks and training.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,16 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import missing
-from .scaling import DataScaling
+from .scaling import SMOOTH_CLIP, DataScaling, SmoothClipping
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """A fitted imputer and fitted scalings; each is None if it is not used."""
+    """A fitted imputer, fitted scalings, and the smooth clipping of the inputs; each is None if it is not used."""
 
     imputer: Any = None
     scaling: DataScaling | None = None
+    clipping: SmoothClipping | None = None
 
     @classmethod
     def learned(cls, X, y, config, out_activation):
@@ -29,36 +30,49 @@ class Preparation:
         if config.scale is None and config.scale_y is None:
             return cls(imputer)
         X = X if imputer is None else imputer.transform(X)
+        scale, clipping = config.scale, None
+        if scale == SMOOTH_CLIP:
+            scale, clipping = None, SmoothClipping.learned(X)
+        if scale is None and config.scale_y is None:
+            return cls(imputer, clipping=clipping)
         dtype = X.dtype if config.dtype == "auto" else np.dtype(config.dtype)
-        return cls(imputer, DataScaling.learned(X, y, config.scale, config.scale_y, out_activation, dtype))
+        return cls(imputer, DataScaling.learned(X, y, scale, config.scale_y, out_activation, dtype), clipping)
 
     def to_plain(self):
         """The preparation as a dict of plain values and arrays, for files and pickles."""
-        return {
+        plain = {
             "imputer": None if self.imputer is None else missing.to_plain(self.imputer),
             "scaling": None if self.scaling is None else self.scaling.to_plain(),
         }
+        return plain if self.clipping is None else plain | {"clipping": vars(self.clipping).copy()}
 
     @classmethod
     def from_plain(cls, plain):
         """The preparation in the result of ``to_plain``."""
-        imputer, scaling = plain["imputer"], plain["scaling"]
+        imputer, scaling, clipping = plain["imputer"], plain["scaling"], plain.get("clipping")
         return cls(
             None if imputer is None else missing.from_plain(imputer),
             None if scaling is None else DataScaling.from_plain(scaling),
+            None if clipping is None else SmoothClipping(**clipping),
         )
 
     def n_inputs(self, n_features):
         """The number of inputs of the network for rows with ``n_features`` features."""
         return n_features if self.imputer is None else missing.n_outputs(self.imputer)
 
-    def imputed(self, X):
-        """X with missing values replaced: the inputs of the published network, which are not scaled."""
-        return X if self.imputer is None else self.imputer.transform(X)
+    @property
+    def is_folded(self):
+        """Whether the inputs of the published network are the features, so that predictions need no preparation."""
+        return self.imputer is None and self.clipping is None
+
+    def network_inputs(self, X):
+        """The inputs of the published network: X with missing values replaced, and clipped, but not scaled."""
+        X = X if self.imputer is None else self.imputer.transform(X)
+        return X if self.clipping is None else self.clipping(X)
 
     def prepared(self, X, y, dtype):
         """The X and y on which the network is trained; X is cast to ``dtype`` unless it is 'auto'."""
-        X = self.imputed(X)
+        X = self.network_inputs(X)
         if self.scaling is not None:
             X, y = self.scaling.scale_inputs(X), self.scaling.scale_targets(y)
         return X if dtype == "auto" or X.dtype == dtype else _cast(X, dtype), y

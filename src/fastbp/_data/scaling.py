@@ -2,8 +2,8 @@
 
 Raw inputs and targets go in; scaled inputs and targets come out, for training. After training, ``DataScaling.fold`` converts the
 weights of the network that was trained on scaled data to those of a network for raw inputs and raw predictions. Centers and scales
-are those of scikit-learn's scalers, computed from all rows regardless of their weights. This module does not know about kernels and
-training.
+are those of scikit-learn's scalers, computed from all rows regardless of their weights. ``SmoothClipping`` cannot be folded, so it
+is applied to the rows of each prediction. This module does not know about kernels and training.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,10 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.utils.sparsefuncs import inplace_column_scale
+
+from .numeric_inputs import clip_smoothly, median_and_factor
+
+SMOOTH_CLIP = "smooth_clip"  # the value of `scale` for which inputs are clipped
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,52 @@ class AffineScaling:
         values -= self.center
         values /= self.scale
         return values
+
+
+@dataclass(frozen=True)
+class SmoothClipping:
+    """The map x ↦ v / √(1 + (v/3)²) with v = f (x − center), applied to each column of an array of shape (n_rows, n_columns).
+
+    The factor f is 1 / (q75 − q25), or 2 / (max − min) if both quartiles are equal, or 0 for a constant column (Holzmüller,
+    Grinsztajn and Steinwart 2024).
+    """
+
+    center: np.ndarray
+    factor: np.ndarray
+
+    @classmethod
+    def learned(cls, X):
+        """The medians and factors of the rows X; the columns of a sparse matrix are not centered."""
+        columns = X.T if not issparse(X) else (column.toarray().ravel() for column in _sparse_columns(X))
+        statistics = np.array([median_and_factor(column) for column in columns], X.dtype)
+        return cls(statistics[:, 0] * (not issparse(X)), statistics[:, 1].copy())
+
+    def __call__(self, X):
+        """A clipped copy; floats keep their dtype, and a sparse matrix stays sparse."""
+        X = X.astype(X.dtype if X.dtype.kind == "f" else np.float64)
+        with np.errstate(over="ignore"):  # infinite values are clipped
+            if issparse(X):
+                self._check_not_centered()
+                X.sum_duplicates()
+                inplace_column_scale(X, self.factor.astype(X.dtype))
+                clip_smoothly(X.data)
+            else:
+                X -= self.center
+                X *= self.factor
+                clip_smoothly(X)
+        return X
+
+    def _check_not_centered(self):
+        if self.center.any():
+            raise ValueError(
+                f"X must be dense, because the model was fitted to dense rows with scale={SMOOTH_CLIP!r}, which subtracts the "
+                "median of each feature. Convert X with X.toarray(), or fit the model to sparse rows, which are not centered."
+            )
+
+
+def _sparse_columns(X):
+    X = X.tocsc()
+    return (X[:, [j]] for j in range(X.shape[1]))
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,7 @@ FITTED = {
     "n_layers_": _is_count,
     "n_outputs_": _is_count,
     "out_activation_": _one_of(*LinkCode.__members__),
+    "y_range_": lambda value: _is_reals(value) and value.ndim == 2 and len(value) == 2,
     "classes_": lambda value: _is_labels(value) or _list_of(_is_labels)(value),
     "_state": _optional(lambda value: type(value) is dict),
     "_no_improvement_count": _is_count,
@@ -155,6 +156,7 @@ _PREPARATION = {"imputer": _anything, "scaling": _anything}
 _IMPUTER = {"means": _is_vector, "indicators": _is_indices}
 _SCALING = {"inputs": _anything, "targets": _anything, "dtype": _one_of("float32", "float64")}
 _AFFINE = {"center": _is_vector, "scale": _is_vector}
+_CLIPPING = {"center": _is_vector, "factor": _is_vector}
 
 
 def check_fitted(attributes):
@@ -162,7 +164,9 @@ def check_fitted(attributes):
     for name, value in attributes.items():
         if name in FITTED and not FITTED[name](value):
             raise DamagedValueError(f"{name} has a wrong type or value")
-    state = attributes.get("_state")
+    state, y_range = attributes.get("_state"), attributes.get("y_range_")
+    if y_range is not None and y_range.shape[1] != attributes.get("n_outputs_"):
+        raise DamagedValueError("y_range_ does not have a column for each output")
     if state is None:
         return
     _check_types(state, _STATE, "state")
@@ -175,7 +179,8 @@ def check_fitted(attributes):
 
 def _check_preparation(preparation, attributes):
     """Raise a ``DamagedValueError`` if the imputer or a scaling does not belong to the features."""
-    _check_types(preparation, _PREPARATION, "preparation")
+    has_clipping = type(preparation) is dict and "clipping" in preparation
+    _check_types(preparation, _PREPARATION | ({"clipping": _anything} if has_clipping else {}), "preparation")
     imputer, scaling = preparation["imputer"], preparation["scaling"]
     n_inputs = attributes["n_features_in_"]
     if imputer is not None:
@@ -184,6 +189,10 @@ def _check_preparation(preparation, attributes):
         if len(means) != n_inputs or not np.isin(indicators, np.arange(n_inputs)).all() or (np.diff(indicators) <= 0).any():
             raise DamagedValueError("the imputer does not belong to the features")
         n_inputs += len(indicators)
+    if has_clipping:
+        _check_types(preparation["clipping"], _CLIPPING, "clipping")
+        if {len(preparation["clipping"][part]) for part in _CLIPPING} != {n_inputs}:
+            raise DamagedValueError("the clipping of the inputs has a wrong size")
     if scaling is None:
         return
     _check_types(scaling, _SCALING, "scaling")

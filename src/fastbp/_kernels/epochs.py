@@ -151,8 +151,8 @@ def _train_block(
     if state.blocks_done == 0:
         state.strength = 1.0
         if settings.strength_schedule_address:
-            address = settings.strength_schedule_address
-            state.strength = _schedule_factor(settings, address, state, scratch.schedule, n_rows_of_epoch)
+            address, schedule = settings.strength_schedule_address, vector(scratch.schedule, 1, 1)
+            state.strength = _schedule_factor(settings, address, state, schedule, n_rows_of_epoch)
     n_blocks = maximum(1, (n_rows + n_shares * block_size - 1) // (n_shares * block_size))  # of a share
     share, block = rank + state.blocks_done // n_blocks * n_threads, state.blocks_done % n_blocks
     if share < n_shares:

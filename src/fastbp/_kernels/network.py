@@ -145,7 +145,8 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
         if settings.input_noise:
             call(settings.noise_address, A, none, none, A.shape[1], draw_state, _INPUT_NOISE, settings.input_noise)
         if settings.input_dropout:
-            call(settings.dropout_address, A, none, none, A.shape[1], draw_state, _INPUT_DROPOUT, settings.input_dropout)
+            rate = int(settings.input_dropout * draw_state[0].strength)
+            call(settings.dropout_address, A, none, none, A.shape[1], draw_state, _INPUT_DROPOUT, rate)
         if table[0].adapt_inputs_address:
             _adapt_inputs(table, 0, params, A, start, scratch)
     for layer in range(last + 1):

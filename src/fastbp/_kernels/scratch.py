@@ -1,7 +1,8 @@
 """The buffers of one thread, and the records that kernels pass to functions that they call by address.
 
-`_network.workspace` creates a `Scratch` for each thread of a fit. Each record array has one element: the caller writes the input
-fields, and the called function reads them and writes the output field, if there is one. This module contains only types.
+`_network.workspace` creates a `Scratch` for each thread of a fit. Each record array has one element, unless a comment says
+otherwise: the caller writes the input fields, and the called function reads them and writes the output field, if there is one. This
+module contains only types.
 """
 
 from typing import NamedTuple
@@ -38,7 +39,7 @@ PENALTY_NUMBERS = np.dtype(
     )
 )
 
-# For schedules; `factor` is the output.
+# For schedules; `factor` is the output. There are two records: for the learning rate, and for dropout and weight decay.
 SCHEDULE_NUMBERS = np.dtype(
     (
         np.record,

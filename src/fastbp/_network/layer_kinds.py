@@ -11,10 +11,9 @@ import numpy as np
 from .._data.inputs import as_rows
 from .architecture import Architecture, Plan
 from .encoders import ColumnEncoder
+from .initializers import draw_fitted_biases, draw_fitted_weights
 from .layout import Layout, aligned_zeros
 from .segments import Factors
-
-_RELATIVE_TOLERANCE = 100
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,9 @@ class LayerKinds:
             if self.initialization is None:
                 continue
             if self.initialization == "data":
-                Z = _fit_layer(W, b, A, rng)
+                Z = draw_fitted_weights(W, A, rng)
+                draw_fitted_biases(b, Z, rng)
+                Z += b
             elif layer < len(coefs) - 1:
                 W[...], b[...] = rng.normal(size=W.shape) / root, rng.normal(size=b.shape)
             else:
@@ -186,22 +187,3 @@ class LayerKinds:
 def _group_of(index):
     """The name of the parameters of an encoder."""
     return f"encoder_{index}"
-
-
-def _fit_layer(W, b, A, rng):
-    """Set W and b to random values for which the weighted sums of the rows have unit variance; return the weighted sums.
-
-    Each bias is minus a random weighted mean of five weighted sums of its unit (Holzmüller, Grinsztajn and Steinwart 2024).
-    """
-    drawn = rng.normal(size=W.shape).astype(A.dtype)
-    Z = A @ drawn
-    deviations, largest = Z.std(axis=0), np.abs(Z).max(axis=0)
-    is_varying = deviations > _RELATIVE_TOLERANCE * np.finfo(A.dtype).eps * largest  # otherwise, only rounding errors differ
-    scales = np.divide(1, deviations, out=np.ones_like(deviations), where=is_varying)
-    W[...] = drawn * scales
-    Z *= scales
-    rows, shares = rng.randint(len(A), size=(W.shape[1], 5)), rng.exponential(size=(W.shape[1], 5))
-    shares /= shares.sum(axis=1, keepdims=True)
-    b[...] = -(shares * Z[rows, np.arange(W.shape[1])[:, None]]).sum(axis=1)
-    Z += b
-    return Z

@@ -14,7 +14,7 @@ from .._kernels.lazy.addresses import lazy_address
 from .._kernels.lazy.solvers import N_MOMENTS, SOLVERS
 from .._kernels.scratch import PENALTY_NUMBERS
 from .._kernels.settings import SETTINGS, record
-from .schedules import write_schedule
+from .schedules import write_schedules
 
 _SOLVER_NUMBERS = ("learning_rate_init", "power_t", "momentum", "beta_1", "beta_2", "epsilon", "rho")
 _SCHEDULE_PARAMETERS = ("learning_rate", "learning_rate_decay", "learning_rate_step", "learning_rate_horizon", "warmup_fraction")
@@ -77,8 +77,11 @@ class Optimizer:
             )
         return replace(self, moments=self.moments[: n_moments * params.size].astype(params.dtype, copy=False))
 
-    def settings(self, n_epochs):
-        """Return `SETTINGS` with the hyperparameters, and the `SCHEDULE_NUMBERS` for a fit of n_epochs."""
+    def settings(self, n_epochs, strength_schedule=None):
+        """Return `SETTINGS` with the hyperparameters, and the `SCHEDULE_NUMBERS` for a fit of n_epochs.
+
+        ``strength_schedule`` is the name of the schedule of the dropout rates and the weight decay, or None.
+        """
         settings, hyperparams = record(SETTINGS), self.hyperparams
         settings["nesterov"] = hyperparams["nesterovs_momentum"]
         write_solver(settings, hyperparams["solver"], self.moments.dtype)
@@ -86,7 +89,7 @@ class Optimizer:
             settings[name] = hyperparams[name]
         # a subnormal epsilon would be flushed to 0, and 0 / 0 is NaN
         settings["epsilon"] = max(hyperparams["epsilon"], np.finfo(self.moments.dtype).tiny)
-        return settings, write_schedule(settings, hyperparams, n_epochs, self.moments.dtype)
+        return settings, write_schedules(settings, hyperparams, strength_schedule, n_epochs, self.moments.dtype)
 
     def write_progress(self, progress):
         """Write the state to `PROGRESS`; its field `epoch` is not 0 if the fit is resumed."""

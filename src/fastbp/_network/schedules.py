@@ -1,4 +1,4 @@
-"""Learning rate schedules: the parameter `learning_rate`.
+"""Schedules: the parameters `learning_rate` and `regularization_schedule`.
 
 Hyperparameters go in; the fields of `SETTINGS` and the record from which kernels compute the factor of the learning rate come out.
 scikit-learn's schedules and 'reduce_on_plateau' are defined in `_kernels.epochs`, the others in `_kernels.lazy.schedules`. A
@@ -19,30 +19,40 @@ SCHEDULE_NAMES = [*(member.name for member in ScheduleCode if member != Schedule
 _DEFAULT_WARMUP = {"one_cycle": 0.3}
 
 
-def write_schedule(settings, hyperparams, n_epochs, dtype):
-    """Write the schedule of a fit of n_epochs to `SETTINGS`; return its `SCHEDULE_NUMBERS`."""
-    name, numbers, step = hyperparams["learning_rate"], record(SCHEDULE_NUMBERS), _decay_step(hyperparams)
+def write_schedules(settings, hyperparams, strength_schedule, n_epochs, dtype):
+    """Write the schedules of a fit of n_epochs to `SETTINGS`; return their two records of `SCHEDULE_NUMBERS`.
+
+    ``strength_schedule`` is the name of the schedule of the dropout rates and the weight decay, or None.
+    """
+    name, numbers = hyperparams["learning_rate"], record(SCHEDULE_NUMBERS, 2)
     settings["horizon"] = hyperparams["learning_rate_horizon"] or n_epochs
-    settings["decay"], settings["decay_step"] = hyperparams["learning_rate_decay"], step
+    settings["decay"], settings["decay_step"] = hyperparams["learning_rate_decay"], _decay_step(name, hyperparams)
     if callable(name):
         settings["schedule"] = ScheduleCode.constant
     elif name in SCHEDULES:
         settings["schedule"] = ScheduleCode.by_address
-        settings["schedule_address"] = lazy_address("schedule", name, np.dtype(dtype))
-        warmup = hyperparams["warmup_fraction"]
-        numbers["warmup"] = _DEFAULT_WARMUP.get(name, 0.1) if warmup is None else warmup
-        numbers["decay"], numbers["decay_step"] = hyperparams["learning_rate_decay"], step
+        settings["schedule_address"] = _lazy_schedule(name, hyperparams, numbers[:1], dtype)
     else:
         settings["schedule"] = ScheduleCode[name]
+    if strength_schedule is not None:
+        settings["strength_schedule_address"] = _lazy_schedule(strength_schedule, hyperparams, numbers[1:], dtype)
     return numbers
 
 
-def _decay_step(hyperparams):
+def _lazy_schedule(name, hyperparams, numbers, dtype):
+    """Write the hyperparameters of a schedule to its `SCHEDULE_NUMBERS`, and return its address."""
+    warmup = hyperparams["warmup_fraction"]
+    numbers["warmup"] = _DEFAULT_WARMUP.get(name, 0.1) if warmup is None else warmup
+    numbers["decay"], numbers["decay_step"] = hyperparams["learning_rate_decay"], _decay_step(name, hyperparams)
+    return lazy_address("schedule", name, np.dtype(dtype))
+
+
+def _decay_step(name, hyperparams):
     """Return the number of epochs between two decays."""
     step, patience = hyperparams["learning_rate_step"], hyperparams["n_iter_no_change"]
     if step is not None:
         return step
-    return patience // 2 if hyperparams["learning_rate"] == "reduce_on_plateau" and patience != np.inf else 10
+    return patience // 2 if name == "reduce_on_plateau" and patience != np.inf else 10
 
 
 def user_factor(function, epoch, horizon):

@@ -24,6 +24,20 @@ class Factors(NamedTuple):
 OF_WEIGHTS, OF_OTHERS = Factors(1.0, 1.0, 1.0, 1.0), Factors()
 
 
+def rate_factors(layout, rates):
+    """Return the factors for `segment_table` for factors of the learning rate only.
+
+    ``rates`` maps "coefs" and "intercepts" to a list with one number for each layer, and "norms" to a list of one number. Weight
+    decay is proportional to the learning rate of the weights.
+    """
+    factors: dict = {}
+    for name, usual in (("coefs", OF_WEIGHTS), ("intercepts", OF_OTHERS)):
+        for layer, rate in enumerate(rates.get(name, ())):
+            factors[name, layer] = Factors(rate, usual.alpha, usual.decay * rate, usual.epsilon)
+    factors["norms"] = OF_OTHERS._replace(rate=rates.get("norms", [1.0])[0])
+    return factors
+
+
 def segment_table(layout, factors=None):
     """Return the segments of a network, an array (n_segments,) of `SEGMENT` records.
 

@@ -190,7 +190,7 @@ def _training_numbers(plan, penalties, schedule, seed, rank):
     return {
         "hyperparams": record(HYPERPARAMS),
         "penalties": record(PENALTY_NUMBERS) if penalties is None else penalties.copy(),
-        "schedule": record(SCHEDULE_NUMBERS) if schedule is None else schedule.copy(),
+        "schedule": record(SCHEDULE_NUMBERS, 2) if schedule is None else schedule.copy(),
         "loss_numbers": loss_numbers,
         "output_numbers": output_numbers,
         "draw_state": draw_state,

@@ -15,7 +15,6 @@ from sklearn.utils import check_random_state
 from .._data.inputs import as_rows, as_targets
 from .._data.sample_weights import zero_weights_error
 from .._kernels.codes import Status
-from .._kernels.lazy.addresses import lazy_address
 from .._kernels.user_warnings import warn_user
 from .._network.optimizers import Optimizer, write_penalties
 from .._network.parameters import bound_of_absolute
@@ -93,7 +92,7 @@ class SGDRun:
 
     def _settings(self, n_epochs_before):
         config = self.config
-        settings, rates = self.state.optimizer.settings(config.max_iter)
+        settings, rates = self.state.optimizer.settings(config.max_iter, config.strength_schedule)
         # fields are accessed by name, because this is five times as fast as attributes, which matters in small fits
         settings["tol"], settings["patience"], settings["validated"] = config.tol, config.n_iter_no_change, config.early_stopping
         settings["global_weights"] = config.sample_weight_norm == "global"
@@ -103,9 +102,6 @@ class SGDRun:
         settings["max_epochs"] = n_epochs_before + n_epochs
         if config.kinds is not None:
             settings["drop_last"], settings["shares_batches"] = config.kinds.drop_last, config.kinds.shares_batches
-            if config.kinds.strength_schedule is not None:
-                name, dtype = config.kinds.strength_schedule, self.state.params.dtype
-                settings["strength_schedule_address"] = lazy_address("schedule", name, dtype)
         return settings, rates, batch_size
 
     def _problem(self, plan, data, settings):
@@ -118,8 +114,8 @@ class SGDRun:
             seed = self.context.resume.seed
         else:  # draw a number only if it is needed, because scikit-learn does not draw one
             seed = int(self.state.rng.randint(np.iinfo(np.int32).max)) if plan.architecture.draws else 0
-        factors = None if config.kinds is None else config.kinds.factors(plan.layout)
-        return Problem(plan, rows, y, weight, penalties, seed, segment_table(plan.layout, factors))
+        segments = segment_table(plan.layout, config.factors(plan.layout))
+        return Problem(plan, rows, y, weight, penalties, seed, segments)
 
     def _divide(self, batch_size, n_rows):
         """The number of threads, and the number of shares of a batch that they compute."""
@@ -140,8 +136,10 @@ class SGDRun:
         config, state, problem = self.config, self.state, self.runner.problem
         is_sparse = problem.rows.indptr.size > 0  # the buffers have no space for the rows of a dense array
         is_observed = self.context.hooks.report.prints or config.callbacks is not None or callable(config.learning_rate)
-        is_prepared = state.is_folded or state.preparation.imputer is not None
-        return self.context.incremental and not (is_sparse or is_observed or is_prepared or problem.plan.architecture.draws)
+        is_prepared = state.is_folded or not state.preparation.is_folded
+        has_factors = config.learning_rate_factors is not None  # a dict, which the user can change in place
+        is_special = is_sparse or is_observed or is_prepared or has_factors or problem.plan.architecture.draws
+        return self.context.incremental and not is_special
 
     def can_continue_with(self, n_rows):
         """Whether ``continue_with`` gives the same result as a new run for n_rows rows."""

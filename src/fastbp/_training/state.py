@@ -11,11 +11,12 @@ from operator import is_
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .._data.preparation import Preparation
 from .._network.activations import per_layer
 from .._network.folding import fold_batch_norm, fold_input_scale
-from .._network.initializers import draw_into, put_into
+from .._network.initializers import DATA, draw_from_rows, draw_into, put_into
 from .._network.layer_kinds import LayerKinds
 from .._network.layout import N_NORM_PARAMETERS, Layout, aligned_zeros, padded, padded_copy
 from .._network.optimizers import Optimizer
@@ -111,7 +112,7 @@ class TrainingState:
             moving=MovingStatistics.fresh(layout) if norm == "batch_norm" else None,
             kinds=kinds,
         )
-        state._draw(config)
+        state._draw(config, X)
         if kinds is not None:
             activations = per_layer(config.activation, len(sizes) - 2)
             kinds.initialize(layout, state.params, activations, rng, _some_rows(X, rng))
@@ -122,7 +123,7 @@ class TrainingState:
         """The state of an estimator that was never fitted and whose weights were set by the user."""
         return cls(layout, params, Preparation(), None, False, _UNSET, link, out_activation)
 
-    def _draw(self, config):
+    def _draw(self, config, X):
         coefs, intercepts = self.layout.views(self.params)
         for vectors, start in zip(self.layout.norms(self.params), (1, 0), strict=False):
             for vector in vectors:
@@ -130,9 +131,12 @@ class TrainingState:
         # scikit-learn uses the activation of the hidden units for the weights of the last layer, too
         activations = per_layer(config.activation, len(coefs) - 1)
         activations += activations[-1:] or ("" if isinstance(config.activation, (list, tuple)) else config.activation,)
-        normalized = self.norm == "batch_norm"
-        if self.kinds is None or self.kinds.initialization is None:
-            draw_into(coefs, intercepts, activations, self.rng, config.weight_init, config.bias_init, normalized=normalized)
+        arguments = coefs, intercepts, activations, self.rng, config.weight_init, config.bias_init
+        if DATA in (config.weight_init, config.bias_init):
+            given = {"coefs_init": config.coefs_init, "intercepts_init": config.intercepts_init}
+            draw_from_rows(*arguments, given, rows=_some_rows(X, self.rng), norm=self.norm)
+        elif self.kinds is None or self.kinds.initialization is None:
+            draw_into(*arguments, normalized=self.norm == "batch_norm")
         if config.coefs_init is not None:
             put_into(coefs, config.coefs_init, "coefs_init")
         if config.intercepts_init is not None:
@@ -330,7 +334,11 @@ class TrainingState:
 
 def _some_rows(X, rng):
     """X, or a sample of its rows without replacement, so that the memory for initial values does not grow with the rows."""
-    return X if len(X) <= _MAX_INITIAL_ROWS else X[np.sort(rng.choice(len(X), _MAX_INITIAL_ROWS, replace=False))]
+    n_rows = X.shape[0]
+    if n_rows <= _MAX_INITIAL_ROWS:
+        return X
+    X = X.tocsr() if issparse(X) else X
+    return X[np.sort(rng.choice(n_rows, _MAX_INITIAL_ROWS, replace=False))]
 
 
 def params_hash(params):

@@ -6,6 +6,7 @@ outputs become labels, and in which model the nodes are.
 
 import numpy as np
 
+from .._data.numeric_inputs import LARGEST_INPUT, SMOOTH_LIMIT
 from .._network.activations import ACTIVATION_NAMES
 from ._activations import ACTIVATION_EXPRESSIONS, LINK_EXPRESSIONS, ordered_quantile_nodes
 
@@ -21,8 +22,23 @@ def check_convertible(network):
 
 
 def output_nodes(network, X):
-    """Return a list with the outputs of the network for rows X: one tensor, or one for each column of a multioutput y."""
-    A, last = _filled_inputs(network, X), len(network.coefs) - 1
+    """Return a list with the predictions of outputs for rows X: one tensor, or one for each column of a multioutput y."""
+    outputs = _unlimited_outputs(network, X)
+    if network.output_range is None:
+        return outputs
+    low, high = network.output_range.reshape(2, *outputs_shape(network))
+    return [outputs[0].maximum(low).apply("Min", high)]
+
+
+def outputs_shape(network):
+    """Return the shape of the outputs for one row, of which those for several quantiles have two dimensions."""
+    n_quantiles = network.n_quantiles
+    return (network.sizes[-1] // n_quantiles, n_quantiles) if network.link == "ordered_quantiles" else (network.sizes[-1],)
+
+
+def _unlimited_outputs(network, X):
+    """Return the outputs of the network without the limits of the predictions."""
+    A, last = _clipped_inputs(network, _filled_inputs(network, X)), len(network.coefs) - 1
     for layer in range(last):
         A = ACTIVATION_EXPRESSIONS[network.activations[layer]](_weighted_sums(network, layer, A))
     Z = A.apply("Gemm", network.coefs[last], network.intercepts[last])
@@ -41,6 +57,16 @@ def _filled_inputs(network, X):
         return filled
     indicators = is_missing.apply("Gather", network.indicators.astype(np.int64), axis=1).where(1.0, 0.0)
     return filled.apply("Concat", indicators, axis=1)
+
+
+def _clipped_inputs(network, X):
+    """Return the inputs of the first layer after smooth clipping, if the network has it."""
+    if network.clip_factors is None:
+        return X
+    v = (X - network.clip_centers) * network.clip_factors
+    v = v.maximum(-LARGEST_INPUT).apply("Min", LARGEST_INPUT)
+    share = v / SMOOTH_LIMIT
+    return v / (share * share + 1.0).apply("Sqrt")
 
 
 def _weighted_sums(network, layer, A):

@@ -38,6 +38,7 @@ _PEAK = 3.0  # usual initial weights and scaled inputs give losses of at most tw
 _N_ERRORS, _GAP = 2.5, 0.1
 _STANDARD_INITIALIZERS = (
     "auto",
+    "data",
     "glorot_uniform",
     "glorot_normal",
     "he_uniform",
