@@ -63,7 +63,7 @@ def network():
 # PLAN_OPTIONS belong to the layout, the architecture and the objective, PENALTY_OPTIONS to `write_penalties`. All other options are
 # fields of `SETTINGS`.
 PLAN_OPTIONS = {"activation", "out_activation", "loss", "norm", "dropout", "input_noise", "numbers", "objective", "factors"}
-PLAN_OPTIONS |= {"has_input_scale", "has_slopes"}
+PLAN_OPTIONS |= {"has_input_scale", "has_slopes", "encoders"}
 PENALTY_OPTIONS = ("alpha", "weight_decay", "l1", "clip_norm", "max_norm", "ema_decay")
 DEFAULTS = {
     "activation": "tanh",
@@ -116,12 +116,12 @@ class Network:
     ):
         self.dtype, self.fill = np.dtype(dtype), fill
         self.n_threads, self.n_shares = n_threads, n_threads if n_shares is None else n_shares
-        self.layout = Layout(sizes, N_NORM_PARAMETERS[options.get("norm")], self._extras(sizes, options))
+        self.layout = self._layout(sizes, options)
         self.options = {**DEFAULTS, "batch_size": n_rows, "block_size": n_rows, **options}
         random = np.random.default_rng(seed)
         self.params = self._filled(aligned_zeros(self.layout.n_params, dtype))
         self.params[...] = random.normal(0, 0.7, self.layout.n_params)
-        self.X = self._exact(random.normal(size=(n_rows, sizes[0])) * (random.random((n_rows, sizes[0])) < 0.6))
+        self.X = self._exact(self._inputs(random, n_rows, options.get("encoders", ())))
         self.y = self._exact(self._targets(random, n_rows, sizes[-1]))
         self.weight = self._exact(random.uniform(0, 2, n_rows) * (np.arange(n_rows) != 1)) if weighted else None
         self.rows = as_rows(csr_array(self.X) if sparse else self.X, self.dtype)
@@ -131,12 +131,25 @@ class Network:
         _, key, position, *_ = np.random.RandomState(seed).get_state()
         self.twister = MT19937State(key.copy(), np.array([position]))
 
-    def _extras(self, sizes, options):
+    def _layout(self, sizes, options):
+        encoders = options.get("encoders", ())
         extras = {
             "input_scale": sizes[0] * options.get("has_input_scale", 0),
             "slopes": sum(sizes[1:-1]) * options.get("has_slopes", 0),
+            **{f"encoder_{index}": encoder.n_params for index, encoder in enumerate(encoders)},
         }
-        return tuple((name, size) for name, size in extras.items() if size)
+        extras = tuple((name, size) for name, size in extras.items() if size)
+        n_features, n_saved = (sum(getattr(encoder, name) for encoder in encoders) for name in ("n_columns", "n_saved"))
+        return Layout(sizes, N_NORM_PARAMETERS[options.get("norm")], extras, n_features, n_saved)
+
+    def _inputs(self, random, n_rows, encoders):
+        shape = n_rows, self.layout.n_features or self.layout.sizes[0]
+        X, at = random.normal(size=shape) * (random.random(shape) < 0.6), 0
+        for encoder in encoders:
+            if encoder.kind in ("one_hot", "embedding"):
+                X[:, at : at + encoder.n_columns] = random.integers(0, encoder.n_units, (n_rows, encoder.n_columns))
+            at += encoder.n_columns
+        return X
 
     def _filled(self, buffer):
         buffer.base[...] = self.fill
@@ -158,7 +171,7 @@ class Network:
     def plan(self):
         options = self.options
         activations = per_layer(options["activation"], len(self.layout.sizes) - 2)
-        names = "norm", "dropout", "input_noise", "numbers", "has_input_scale", "has_slopes"
+        names = "norm", "dropout", "input_noise", "numbers", "has_input_scale", "has_slopes", "encoders"
         more = {name: options[name] for name in names if name in options}
         architecture = Architecture(activations, options["out_activation"], **more)
         return Plan(self.layout, architecture, Objective(options["loss"], **options.get("objective", {})))
@@ -219,6 +232,9 @@ class Network:
                 "packed",
                 "strip",
                 "inv_std",
+                "columns",
+                "saved",
+                "encoding",
             ):
                 self._filled(getattr(scratch, name))
         team.gradients.base[...] = self.fill
