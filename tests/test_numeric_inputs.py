@@ -217,7 +217,7 @@ def test_bin_edges_of_float32():
 
 
 def test_bin_edges_of_float32_are_different():
-    """The quantiles between two neighbouring numbers of float32 are rounded to one of them."""
+    """The quantiles between two neighboring numbers of float32 are rounded to one of them."""
     low, high = np.float32(1), np.nextafter(np.float32(1), np.float32(2))
     (edges,) = bin_edges(np.repeat([low, high], [24, 26])[:, None], 48)
     assert edges.tolist() == [low, high]
