@@ -247,8 +247,8 @@ class BaseTableEstimator(BaseEstimator, ABC):
         self.n_iter_ = max(epochs, default=0)
         if any(member.network.is_out_of_time and member.n_iter_ < settings.max_iter for member in members):
             warn_user(
-                f"Training ended after max_time={self.max_time:g} seconds, before max_iter={settings.max_iter} epochs: the networks "
-                f"were trained for {min(epochs)} to {max(epochs)} epochs. Increase max_time, or decrease max_iter.",
+                f"Training ended after max_time={self.max_time:g} seconds, before max_iter={settings.max_iter} epochs: the "
+                f"networks were trained for {min(epochs)} to {max(epochs)} epochs. Increase max_time, or decrease max_iter.",
                 ConvergenceWarning,
             )
 

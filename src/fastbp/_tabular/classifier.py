@@ -1,7 +1,7 @@
 """Classification of tables: the encoding of labels, and predictions of labels and probabilities.
 
-A table and class labels go in; predicted labels or probabilities come out. The subclasses of ``TableClassifier`` have the parameters.
-This module does not know how tables are encoded and networks are trained.
+A table and class labels go in; predicted labels or probabilities come out. The subclasses of ``TableClassifier`` have the
+parameters. This module does not know how tables are encoded and networks are trained.
 """
 
 from typing import Any
@@ -60,7 +60,8 @@ class TableClassifier(ClassifierMixin, BaseTableEstimator):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            The mean probabilities of the networks, in the order of `classes_`. With `calibrate`, they are scaled by the temperature.
+            The mean probabilities of the networks, in the order of `classes_`. With `calibrate`, they are scaled by the
+            temperature.
         """
         return self._calibrated(self._probabilities(X))
 

@@ -46,9 +46,9 @@ class Member:
     n_iter_ : int
         The number of epochs.
     best_epoch_ : int
-        The number of the epoch whose weights are used, starting at 1: the epoch with the best validation score, or the last epoch if
-        there are no validation rows. Of several epochs with the best score, RealMLP uses the last, and TabM the first. 0 means the
-        weights before training.
+        The number of the epoch whose weights are used, starting at 1: the epoch with the best validation score, or the last epoch
+        if there are no validation rows. Of several epochs with the best score, RealMLP uses the last, and TabM the first. 0 means
+        the weights before training.
     """
 
     inputs: Any

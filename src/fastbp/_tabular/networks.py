@@ -109,8 +109,8 @@ class RegressorNetwork(_MemberNetwork, MLPRegressor):
 def trained_network(settings, columns, data, validation, attributes, parameters):
     """Return the ``TrainedNetwork`` for ``data`` (X, y, sample_weight), with ``validation`` (X, y, sample_weight) or None.
 
-    ``columns`` are the ``NetworkColumns`` of X. The targets y (n_rows, n_columns) are codes of classes if their dtype is an integer.
-    ``attributes`` and ``parameters`` are those of the estimator of the network.
+    ``columns`` are the ``NetworkColumns`` of X. The targets y (n_rows, n_columns) are codes of classes if their dtype is an
+    integer. ``attributes`` and ``parameters`` are those of the estimator of the network.
     """
     network = new_network(settings, data[1], data[1].dtype.kind == "f", validation is not None, parameters)
     network.kinds = settings.layer_kinds(columns)

@@ -1,7 +1,7 @@
 """The presets of RealMLP: the values of all parameters that the user does not set, the preparation of inputs and the layers.
 
-A preset, a task and the parameters of an estimator go in; complete ``NetworkSettings`` come out. Their methods are the same as those
-of ``TabMSettings``. The values are those of the reference implementation pytabkit 1.7.3 (Holzmüller, Grinsztajn and Steinwart,
+A preset, a task and the parameters of an estimator go in; complete ``NetworkSettings`` come out. Their methods are those of
+``TabMSettings``. The values are those of the reference implementation pytabkit 1.7.3 (Holzmüller, Grinsztajn and Steinwart,
 "Better by default: Strong pre-tuned MLPs and boosted trees on tabular data", NeurIPS 2024). This module does not know how a network
 is trained.
 """

@@ -1,6 +1,6 @@
 """The parameters of a network of TabM, the preparation of its inputs and its layers.
 
-The parameters of an estimator go in; complete ``TabMSettings`` come out. Their methods are the same as those of ``NetworkSettings``.
+The parameters of an estimator go in; complete ``TabMSettings`` come out. Their methods are those of ``NetworkSettings``.
 The formulas are those of the packages pytabkit 1.7.3 and tabm 0.0.3 (Gorishniy, Kotelnikov and Babenko, "TabM: Advancing tabular
 deep learning with parameter-efficient ensembling", ICLR 2025). This module does not know how a network is trained.
 """
