@@ -20,9 +20,11 @@ class TargetScale:
 
     @classmethod
     def learned(cls, y, is_clipped):
-        """The mean and the standard deviation of targets (n_rows, n_outputs)."""
+        """The mean and the standard deviation of targets (n_rows, n_outputs); constant targets have constant predictions."""
         deviations = y.std(axis=0)
-        limits = (y.min(axis=0), y.max(axis=0)) if is_clipped else None
+        has_limits = (deviations == 0) | is_clipped
+        limits = (np.where(has_limits, y.min(axis=0), -np.inf), np.where(has_limits, y.max(axis=0), np.inf))
+        limits = limits if has_limits.any() else None
         return cls(y.mean(axis=0), np.where(deviations > 0, deviations, 1.0), limits)
 
     def scaled(self, y, dtype):
