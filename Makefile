@@ -66,7 +66,7 @@ test-tools-ci: $(TOOLS)/.has-tools ## the part of test-tools for ONNX, skops, ml
 	$(TOOLS)/$(BIN)/python -m pytest tests/tools --ignore tests/tools/test_pmml.py -k "onnx or skops or mlflow or optuna" -m "not slow" $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
-	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py tests/test_encoders.py $(ARGS)
+	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py tests/test_encoders.py tests/test_members.py $(ARGS)
 
 test-plain: $(VENV)/.has-test ## run a part of the tests with kernels that numba.njit compiles
 	FASTBP_COMPILER=plain $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_divergence.py tests/test_history.py tests/test_resume.py tests/test_compiled_prediction.py::test_agrees_with_numpy tests/test_invariants.py::test_compiler_modes_give_the_same_results $(ARGS)

@@ -63,7 +63,7 @@ def network():
 # PLAN_OPTIONS belong to the layout, the architecture and the objective, PENALTY_OPTIONS to `write_penalties`. All other options are
 # fields of `SETTINGS`.
 PLAN_OPTIONS = {"activation", "out_activation", "loss", "norm", "dropout", "input_noise", "numbers", "objective", "factors"}
-PLAN_OPTIONS |= {"has_input_scale", "has_slopes", "encoders"}
+PLAN_OPTIONS |= {"has_input_scale", "has_slopes", "has_residuals", "kinds"}
 PENALTY_OPTIONS = ("alpha", "weight_decay", "l1", "clip_norm", "max_norm", "ema_decay")
 DEFAULTS = {
     "activation": "tanh",
@@ -94,7 +94,8 @@ DEFAULTS = {
 class Network:
     """A small random network with its data and buffers, and methods that call the compiled entry functions.
 
-    The options are those of the plan and of the penalties, and fields of `SETTINGS`, with names instead of codes. The data `X`, `y`
+    The options are those of the plan and of the penalties, fields of `SETTINGS`, with names instead of codes, and a `LayerKinds`
+    `kinds`. The data `X`, `y`
     and `weight`, which may be None, are float64 arrays whose values are exact in dtype. Scratch buffers, and the unused space after
     each buffer, initially contain `fill`. Each of the n_threads threads has its own scratch buffers; `scratch` has those of the
     first thread. By default, the number of shares of a batch is the number of threads.
@@ -116,12 +117,13 @@ class Network:
     ):
         self.dtype, self.fill = np.dtype(dtype), fill
         self.n_threads, self.n_shares = n_threads, n_threads if n_shares is None else n_shares
-        self.layout = self._layout(sizes, options)
+        n_norms, kinds = N_NORM_PARAMETERS[options.get("norm")], options.get("kinds")
+        self.layout = Layout(sizes, n_norms, self._extras(sizes, options)) if kinds is None else kinds.layout(sizes, n_norms)
         self.options = {**DEFAULTS, "batch_size": n_rows, "block_size": n_rows, **options}
         random = np.random.default_rng(seed)
         self.params = self._filled(aligned_zeros(self.layout.n_params, dtype))
         self.params[...] = random.normal(0, 0.7, self.layout.n_params)
-        self.X = self._exact(self._inputs(random, n_rows, options.get("encoders", ())))
+        self.X = self._exact(self._inputs(random, n_rows, () if kinds is None else kinds.encoders))
         self.y = self._exact(self._targets(random, n_rows, sizes[-1]))
         self.weight = self._exact(random.uniform(0, 2, n_rows) * (np.arange(n_rows) != 1)) if weighted else None
         self.rows = as_rows(csr_array(self.X) if sparse else self.X, self.dtype)
@@ -131,16 +133,12 @@ class Network:
         _, key, position, *_ = np.random.RandomState(seed).get_state()
         self.twister = MT19937State(key.copy(), np.array([position]))
 
-    def _layout(self, sizes, options):
-        encoders = options.get("encoders", ())
+    def _extras(self, sizes, options):
         extras = {
             "input_scale": sizes[0] * options.get("has_input_scale", 0),
             "slopes": sum(sizes[1:-1]) * options.get("has_slopes", 0),
-            **{f"encoder_{index}": encoder.n_params for index, encoder in enumerate(encoders)},
         }
-        extras = tuple((name, size) for name, size in extras.items() if size)
-        n_features, n_saved = (sum(getattr(encoder, name) for encoder in encoders) for name in ("n_columns", "n_saved"))
-        return Layout(sizes, N_NORM_PARAMETERS[options.get("norm")], extras, n_features, n_saved)
+        return tuple((name, size) for name, size in extras.items() if size)
 
     def _inputs(self, random, n_rows, encoders):
         shape = n_rows, self.layout.n_features or self.layout.sizes[0]
@@ -171,9 +169,11 @@ class Network:
     def plan(self):
         options = self.options
         activations = per_layer(options["activation"], len(self.layout.sizes) - 2)
-        names = "norm", "dropout", "input_noise", "numbers", "has_input_scale", "has_slopes", "encoders"
+        names = "norm", "dropout", "input_noise", "numbers", "has_input_scale", "has_slopes", "has_residuals"
         more = {name: options[name] for name in names if name in options}
         architecture = Architecture(activations, options["out_activation"], **more)
+        if "kinds" in options:
+            architecture = options["kinds"].added_to(architecture)
         return Plan(self.layout, architecture, Objective(options["loss"], **options.get("objective", {})))
 
     @cached_property
@@ -223,6 +223,9 @@ class Network:
                 "slopes",
                 "normalized",
                 "differences",
+                "residuals",
+                "products",
+                "unscaled",
                 "scaled_weights",
                 "scaled_gradient",
                 "deltas",

@@ -86,7 +86,7 @@ def layer_of(encoder, params):
 def expected_outputs(net, params, X):
     """The outputs of a network with one hidden layer of tanh, in float64."""
     layout, params, at, parts = net.layout, params.astype(float), 0, []
-    for index, encoder in enumerate(net.options["encoders"]):
+    for index, encoder in enumerate(net.options["kinds"].encoders):
         layer = layer_of(encoder, layout.extra(params, f"encoder_{index}"))
         parts.append((slice(at, at + encoder.n_columns), layer))
         at += encoder.n_columns
@@ -96,7 +96,7 @@ def expected_outputs(net, params, X):
 
 def an_encoded_network(network, name, dtype=np.float64, n_rows=9, **options):
     n_inputs = sum(encoder.n_out for encoder in NETWORKS[name])
-    return network((n_inputs, 6, 2), dtype, n_rows, encoders=NETWORKS[name], **options)
+    return network((n_inputs, 6, 2), dtype, n_rows, kinds=LayerKinds(encoders=NETWORKS[name]), **options)
 
 
 @each_dtype

@@ -1,4 +1,4 @@
-"""Layer kinds in addition to dense layers: a scaling of the inputs, and parametric activations.
+"""Layer kinds in addition to dense layers: a scaling of the inputs, parametric activations, and residual connections.
 
 The oracle computes forward passes in NumPy, and gradients are compared with finite differences.
 """
@@ -16,6 +16,8 @@ KINDS = {
     "scaled": {"has_input_scale": True},
     "parametric": {"has_slopes": True, "activation": ("selu", "mish")},
     "both": {"has_input_scale": True, "has_slopes": True, "activation": ("relu", "tanh")},
+    "residual": {"has_residuals": True, "activation": ("relu", "relu")},
+    "residual, parametric": {"has_residuals": True, "has_slopes": True, "activation": ("tanh", "relu")},
 }
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -32,10 +34,12 @@ def forward(net, params, X):
         if layer == len(coefs) - 1:
             return Z
         name = options["activation"] if isinstance(options["activation"], str) else options["activation"][layer]
-        A = ACTIVATIONS[name](Z)
+        inputs, A = A, ACTIVATIONS[name](Z)
         if slopes.size:
             at = sum(layout.sizes[1 : layer + 1])
             A = Z + slopes[at : at + Z.shape[1]] * (A - Z)
+        if options.get("has_residuals") and layer > 0 and A.shape == inputs.shape:
+            A = A + inputs
 
 
 def loss(net, params):
@@ -47,7 +51,7 @@ def loss(net, params):
 @each_kind
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 def test_outputs(kind, dtype, sparse, network):
-    net = network((5, 6, 7, 2), dtype, 9, sparse=sparse, **KINDS[kind])
+    net = network((5, 7, 7, 2), dtype, 9, sparse=sparse, **KINDS[kind])
     tolerance = 1e-12 if dtype == np.float64 else 1e-5
     np.testing.assert_allclose(net.predict(), forward(net, net.params, net.X), rtol=tolerance, atol=tolerance)
     order = np.array([8, 0, 3, 3])
@@ -55,7 +59,9 @@ def test_outputs(kind, dtype, sparse, network):
 
 
 @each_kind
-@pytest.mark.parametrize("sizes", [(5, 6, 7, 2), (3, 1, 1), (1, 20, 3), (17, 33, 8, 1)], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [(5, 7, 7, 2), (3, 1, 1), (1, 20, 3), (17, 33, 8, 1), (4, 6, 6, 6, 2), (8, 8, 9, 9, 9, 1)], ids=str
+)
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 def test_gradients_agree_with_finite_differences(kind, sizes, weighted, network):
     options = KINDS[kind] | {"activation": "silu"}
@@ -75,8 +81,8 @@ def test_gradients_agree_with_finite_differences(kind, sizes, weighted, network)
 @each_kind
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 def test_gradient_is_the_sum_over_blocks(kind, dtype, sparse, network):
-    whole = network((5, 6, 7, 2), dtype, 23, sparse=sparse, **KINDS[kind])
-    blocks = network((5, 6, 7, 2), dtype, 23, sparse=sparse, block_size=4, **KINDS[kind])
+    whole = network((5, 7, 7, 2), dtype, 23, sparse=sparse, **KINDS[kind])
+    blocks = network((5, 7, 7, 2), dtype, 23, sparse=sparse, block_size=4, **KINDS[kind])
     whole.loss_and_gradient()
     for start, stop in itertools.pairwise((0, 12, 23)):
         blocks.loss_and_gradient(start, stop)
@@ -89,8 +95,8 @@ def test_gradient_is_the_sum_over_blocks(kind, dtype, sparse, network):
 def test_training_steps(kind, n_threads, network):
     """Steps of gradient descent by the kernels, with and without threads, against steps with the gradient of one pass."""
     options = {"solver": "sgd", "momentum": 0.0, "alpha": 0.0, "batch_size": 23, "block_size": 5}
-    net = network((5, 6, 7, 2), np.float64, 23, n_threads=n_threads, n_shares=2, **options, **KINDS[kind])
-    other = network((5, 6, 7, 2), np.float64, 23, **options | {"block_size": 23}, **KINDS[kind])
+    net = network((5, 7, 7, 2), np.float64, 23, n_threads=n_threads, n_shares=2, **options, **KINDS[kind])
+    other = network((5, 7, 7, 2), np.float64, 23, **options | {"block_size": 23}, **KINDS[kind])
     for _ in range(3):
         other.loss_and_gradient()
         other.params -= net.options["learning_rate_init"] / 23 * other.gradient

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import tabular_reference as reference
-from tabular_training import kernel_losses
+from tabular_training import kernel_losses, tabm_losses
 
 torch = pytest.importorskip("torch", reason="PyTorch is an optional oracle: pip install torch")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the other packages
@@ -434,11 +434,8 @@ def test_tabm_has_the_losses_of_pytabkit(monkeypatch, recorder, arch, embedding,
     np.testing.assert_allclose(networks[reference.best_epoch(errors, "first")], prediction, rtol=1e-9)
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["own rows", "shared rows"])
-@pytest.mark.parametrize("n_classes", [0, 3], ids=["regression", "multiclass"])
-@pytest.mark.parametrize("embedding", ["none", "piecewise", "periodic"])
-@pytest.mark.parametrize("arch", ["tabm", "tabm-mini"])
-def test_tabm_has_the_losses_of_its_package(recorder, arch, embedding, n_classes, shared):
+def steps_of_tabm(arch, embedding, n_classes, shared, dropout):
+    """The losses of the package tabm in each step, and the problem without masks."""
     tabm = pytest.importorskip("tabm", reason="tabm is an optional oracle: pip install tabm")
     import rtdl_num_embeddings as embeddings
 
@@ -452,7 +449,7 @@ def test_tabm_has_the_losses_of_its_package(recorder, arch, embedding, n_classes
     elif embedding == "periodic":
         module = embeddings.PeriodicEmbeddings(3, 5, n_frequencies=4, frequency_init_scale=0.5, lite=False)
     sizes_of_layers = {"n_num_features": 3, "cat_cardinalities": CODES, "d_out": n_classes or 1, "k": MEMBERS, "d_block": WIDTH}
-    model = tabm.TabM.make(num_embeddings=module, arch_type=arch, **sizes_of_layers)
+    model = tabm.TabM.make(num_embeddings=module, arch_type=arch, dropout=dropout, **sizes_of_layers)
     weights = tabm_weights(model)
     check_start(weights, embedding != "none", 3)
     if embedding == "piecewise":  # the equal values of column 2 leave it with one bin
@@ -480,11 +477,33 @@ def test_tabm_has_the_losses_of_its_package(recorder, arch, embedding, n_classes
         np.column_stack([numeric, one_hot_columns(codes)]),
         y,
         batches,
-        recorder.masks_of_steps(3 if embedding == "none" else 2),
+        [],
         n_steps=N_STEPS,
         learning_rate=2e-3,
         weight_decay=0.3,
-        dropout=0.1,
+        dropout=dropout,
         edges=edges_of(model) if embedding == "piecewise" else None,
     )
-    check_losses(problem, losses)
+    return losses, problem
+
+
+each_shared = pytest.mark.parametrize("shared", [False, True], ids=["own rows", "shared rows"])
+
+
+@each_shared
+@pytest.mark.parametrize("n_classes", [0, 3], ids=["regression", "multiclass"])
+@pytest.mark.parametrize("embedding", ["none", "piecewise", "periodic"])
+@pytest.mark.parametrize("arch", ["tabm", "tabm-mini"])
+def test_tabm_has_the_losses_of_its_package(recorder, arch, embedding, n_classes, shared):
+    losses, problem = steps_of_tabm(arch, embedding, n_classes, shared, 0.1)
+    check_losses(problem._replace(masks=recorder.masks_of_steps(3 if embedding == "none" else 2)), losses)
+
+
+@each_shared
+@pytest.mark.parametrize("n_classes", [0, 2, 3], ids=["regression", "binary", "multiclass"])
+@pytest.mark.parametrize("arch", ["tabm", "tabm-mini"])
+@pytest.mark.usefixtures("recorder")  # makes PyTorch compute in float64
+def test_kernels_have_the_losses_of_tabm(arch, n_classes, shared):
+    """Without dropout, because the kernels draw other masks; tests/test_tabm_training.py tests dropout."""
+    losses, problem = steps_of_tabm(arch, "none", n_classes, shared, 0.0)
+    np.testing.assert_allclose(tabm_losses(problem, shares_batches=shared)[0], losses, rtol=1e-8)

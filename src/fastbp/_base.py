@@ -344,8 +344,10 @@ class BaseMLP(CallbackSupportMixin, ExportMethods, InspectableFit, RepresentedMo
         if context.resume is not None:
             return TrainingRows(n_rows, context.resume.order, context.resume.held_out)
         if not config.early_stopping or data.is_validated:
-            return TrainingRows(n_rows, np.arange(n_rows))
-        return split_rows(config, state.rng, n_rows, (data.X, data.given[1]), self._stratify(data.y))
+            rows = TrainingRows(n_rows, np.arange(n_rows))
+        else:
+            rows = split_rows(config, state.rng, n_rows, (data.X, data.given[1]), self._stratify(data.y))
+        return rows.for_members(state.layout.n_members) if state.layout.n_members else rows
 
     # ------------------------------------------------------------------ validation rows
 

@@ -83,7 +83,10 @@ def train(
     while state.status == Status.running and n_blocks > 0 and n_epochs < trace.losses.size:
         if options.shuffle and not state.shuffled:
             state.shuffled = True
-            if rank == 0:
+            if rank == 0 and options.member_shuffle_address:
+                address, n_members = options.member_shuffle_address, table[0].n_members
+                call(address, order, rng_state.key, rng_state.position, n_members, options.shares_batches)
+            elif rank == 0:
                 shuffle(order, rng_state)
             if not wait_at_barrier(team, state, n_threads):
                 break

@@ -27,6 +27,7 @@ from .products import (
     weight_gradient,
 )
 from .references import reference
+from .residuals import add_inputs, add_kept_derivative, keep_derivative
 from .tiles import lanes_of
 from .views import flat, matrix, stack_array, vector
 
@@ -44,11 +45,10 @@ def layer_weights(table, layer, buffer):
 @kernel()
 def product_weights(table, layer, params, scaled_weights):
     """Return the W (n_in, n_out) by which the inputs of a layer are multiplied; the first layer may have scaled weights."""
-    row = table[layer]
     if layer == 0 and scaled_weights.size:
-        W = matrix(scaled_weights, 0, row.n_in, row.n_out)
+        W = matrix(scaled_weights, 0, table[0].n_in, table[0].n_out)
     else:
-        W = matrix(params, row.weights_at, row.n_in, row.n_out)
+        W = layer_weights(table, layer, params)
     return W
 
 
@@ -56,6 +56,16 @@ def product_weights(table, layer, params, scaled_weights):
 def layer_biases(table, layer, buffer):
     """Return b (n_out,) of a layer as a view of a flat buffer."""
     return vector(buffer, table[layer].biases_at, table[layer].n_out)
+
+
+@kernel()
+def product_biases(table, layer, params, zeros):
+    """Return the b (n_out,) that is added to the products of a layer; members add their own biases later."""
+    if zeros.size and table[layer].output_adapters_at:
+        b = vector(zeros, 0, table[layer].n_out)
+    else:
+        b = layer_biases(table, layer, params)
+    return b
 
 
 @kernel()
@@ -92,7 +102,7 @@ def layer_outputs(table, layer, n_rows, buffer):
 @kernel()
 def transpose_weights(table, params, scratch):
     """Compute Wᵀ of every layer for the backward pass; of the first layer, only if its inputs are encoded."""
-    for layer in range(0 if table[0].n_features else 1, table.shape[0]):
+    for layer in range(0 if table[0].n_features else 1, table.shape[0] - (table[table.shape[0] - 1].heads_address != 0)):
         W = product_weights(table, layer, params, scratch.scaled_weights)
         transpose(W, layer_transposed(table, layer, scratch.transposed))
 
@@ -136,17 +146,22 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
             call(settings.noise_address, A, no_slopes, A.shape[1], draw_state, _INPUT_NOISE, settings.input_noise)
         if settings.input_dropout:
             call(settings.dropout_address, A, no_slopes, A.shape[1], draw_state, _INPUT_DROPOUT, settings.input_dropout)
+        if table[0].adapt_inputs_address:
+            _adapt_inputs(table, 0, params, A, start, scratch)
     for layer in range(last + 1):
-        W, b = product_weights(table, layer, params, scratch.scaled_weights), layer_biases(table, layer, params)
+        W, b = product_weights(table, layer, params, scratch.scaled_weights), product_biases(table, layer, params, scratch.zeros)
         Z = layer_outputs(table, layer, n_rows, activations)
         floor = floor_of(table[layer].activation) if layer < last else -np.inf
         if layer == 0 and sparse:
             sparse_forward_product(rows, order, start, W, b, Z, floor)
+        elif table[layer].heads_address:
+            A = layer_inputs(table, layer, rows, order, start, n_rows, activations)
+            call(table[layer].heads_address, table, layer, params, A, Z, start)
         else:
             A = layer_inputs(table, layer, rows, order, start, n_rows, activations)
             forward_product(A, W, layer_packed(table, layer, scratch.packed), b, Z, floor, scratch.strip)
         if layer < last:
-            _activate(settings, table, layer, params, Z, scratch)
+            _activate(settings, table, layer, params, Z, start, scratch)
         elif settings.link_address:
             call(settings.link_address, Z, table[layer].n_out, scratch.output_numbers)
         else:
@@ -155,9 +170,23 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
 
 
 @kernel(optimize=False)
-def _activate(settings, table, layer, params, Z, scratch):
-    """Apply the norm, the activation and the dropout of a hidden layer in place; norm and dropout are optional."""
+def _adapt_inputs(table, layer, params, A, start, scratch):
+    """Multiply the inputs A (n_rows, ≥ n_in) of a layer by the adapters of the members; `scratch.unscaled` keeps A for training."""
+    row = table[layer]
+    unscaled = matrix(scratch.unscaled, row.inputs_at, A.shape[0] if scratch.unscaled.size else 0, A.shape[1])
+    call(row.adapt_inputs_address, table, layer, params, A, unscaled, start)
+
+
+@kernel(optimize=False)
+def _activate(settings, table, layer, params, Z, start, scratch):
+    """Apply the norm, the activation and the dropout of a hidden layer in place; norm and dropout are optional.
+
+    In a network of members, apply the adapters of the outputs before, and those of the inputs of the next layer afterwards.
+    """
     row, z = table[layer], flat(Z)
+    if row.adapt_outputs_address:
+        products = matrix(scratch.products, row.outputs_at, Z.shape[0] if scratch.products.size else 0, Z.shape[1])
+        call(row.adapt_outputs_address, table, layer, params, Z, products, start)
     if row.norm_address:
         n_hidden = table[table.shape[0] - 1].unit_at
         beta_at = row.biases_at if scratch.moving_statistics.size else row.gamma_at + n_hidden
@@ -176,6 +205,10 @@ def _activate(settings, table, layer, params, Z, scratch):
         if row.parametric_address:  # the same random numbers
             differences = layer_outputs(table, layer, Z.shape[0], scratch.differences)
             call(settings.dropout_address, differences, vector(slopes, 0, 0), row.n_out, draw_state, layer, rate)
+    if row.is_residual:
+        add_inputs(row, Z, scratch.activations)
+    if table[layer + 1].adapt_inputs_address:
+        _adapt_inputs(table, layer + 1, params, Z, start, scratch)
 
 
 @kernel(optimize=False)
@@ -210,7 +243,17 @@ def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
         if row.norm_back_address and not per_unit:
             g = vector(gradient, row.gamma_at, n_hidden + row.n_out)
             _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
-        column_sums(delta, layer_biases(table, layer, gradient), add, scratch.strip)
+        if row.heads_address:
+            A = layer_inputs(table, layer, rows, order, start, n_rows, scratch.activations)
+            before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
+            call(row.heads_back_address, table, layer, params, A, delta, before, gradient, start, int(add))
+            _multiply_by_slopes(table, layer - 1, A, before, scratch, gradient, add)
+            continue
+        if row.adapt_outputs_address:
+            products = layer_outputs(table, layer, n_rows, scratch.products)
+            call(row.adapt_outputs_back_address, table, layer, params, delta, products, gradient, start, int(add))
+        else:
+            column_sums(delta, layer_biases(table, layer, gradient), add, scratch.strip)
         if row.norm_back_address and per_unit:  # after the column sums, because b is the shift of batch normalization
             g = vector(gradient, row.gamma_at, row.n_out)
             _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
@@ -226,6 +269,8 @@ def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
             if layer == 0 and row.n_features:
                 before = matrix(scratch.deltas, row.inputs_at, n_rows, row.input_stride)
                 backward_product(delta, layer_transposed(table, 0, scratch.transposed), A, before, False)
+                if row.adapt_inputs_address:
+                    _adapt_inputs_back(table, 0, params, before, start, scratch, gradient, add)
                 X = columns_of_block(table, rows, order, start, n_rows, scratch.columns)
                 encode_back(table, params, X, scratch, before, gradient, add)
             if layer > 0:
@@ -233,16 +278,40 @@ def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
                 code = table[layer - 1].activation
                 W_T = layer_transposed(table, layer, scratch.transposed)
                 backward_product(delta, W_T, A, before, code == ActivationCode.relu)
-                before_row = table[layer - 1]
-                if before_row.parametric_back_address:
-                    slopes = vector(scratch.slopes, before_row.outputs_at, before.size)
-                    g = vector(gradient, before_row.slopes_at, before_row.n_out)
-                    differences = layer_outputs(table, layer - 1, n_rows, scratch.differences)
-                    call(before_row.parametric_back_address, before, differences, slopes, g, int(add))
-                elif code == ActivationCode.by_address:
-                    multiply(flat(before), vector(scratch.slopes, table[layer - 1].outputs_at, before.size))
-                else:
-                    multiply_by_slope(code, flat(A), flat(before))
+                if row.adapt_inputs_address:
+                    _adapt_inputs_back(table, layer, params, before, start, scratch, gradient, add)
+                if row.is_residual:
+                    add_kept_derivative(row, before, scratch.residuals)
+                _multiply_by_slopes(table, layer - 1, A, before, scratch, gradient, add)
+
+
+@kernel(optimize=False)
+def _adapt_inputs_back(table, layer, params, D, start, scratch, gradient, add):
+    """Compute the gradient of the adapters of the inputs of a layer, and multiply D = ∂/∂(A ⊙ r) (n_rows, ≥ n_in) by them."""
+    row = table[layer]
+    unscaled = matrix(scratch.unscaled, row.inputs_at, D.shape[0], D.shape[1])
+    call(row.adapt_inputs_back_address, table, layer, params, D, unscaled, gradient, start, int(add))
+
+
+@kernel(optimize=False)
+def _multiply_by_slopes(table, layer, A, delta, scratch, gradient, add):
+    """Multiply delta = ∂/∂A (n_rows, ≥ n_out) of a hidden layer by the slopes of its activation.
+
+    For parametric activations, compute the gradient of their parameters, too. A layer with a residual connection keeps delta.
+    """
+    row = table[layer]
+    code = row.activation
+    if row.is_residual:
+        keep_derivative(row, delta, scratch.residuals)
+    if row.parametric_back_address:
+        slopes = vector(scratch.slopes, row.outputs_at, delta.size)
+        g = vector(gradient, row.slopes_at, row.n_out)
+        differences = layer_outputs(table, layer, delta.shape[0], scratch.differences)
+        call(row.parametric_back_address, delta, differences, slopes, g, int(add))
+    elif code == ActivationCode.by_address:
+        multiply(flat(delta), vector(scratch.slopes, row.outputs_at, delta.size))
+    else:
+        multiply_by_slope(code, flat(A), flat(delta))
 
 
 @kernel()

@@ -79,13 +79,16 @@ NORM_STATE = np.dtype((np.record, [("rank", np.int64), ("n_barriers", np.int64),
 class Scratch(NamedTuple):
     """The buffers of one thread; all are flat except `exchange`, and those that a network does not need are empty.
 
-    `activations`, `slopes`, `normalized`, `differences`, `deltas`, `targets`, `weights` and `columns` contain values for a block of
-    rows; `slopes`, `normalized` and `differences` have the same offsets as the outputs. `columns` are the columns of X for
-    encoders, of which `encoders` has one `ENCODER` record each; `saved` are values that they keep for the backward pass, `encoding`
-    is their scratch memory, and `constants` are numbers that are not trained. With a scaling of the inputs, `scaled_weights`
-    contains the scaled W of the first layer, and `scaled_gradient` its gradient. `transposed` contains Wᵀ of all layers, `packed`
-    copies of W of wide layers, `strip` copies of columns for the products, and `inv_std` the statistics of norms: three for each
-    unit with batch normalization, one for each row with layer normalization. `hyperparams`, `penalties`, `schedule`,
+    `activations`, `slopes`, `normalized`, `differences`, `residuals`, `products`, `unscaled`, `deltas`, `targets`, `weights` and
+    `columns` contain values for a block of rows; `slopes`, `normalized`, `differences`, `residuals` and `products` have the same
+    offsets as the outputs, and `unscaled` the same offsets as the activations. `residuals` are the derivatives with respect to the
+    outputs of layers with residual connections. In a network of members, `products` are the weighted sums, `unscaled` the
+    inputs of layers before they are multiplied by adapters, and `zeros` the biases of the products. `columns` are the columns of X
+    for encoders, of which `encoders` has one `ENCODER` record each; `saved` are values that they keep for the backward pass,
+    `encoding` is their scratch memory, and `constants` are numbers that are not trained. With a scaling of the inputs,
+    `scaled_weights` contains the scaled W of the first layer, and `scaled_gradient` its gradient. `transposed` contains Wᵀ of all
+    layers, `packed` copies of W of wide layers, `strip` copies of columns for the products, and `inv_std` the statistics of norms:
+    three for each unit with batch normalization, one for each row with layer normalization. `hyperparams`, `penalties`, `schedule`,
     `loss_numbers`, `draw_state` and `norm_state` are the records above. `output_numbers` lists quantiles, or the sizes of groups of
     classes. The threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch normalization needs.
     """
@@ -94,6 +97,10 @@ class Scratch(NamedTuple):
     slopes: np.ndarray
     normalized: np.ndarray
     differences: np.ndarray
+    residuals: np.ndarray
+    products: np.ndarray
+    unscaled: np.ndarray
+    zeros: np.ndarray
     deltas: np.ndarray
     targets: np.ndarray
     weights: np.ndarray

@@ -29,6 +29,8 @@ SETTINGS = np.dtype(
             ("block_size", np.int64),
             ("drop_last", np.int64),  # whether rows at the end of an epoch are left out if they do not fill a batch
             ("shuffle", np.int64),
+            ("member_shuffle_address", np.int64),  # 0 for networks without members
+            ("shares_batches", np.int64),  # whether all members have the same batches
             ("max_epochs", np.int64),
             # random changes of the inputs: the dropout rate and the standard deviation of the noise, times 2³²
             ("dropout_address", np.int64),

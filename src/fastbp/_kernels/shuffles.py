@@ -34,15 +34,26 @@ def shuffle(order, twister):
 
     Indices are drawn in groups, so that their elements can be prefetched together.
     """
+    _shuffle(order, 0, 1, order.size, twister)
+
+
+@kernel(inline=False)
+def shuffle_part(order, first, step, n, twister):
+    """Permute the n elements order[first], order[first + step], order[first + 2 step], … as `shuffle` does."""
+    _shuffle(order, first, step, n, twister)
+
+
+@kernel()
+def _shuffle(order, first, step, n_elements, twister):
     indices, words = stack_array(_N_AHEAD), stack_array(_N_WORDS)
-    top = order.size - 1
+    top = n_elements - 1
     while top > 0:
         n = minimum(_N_AHEAD, top)
         _draw_indices(indices, words, top, n, twister)
         for k in range(n):
-            prefetch(order, indices[k])
+            prefetch(order, first + step * indices[k])
         for k in range(n):
-            i, j = top - k, np.uint64(indices[k])
+            i, j = first + step * (top - k), np.uint64(first + step * indices[k])
             order[i], order[j] = order[j], order[i]
         top -= n
 

@@ -48,6 +48,19 @@ LAYER = np.dtype(
             ("parametric_address", np.int64),
             ("parametric_back_address", np.int64),
             ("slopes_at", np.int64),
+            # whether the inputs are added to the outputs
+            ("is_residual", np.int64),
+            # for members that share weights: their number; their adapters in the parameters; the functions that scale the inputs,
+            # and the outputs, by the adapters; and those of the last layer, in which each member has its own weights
+            ("n_members", np.int64),
+            ("input_adapters_at", np.int64),
+            ("output_adapters_at", np.int64),
+            ("adapt_inputs_address", np.int64),
+            ("adapt_inputs_back_address", np.int64),
+            ("adapt_outputs_address", np.int64),
+            ("adapt_outputs_back_address", np.int64),
+            ("heads_address", np.int64),
+            ("heads_back_address", np.int64),
             # of the first layer: the columns of X for encoders, or 0 without encoders; the number of values that encoders keep for
             # each row; and the scaling of the inputs in the parameters
             ("n_features", np.int64),

@@ -22,7 +22,9 @@ class Architecture:
     `activations` has one entry for each hidden layer. `dropout` is empty or has the rate of the inputs, followed by one rate for
     each hidden layer. `link` is the function of the output layer, and `numbers` are its quantiles or the sizes of its groups of
     classes. `has_input_scale` is True if each input is multiplied by a parameter, and `has_slopes` if hidden layers compute
-    z + α (g(z) − z), with a parameter α for each unit. `encoders` compute the inputs of the network from the columns of X.
+    z + α (g(z) − z), with a parameter α for each unit. `has_residuals` is True if each hidden layer after the first adds its inputs
+    to its outputs, if there are as many. `encoders` compute the inputs of the network from the columns of X. In a
+    network of members, `adapters` is "all" or "input"; otherwise, it is None.
     """
 
     activations: tuple
@@ -34,6 +36,8 @@ class Architecture:
     has_input_scale: bool = False
     has_slopes: bool = False
     encoders: tuple = ()
+    adapters: str | None = None
+    has_residuals: bool = False
 
     @property
     def keeps_slopes(self):
@@ -57,12 +61,13 @@ class Architecture:
     def calls_activation(self, layer):
         """Return whether kernels call the activation of a hidden layer by its address.
 
-        Layers with a norm, with parametric activations or with dropout need stored slopes, and only activations that are called by
-        their address store them.
+        Layers with a norm, with parametric activations or with dropout, and those of members and of networks with residual
+        connections, need stored slopes, and only activations that are called by their address store them.
         """
         activation = self.activations[layer]
         compiled_in = isinstance(activation, str) and activation in ActivationCode.__members__
-        return not compiled_in or self.norm is not None or self.has_slopes or self.dropout_of(layer) > 0
+        is_changed = self.norm is not None or self.has_slopes or self.adapters is not None or self.has_residuals
+        return not compiled_in or is_changed or self.dropout_of(layer) > 0
 
 
 @dataclass(frozen=True)

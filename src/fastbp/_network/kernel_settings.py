@@ -24,6 +24,8 @@ def configure_network(settings, plan, block_size, dtype):
     settings["block_size"] = block_size
     _write_hidden_layers(table, plan.architecture, dtype)
     _write_inputs(settings, plan.architecture, dtype)
+    if plan.layout.n_members:
+        _write_members(settings, table, plan.architecture.adapters, plan.layout.n_members, dtype)
     _write_link(settings, plan.architecture.link, dtype)
     if plan.objective is not None:
         _write_loss(settings, plan.objective, plan.architecture.link, dtype)
@@ -47,6 +49,7 @@ def _write_hidden_layers(table, architecture, dtype):
         if architecture.has_slopes:
             row["parametric_address"] = lazy_address("parametric", "parametric", dtype)
             row["parametric_back_address"] = lazy_address("parametric_back", "parametric_back", dtype)
+        row["is_residual"] = architecture.has_residuals and layer > 0 and row["n_in"] == row["n_out"]
         row["dropout"] = int(architecture.dropout_of(layer) * _ONE)
 
 
@@ -56,6 +59,17 @@ def _write_inputs(settings, architecture, dtype):
         settings["noise_address"] = lazy_address("draw", "add_noise", dtype)
         settings["input_dropout"] = int(architecture.dropout[0] * _ONE) if architecture.dropout else 0
         settings["input_noise"] = int(architecture.input_noise * _ONE)
+
+
+def _write_members(settings, table, adapters, n_members, dtype):
+    settings["member_shuffle_address"] = lazy_address("member_shuffle", "shuffle_members", dtype)
+    table["n_members"] = n_members
+    with_adapters = {"inputs": table[:1] if adapters == "input" else table[:-1], "outputs": table[: -1 if adapters == "all" else 0]}
+    for name, rows in with_adapters.items():
+        rows[f"adapt_{name}_address"] = lazy_address("adapter", name, dtype)
+        rows[f"adapt_{name}_back_address"] = lazy_address("adapter_back", name, dtype)
+    table[-1]["heads_address"] = lazy_address("heads", "heads", dtype)
+    table[-1]["heads_back_address"] = lazy_address("heads_back", "heads_back", dtype)
 
 
 def _write_link(settings, link, dtype):

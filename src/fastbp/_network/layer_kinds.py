@@ -22,14 +22,21 @@ class LayerKinds:
     """The layers in addition to dense layers.
 
     ``has_input_scale`` multiplies each input by a parameter, and ``has_slopes`` makes the activations of hidden layers parametric.
-    ``encoders`` compute the inputs from the columns of X. ``is_ntp`` divides the weights of a layer by the square root of
-    its number of inputs (neural tangent parametrization; Jacot and others 2018): the stored weights include the divisor, so that
-    only initial values and steps differ. ``initialization`` is None for `weight_init` and `bias_init`, "normal" for standard normal
-    values in hidden layers and zeros in the last layer, or "data" for values that depend on the training rows. ``rates`` and
-    ``decays`` are factors of the learning rate and of the weight decay, as pairs of the name of a group of parameters and a number.
-    The groups are "coefs", "intercepts", "input_scale", "slopes", and for each encoder the name of its kind.
-    ``strength_schedule`` is the schedule of the dropout rates and the weight decay. With ``drop_last``, an epoch leaves out rows
-    that do not fill a batch. With ``prefers_last_best``, early stopping prefers the last of several equally good epochs.
+    With ``has_residuals``, each hidden layer after the first adds its inputs to its outputs, if there are as many; this cannot be
+    combined with ``adapters``. ``encoders`` compute the inputs from the columns of X. ``is_ntp`` divides the weights of a layer by
+    the square root of its number of inputs (neural tangent parametrization; Jacot and others 2018): the stored weights include the
+    divisor, so that only initial values and steps differ. ``initialization`` is None for `weight_init` and `bias_init`, "normal"
+    for standard normal values in hidden layers and zeros in the last layer, "data" for values that depend on the training rows, or
+    "tabm" for the values of TabM. ``rates`` and ``decays`` are factors of the learning rate and of the weight decay, as pairs of
+    the name of a group of parameters and a number. The groups are "coefs", "intercepts", "input_scale", "slopes", "input_adapters",
+    "output_adapters", and for each encoder the name of its kind. ``strength_schedule`` is the schedule of the dropout rates and the
+    weight decay. With ``drop_last``, an epoch leaves out rows that do not fill a batch. With ``prefers_last_best``, early stopping
+    prefers the last of several equally good epochs.
+
+    A network of ``n_members`` members that share weights needs encoders. With the ``adapters`` "all", the members have adapters of
+    the inputs and outputs of each hidden layer and their own biases (TabM); with "input", they have only adapters of the inputs of
+    the network (TabM-mini). The last layer is not shared. ``adapter_init`` is "signs" or "normal" for the initial adapters of the
+    inputs. With ``shares_batches``, all members are trained on the same batches.
     """
 
     has_input_scale: bool = False
@@ -42,6 +49,14 @@ class LayerKinds:
     strength_schedule: str | None = None
     drop_last: bool = False
     prefers_last_best: bool = False
+    n_members: int = 0
+    adapters: str | None = None
+    adapter_init: str = "signs"
+    shares_batches: bool = False
+    has_residuals: bool = False
+
+    def __post_init__(self):
+        assert not (self.has_residuals and self.adapters)
 
     def to_plain(self):
         """Return the description as a dict of plain values, for files and pickles."""
@@ -71,8 +86,14 @@ class LayerKinds:
             extras.append(("input_scale", sizes[0]))
         if self.has_slopes:
             extras.append(("slopes", sum(sizes[1:-1])))
+        if self.adapters is not None:
+            n_adapted = sum(sizes[:-2]) if self.adapters == "all" else sizes[0]
+            extras.append(("input_adapters", self.n_members * n_adapted))
+        if self.adapters == "all":
+            extras.append(("output_adapters", self.n_members * sum(sizes[1:-1])))
         extras += [(_group_of(index), encoder.n_params) for index, encoder in enumerate(self.encoders)]
-        return Layout(sizes, n_norms, tuple(extras), self.n_features, sum(encoder.n_saved for encoder in self.encoders))
+        n_saved = sum(encoder.n_saved for encoder in self.encoders)
+        return Layout(sizes, n_norms, tuple(extras), self.n_features, n_saved, self.n_members, self.adapters == "all")
 
     @staticmethod
     def published(layout):
@@ -81,7 +102,7 @@ class LayerKinds:
 
     def added_to(self, architecture):
         """Return an architecture with these layers."""
-        kinds = {name: getattr(self, name) for name in ("has_input_scale", "has_slopes", "encoders")}
+        kinds = {name: getattr(self, name) for name in ("has_input_scale", "has_slopes", "encoders", "adapters", "has_residuals")}
         return replace(architecture, **kinds)
 
     def factors(self, layout):
@@ -108,6 +129,9 @@ class LayerKinds:
 
         for index, encoder in enumerate(self.encoders):
             encoder.initialize(layout.extra(params, _group_of(index)), rng)
+        if self.n_members:
+            self._initialize_members(layout, params, rng)
+            return
         A = self._encoded(layout, params, X) if self.encoders and self.initialization == "data" else X
         layout.extra(params, "input_scale")[:] = 1
         layout.extra(params, "slopes")[:] = 1
@@ -124,7 +148,26 @@ class LayerKinds:
                 W[...], b[...] = 0, 0
             if self.initialization == "data" and layer < len(coefs) - 1:
                 activate_layer(Z, activations[layer], None)
-                A = Z
+                A = Z + A if self.has_residuals and layer > 0 and A.shape == Z.shape else Z
+
+    def _initialize_members(self, layout, params, rng):
+        """Set the initial values of a network of members, as TabM (Gorishniy, Kotelnikov and Babenko 2025).
+
+        W and b are uniform between −1/√n_in and 1/√n_in. All members start with the same biases in hidden layers, and their
+        adapters of the inputs of the network differ between the columns of X, but not between the inputs that an encoder computes
+        from one column. All other adapters are 1.
+        """
+        for W, b in zip(*layout.views(params), strict=True):
+            bound, is_head = W.shape[-1 if W.ndim == 3 else 0] ** -0.5, W.ndim == 3
+            W[...] = rng.uniform(-bound, bound, W.shape)
+            b[...] = rng.uniform(-bound, bound, b.shape if is_head else b.shape[-1])
+        for name in ("input_adapters", "output_adapters"):
+            layout.extra(params, name)[...] = 1
+        n_outs = np.concatenate([np.full(encoder.n_columns, encoder.n_out // encoder.n_columns) for encoder in self.encoders])
+        shape = (self.n_members, len(n_outs))
+        r = rng.normal(size=shape) if self.adapter_init == "normal" else rng.randint(2, size=shape) * 2.0 - 1
+        n_inputs = layout.sizes[0]
+        layout.extra(params, "input_adapters")[: self.n_members * n_inputs] = np.repeat(r, n_outs, axis=1).ravel()
 
     def _encoded(self, layout, params, X):
         """Return the inputs of the first dense layer for the rows X, as the outputs of a network with an identity matrix."""

@@ -9,6 +9,7 @@ the memory shows whether an array has this padding. This module does not know wh
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
+from math import prod
 
 import numpy as np
 
@@ -76,7 +77,9 @@ class Layout:
     """The layout of a network with the given layer sizes, inputs first and outputs last.
 
     ``extras`` are the names and sizes of groups of parameters that follow the norm parameters. If encoders compute the inputs,
-    ``n_features`` is the number of columns of X, and ``n_saved`` the number of values that encoders keep for each row.
+    ``n_features`` is the number of columns of X, and ``n_saved`` the number of values that encoders keep for each row. In a network
+    of ``n_members`` members that share weights, each member has its own last layer, and with ``own_biases``, its own biases in all
+    layers.
 
     Examples
     --------
@@ -93,10 +96,29 @@ class Layout:
     extras: tuple = ()
     n_features: int = 0
     n_saved: int = 0
+    n_members: int = 0
+    own_biases: bool = False
+
+    @cached_property
+    def weight_shapes(self):
+        """The shape of each W: (n_in, n_out), and in the last layer of members (n_members, n_out, n_in)."""
+        shapes: list[tuple] = list(pairwise(self.sizes))
+        return [*shapes[:-1], (self.n_members, *reversed(shapes[-1]))] if self.n_members else shapes
+
+    @cached_property
+    def bias_shapes(self):
+        """The shape of each b: (n_out,), or (n_members, n_out) if each member has its own."""
+        n_own = 0 if not self.n_members else len(self.sizes) - 1 if self.own_biases else 1
+        shapes: list[tuple] = [(n_out,) for n_out in self.sizes[1:]]
+        return [*shapes[: len(shapes) - n_own], *((self.n_members, n) for (n,) in shapes[len(shapes) - n_own :])]
 
     @cached_property
     def n_coefs(self):
-        return sum(n_in * n_out for n_in, n_out in pairwise(self.sizes))
+        return sum(map(prod, self.weight_shapes))
+
+    @cached_property
+    def n_intercepts(self):
+        return sum(map(prod, self.bias_shapes))
 
     @cached_property
     def n_hidden(self):
@@ -108,7 +130,7 @@ class Layout:
 
     @property
     def _extras_at(self):
-        return self.n_coefs + sum(self.sizes[1:]) + self.n_norms * self.n_hidden
+        return self.n_coefs + self.n_intercepts + self.n_norms * self.n_hidden
 
     def extra_at(self, name):
         """Return the index of the first parameter of a group of `extras`, or 0 if the network does not have this group."""
@@ -131,18 +153,23 @@ class Layout:
 
         The first list is for γ, the second for β. Each list has a view (n_out,) for each hidden layer.
         """
-        start = self.n_coefs + sum(self.sizes[1:])
+        start = self.n_coefs + self.n_intercepts
         bounds = list(pairwise(accumulate(self.sizes[1:-1], initial=0)))
         starts = [start + n * self.n_hidden for n in range(self.n_norms)]
         return [[flat[at + low : at + high] for low, high in bounds] for at in starts]
 
     def views(self, flat):
-        """Return the lists of all W (n_in, n_out) and all b (n_out,) as views of a flat buffer (n_params,)."""
-        shapes = list(pairwise(self.sizes))
-        weights = pairwise(accumulate((n_in * n_out for n_in, n_out in shapes), initial=0))
-        biases = pairwise(accumulate(self.sizes[1:], initial=self.n_coefs))
-        coefs = [flat[start:stop].reshape(shape) for (start, stop), shape in zip(weights, shapes, strict=True)]
-        return coefs, [flat[start:stop] for start, stop in biases]
+        """Return the lists of all W and all b as views of a flat buffer (n_params,); see `weight_shapes` and `bias_shapes`."""
+        weights, biases = self._parts
+        coefs = [flat[start:stop].reshape(shape) for start, stop, shape in weights]
+        return coefs, [flat[start:stop].reshape(shape) for start, stop, shape in biases]
+
+    @cached_property
+    def _parts(self):
+        """The (start, stop, shape) of all W and of all b in a flat buffer."""
+        starts = accumulate(map(prod, (*self.weight_shapes, *self.bias_shapes)), initial=0)
+        parts = [(*bounds, shape) for bounds, shape in zip(pairwise(starts), (*self.weight_shapes, *self.bias_shapes), strict=True)]
+        return parts[: len(self.weight_shapes)], parts[len(self.weight_shapes) :]
 
     def block_size(self, batch_size, itemsize):
         """Return the number of rows that are processed at once, for batches of batch_size rows."""
@@ -172,20 +199,24 @@ class Layout:
             table[0][name] = value
         if slopes_at := self.extra_at("slopes"):
             table["slopes_at"] = slopes_at + table["unit_at"]
+        for name, sizes in (("input_adapters", self.sizes[:-1]), ("output_adapters", self.sizes[1:])):
+            at, size = self.extra_at(name), dict(self.extras).get(name, 0)
+            starts = _starts([self.n_members * n for n in sizes])
+            table[f"{name}_at"] = [at + start if start < size else 0 for start in starts]
         table["packed_at"] = [sum(n_packed[1:]), *_starts(n_packed[1:])]  # the first layer is last: sparse rows need no copy of it
         return table
 
     def _offsets(self, block_size, strides):
         """Return the sizes and offsets in the layer table, as a dict from field to a list with one entry per layer."""
-        n_in, n_out = self.sizes[:-1], self.sizes[1:]
+        n_in, n_out, (weights, biases) = self.sizes[:-1], self.sizes[1:], self._parts
         unit_at, outputs_at = _starts(n_out), _starts([stride * block_size for stride in strides[1:]])
         exchange_at = [4 * at + layer for layer, at in enumerate(unit_at)]
         return {
             "n_in": n_in,
             "n_out": n_out,
-            "weights_at": _starts([rows * columns for rows, columns in zip(n_in, n_out, strict=True)]),
-            "biases_at": [self.n_coefs + at for at in unit_at],
-            "gamma_at": [self.n_coefs + sum(n_out) + at for at in unit_at],
+            "weights_at": [start for start, _, _ in weights],
+            "biases_at": [start for start, _, _ in biases],
+            "gamma_at": [self.n_coefs + self.n_intercepts + at for at in unit_at],
             "input_stride": strides[:-1],
             "output_stride": strides[1:],
             "outputs_at": outputs_at,
@@ -229,6 +260,7 @@ class Layout:
         """Return the number of elements in the copy of W for each layer, or 0 for layers without a copy."""
         lanes, enough = vector_bytes // itemsize, block_size >= _MIN_PACKED_ROWS
         is_packed = [enough and n_out * itemsize >= _MIN_PACKED_BYTES for n_out in self.sizes[1:]]
+        is_packed[-1] = is_packed[-1] and not self.n_members
         return [
             n_in * (-(-n_out // lanes) * lanes) * packs
             for n_in, n_out, packs in zip(self.sizes, self.sizes[1:], is_packed, strict=False)
@@ -245,6 +277,7 @@ class Layout:
 
     def _transposed_sizes(self, strides):
         sizes = [n * stride for n, stride in zip(self.sizes[1:], strides[:-1], strict=True)]
+        sizes[-1] *= not self.n_members
         return sizes if self.n_features else [0, *sizes[1:]]
 
 

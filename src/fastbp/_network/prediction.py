@@ -29,14 +29,31 @@ _MIN_BLOCKS, _MIN_BLOCK_ROWS = 4, 72
 _MIN_PARTS, _PART_WORK = 2, 1e8
 # The maximum size of buffers that are kept. Their allocation takes about a quarter of the time of a prediction of one row.
 _MAX_KEPT_BYTES = 1 << 17
+_ROWS_OF_MEMBERS = 1 << 12  # so many rows at a time are predicted by all members of a network
 _versions: dict[tuple, Callable] = {}  # of `predict`, by the dtypes of the parameters, the rows and the order
 
 
 def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
     """Return the outputs (n_rows, n_outputs) for all rows, or for the rows whose numbers are in order.
 
-    ``n_threads`` is the maximum number of threads, or None for the default. The result does not depend on it.
+    ``n_threads`` is the maximum number of threads, or None for the default. The result does not depend on it. The outputs of a
+    network of members are the means over its members.
     """
+    if plan.layout.n_members:
+        order = order if order.size else np.arange(n_rows)
+        parts = [order[start : start + _ROWS_OF_MEMBERS] for start in range(0, n_rows, _ROWS_OF_MEMBERS)]
+        return np.concatenate([member_outputs(plan, params, rows, part, n_threads).mean(axis=1) for part in parts])
+    return _outputs(plan, params, rows, n_rows, order, n_threads)
+
+
+def member_outputs(plan, params, rows, order, n_threads=1):
+    """Return the outputs (n, n_members, n_outputs) of all members of a network for the rows whose numbers are in order (n,)."""
+    n_members = plan.layout.n_members
+    out = _outputs(plan, params, rows, len(order) * n_members, np.repeat(order, n_members), n_threads)
+    return out.reshape(len(order), n_members, -1)
+
+
+def _outputs(plan, params, rows, n_rows, order, n_threads):
     params = padded(params)
     work, block_size = n_rows * params.nbytes / STEPS_TO_WAKE, plan.layout.block_size(n_rows, params.dtype.itemsize)
     if useful_threads(2, work, 2) > 1:  # whether or not this prediction uses threads
@@ -74,6 +91,8 @@ def _predict(settings, table, params, rows, order, *others):
 
 def mean_loss(plan, params, rows, y, weight, order=IN_ORDER):
     """Return the mean loss without penalties, for the same rows as `outputs`; y and weight are results of `as_targets`."""
+    if plan.layout.n_members:
+        order = np.repeat(order if order.size else np.arange(y.shape[0]), plan.layout.n_members)
     params, n_rows, loss, weight_sum = padded(params), order.size or y.shape[0], 0.0, 0.0
     block_size = plan.layout.block_size(n_rows, params.dtype.itemsize)
     forward = _forward_pass(plan, block_size, params.dtype, *_kind(rows, order), True)

@@ -4,6 +4,7 @@ A layout and, optionally, factors for groups of parameters go in; an array of `S
 how a solver uses the factors.
 """
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -31,10 +32,10 @@ def segment_table(layout, factors=None):
     """
     factors = {} if factors is None else factors
     groups = []
-    for layer, (n_in, n_out) in enumerate(zip(layout.sizes[:-1], layout.sizes[1:], strict=True)):
-        groups.append((n_in * n_out, factors.get(("coefs", layer), OF_WEIGHTS)))
-    for layer, n_out in enumerate(layout.sizes[1:]):
-        groups.append((n_out, factors.get(("intercepts", layer), OF_OTHERS)))
+    for layer, shape in enumerate(layout.weight_shapes):
+        groups.append((prod(shape), factors.get(("coefs", layer), OF_WEIGHTS)))
+    for layer, shape in enumerate(layout.bias_shapes):
+        groups.append((prod(shape), factors.get(("intercepts", layer), OF_OTHERS)))
     groups.append((layout.n_norms * layout.n_hidden, factors.get("norms", OF_OTHERS)))
     groups += [(size, factors.get(name, OF_OTHERS)) for name, size in layout.extras]
     return _merged(groups)

@@ -50,6 +50,8 @@ class ScratchTemplate(NamedTuple):
             own |= _encoder_buffers(plan, block_size, dtype, gathered)
         if plan.architecture.has_slopes:
             own["differences"] = layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False)
+        if plan.architecture.adapters == "all":
+            own["zeros"] = _zero_biases(plan, dtype)
         if with_loss:
             own["deltas"] = layout.activations(block_size, dtype, VECTOR_BYTES, gathered=False)
             own["targets"] = aligned_zeros(block_size * layout.strides(dtype.itemsize, VECTOR_BYTES)[-1], dtype)
@@ -146,6 +148,10 @@ def _training_buffers(plan, block_size, dtype, gathered):
         "slopes": rows(architecture.keeps_slopes),
         "normalized": rows(norm is not None),
         "differences": rows(architecture.has_slopes),
+        "residuals": rows(architecture.has_residuals),
+        "products": rows(architecture.adapters == "all"),
+        "unscaled": rows(architecture.adapters is not None, inputs=True),
+        "zeros": _zero_biases(plan, dtype),
         "deltas": rows(True, inputs=layout.n_features > 0),
         "targets": aligned_zeros(block_size * layout.strides(np.dtype(dtype).itemsize, VECTOR_BYTES)[-1], dtype),
         "weights": aligned_zeros(block_size, dtype),
@@ -156,6 +162,11 @@ def _training_buffers(plan, block_size, dtype, gathered):
         "strip": layout.strip(block_size, dtype, VECTOR_BYTES, panels=True),
         "inv_std": aligned_zeros(n_statistics, dtype),
     }
+
+
+def _zero_biases(plan, dtype):
+    """Return the biases for the products of layers whose members add their own biases."""
+    return aligned_zeros(max(plan.layout.sizes) if plan.architecture.adapters == "all" else 0, dtype)
 
 
 def _encoder_buffers(plan, block_size, dtype, gathered):

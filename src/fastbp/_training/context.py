@@ -27,11 +27,18 @@ class EarlyStoppingStart(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """The numbers of the rows for training, in their initial order, and of the held-out rows, or None."""
+    """The numbers of the rows for training, in their initial order, and of the held-out rows, or None.
+
+    For a network of k members, the elements m, m + k, m + 2k, … of `order` are the rows of member m.
+    """
 
     n_rows: int
     order: np.ndarray
     held_out: np.ndarray | None = None
+
+    def for_members(self, n_members):
+        """The same rows for each member."""
+        return TrainingRows(self.n_rows, np.repeat(self.order, n_members), self.held_out)
 
 
 @dataclass(frozen=True)

@@ -239,7 +239,12 @@ class EpochRunner:
 
     def _shuffle(self):
         if not self.progress["shuffled"][0]:
-            self.shuffles.random_state.shuffle(self.order)
+            n_members, shares_batches = self.state.layout.n_members or 1, self.settings["shares_batches"][0]
+            of_members = self.order.reshape(-1, n_members).T
+            for rows in of_members[: 1 if shares_batches else n_members]:
+                self.shuffles.random_state.shuffle(rows)
+            if shares_batches:
+                of_members[1:] = of_members[0]
             self.progress["shuffled"][0] = True
 
     def _synchronize(self):

@@ -97,11 +97,12 @@ class SGDRun:
         # fields are accessed by name, because this is five times as fast as attributes, which matters in small fits
         settings["tol"], settings["patience"], settings["validated"] = config.tol, config.n_iter_no_change, config.early_stopping
         settings["global_weights"] = config.sample_weight_norm == "global"
-        settings["batch_size"] = batch_size = _batch_size(config.batch_size, self.rows.order.size)
+        n_members = self.state.layout.n_members or 1
+        settings["batch_size"] = batch_size = n_members * _batch_size(config.batch_size, self.rows.order.size // n_members)
         n_epochs = 1 if self.context.incremental else min(config.max_iter, _MAX_EPOCHS)
         settings["max_epochs"] = n_epochs_before + n_epochs
         if config.kinds is not None:
-            settings["drop_last"] = config.kinds.drop_last
+            settings["drop_last"], settings["shares_batches"] = config.kinds.drop_last, config.kinds.shares_batches
             if config.kinds.strength_schedule is not None:
                 name, dtype = config.kinds.strength_schedule, self.state.params.dtype
                 settings["strength_schedule_address"] = lazy_address("schedule", name, dtype)
@@ -302,7 +303,7 @@ class SGDRun:
         return FitResult(len(losses), losses[-1] if losses else None, epochs, divergence, end)
 
     def _end(self, losses, largest_weight):
-        problem, order = self.runner.problem, self.runner.order
+        problem, order = self.runner.problem, self.runner.order[:: self.state.layout.n_members or 1]
         data = problem.plan, problem.rows, problem.y, order
         return TrainingEnd(self.config, *data, losses, largest_weight, self.context.incremental)
 

@@ -131,7 +131,8 @@ class TrainingState:
         activations = per_layer(config.activation, len(coefs) - 1)
         activations += activations[-1:] or ("" if isinstance(config.activation, (list, tuple)) else config.activation,)
         normalized = self.norm == "batch_norm"
-        draw_into(coefs, intercepts, activations, self.rng, config.weight_init, config.bias_init, normalized=normalized)
+        if self.kinds is None or self.kinds.initialization is None:
+            draw_into(coefs, intercepts, activations, self.rng, config.weight_init, config.bias_init, normalized=normalized)
         if config.coefs_init is not None:
             put_into(coefs, config.coefs_init, "coefs_init")
         if config.intercepts_init is not None:

@@ -19,12 +19,17 @@ from ..tables import ENCODER, LAYER, ROW_LAYER
 # for each kind, the module and the name of its registry
 _REGISTRIES = {
     "activation": ("activations", "ACTIVATIONS"),
+    "adapter": ("members", "ADAPTERS"),
+    "adapter_back": ("members", "ADAPTERS_BACK"),
     "draw": ("draws", "DRAWS"),
     "encoder": ("encoders", "ENCODERS"),
     "encoder_back": ("encoders", "ENCODERS_BACK"),
+    "heads": ("members", "HEADS"),
+    "heads_back": ("members", "HEADS_BACK"),
     "link": ("links", "LINKS"),
     "loss": ("losses", "LOSSES"),
     "output_delta": ("links", "OUTPUT_DELTAS"),
+    "member_shuffle": ("members", "MEMBER_SHUFFLES"),
     "norm": ("norms", "NORMS"),
     "parametric": ("parametric", "PARAMETRIC"),
     "parametric_back": ("parametric", "PARAMETRIC_BACK"),
@@ -70,21 +75,32 @@ def signature(kind, dtype):
     doubles, exchange = _array_of(np.float64), types.Array(types.float64, 2, "C")
     user_vector = types.Array(real, 1, "A", readonly=True, aligned=False)
     loss_numbers, penalties, encoders = _array_of(LOSS_NUMBERS), _array_of(PENALTY_NUMBERS), _array_of(ENCODER)
+    layers = _array_of(LAYER)
     return {
         # (z, slopes)
         "activation": (vector, vector),
+        # (table, layer, params, Z, values before, start)
+        "adapter": (layers, n, vector, matrix, matrix, n),
+        # (table, layer, params, D, values before, gradient, start, add)
+        "adapter_back": (layers, n, vector, matrix, matrix, vector, n, n),
         # (A, slopes, n_units, draw_state, layer, rate or deviation)
         "draw": (matrix, vector, n, _array_of(DRAW_STATE), n, n),
         # (X, A, params, saved, scratch, constants, encoders, index)
         "encoder": (matrix, matrix, vector, matrix, vector, vector, encoders, n),
         # (X, D, params, saved, scratch, g, constants, encoders, index, add)
         "encoder_back": (matrix, matrix, vector, matrix, vector, vector, vector, encoders, n, n),
+        # (table, layer, params, A, Z, start)
+        "heads": (layers, n, vector, matrix, matrix, n),
+        # (table, layer, params, A, delta, D, gradient, start, add)
+        "heads_back": (layers, n, vector, matrix, matrix, matrix, vector, n, n),
         # (Z, n_outputs, output_numbers)
         "link": (matrix, n, doubles),
         # (a, y, slopes, numbers, output_numbers)
         "loss": (vector, vector, vector, loss_numbers, doubles),
         # (A, y, n_codes, weight, delta, n_outputs, numbers, output_numbers, loss_address)
         "output_delta": (matrix, vector, n, vector, matrix, n, loss_numbers, doubles, n),
+        # (order, key and position of the generator, n_members, shares_batches)
+        "member_shuffle": (integers, _array_of(np.uint32), integers, n, n),
         # (Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, add)
         "norm": (matrix, matrix, vector, vector, vector, doubles, exchange, integers, _array_of(NORM_STATE), n, n),
         # (Z, differences, slopes, alphas, activation_address)
@@ -94,7 +110,7 @@ def signature(kind, dtype):
         # (w, g, numbers)
         "penalty": (vector, vector, penalties),
         # (table, params, sums, numbers, rank, n_threads)
-        "weight_norm_limit": (_array_of(LAYER), vector, vector, penalties, n, n),
+        "weight_norm_limit": (layers, vector, vector, penalties, n, n),
         # (table, params, output_numbers, X, scratch, out)
         "rows": (_array_of(ROW_LAYER), vector, doubles, user_vector, vector, vector),
         # (numbers,)
