@@ -22,10 +22,10 @@ class TargetScale:
     def learned(cls, y, is_clipped):
         """The mean and the standard deviation of targets (n_rows, n_outputs); constant targets have constant predictions."""
         deviations = y.std(axis=0)
-        has_limits = (deviations == 0) | is_clipped
-        limits = (np.where(has_limits, y.min(axis=0), -np.inf), np.where(has_limits, y.max(axis=0), np.inf))
-        limits = limits if has_limits.any() else None
-        return cls(y.mean(axis=0), np.where(deviations > 0, deviations, 1.0), limits)
+        scale, has_limits, limits = np.where(deviations > 0, deviations, 1.0), (deviations == 0) | is_clipped, None
+        if has_limits.any():
+            limits = np.where(has_limits, y.min(axis=0), -np.inf), np.where(has_limits, y.max(axis=0), np.inf)
+        return cls(y.mean(axis=0), scale, limits)
 
     def scaled(self, y, dtype):
         return ((y - self.mean) / self.scale).astype(dtype)
