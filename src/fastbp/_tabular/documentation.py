@@ -61,7 +61,7 @@ categories, all categories that occur only once share one code, and unknown cate
 out.
 """
 
-_OF_CLASSES = """\
+_PARAMETERS_OF_CLASSIFIERS = """\
 class_weight : dict or 'balanced', default=None
     Weights of the classes, as a dict from label to weight, by which the sample weights are multiplied. Classes that are not in the
     dict have weight 1. 'balanced' uses n_samples / (n_classes * count of the class), where a row with sample weight w counts as w
@@ -70,7 +70,7 @@ calibrate : {'temperature'}, default=None
     With 'temperature', the logarithms of the probabilities are divided by a number, the temperature, before they are normalized
     [4]_. It is the number from 1/20 to 20 that minimizes the log-loss of the validation rows. The predicted classes do not change.
 """
-_LOSS_OF_REGRESSORS = """\
+_PARAMETERS_OF_REGRESSORS = """\
 loss : {'squared_error', 'quantile'}, default='squared_error'
     The loss function: the squared error, or the pinball loss max(q d, (q - 1) d) for each `quantile` q, with d the target minus the
     prediction [4]_.
@@ -82,7 +82,7 @@ WORDS_OF_CLASSIFIERS = {
     "sibling": "MLPClassifier",
     "loss": "",
     "stratified": " Folds are stratified if each class has at least `n_cv` rows.",
-    "of_classes": _OF_CLASSES,
+    "of_classes": _PARAMETERS_OF_CLASSIFIERS,
     "no_members": ", or none if all rows with a weight above 0 have the same class",
     "scores": "the accuracies",
     "score": "The accuracy",
@@ -95,7 +95,7 @@ temperature_ : float
 }
 WORDS_OF_REGRESSORS = {
     "sibling": "MLPRegressor",
-    "loss": _LOSS_OF_REGRESSORS,
+    "loss": _PARAMETERS_OF_REGRESSORS,
     "stratified": "",
     "of_classes": "",
     "no_members": "",
