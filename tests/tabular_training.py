@@ -54,7 +54,7 @@ def masks_of(problem, sizes, seed, strength=reference.flat_cos):
         state["seed"], state["step"] = seed, step
         for layer, n_units in enumerate(sizes):
             A = np.ones((len(rows), n_units))
-            DRAWS["drop"](A, np.empty(0), n_units, state, layer, rate)
+            DRAWS["drop"](A, np.empty(0), np.empty(0), n_units, state, layer, rate)
             of_step.append(A > 0)
         masks.append(of_step)
     return masks

@@ -27,13 +27,13 @@ def draw_state(seed=0, step=0, first_row=0):
 
 def ones_dropped(share, n_rows=100, n_units=200, layer=0, dtype=np.float64, **where):
     A = np.ones((n_rows, n_units), dtype)
-    drop(A, NO_SLOPES[dtype], n_units, draw_state(**where), layer, int(share * 2**32))
+    drop(A, NO_SLOPES[dtype], NO_SLOPES[dtype], n_units, draw_state(**where), layer, int(share * 2**32))
     return A
 
 
 def noise(n_rows=100, n_units=1000, layer=-1, dtype=np.float64, deviation=1.0, **where):
     A = np.zeros((n_rows, n_units), dtype)
-    add_noise(A, NO_SLOPES[dtype], n_units, draw_state(**where), layer, int(deviation * 2**32))
+    add_noise(A, NO_SLOPES[dtype], NO_SLOPES[dtype], n_units, draw_state(**where), layer, int(deviation * 2**32))
     return A
 
 
@@ -111,7 +111,7 @@ def test_slopes_are_dropped_like_activations_and_padding_is_unchanged():
     random = np.random.default_rng(0)
     A, slopes = random.normal(size=(2, 30, 12))
     a, s = A.copy(), slopes.copy()
-    drop(a, s, 10, draw_state(3, 4), 0, int(0.25 * 2**32))
+    drop(a, s, NO_SLOPES[np.float64], 10, draw_state(3, 4), 0, int(0.25 * 2**32))
     kept = a[:, :10] != 0
     assert_allclose(a[:, :10], np.where(kept, A[:, :10] / 0.75, 0))
     assert_allclose(s[:, :10], np.where(kept, slopes[:, :10] / 0.75, 0))
@@ -157,7 +157,7 @@ def test_noise_is_independent():
 def test_noise_is_added_and_scaled():
     A = np.random.default_rng(0).normal(size=(20, 8))
     noisy = A.copy()
-    add_noise(noisy, NO_SLOPES[np.float64], 6, draw_state(1, 2), -1, int(0.3 * 2**32))
+    add_noise(noisy, NO_SLOPES[np.float64], NO_SLOPES[np.float64], 6, draw_state(1, 2), -1, int(0.3 * 2**32))
     assert_allclose(noisy[:, :6] - A[:, :6], 0.3 * noise(20, 6, seed=1, step=2), rtol=1e-8, atol=1e-12)
     assert_array_equal(noisy[:, 6:], A[:, 6:])
 

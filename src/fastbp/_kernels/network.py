@@ -141,11 +141,11 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
             encode(table, params, X, scratch, A)
         else:
             gather(rows, order, start, A)
-        no_slopes, draw_state = vector(scratch.slopes, 0, 0), scratch.draw_state
+        none, draw_state = vector(scratch.slopes, 0, 0), scratch.draw_state
         if settings.input_noise:
-            call(settings.noise_address, A, no_slopes, A.shape[1], draw_state, _INPUT_NOISE, settings.input_noise)
+            call(settings.noise_address, A, none, none, A.shape[1], draw_state, _INPUT_NOISE, settings.input_noise)
         if settings.input_dropout:
-            call(settings.dropout_address, A, no_slopes, A.shape[1], draw_state, _INPUT_DROPOUT, settings.input_dropout)
+            call(settings.dropout_address, A, none, none, A.shape[1], draw_state, _INPUT_DROPOUT, settings.input_dropout)
         if table[0].adapt_inputs_address:
             _adapt_inputs(table, 0, params, A, start, scratch)
     for layer in range(last + 1):
@@ -201,10 +201,8 @@ def _activate(settings, table, layer, params, Z, start, scratch):
         activate(row.activation, z)
     if row.dropout:
         rate, draw_state = int(row.dropout * scratch.draw_state[0].strength), scratch.draw_state
-        call(settings.dropout_address, Z, slopes, row.n_out, draw_state, layer, rate)
-        if row.parametric_address:  # the same random numbers
-            differences = layer_outputs(table, layer, Z.shape[0], scratch.differences)
-            call(settings.dropout_address, differences, vector(slopes, 0, 0), row.n_out, draw_state, layer, rate)
+        differences = vector(scratch.differences, row.outputs_at, z.size if row.parametric_address else 0)
+        call(settings.dropout_address, Z, slopes, differences, row.n_out, draw_state, layer, rate)
     if row.is_residual:
         add_inputs(row, Z, scratch.activations)
     if table[layer + 1].adapt_inputs_address:

@@ -83,8 +83,8 @@ def signature(kind, dtype):
         "adapter": (layers, n, vector, matrix, matrix, n),
         # (table, layer, params, D, values before, gradient, start, add)
         "adapter_back": (layers, n, vector, matrix, matrix, vector, n, n),
-        # (A, slopes, n_units, draw_state, layer, rate or deviation)
-        "draw": (matrix, vector, n, _array_of(DRAW_STATE), n, n),
+        # (A, slopes, differences, n_units, draw_state, layer, rate or deviation)
+        "draw": (matrix, vector, vector, n, _array_of(DRAW_STATE), n, n),
         # (X, A, params, saved, scratch, constants, encoders, index)
         "encoder": (matrix, matrix, vector, matrix, vector, vector, encoders, n),
         # (X, D, params, saved, scratch, g, constants, encoders, index, add)

@@ -44,15 +44,25 @@ def _word(key, j):
 
 
 @lazy_entry
-def drop(A, slopes, n_units, draw_state, layer, rate):
-    """Set a to 0 with probability p = rate / 2³², otherwise to a / (1 − p); change the slopes in the same way, unless empty."""
+def drop(A, slopes, differences, n_units, draw_state, layer, rate):
+    """Set a to 0 with probability p = rate / 2³², otherwise to a / (1 − p).
+
+    Unless they are empty, the slopes and the differences of parametric activations are changed in the same way.
+    """
     zero, bound = A.dtype.type(0), np.uint32(rate)
     factor = A.dtype.type(1 / (1 - rate / 4294967296))
     seed, step, first = int(draw_state[0].seed), int(draw_state[0].step), int(draw_state[0].first_row)
     for i in range(A.shape[0]):
         key = _key(seed, step, layer, first + i)
         a, s = vector(A, i * A.shape[1], n_units), vector(slopes, i * A.shape[1], n_units if slopes.size else 0)
-        if s.size:
+        d = vector(differences, i * A.shape[1], n_units if differences.size else 0)
+        if d.size:
+            for j in range(n_units):
+                kept = factor if _word(key, j) >= bound else zero
+                a[j] *= kept
+                s[j] *= kept
+                d[j] *= kept
+        elif s.size:
             for j in range(n_units):
                 kept = factor if _word(key, j) >= bound else zero
                 a[j] *= kept
@@ -63,7 +73,7 @@ def drop(A, slopes, n_units, draw_state, layer, rate):
 
 
 @lazy_entry
-def add_noise(A, slopes, n_units, draw_state, layer, deviation):
+def add_noise(A, slopes, differences, n_units, draw_state, layer, deviation):
     """Compute a ← a + deviation / 2³² · r, for r from the standard normal distribution (Box and Muller 1958)."""
     real, scale = A.dtype.type, A.dtype.type(deviation / 4294967296)
     unit, half, minus_two = real(1 / 4294967296), real(0.5), real(-2)
