@@ -117,7 +117,8 @@ _DECAYED = ("input_adapters", "output_adapters", "piecewise_linear_embedding", "
 
 def tabm_settings(estimator):
     """Return the ``TabMSettings`` of an estimator."""
-    given = {name: getattr(estimator, name) for name in TabMSettings._fields if name not in TabMSettings._field_defaults}
+    parameters = estimator.get_params(deep=False)
+    given = {name: parameters[name] for name in TabMSettings._fields if name in parameters}
     embedding, sizes = estimator.numeric_embedding, estimator.hidden_layer_sizes
     if sizes is None:
         sizes = (_N_UNITS,) * _N_LAYERS[embedding is not None]
