@@ -123,7 +123,7 @@ class Network:
         random = np.random.default_rng(seed)
         self.params = self._filled(aligned_zeros(self.layout.n_params, dtype))
         self.params[...] = random.normal(0, 0.7, self.layout.n_params)
-        self.X = self._exact(random.normal(size=(n_rows, sizes[0])) * (random.random((n_rows, sizes[0])) < 0.6))
+        self.X = self._exact(self._inputs(random, n_rows, () if kinds is None else kinds.encoders))
         self.y = self._exact(self._targets(random, n_rows, sizes[-1]))
         self.weight = self._exact(random.uniform(0, 2, n_rows) * (np.arange(n_rows) != 1)) if weighted else None
         self.rows = as_rows(csr_array(self.X) if sparse else self.X, self.dtype)
@@ -139,6 +139,15 @@ class Network:
             "slopes": sum(sizes[1:-1]) * options.get("has_slopes", 0),
         }
         return tuple((name, size) for name, size in extras.items() if size)
+
+    def _inputs(self, random, n_rows, encoders):
+        shape = n_rows, self.layout.n_features or self.layout.sizes[0]
+        X, at = random.normal(size=shape) * (random.random(shape) < 0.6), 0
+        for encoder in encoders:
+            if encoder.kind in ("one_hot", "embedding"):
+                X[:, at : at + encoder.n_columns] = random.integers(0, encoder.n_units, (n_rows, encoder.n_columns))
+            at += encoder.n_columns
+        return X
 
     def _filled(self, buffer):
         buffer.base[...] = self.fill
@@ -226,6 +235,9 @@ class Network:
                 "packed",
                 "strip",
                 "inv_std",
+                "columns",
+                "saved",
+                "encoding",
             ):
                 self._filled(getattr(scratch, name))
         team.gradients.base[...] = self.fill

@@ -11,8 +11,8 @@ from fastbp._kernels.settings import record
 from fastbp._network.architecture import Architecture, Objective, Plan
 from fastbp._network.encoders import copy_encoder, embedding_encoder, pbld_encoder
 from fastbp._network.layer_kinds import LayerKinds
-from fastbp._tabular.networks import layer_kinds, new_network
-from fastbp._tabular.presets import NetworkSettings
+from fastbp._tabular.networks import new_network
+from fastbp._tabular.presets import NetworkSettings, realmlp_kinds
 from fastbp._training.context import EarlyStoppingStart, EpochHooks, FitContext, TrainingRows
 from fastbp._training.sgd import SGDRun
 from fastbp._training.state import TrainingState
@@ -79,7 +79,7 @@ def kernel_losses(problem, n_threads=1, dtype=np.float64):
         batch_size=len(problem.batches[0]),
     )
     y = problem.y if is_regression else problem.y[:, None]
-    kinds = layer_kinds(settings, encoders_of(problem))
+    kinds = realmlp_kinds(settings, encoders_of(problem))
     network = new_network(settings, y, is_regression, False, {"random_state": 0, "n_threads": n_threads, "n_shares": None})
     network.kinds = kinds
     layout = kinds.layout(sizes, 0)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.exceptions
+from sklearn.base import is_classifier
 from test_public_names import PUBLIC_NAMES, exported, public_methods
 
 import fastbp
@@ -22,7 +23,7 @@ from fastbp._parameters import CONSTRAINTS
 
 SECTIONS = ("Parameters", "Attributes", "Returns", "Yields", "Raises", "Warns", "See Also", "Notes", "References", "Examples")
 ESTIMATORS = (fastbp.MLPClassifier, fastbp.MLPRegressor)
-OF_TABLES = (fastbp.RealMLPClassifier, fastbp.RealMLPRegressor)
+OF_TABLES = (fastbp.RealMLPClassifier, fastbp.RealMLPRegressor, fastbp.TabMClassifier, fastbp.TabMRegressor)
 
 
 # ---------------------------------------------------------------------- the parser
@@ -166,7 +167,7 @@ def test_documented_attributes_are_those_of_fitted_estimators(kind):
 @pytest.mark.parametrize("kind", OF_TABLES)
 def test_documented_attributes_are_those_of_estimators_for_tables(kind):
     X = pd.DataFrame({"a": np.linspace(-1, 1, 40)})
-    options = {"hidden_layer_sizes": 3, "max_iter": 2} | ({"calibrate": "temperature"} if kind is fastbp.RealMLPClassifier else {})
+    options = {"hidden_layer_sizes": 3, "max_iter": 2} | ({"calibrate": "temperature"} if is_classifier(kind()) else {})
     assert list(attribute_errors(kind.__doc__, [kind(**options).fit(X, np.arange(40) % 2)])) == []
 
 

@@ -216,6 +216,13 @@ def test_bin_edges_of_float32():
     assert bin_edges(np.arange(100, dtype=np.float32)[:, None])[0].dtype == np.float32
 
 
+def test_bin_edges_of_float32_are_different():
+    """The quantiles between two neighboring numbers of float32 are rounded to one of them."""
+    low, high = np.float32(1), np.nextafter(np.float32(1), np.float32(2))
+    (edges,) = bin_edges(np.repeat([low, high], [24, 26])[:, None], 48)
+    assert edges.tolist() == [low, high]
+
+
 @pytest.mark.parametrize("n_bins", [1, 10])
 def test_wrong_number_of_bins(n_bins):
     with pytest.raises(ValueError, match=f"less than the number of rows, got n_bins={n_bins} and 10 rows. Use fewer bins"):

@@ -18,6 +18,8 @@ PUBLIC_NAMES = {
         "MLPRegressor",
         "RealMLPClassifier",
         "RealMLPRegressor",
+        "TabMClassifier",
+        "TabMRegressor",
         "__version__",
         "from_sklearn",
         "load",

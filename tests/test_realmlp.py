@@ -356,7 +356,7 @@ def test_other_errors():
     with pytest.raises(NotFittedError):
         RealMLPRegressor().score(X, VALUES)
     model = small(RealMLPRegressor).fit(X, VALUES)
-    with pytest.raises(ValueError, match="return_std=True needs at least two members"):
+    with pytest.raises(ValueError, match="return_std=True needs at least two networks"):
         model.predict(X, return_std=True)
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(X[X.columns[::-1]])

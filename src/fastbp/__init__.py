@@ -9,8 +9,8 @@ from ._network.losses import Loss
 from ._regressor import MLPRegressor
 from ._saving import load, save
 from ._sklearn_conversion import from_sklearn
-from ._tabular.classifier import RealMLPClassifier
-from ._tabular.regressor import RealMLPRegressor
+from ._tabular.realmlp import RealMLPClassifier, RealMLPRegressor
+from ._tabular.tabm import TabMClassifier, TabMRegressor
 from .callbacks import Checkpoint, load_checkpoint
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "MLPRegressor",
     "RealMLPClassifier",
     "RealMLPRegressor",
+    "TabMClassifier",
+    "TabMRegressor",
     "__version__",
     "from_sklearn",
     "load",

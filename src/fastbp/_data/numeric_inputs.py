@@ -237,7 +237,9 @@ def bin_edges(numbers, n_bins=48):
             f"n_bins must be more than 1 and less than the number of rows, got n_bins={n_bins} and {len(numbers)} rows. "
             "Use fewer bins."
         )
-    return [np.unique(np.quantile(column, np.linspace(0, 1, n_bins + 1))).astype(numbers.dtype) for column in numbers.T]
+    shares = np.linspace(0, 1, n_bins + 1)
+    # different quantiles can be equal after the conversion, and a bin without a width would divide by 0
+    return [np.unique(np.quantile(column, shares).astype(numbers.dtype)) for column in numbers.T]
 
 
 def median_and_factor(column):

@@ -24,7 +24,7 @@ from .._kernels.settings import record
 from .._kernels.tables import ENCODER
 from .._kernels.targets import VECTOR_BYTES
 from .._kernels.team import N_SUMS, Team
-from .encoders import encoder_table
+from .encoders import encoder_constants, encoder_table
 from .layout import aligned_buffers, aligned_zeros
 
 
@@ -58,8 +58,8 @@ class ScratchTemplate(NamedTuple):
             own["weights"] = aligned_zeros(block_size, dtype)
         empty = _empty_scratch(dtype)
         loss_numbers, output_numbers = plan.loss_numbers()
-        encoders = _encoder_records(plan, dtype)
-        shared = empty._replace(loss_numbers=loss_numbers, output_numbers=output_numbers, encoders=encoders)
+        numbers = {"loss_numbers": loss_numbers, "output_numbers": output_numbers}
+        shared = empty._replace(**numbers, **_encoder_records(plan, dtype))
         return cls(shared, {name: array.size for name, array in own.items()})
 
     @property
@@ -144,7 +144,7 @@ def _training_buffers(plan, block_size, dtype, gathered):
         "activations": layout.activations(block_size, dtype, VECTOR_BYTES, gathered=gathered or layout.n_features > 0),
         **_encoder_buffers(plan, block_size, dtype, gathered),
         "saved": aligned_zeros(block_size * layout.n_saved, dtype),
-        "encoders": _encoder_records(plan, dtype),
+        **_encoder_records(plan, dtype),
         "slopes": rows(architecture.keeps_slopes),
         "normalized": rows(norm is not None),
         "differences": rows(architecture.has_slopes),
@@ -177,9 +177,13 @@ def _encoder_buffers(plan, block_size, dtype, gathered):
 
 
 def _encoder_records(plan, dtype):
-    """Return the `ENCODER` records of a network; the parameters of the encoders are the last parameters of the layout."""
+    """Return the `ENCODER` records and the constants of a network, as a dict by the fields of `Scratch`.
+
+    The parameters of the encoders are the last parameters of the layout.
+    """
     encoders, layout = plan.architecture.encoders, plan.layout
-    return encoder_table(encoders, layout.n_params - sum(encoder.n_params for encoder in encoders), np.dtype(dtype))
+    params_at = layout.n_params - sum(encoder.n_params for encoder in encoders)
+    return {"encoders": encoder_table(encoders, params_at, np.dtype(dtype)), "constants": encoder_constants(encoders, dtype)}
 
 
 def _training_numbers(plan, penalties, schedule, seed, rank):

@@ -1,1 +1,1 @@
-"""Estimators for tables with numeric and categorical columns: RealMLP."""
+"""Estimators for tables with numeric and categorical columns: RealMLP and TabM."""

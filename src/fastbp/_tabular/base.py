@@ -23,32 +23,15 @@ from .._network.activations import ACTIVATION_NAMES
 from .._network.schedules import SCHEDULE_NAMES
 from .._training.generators import generator_of
 from .ensembles import Ensemble, Limits, RowData, Split, drawn_splits, trained_members
-from .presets import PRESET_NAMES, settings_of
 
 _FRACTION = Interval(Real, 0, 1, closed="left")
 _AT_LEAST_0 = Interval(Real, 0, None, closed="left")
 _ABOVE_0 = Interval(Real, 0, None, closed="neither")
 _AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
 
+# the rules for the parameters that all estimators for tables have
 OF_TABLES = {
-    "preset": [StrOptions(set(PRESET_NAMES))],
     "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
-    "hidden_layer_sizes": ["array-like", _AT_LEAST_1, None],
-    "activation": [StrOptions(set(ACTIVATION_NAMES)), None],
-    "parametric_activation": ["boolean", None],
-    "learning_rate": [StrOptions(set(SCHEDULE_NAMES)), None],
-    "learning_rate_init": [_ABOVE_0, None],
-    "beta_1": [_FRACTION, None],
-    "beta_2": [_FRACTION, None],
-    "epsilon": [_ABOVE_0, None],
-    "weight_decay": [_AT_LEAST_0, None],
-    "dropout": [_FRACTION, None],
-    "weight_init": [StrOptions({"normal", "data"}), None],
-    "n_frequencies": [Interval(Integral, 0, None, closed="left"), None],
-    "max_one_hot_size": [Interval(Integral, 0, None, closed="left"), None],
-    "embedding_size": [_AT_LEAST_1, None],
-    "batch_size": [_AT_LEAST_1, None],
-    "max_iter": [_AT_LEAST_1, None],
     "validation_fraction": [_FRACTION],
     "n_cv": [_AT_LEAST_1],
     "n_ensemble": [_AT_LEAST_1],
@@ -57,6 +40,23 @@ OF_TABLES = {
     "max_time": [_ABOVE_0, None],
     "verbose": ["verbose"],
 }
+# the rules for the parameters of networks that all families have
+OF_TABLE_NETWORKS = {
+    "hidden_layer_sizes": ["array-like", _AT_LEAST_1, None],
+    "activation": [StrOptions(set(ACTIVATION_NAMES))],
+    "learning_rate": [StrOptions(set(SCHEDULE_NAMES))],
+    "learning_rate_init": [_ABOVE_0],
+    "beta_1": [_FRACTION],
+    "beta_2": [_FRACTION],
+    "epsilon": [_ABOVE_0],
+    "weight_decay": [_AT_LEAST_0],
+    "dropout": [_FRACTION],
+    "n_frequencies": [_AT_LEAST_1],
+    "max_one_hot_size": [Interval(Integral, 0, None, closed="left")],
+    "embedding_size": [_AT_LEAST_1],
+    "batch_size": [_AT_LEAST_1],
+    "max_iter": [_AT_LEAST_1],
+}
 # the attributes that a fit can set
 _SET_BY_FIT = (
     *("_ensemble", "members_", "n_iter_", "n_features_in_", "feature_names_in_", "oob_score_"),
@@ -64,9 +64,22 @@ _SET_BY_FIT = (
 )
 
 
-class BaseRealMLP(BaseEstimator, ABC):
-    """The part of ``RealMLPClassifier`` and ``RealMLPRegressor`` that does not depend on the task."""
+def set_parameters(estimator, values):
+    """Set the parameters of an estimator; ``values`` are the local variables of ``__init__``, by name."""
+    vars(estimator).update({name: value for name, value in values.items() if name != "self"})
 
+
+class BaseTableEstimator(BaseEstimator, ABC):
+    """The part of all estimators for tables that depends neither on the network nor on the task."""
+
+    categorical_features: Any
+    validation_fraction: float
+    n_cv: int
+    n_ensemble: int
+    random_state: int | np.random.RandomState | None
+    n_threads: int | None
+    max_time: float | None
+    verbose: bool | int
     members_: list[Any]
     n_iter_: int
     n_features_in_: int
@@ -75,6 +88,10 @@ class BaseRealMLP(BaseEstimator, ABC):
     _is_regression = False
 
     # ------------------------------------------------------------------ defined by subclasses, called on a copy
+
+    @abstractmethod
+    def _settings(self):
+        """The ``NetworkSettings`` or ``TabMSettings`` of the networks."""
 
     @abstractmethod
     def _encode_targets(self, y):
@@ -155,7 +172,7 @@ class BaseRealMLP(BaseEstimator, ABC):
         return self
 
     def _set_fitted(self, X, y, sample_weight, validation):
-        settings = settings_of(self, is_regression=self._is_regression)
+        settings = self._settings()
         self._check_validation(validation)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None. Pass the targets.")
@@ -228,10 +245,10 @@ class BaseRealMLP(BaseEstimator, ABC):
         self._ensemble, self._splits, self.members_ = Ensemble(reader, members, constant), splits, members
         epochs = [member.n_iter_ for member in members]
         self.n_iter_ = max(epochs, default=0)
-        if epochs and min(epochs) < settings.max_iter:
+        if any(member.network.is_out_of_time and member.n_iter_ < settings.max_iter for member in members):
             warn_user(
-                f"Training ended after max_time={self.max_time:g} seconds, before max_iter={settings.max_iter} epochs: the members "
-                f"were trained for {min(epochs)} to {max(epochs)} epochs. Increase max_time, or decrease max_iter.",
+                f"Training ended after max_time={self.max_time:g} seconds, before max_iter={settings.max_iter} epochs: the "
+                f"networks were trained for {min(epochs)} to {max(epochs)} epochs. Increase max_time, or decrease max_iter.",
                 ConvergenceWarning,
             )
 
@@ -241,11 +258,12 @@ class BaseRealMLP(BaseEstimator, ABC):
 
     # ------------------------------------------------------------------ prediction
 
-    def _mean_and_deviation(self, X):
-        """The mean outputs (n_rows, n_outputs) of the members, and their standard deviations."""
+    def _mean_and_deviation(self, X, with_deviation=False):
+        """The mean outputs (n_rows, n_outputs) of the networks, and their standard deviations or None."""
         check_is_fitted(self)
         ensemble = self._ensemble
-        return ensemble.outputs(ensemble.reader.encode(InputTable.checked(X, self, reset=False), np.float32), self.n_threads)
+        rows = ensemble.reader.encode(InputTable.checked(X, self, reset=False), np.float32)
+        return ensemble.outputs(rows, self.n_threads, with_deviation)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

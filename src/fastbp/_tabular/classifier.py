@@ -1,10 +1,9 @@
-"""RealMLP for classification: the encoding of labels, and predictions of labels and probabilities.
+"""Classification of tables: the encoding of labels, and predictions of labels and probabilities.
 
-A table and class labels go in; predicted labels or probabilities come out. This module does not know how tables are encoded and
-networks are trained.
+A table and class labels go in; predicted labels or probabilities come out. The subclasses of ``TableClassifier`` have the
+parameters. This module does not know how tables are encoded and networks are trained.
 """
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,154 +12,27 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._compat import Interval, StrOptions
+from .._compat import StrOptions
 from .._data.scores import accuracy
 from .._data.targets import check_validation_labels, class_weights
-from .._parameters import documented
-from .base import OF_TABLES, BaseRealMLP
+from .base import OF_TABLES, BaseTableEstimator
 from .calibration import fitted_temperature, scaled_probabilities
-from .documentation import TEXTS_OF_TABLES
+
+OF_TABLE_CLASSIFIERS = {
+    **OF_TABLES,
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+    "calibrate": [StrOptions({"temperature"}), None],
+}
 
 
-@documented(
-    TEXTS_OF_TABLES,
-    sibling="MLPClassifier",
-    first="",
-    activation="selu",
-    learning_rate_init="0.04",
-    own="""label_smoothing : float, default=None
-    The fraction of each target that is spread evenly over the classes. None means 0.1.
-""",
-    stratified=" Folds are stratified if each class has at least `n_cv` rows.",
-    last="""class_weight : dict or 'balanced', default=None
-    Weights of the classes, as a dict from label to weight, by which the sample weights are multiplied. Classes that are not in the
-    dict have weight 1. 'balanced' uses n_samples / (n_classes * count of the class), where a row with sample weight w counts as w
-    rows.
-calibrate : {{'temperature'}}, default=None
-    With 'temperature', the logarithms of the probabilities are divided by a number, the temperature, before they are normalized
-    [4]_. It is the number from 1/20 to 20 that minimizes the log-loss of the validation rows. The predicted classes do not change.
-    Without it, the label smoothing makes most probabilities too small.
-""",
-    no_members=", or none if all rows with a weight above 0 have the same class",
-    scores="the accuracies",
-    score="The accuracy",
-    estimates="""oob_decision_function_ : ndarray of shape (n_samples, n_classes)
-    The mean probabilities of the members for which a row was a validation row, and NaN for rows that were never validation rows or
-    have weight 0. They are scaled by the temperature. Not defined if `X_val` is passed or there are no validation rows.
-temperature_ : float
-    The temperature. Only with `calibrate`.""",
-)
-class RealMLPClassifier(ClassifierMixin, BaseRealMLP):
-    """RealMLP classifier for tables with numbers, categories, dates and missing values.
+class TableClassifier(ClassifierMixin, BaseTableEstimator):
+    """The part of all classifiers for tables that does not depend on the network."""
 
-    A multilayer perceptron whose default parameters were chosen on many tables [1]_. It needs no preparation of the table.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        The class labels.
-    {attributes}
-
-    See Also
-    --------
-    RealMLPRegressor : RealMLP for regression.
-    MLPClassifier : Multi-layer Perceptron classifier.
-
-    Notes
-    -----
-    {notes}
-
-    References
-    ----------
-    {references}
-    .. [4] Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from fastbp import RealMLPClassifier
-    >>> table = pd.DataFrame({"color": ["red", "green", None, "green"] * 20, "size": [1.5, 3.0, 2.0, None] * 20})
-    >>> labels = ["apple", "pear", "apple", "pear"] * 20
-    >>> classifier = RealMLPClassifier("td-s", max_iter=8, random_state=0).fit(table, labels)
-    >>> classifier.predict(pd.DataFrame({"color": ["red", "green"], "size": [1.0, 2.5]}))
-    array(['apple', 'pear'], dtype='<U5')
-    """
-
+    class_weight: dict[Any, float] | str | None
+    calibrate: str | None
     classes_: np.ndarray
     oob_decision_function_: np.ndarray
     temperature_: float
-
-    _parameter_constraints = {
-        **OF_TABLES,
-        "label_smoothing": [Interval(Real, 0, 1, closed="left"), None],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "calibrate": [StrOptions({"temperature"}), None],
-    }
-
-    def __init__(
-        self,
-        preset: str = "td",
-        *,
-        categorical_features: Any = "from_dtype",
-        hidden_layer_sizes: int | ArrayLike | None = None,
-        activation: str | None = None,
-        parametric_activation: bool | None = None,
-        learning_rate: str | None = None,
-        learning_rate_init: float | None = None,
-        beta_1: float | None = None,
-        beta_2: float | None = None,
-        epsilon: float | None = None,
-        weight_decay: float | None = None,
-        dropout: float | None = None,
-        weight_init: str | None = None,
-        n_frequencies: int | None = None,
-        max_one_hot_size: int | None = None,
-        embedding_size: int | None = None,
-        label_smoothing: float | None = None,
-        batch_size: int | None = None,
-        max_iter: int | None = None,
-        validation_fraction: float = 0.2,
-        n_cv: int = 1,
-        n_ensemble: int = 1,
-        class_weight: dict[Any, float] | str | None = None,
-        calibrate: str | None = None,
-        random_state: int | np.random.RandomState | None = None,
-        n_threads: int | None = None,
-        max_time: float | None = None,
-        verbose: bool | int = False,
-    ) -> None:
-        self.preset = preset
-        self.categorical_features = categorical_features
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.parametric_activation = parametric_activation
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.weight_decay = weight_decay
-        self.dropout = dropout
-        self.weight_init = weight_init
-        self.n_frequencies = n_frequencies
-        self.max_one_hot_size = max_one_hot_size
-        self.embedding_size = embedding_size
-        self.label_smoothing = label_smoothing
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.validation_fraction = validation_fraction
-        self.n_cv = n_cv
-        self.n_ensemble = n_ensemble
-        self.class_weight = class_weight
-        self.calibrate = calibrate
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.max_time = max_time
-        self.verbose = verbose
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict class labels.
@@ -189,7 +61,8 @@ class RealMLPClassifier(ClassifierMixin, BaseRealMLP):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            The mean probabilities of the members, in the order of `classes_`. With `calibrate`, they are scaled by the temperature.
+            The mean probabilities of the networks, in the order of `classes_`. With `calibrate`, they are scaled by the
+            temperature.
         """
         return self._calibrated(self._probabilities(X))
 

@@ -1,87 +1,45 @@
-"""The documentation of the parameters and attributes that the estimators for tables share.
+"""The documentation of the parameters and attributes that several estimators for tables have.
 
-The decorator ``documented`` of `fastbp._parameters` inserts these texts into the docstrings of the classes and replaces the names
-in braces.
+The decorator ``documented`` of `fastbp._parameters` inserts these texts into the docstrings of the classes. It replaces names in
+braces by words; ``WORDS_OF_CLASSIFIERS`` and ``WORDS_OF_REGRESSORS`` are those that depend on the task only.
 """
 
-_PARAMETERS = """\
-preset : {{'td', 'td-s'}}, default='td'
-    The values of the parameters that are None: 'td' is RealMLP-TD, 'td-s' is RealMLP-TD-S, which has fewer parts and needs about
-    half of the time [1]_.
+CATEGORICAL_FEATURES = """\
 categorical_features : array-like of bool, int or str, 'from_dtype' or None, default='from_dtype'
     The categorical columns, as a mask, as numbers or as names. With 'from_dtype', these are the columns of strings, booleans and
     categorical types. With an array, columns of strings and booleans are categorical, too. With None, all columns must be numbers,
     booleans or dates.
-{first}hidden_layer_sizes : array-like of int or int, default=None
-    The number of units in each hidden layer. None means (256, 256, 256).
-activation : str, default=None
-    The activation function f of the hidden layers, one of those of `{sibling}`. None means '{activation}'.
-parametric_activation : bool, default=None
-    Whether the hidden layers compute z + a (f(z) - z) with a trained number a for each unit. None means True for 'td' and False
-    for 'td-s'.
-learning_rate : str, default=None
-    The learning rate schedule, one of those of `{sibling}`. None means 'coslog4': with the progress t from 0 to 1, the factor is
-    (1 - cos(2 pi log2(1 + 15 t))) / 2.
-learning_rate_init : float, default=None
-    The maximum learning rate. None means {learning_rate_init}.
-beta_1 : float, default=None
-    Exponential decay rate for the mean of the gradients in Adam [2]_. None means 0.9.
-beta_2 : float, default=None
-    Exponential decay rate for the mean of the squared gradients in Adam. None means 0.95.
-epsilon : float, default=None
-    Value for numerical stability in the denominators of Adam. None means 1e-8.
-weight_decay : float, default=None
-    Strength of decoupled weight decay [3]_. In the second half of the training, it decreases to 0 as a cosine. None means 0.02 for
-    'td' and 0 for 'td-s'.
-dropout : float, default=None
-    The fraction of activations that is set to 0 in each step. It decreases like `weight_decay`. None means 0.15 for 'td' and 0 for
-    'td-s'.
-weight_init : {{'normal', 'data'}}, default=None
-    'normal' draws weights and biases of hidden layers from the standard normal distribution and sets those of the last layer to 0.
-    'data' divides the weights of each unit by the standard deviation of its weighted sum in the training rows, and draws the bias
-    from these sums. None means 'data' for 'td' and 'normal' for 'td-s'.
-n_frequencies : int, default=None
-    The number of frequencies of the periodic embedding of each number ("PBLD"), or 0 for no embedding. None means 16 for 'td' and
-    0 for 'td-s'.
-max_one_hot_size : int, default=None
-    Categorical columns with at most so many codes, including the code of missing values, become one-hot columns. The others have
-    an embedding. None means 9 for 'td' and 256 for 'td-s'.
-embedding_size : int, default=None
-    The number of inputs of the network for a categorical column with an embedding. None means 8.
-{own}batch_size : int, default=None
-    The number of rows of a step. In each epoch, the rows that do not fill a batch are left out. None means 256, or the number of
-    training rows if there are fewer.
-max_iter : int, default=None
-    The number of epochs. Training never ends earlier without an error, except after `max_time`. None means 256.
+{loss}"""
+
+PARAMETERS_OF_ENSEMBLES = """\
 validation_fraction : float, default=0.2
     The fraction of the rows that are not used for training, but to select the best epoch. With 0, the weights of the last epoch
     are used. Not used with `n_cv` > 1 or `X_val`.
 n_cv : int, default=1
-    With more than 1, so many members are trained, each without one of `n_cv` folds of the rows, which are its validation rows.
-    Predictions are the means of the members.{stratified}
+    With more than 1, so many networks are trained, each without one of `n_cv` folds of the rows, which are its validation rows.
+    Predictions are the means of the networks.{stratified}
 n_ensemble : int, default=1
-    The number of members, each with its own random numbers and its own validation rows. With `n_cv` > 1, the number of
-    cross-validations, each with `n_cv` members.
-{last}random_state : int, RandomState or None, default=None
+    The number of networks, each with its own random numbers and its own validation rows. With `n_cv` > 1, the number of
+    cross-validations, each with `n_cv` networks.
+{of_classes}random_state : int, RandomState or None, default=None
     The seed of all random numbers. With an int, results have the same bits in each call and for each number of threads.
 n_threads : int, default=None
-    The maximum number of threads. Several members are trained in parallel; one member is trained by up to eight threads, depending
-    on `batch_size`. None means all CPUs that this process may use, and one if ``fit`` is called outside the main thread.
+    The maximum number of threads. Several networks are trained in parallel; one network is trained by up to eight threads,
+    depending on `batch_size`. None means all CPUs that this process may use, and one if ``fit`` is called outside the main thread.
 max_time : float, default=None
-    Maximum duration of the training of all members in seconds. After this time, training stops within about a tenth of a second
-    for each member, keeps the best epochs and warns. The learning rate has not decreased to 0 then, so a lower `max_iter` gives
-    better results in the same time.
+    Maximum duration of the training of all networks in seconds. After this time, training stops within about a tenth of a second
+    for each network, keeps the best epochs and warns.{at_max_time}
 verbose : bool or int, default=False
     Whether to print the loss and the validation score of each epoch.
 """
 
-_ATTRIBUTES = """\
+ATTRIBUTES_OF_TABLES = """\
 members_ : list of Member
     The trained networks; `n_cv` times `n_ensemble` of them{no_members}. Each has the attributes `loss_curve_` (the training loss of
     each epoch), `validation_scores_` ({scores} of the validation rows after each epoch, or None), `n_iter_` (the number of epochs)
     and `best_epoch_` (the epoch whose weights are used, starting at 1, or 0 for the weights before training).
 n_iter_ : int
-    The highest number of epochs of a member.
+    The highest number of epochs of a network.
 n_features_in_ : int
     The number of columns of X.
 feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -91,23 +49,60 @@ oob_score_ : float
     {score} of these predictions. The best epochs were selected with the same rows, so the score is slightly too good.
 """
 
-_REFERENCES = """\
-.. [1] Holzmüller, Grinsztajn and Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data", NeurIPS
-   2024.
-.. [2] Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
-.. [3] Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
-"""
-
-_NOTES = """\
+# parts of the notes
+COLUMNS_OF_TABLES = """\
 X is a data frame of pandas or polars, a table of PyArrow, an array or a list of rows. Columns of numbers, booleans, strings,
 categories and dates may have missing values. Unknown categories and new missing values are accepted in predictions. Numbers are
-converted to float32. They are centered by the median, divided by the interquartile range, and limited smoothly to the range from -3
-to 3; missing ones become 0, and an indicator column is added if they occur in the training rows. A date becomes the number of days
-and sines and cosines of the time of the year, the week and the day. In a column with more than 32 categories, all categories that
-occur only once share one code, and unknown categories have the same code.
-
-Rows of weight 0 are left out. The training of one member is the same as in the package pytabkit 1.7.3 of the authors of [1]_, apart
-from random numbers, missing values and columns of more than 255 categories in the preset 'td-s'.
+converted to float32.
+"""
+DATES_OF_TABLES = """\
+A date becomes the number of days and sines and cosines of the time of the year, the week and the day. In a column with more than 32
+categories, all categories that occur only once share one code, and unknown categories have the same code. Rows of weight 0 are left
+out.
 """
 
-TEXTS_OF_TABLES = {"parameters": _PARAMETERS, "attributes": _ATTRIBUTES, "references": _REFERENCES, "notes": _NOTES}
+_PARAMETERS_OF_CLASSIFIERS = """\
+class_weight : dict or 'balanced', default=None
+    Weights of the classes, as a dict from label to weight, by which the sample weights are multiplied. Classes that are not in the
+    dict have weight 1. 'balanced' uses n_samples / (n_classes * count of the class), where a row with sample weight w counts as w
+    rows.
+calibrate : {'temperature'}, default=None
+    With 'temperature', the logarithms of the probabilities are divided by a number, the temperature, before they are normalized
+    [4]_. It is the number from 1/20 to 20 that minimizes the log-loss of the validation rows. The predicted classes do not change.
+"""
+_PARAMETERS_OF_REGRESSORS = """\
+loss : {'squared_error', 'quantile'}, default='squared_error'
+    The loss function: the squared error, or the pinball loss max(q d, (q - 1) d) for each `quantile` q, with d the target minus the
+    prediction [4]_.
+quantile : float or list of float, default=0.5
+    The quantile of y that the loss 'quantile' estimates, or several quantiles in increasing order. Several quantiles never cross.
+"""
+
+WORDS_OF_CLASSIFIERS = {
+    "sibling": "MLPClassifier",
+    "loss": "",
+    "stratified": " Folds are stratified if each class has at least `n_cv` rows.",
+    "of_classes": _PARAMETERS_OF_CLASSIFIERS,
+    "no_members": ", or none if all rows with a weight above 0 have the same class",
+    "scores": "the accuracies",
+    "score": "The accuracy",
+    "estimates": """\
+oob_decision_function_ : ndarray of shape (n_samples, n_classes)
+    The mean probabilities of the networks for which a row was a validation row, and NaN for rows that were never validation rows or
+    have weight 0. They are scaled by the temperature. Not defined if `X_val` is passed or there are no validation rows.
+temperature_ : float
+    The temperature. Only with `calibrate`.""",
+}
+WORDS_OF_REGRESSORS = {
+    "sibling": "MLPRegressor",
+    "loss": _PARAMETERS_OF_REGRESSORS,
+    "stratified": "",
+    "of_classes": "",
+    "no_members": "",
+    "scores": "the negative root mean squared errors or, with the loss 'quantile', the negative mean pinball losses",
+    "score": "R² or, with the loss 'quantile', the negative mean pinball loss",
+    "estimates": """\
+oob_prediction_ : ndarray of the shape of the predictions
+    The mean predictions of the networks for which a row was a validation row, and NaN for rows that were never validation rows or
+    have weight 0. Not defined if `X_val` is passed or there are no validation rows.""",
+}

@@ -49,14 +49,22 @@ class Ensemble:
     members: list
     constant: np.ndarray | None = None
 
-    def outputs(self, rows, n_threads):
-        """Return the mean outputs (n_rows, n_outputs) of the members, and their standard deviations (divided by n_members)."""
-        starts = range(0, len(rows.codes), _ROWS_OF_PREDICTION)
-        parts = [self._part(_rows_at(rows, slice(start, start + _ROWS_OF_PREDICTION)), n_threads) for start in starts]
-        mean, deviation = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return mean, deviation
+    @property
+    def n_models(self):
+        """The number of members, where the submodels of TabM count."""
+        return sum(max(1, member.network.n_submodels) for member in self.members)
 
-    def _part(self, rows, n_threads):
+    def outputs(self, rows, n_threads, with_deviation=False):
+        """Return the mean outputs (n_rows, n_outputs) of the members, and their standard deviations (divided by ``n_models``).
+
+        The standard deviations are None unless ``with_deviation`` is True. With TabM, they are those between all submodels.
+        """
+        starts = range(0, len(rows.codes), _ROWS_OF_PREDICTION)
+        blocks = [_rows_at(rows, slice(start, start + _ROWS_OF_PREDICTION)) for start in starts]
+        means, deviations = zip(*(self._block(block, n_threads, with_deviation) for block in blocks), strict=True)
+        return np.concatenate(means), np.concatenate(deviations) if with_deviation else None
+
+    def _block(self, rows, n_threads, with_deviation):
         if self.constant is not None:
             mean = np.tile(self.constant, (len(rows.codes), 1))
             return mean, np.zeros_like(mean)
@@ -65,7 +73,8 @@ class Ensemble:
             outputs = member.outputs(rows, n_threads)
             change = outputs - mean
             mean = mean + change / n
-            squares = squares + change * (outputs - mean)
+            if with_deviation:
+                squares = squares + change * (outputs - mean) + member.variances(rows)
         return mean, np.sqrt(squares / len(self.members))
 
     def out_of_bag(self, data, splits, n_threads):

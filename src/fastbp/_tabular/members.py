@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from .._data.numeric_inputs import RobustInputs
-
 
 @dataclass(frozen=True)
 class TargetScale:
@@ -22,10 +20,12 @@ class TargetScale:
 
     @classmethod
     def learned(cls, y, is_clipped):
-        """The mean and the standard deviation of targets (n_rows, n_outputs)."""
+        """The mean and the standard deviation of targets (n_rows, n_outputs); constant targets have constant predictions."""
         deviations = y.std(axis=0)
-        limits = (y.min(axis=0), y.max(axis=0)) if is_clipped else None
-        return cls(y.mean(axis=0), np.where(deviations > 0, deviations, 1.0), limits)
+        scale, has_limits, limits = np.where(deviations > 0, deviations, 1.0), (deviations == 0) | is_clipped, None
+        if has_limits.any():
+            limits = np.where(has_limits, y.min(axis=0), -np.inf), np.where(has_limits, y.max(axis=0), np.inf)
+        return cls(y.mean(axis=0), scale, limits)
 
     def scaled(self, y, dtype):
         return ((y - self.mean) / self.scale).astype(dtype)
@@ -48,11 +48,12 @@ class Member:
     n_iter_ : int
         The number of epochs.
     best_epoch_ : int
-        The number of the epoch whose weights are used, starting at 1: the epoch with the best validation score, of several ones
-        the last, or the last epoch if there are no validation rows. 0 means the weights before training.
+        The number of the epoch whose weights are used, starting at 1: the epoch with the best validation score, or the last epoch
+        if there are no validation rows. Of several epochs with the best score, RealMLP uses the last, and TabM the first. 0 means
+        the weights before training.
     """
 
-    inputs: RobustInputs
+    inputs: Any
     embedded: np.ndarray
     network: Any
     target: TargetScale | None
@@ -74,12 +75,22 @@ class Member:
         scores = self.validation_scores_
         if scores is None:
             return self.n_iter_
-        return max((epoch for epoch in range(1, len(scores) + 1) if scores[epoch - 1] == max(scores)), default=0)
+        best = [epoch for epoch in range(1, len(scores) + 1) if scores[epoch - 1] == max(scores)]
+        return 0 if not best else best[-1] if self.network.prefers_last_best else best[0]
 
     def outputs(self, rows, n_threads):
         """Return the probabilities (n_rows, n_classes), or the predicted targets (n_rows, n_outputs), in float64."""
-        outputs = self.network.outputs(prepared(self.inputs, self.embedded, rows), n_threads).astype(np.float64)
-        return outputs / outputs.sum(axis=1, keepdims=True) if self.target is None else self.target.predictions(outputs)
+        return self._predictions(self.network.outputs(prepared(self.inputs, self.embedded, rows), n_threads))
+
+    def variances(self, rows):
+        """Return the variances (n_rows, n_outputs) of the same between the submodels of TabM, and 0 for other networks."""
+        if self.network.n_submodels == 0:
+            return 0.0
+        return self._predictions(self.network.outputs_of_submodels(prepared(self.inputs, self.embedded, rows))).var(axis=1)
+
+    def _predictions(self, outputs):
+        outputs = outputs.astype(np.float64)
+        return outputs / outputs.sum(axis=-1, keepdims=True) if self.target is None else self.target.predictions(outputs)
 
     def __repr__(self):
         return f"Member(n_iter_={self.n_iter_}, best_epoch_={self.best_epoch_})"
@@ -101,9 +112,9 @@ def trained_member(settings, reader, data, validation, options):
     attributes and other parameters of the network.
     """
     rows, y, sample_weight = data()
-    inputs = RobustInputs.learned(rows.numeric, rows.codes, reader.n_codes, reader.numeric_sources, settings.max_one_hot_size)
-    embedded = inputs.embedded(len(reader.n_codes))
+    inputs, embedded = settings.learned_inputs(rows, reader)
     X = prepared(inputs, embedded, rows)
+    columns = settings.network_columns(inputs, reader.n_codes[embedded], X)
     del rows
     is_regression = y.dtype.kind == "f"
     target = TargetScale.learned(y, settings.clip_predictions) if is_regression else None
@@ -117,6 +128,5 @@ def trained_member(settings, reader, data, validation, options):
         del rows
     from .networks import trained_network  # imported here, because it imports the other estimators
 
-    sizes = inputs.n_numbers, inputs.n_outputs, reader.n_codes[embedded]
-    network = trained_network(settings, sizes, (X, y, sample_weight), held_out, attributes, options["parameters"])
+    network = trained_network(settings, columns, (X, y, sample_weight), held_out, attributes, options["parameters"])
     return Member(inputs, embedded, network, target)

@@ -4,6 +4,7 @@ A matrix of encoded rows, and integer codes of classes or scaled targets, go in;
 the estimators and a ``LayerKinds`` determine the network. This module does not know about tables, presets and ensembles.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,7 @@ from .._data.inputs import as_rows
 from .._data.scores import negative_pinball
 from .._data.targets import learn_labels
 from .._network.architecture import Plan
-from .._network.encoders import copy_encoder, embedding_encoder, pbld_encoder
-from .._network.layer_kinds import LayerKinds
-from .._network.prediction import outputs
+from .._network.prediction import member_outputs, outputs
 from .._regressor import MLPRegressor
 
 # The batch is divided into shares for the threads. Their number does not depend on the threads, so that results do not, either.
@@ -28,17 +27,26 @@ _ROWS_OF_TWO_SHARES, _ROWS_PER_SHARE, _MAX_MEMBER_SHARES = 200, 500, 8
 class TrainedNetwork:
     """A network that predicts, and the loss and the validation score of each epoch of its training.
 
-    ``params`` are its parameters in one array. ``validation_scores`` is None without validation rows.
+    ``params`` are its parameters in one array. ``validation_scores`` is None without validation rows. ``n_submodels`` is the number
+    of submodels of TabM, or 0. ``prefers_last_best`` is whether the last of several equally good epochs was kept, and
+    ``is_out_of_time`` whether training ended after its deadline.
     """
 
     plan: Plan
     params: np.ndarray
     loss_curve: list
     validation_scores: list | None
+    n_submodels: int = 0
+    prefers_last_best: bool = True
+    is_out_of_time: bool = False
 
     def outputs(self, X, n_threads):
         """Return the probabilities (n_rows, n_classes), or the scaled predictions (n_rows, n_outputs)."""
         return outputs(self.plan, self.params, as_rows(X, self.params.dtype), len(X), n_threads=n_threads)
+
+    def outputs_of_submodels(self, X):
+        """Return the same for each submodel of TabM: an array (n_rows, n_submodels, n_outputs)."""
+        return member_outputs(self.plan, self.params, as_rows(X, self.params.dtype), np.arange(len(X)))
 
 
 class _MemberNetwork(BaseMLP):
@@ -57,7 +65,8 @@ class _MemberNetwork(BaseMLP):
         """Return the ``TrainedNetwork``, which does not refer to this estimator."""
         plan = self._prediction_plan(self._state.published_layout, self._state)
         scores = self.validation_scores_ if self.early_stopping else None
-        return TrainedNetwork(plan, self._flat_params()[0], self.loss_curve_, scores)
+        end = self.kinds.n_members, self.kinds.prefers_last_best, time.monotonic() >= self.control.deadline
+        return TrainedNetwork(plan, self._flat_params()[0], self.loss_curve_, scores, *end)
 
 
 class ClassifierNetwork(_MemberNetwork, MLPClassifier):
@@ -100,14 +109,14 @@ class RegressorNetwork(_MemberNetwork, MLPRegressor):
 def trained_network(settings, columns, data, validation, attributes, parameters):
     """Return the ``TrainedNetwork`` for ``data`` (X, y, sample_weight), with ``validation`` (X, y, sample_weight) or None.
 
-    ``columns`` are the number of columns of numbers, the number of columns that are no codes, and an array of the numbers of codes
-    of the other columns, without code 0. The targets y (n_rows, n_columns) are codes of classes if their dtype is an integer.
-    ``attributes`` and ``parameters`` are those of the estimator of the network.
+    ``columns`` are the ``NetworkColumns`` of X. The targets y (n_rows, n_columns) are codes of classes if their dtype is an
+    integer. ``attributes`` and ``parameters`` are those of the estimator of the network.
     """
     network = new_network(settings, data[1], data[1].dtype.kind == "f", validation is not None, parameters)
-    network.kinds = layer_kinds(settings, _encoders(settings, *columns))
+    network.kinds = settings.layer_kinds(columns)
     for name, value in attributes.items():
         setattr(network, name, value)
+    network.tol *= np.mean(attributes.get("target_scales", 1.0))  # in the units of the scores
     X_val, y_val, weight_val = (None, None, None) if validation is None else validation
     return network.fit(*data, X_val=X_val, y_val=y_val, sample_weight_val=weight_val).trained()
 
@@ -118,8 +127,9 @@ def new_network(settings, y, is_regression, is_validated, parameters):
     parameters = parameters | ({} if is_regression else {"label_smoothing": settings.label_smoothing})
     # with half squared errors, whose gradients are sums over the outputs, all gradients have this factor
     is_halved = is_regression and parameters.get("loss", "squared_error") == "squared_error"
-    batch_size = min(settings.batch_size, len(y))
-    n_shares = min(_MAX_MEMBER_SHARES, max(1 + (batch_size >= _ROWS_OF_TWO_SHARES), batch_size // _ROWS_PER_SHARE))
+    batch_size = settings.rows_per_batch(len(y))
+    n_computed = batch_size * max(1, settings.n_submodels)
+    n_shares = min(_MAX_MEMBER_SHARES, max(1 + (n_computed >= _ROWS_OF_TWO_SHARES), n_computed // _ROWS_PER_SHARE))
     parameters = {"n_shares": n_shares, **parameters}
     return cls(
         hidden_layer_sizes=settings.hidden_layer_sizes,
@@ -130,42 +140,15 @@ def new_network(settings, y, is_regression, is_validated, parameters):
         learning_rate=settings.learning_rate,
         learning_rate_init=settings.learning_rate_init,
         max_iter=settings.max_iter,
-        tol=0.0,
+        tol=settings.tolerance,
         early_stopping=is_validated,
-        n_iter_no_change=np.inf,
+        n_iter_no_change=settings.n_iter_no_change,
         beta_1=settings.beta_1,
         beta_2=settings.beta_2,
         epsilon=settings.epsilon * (y.shape[1] / 2 if is_halved else 1),
         weight_decay=settings.weight_decay,
         dropout=settings.dropout,
+        clip_norm=settings.clip_norm,
         sample_weight_norm="global",
         **parameters,
-    )
-
-
-def _encoders(settings, n_numbers, n_columns, n_codes):
-    if not settings.n_frequencies and not n_codes.size:
-        return ()
-    encoders = [
-        pbld_encoder(n_numbers, settings.n_frequencies) if settings.n_frequencies else copy_encoder(n_numbers),
-        copy_encoder(n_columns - n_numbers),
-        *(embedding_encoder(int(n) + 1, settings.embedding_size) for n in n_codes),
-    ]
-    return tuple(encoder for encoder in encoders if encoder.n_columns)
-
-
-def layer_kinds(settings, encoders):
-    """Return the ``LayerKinds`` of RealMLP."""
-    return LayerKinds(
-        has_input_scale=True,
-        has_slopes=settings.parametric_activation,
-        encoders=encoders,
-        is_ntp=True,
-        initialization=settings.weight_init,
-        rates=(("intercepts", 0.1), ("input_scale", 6.0), ("slopes", 0.1), ("pbld", 0.1)),
-        # the reference implementation multiplies the decay by the square of the factor of the learning rate
-        decays=(("input_scale", 36.0), ("slopes", 0.01), ("pbld", 0.01), ("embedding", 1.0)),
-        strength_schedule="flat_cosine" if settings.dropout or settings.weight_decay else None,
-        drop_last=True,
-        prefers_last_best=True,
     )

@@ -1,11 +1,19 @@
-"""The presets of RealMLP: the values of all parameters that the user does not set.
+"""The presets of RealMLP: the values of all parameters that the user does not set, the preparation of inputs and the layers.
 
-A preset, a task and the parameters of an estimator go in; complete ``NetworkSettings`` come out. The values are those of the
-reference implementation pytabkit 1.7.3 (Holzmüller, Grinsztajn and Steinwart, "Better by default: Strong pre-tuned MLPs and boosted
-trees on tabular data", NeurIPS 2024). This module does not know how a network is trained.
+A preset, a task and the parameters of an estimator go in; complete ``NetworkSettings`` come out. Their methods are those of
+``TabMSettings``. The values are those of the reference implementation pytabkit 1.7.3 (Holzmüller, Grinsztajn and Steinwart,
+"Better by default: Strong pre-tuned MLPs and boosted trees on tabular data", NeurIPS 2024). This module does not know how a network
+is trained.
 """
 
 from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._data.numeric_inputs import RobustInputs
+from .._network.encoders import copy_encoder, embedding_encoder, pbld_encoder
+from .._network.layer_kinds import LayerKinds
+from .network_columns import NetworkColumns
 
 
 class NetworkSettings(NamedTuple):
@@ -29,6 +37,29 @@ class NetworkSettings(NamedTuple):
     clip_predictions: bool = False
     batch_size: int = 256
     max_iter: int = 256
+    # the same for all presets
+    n_submodels: int = 0
+    n_iter_no_change: float = np.inf
+    tolerance: float = 0.0
+    clip_norm: float | None = None
+
+    def rows_per_batch(self, n_rows):
+        """Return the number of rows of a batch for this number of training rows."""
+        return min(self.batch_size, n_rows)
+
+    def learned_inputs(self, rows, reader):
+        """Return the preparation of the encoded training rows, and the numbers of the columns whose codes the network reads."""
+        limit = self.max_one_hot_size
+        inputs = RobustInputs.learned(rows.numeric, rows.codes, reader.n_codes, reader.numeric_sources, limit)
+        return inputs, inputs.embedded(len(reader.n_codes))
+
+    def network_columns(self, inputs, n_codes, X):
+        """Return the ``NetworkColumns`` of prepared training rows X; ``n_codes`` are those of the columns of codes."""
+        return NetworkColumns(inputs.n_numbers, inputs.n_outputs, n_codes)
+
+    def layer_kinds(self, columns):
+        """Return the ``LayerKinds`` for these columns."""
+        return realmlp_kinds(self, _encoders_of_columns(self, columns))
 
 
 _TD: dict[str, Any] = {
@@ -55,4 +86,33 @@ def settings_of(estimator, *, is_regression):
     given = {name: getattr(estimator, name, None) for name in NetworkSettings._fields}
     return NetworkSettings(**_PRESETS[estimator.preset, is_regression])._replace(
         **{name: value for name, value in given.items() if value is not None}
+    )
+
+
+def _encoders_of_columns(settings, columns):
+    if not settings.n_frequencies and not columns.n_codes.size:
+        return ()
+    n_numbers, size = columns.n_numbers, settings.embedding_size
+    encoders = [
+        pbld_encoder(n_numbers, settings.n_frequencies) if settings.n_frequencies else copy_encoder(n_numbers),
+        copy_encoder(columns.n_plain - n_numbers),
+        *(embedding_encoder(int(n) + 1, size) for n in columns.n_codes),
+    ]
+    return tuple(encoder for encoder in encoders if encoder.n_columns)
+
+
+def realmlp_kinds(settings, encoders):
+    """Return the ``LayerKinds`` of RealMLP."""
+    return LayerKinds(
+        has_input_scale=True,
+        has_slopes=settings.parametric_activation,
+        encoders=encoders,
+        is_ntp=True,
+        initialization=settings.weight_init,
+        rates=(("intercepts", 0.1), ("input_scale", 6.0), ("slopes", 0.1), ("pbld", 0.1)),
+        # the reference implementation multiplies the decay by the square of the factor of the learning rate
+        decays=(("input_scale", 36.0), ("slopes", 0.01), ("pbld", 0.01), ("embedding", 1.0)),
+        strength_schedule="flat_cosine" if settings.dropout or settings.weight_decay else None,
+        drop_last=True,
+        prefers_last_best=True,
     )

@@ -1,6 +1,7 @@
-"""RealMLP for regression: the validation of targets, and predictions of means, standard deviations and quantiles.
+"""Regression of tables: the validation of targets, and predictions of means, standard deviations and quantiles.
 
-A table and real targets go in; predictions come out. This module does not know how tables are encoded and networks are trained.
+A table and real targets go in; predictions come out. The subclasses of ``TableRegressor`` have the parameters. This module does not
+know how tables are encoded and networks are trained.
 """
 
 from numbers import Real
@@ -15,142 +16,23 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import Interval, StrOptions
 from .._data.scores import negative_pinball, r2
 from .._network.losses import check_quantiles
-from .._parameters import documented
-from .base import OF_TABLES, BaseRealMLP
-from .documentation import TEXTS_OF_TABLES
+from .base import OF_TABLES, BaseTableEstimator
+
+OF_TABLE_REGRESSORS = {
+    **OF_TABLES,
+    "loss": [StrOptions({"squared_error", "quantile"})],
+    "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+}
 
 
-@documented(
-    TEXTS_OF_TABLES,
-    sibling="MLPRegressor",
-    first="""loss : {{'squared_error', 'quantile'}}, default='squared_error'
-    The loss function: the squared error, or the pinball loss max(q d, (q - 1) d) for each `quantile` q, with d the target minus the
-    prediction [4]_.
-quantile : float or list of float, default=0.5
-    The quantile of y that the loss 'quantile' estimates, or several quantiles in increasing order. Several quantiles never cross.
-""",
-    activation="mish",
-    learning_rate_init="0.2 for 'td' and 0.07 for 'td-s'",
-    own="""clip_predictions : bool, default=None
-    Whether predictions are limited to the range of y in the training rows. None means True for 'td' and False for 'td-s'.
-""",
-    stratified="",
-    last="",
-    no_members="",
-    scores="the negative root mean squared errors or, with the loss 'quantile', the negative mean pinball losses",
-    score="R² or, with the loss 'quantile', the negative mean pinball loss",
-    estimates="""oob_prediction_ : ndarray of the shape of the predictions
-    The mean predictions of the members for which a row was a validation row, and NaN for rows that were never validation rows or
-    have weight 0. Not defined if `X_val` is passed or there are no validation rows.""",
-)
-class RealMLPRegressor(RegressorMixin, BaseRealMLP):
-    """RealMLP regressor for tables with numbers, categories, dates and missing values.
+class TableRegressor(RegressorMixin, BaseTableEstimator):
+    """The part of all regressors for tables that does not depend on the network."""
 
-    A multilayer perceptron whose default parameters were chosen on many tables [1]_. It needs no preparation of the table.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    See Also
-    --------
-    RealMLPClassifier : RealMLP for classification.
-    MLPRegressor : Multi-layer Perceptron regressor.
-
-    Notes
-    -----
-    {notes}
-
-    References
-    ----------
-    {references}
-    .. [4] Koenker and Bassett, "Regression Quantiles", Econometrica 46, 1978.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from fastbp import RealMLPRegressor
-    >>> table = pd.DataFrame({"kind": ["a", "b"] * 40, "length": range(80)})
-    >>> price = table["length"] + 100 * (table["kind"] == "b")
-    >>> regressor = RealMLPRegressor("td-s", max_iter=30, random_state=0).fit(table, price)
-    >>> regressor.score(table, price) > 0.9
-    True
-    """
-
+    loss: str
+    quantile: float | ArrayLike
     oob_prediction_: np.ndarray
 
     _is_regression = True
-    _parameter_constraints = {
-        **OF_TABLES,
-        "loss": [StrOptions({"squared_error", "quantile"})],
-        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
-        "clip_predictions": ["boolean", None],
-    }
-
-    def __init__(
-        self,
-        preset: str = "td",
-        *,
-        categorical_features: Any = "from_dtype",
-        loss: str = "squared_error",
-        quantile: float | ArrayLike = 0.5,
-        hidden_layer_sizes: int | ArrayLike | None = None,
-        activation: str | None = None,
-        parametric_activation: bool | None = None,
-        learning_rate: str | None = None,
-        learning_rate_init: float | None = None,
-        beta_1: float | None = None,
-        beta_2: float | None = None,
-        epsilon: float | None = None,
-        weight_decay: float | None = None,
-        dropout: float | None = None,
-        weight_init: str | None = None,
-        n_frequencies: int | None = None,
-        max_one_hot_size: int | None = None,
-        embedding_size: int | None = None,
-        clip_predictions: bool | None = None,
-        batch_size: int | None = None,
-        max_iter: int | None = None,
-        validation_fraction: float = 0.2,
-        n_cv: int = 1,
-        n_ensemble: int = 1,
-        random_state: int | np.random.RandomState | None = None,
-        n_threads: int | None = None,
-        max_time: float | None = None,
-        verbose: bool | int = False,
-    ) -> None:
-        self.preset = preset
-        self.categorical_features = categorical_features
-        self.loss = loss
-        self.quantile = quantile
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.parametric_activation = parametric_activation
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.weight_decay = weight_decay
-        self.dropout = dropout
-        self.weight_init = weight_init
-        self.n_frequencies = n_frequencies
-        self.max_one_hot_size = max_one_hot_size
-        self.embedding_size = embedding_size
-        self.clip_predictions = clip_predictions
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.validation_fraction = validation_fraction
-        self.n_cv = n_cv
-        self.n_ensemble = n_ensemble
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.max_time = max_time
-        self.verbose = verbose
 
     @overload
     def predict(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...
@@ -166,30 +48,29 @@ class RealMLPRegressor(RegressorMixin, BaseRealMLP):
         X : data frame or array-like of shape (n_samples, n_features)
             A table with the same columns as in ``fit``.
         return_std : bool, default=False
-            Whether to return the standard deviation between the members, too. It is large where the members disagree, and does not
-            contain the noise of y.
+            Whether to return the standard deviation between the networks, too; with TabM, the one between all submodels of the
+            networks. It is large where they disagree, and does not contain the noise of y.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The mean predictions of the members. For several quantiles, there is one more axis of length n_quantiles.
+            The mean predictions of the networks. For several quantiles, there is one more axis of length n_quantiles.
         y_std : ndarray of the same shape
-            The standard deviations of the predictions of the members. Only if `return_std` is True.
+            The standard deviations of the predictions. Only if `return_std` is True.
 
         Raises
         ------
         ValueError
-            If the columns of X are not those of ``fit``, or if `return_std` is True and there is only one member.
+            If the columns of X are not those of ``fit``, or if `return_std` is True and there is only one network.
         """
-        mean, deviation = self._mean_and_deviation(X)
-        if not return_std:
-            return self._shaped(mean)
-        if len(self.members_) < 2:
+        check_is_fitted(self)
+        if return_std and self._ensemble.n_models < 2:
             raise ValueError(
-                "return_std=True needs at least two members, because it is the standard deviation between members, but this "
+                "return_std=True needs at least two networks, because it is the standard deviation between networks, but this "
                 "estimator was fitted with one. Fit it with n_cv=5 or n_ensemble=5, for example."
             )
-        return self._shaped(mean), self._shaped(deviation)
+        mean, deviation = self._mean_and_deviation(X, return_std)
+        return (self._shaped(mean), self._shaped(deviation)) if return_std else self._shaped(mean)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the coefficient of determination R² of the predictions.
