@@ -77,7 +77,7 @@ def small(kind=RealMLPClassifier, preset="td-s", **options):
 @each_kind
 def test_table_with_all_kinds_of_columns(kind, preset):
     y = target(kind)
-    model = small(kind, preset, max_iter=20).fit(X, y)
+    model = small(kind, preset, max_iter=40).fit(X, y)
     assert model.n_features_in_ == X.shape[1]
     assert list(model.feature_names_in_) == list(X)
     assert model.score(X, y) > (0.8 if kind is RealMLPClassifier else 0.5)
@@ -439,7 +439,7 @@ BY_CHECK = {
     "check_methods_sample_order_invariance": ROUNDED,
     "check_sample_weight_equivalence_on_dense_data": "repeated rows are in other batches than one row with their total weight",
 }
-CHECKED = [kind(preset, hidden_layer_sizes=(32, 32), max_iter=40) for kind in KINDS for preset in PRESETS]
+CHECKED = [kind(preset, hidden_layer_sizes=(64, 32), max_iter=40) for kind in KINDS for preset in PRESETS]
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ class Ensemble:
             change = outputs - mean
             mean = mean + change / n
             if with_deviation:
-                squares = squares + change * (outputs - mean) + member.variances(rows)
+                squares = squares + change * (outputs - mean) + member.variances(rows, n_threads)
         return mean, np.sqrt(squares / len(self.members))
 
     def out_of_bag(self, data, splits, n_threads):

@@ -82,11 +82,12 @@ class Member:
         """Return the probabilities (n_rows, n_classes), or the predicted targets (n_rows, n_outputs), in float64."""
         return self._predictions(self.network.outputs(prepared(self.inputs, self.embedded, rows), n_threads))
 
-    def variances(self, rows):
+    def variances(self, rows, n_threads):
         """Return the variances (n_rows, n_outputs) of the same between the submodels of TabM, and 0 for other networks."""
         if self.network.n_submodels == 0:
             return 0.0
-        return self._predictions(self.network.outputs_of_submodels(prepared(self.inputs, self.embedded, rows))).var(axis=1)
+        X = prepared(self.inputs, self.embedded, rows)
+        return self._predictions(self.network.outputs_of_submodels(X, n_threads)).var(axis=1)
 
     def _predictions(self, outputs):
         outputs = outputs.astype(np.float64)

@@ -44,9 +44,9 @@ class TrainedNetwork:
         """Return the probabilities (n_rows, n_classes), or the scaled predictions (n_rows, n_outputs)."""
         return outputs(self.plan, self.params, as_rows(X, self.params.dtype), len(X), n_threads=n_threads)
 
-    def outputs_of_submodels(self, X):
+    def outputs_of_submodels(self, X, n_threads=1):
         """Return the same for each submodel of TabM: an array (n_rows, n_submodels, n_outputs)."""
-        return member_outputs(self.plan, self.params, as_rows(X, self.params.dtype), np.arange(len(X)))
+        return member_outputs(self.plan, self.params, as_rows(X, self.params.dtype), np.arange(len(X)), n_threads)
 
 
 class _MemberNetwork(BaseMLP):
