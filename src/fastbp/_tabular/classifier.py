@@ -4,6 +4,7 @@ A table and class labels go in; predicted labels or probabilities come out. This
 networks are trained.
 """
 
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -132,6 +133,8 @@ class RealMLPClassifier(ClassifierMixin, BaseRealMLP):
         n_threads: int | None = None,
         max_time: float | None = None,
         verbose: bool | int = False,
+        warm_start: bool | str = False,
+        callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
     ) -> None:
         self.preset = preset
         self.categorical_features = categorical_features
@@ -161,6 +164,8 @@ class RealMLPClassifier(ClassifierMixin, BaseRealMLP):
         self.n_threads = n_threads
         self.max_time = max_time
         self.verbose = verbose
+        self.warm_start = warm_start
+        self.callbacks = callbacks
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict class labels.

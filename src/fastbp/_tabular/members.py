@@ -81,6 +81,27 @@ class Member:
         outputs = self.network.outputs(prepared(self.inputs, self.embedded, rows), n_threads).astype(np.float64)
         return outputs / outputs.sum(axis=1, keepdims=True) if self.target is None else self.target.predictions(outputs)
 
+    @property
+    def is_paused(self):
+        """Whether training ended early and can be continued."""
+        return self.network.training is not None
+
+    def to_plain(self):
+        """Return a dict of plain values and arrays."""
+        target = None if self.target is None else vars(self.target)
+        return {"inputs": self.inputs.to_plain(), "target": target, "network": self.network.to_plain()}
+
+    @classmethod
+    def from_plain(cls, plain, reader, kind):
+        """Return the member of an ensemble with a ``ColumnReader`` and a ``NetworkKind``."""
+        from .networks import TrainedNetwork  # imported here, because it imports the other estimators
+
+        inputs = RobustInputs.from_plain(plain["inputs"])
+        target = None if plain["target"] is None else TargetScale(**plain["target"])
+        embedded = inputs.embedded(len(reader.n_codes))
+        network = TrainedNetwork.from_plain(plain["network"], kind, _network_columns(inputs, embedded, reader))
+        return cls(inputs, embedded, network, target)
+
     def __repr__(self):
         return f"Member(n_iter_={self.n_iter_}, best_epoch_={self.best_epoch_})"
 
@@ -93,21 +114,29 @@ def prepared(inputs, embedded, rows):
     return X if X.shape[1] else np.zeros((len(X), 1), X.dtype)  # a network has at least one input
 
 
-def trained_member(settings, reader, data, validation, options):
+def _network_columns(inputs, embedded, reader):
+    """The numbers of columns of ``prepared`` rows that ``trained_network`` needs."""
+    return inputs.n_numbers, inputs.n_outputs, reader.n_codes[embedded]
+
+
+def trained_member(settings, reader, data, validation, options, before=None):
     """Return the ``Member`` that is trained on ``data()``: encoded rows, targets (n_rows, n_columns) and sample weights or None.
 
     ``validation()`` are the same for validation rows, or None. ``data`` and ``validation`` are functions, so that the copies that
     they return can be deleted before training. The targets are codes of classes if their dtype is an integer. ``options`` are
-    attributes and other parameters of the network.
+    attributes and other parameters of the network. ``before`` is a member whose training continues, or None.
     """
     rows, y, sample_weight = data()
-    inputs = RobustInputs.learned(rows.numeric, rows.codes, reader.n_codes, reader.numeric_sources, settings.max_one_hot_size)
-    embedded = inputs.embedded(len(reader.n_codes))
+    if before is None:
+        inputs = RobustInputs.learned(rows.numeric, rows.codes, reader.n_codes, reader.numeric_sources, settings.max_one_hot_size)
+        embedded = inputs.embedded(len(reader.n_codes))
+        target = TargetScale.learned(y, settings.clip_predictions) if y.dtype.kind == "f" else None
+    else:
+        inputs, embedded, target = before.inputs, before.embedded, before.target
     X = prepared(inputs, embedded, rows)
     del rows
-    is_regression = y.dtype.kind == "f"
-    target = TargetScale.learned(y, settings.clip_predictions) if is_regression else None
     attributes = options["attributes"] | ({} if target is None else {"target_scales": target.scale})
+    attributes["control"].as_member = lambda network: Member(inputs, embedded, network, target)
     y = y if target is None else target.scaled(y, X.dtype)
     held_out = validation()
     if held_out is not None:
@@ -117,6 +146,6 @@ def trained_member(settings, reader, data, validation, options):
         del rows
     from .networks import trained_network  # imported here, because it imports the other estimators
 
-    sizes = inputs.n_numbers, inputs.n_outputs, reader.n_codes[embedded]
-    network = trained_network(settings, sizes, (X, y, sample_weight), held_out, attributes, options["parameters"])
+    columns, network = _network_columns(inputs, embedded, reader), None if before is None else before.network
+    network = trained_network(settings, columns, (X, y, sample_weight), held_out, attributes, options["parameters"], network)
     return Member(inputs, embedded, network, target)

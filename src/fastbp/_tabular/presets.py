@@ -7,6 +7,8 @@ trees on tabular data", NeurIPS 2024). This module does not know how a network i
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class NetworkSettings(NamedTuple):
     """The parameters of one network; the names are those of the parameters of the estimators."""
@@ -31,6 +33,27 @@ class NetworkSettings(NamedTuple):
     max_iter: int = 256
 
 
+class NetworkKind(NamedTuple):
+    """What all networks of an ensemble have in common.
+
+    ``link`` is the function of the output layer, and ``numbers`` are its quantiles.
+    """
+
+    settings: NetworkSettings
+    n_outputs: int
+    link: str
+    numbers: tuple = ()
+
+    def to_plain(self):
+        """Return a dict of plain values."""
+        return self._asdict() | {"settings": self.settings._asdict()}
+
+    @classmethod
+    def from_plain(cls, plain):
+        """Return the result for a dict of ``to_plain``."""
+        return cls(**plain | {"settings": NetworkSettings(**plain["settings"])})
+
+
 _TD: dict[str, Any] = {
     "parametric_activation": True,
     "weight_decay": 0.02,
@@ -53,6 +76,8 @@ PRESET_NAMES = sorted({name for name, _ in _PRESETS})
 def settings_of(estimator, *, is_regression):
     """Return the ``NetworkSettings`` of an estimator, whose parameters that are None have the value of its preset."""
     given = {name: getattr(estimator, name, None) for name in NetworkSettings._fields}
+    if given["hidden_layer_sizes"] is not None:
+        given["hidden_layer_sizes"] = tuple(np.atleast_1d(given["hidden_layer_sizes"]).tolist())
     return NetworkSettings(**_PRESETS[estimator.preset, is_regression])._replace(
         **{name: value for name, value in given.items() if value is not None}
     )

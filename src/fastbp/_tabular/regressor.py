@@ -3,6 +3,7 @@
 A table and real targets go in; predictions come out. This module does not know how tables are encoded and networks are trained.
 """
 
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, Literal, overload
 
@@ -122,6 +123,8 @@ class RealMLPRegressor(RegressorMixin, BaseRealMLP):
         n_threads: int | None = None,
         max_time: float | None = None,
         verbose: bool | int = False,
+        warm_start: bool | str = False,
+        callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
     ) -> None:
         self.preset = preset
         self.categorical_features = categorical_features
@@ -151,6 +154,8 @@ class RealMLPRegressor(RegressorMixin, BaseRealMLP):
         self.n_threads = n_threads
         self.max_time = max_time
         self.verbose = verbose
+        self.warm_start = warm_start
+        self.callbacks = callbacks
 
     @overload
     def predict(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...
@@ -250,6 +255,15 @@ class RealMLPRegressor(RegressorMixin, BaseRealMLP):
 
     def _shaped(self, outputs):
         return self._shape.of_predictions(outputs)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return state | {"_shape": vars(state["_shape"])} if "_shape" in state else state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_shape" in state:
+            self._shape = PredictionShape(**state["_shape"])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -15,7 +15,7 @@ class CallbackRunner:
     """
 
     def __init__(self, callbacks, context, arguments, sample_weight):
-        self.functions, self.context, self.epoch = _functions(callbacks), context, None
+        self.functions, self.context, self.epoch = callback_functions(callbacks), context, None
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.arguments = arguments | {"metadata": metadata}
         self.is_needed = bool(self.functions) or context is not None
@@ -49,7 +49,8 @@ class CallbackRunner:
             self.context.call_on_fit_task_end(**self.arguments, reconstruction_attributes=dict)
 
 
-def _functions(callbacks):
+def callback_functions(callbacks):
+    """Return the value of the parameter `callbacks` as a tuple of functions; raise a TypeError if it has something else."""
     if callbacks is None:
         return ()
     functions = (callbacks,) if callable(callbacks) else tuple(callbacks)
