@@ -258,7 +258,7 @@ DAMAGES = {
     "another link": set_value("_ensemble", "kind", "link", "exp"),
     "no members": set_value("_ensemble", "members", []),
     "other medians": set_array("inputs.medians", lambda array: array[1:]),
-    "other one-hot columns": set_array("one_hot.columns", lambda array: array[::-1]),
+    "other one-hot columns": set_array("one_hot.columns", lambda array: array[::-1].copy()),
     "a missing column": lambda tree, tensors: decoded(tree, "_ensemble", "columns").pop(),
     "an unknown column": set_value("_ensemble", "columns", 0, "kind", "other"),
     "a text as origin": set_value("_ensemble", "columns", 0, "origin", "0"),
@@ -282,7 +282,7 @@ def test_damaged_models_are_refused(name, path):
     tensors = {key: np.array(array) for key, array in tensors.items()}
     DAMAGES[name](tree, tensors)
     path.write_bytes(b"".join(file_parts(tree, tensors)))
-    with pytest.raises(ValueError, match="must be a file written by fastbp.save or a fastbp.Checkpoint, but"):
+    with pytest.raises(ValueError, match=r"must be a file written by fastbp\.save or a fastbp\.Checkpoint, but"):
         load(path)
 
 
@@ -302,7 +302,7 @@ def test_changed_bytes_are_refused(path):
 
 DAMAGED_PAUSES = {
     "a row number": (set_array("splits.0.0", lambda array: array + 50), "row number"),
-    "no rows": (set_value("_paused", "splits", []), "number of members"),
+    "no rows": (set_value("_paused", "splits", []), "model is damaged"),
     "another size": (set_value("_paused", "n_rows", -1), "paused.n_rows"),
     "a moment": (set_array("0.network.training.state.optimizer.moments", lambda array: array[1:]), None),
     "a parameter": (set_array("0.network.training.state.params", lambda array: array[1:]), None),
@@ -320,7 +320,7 @@ def test_damaged_pauses_are_refused(name, path):
     damage(tree, tensors)
     path.write_bytes(b"".join(file_parts(tree, tensors)))
     if message is None:
-        with pytest.raises(ValueError, match="damaged|state of the optimizer"):
+        with pytest.raises(ValueError, match=r"damaged|state of the optimizer"):
             load(path).fit(X, LABELS)
     else:
         with pytest.raises(ValueError, match=message):
@@ -349,7 +349,6 @@ def test_callbacks_receive_each_epoch_of_each_member(kind, n_threads):
 
     model = fitted(kind, n_cv=3, n_threads=n_threads, callbacks=[record])
     assert sorted(calls) == [(n, epoch) for n in range(3) for epoch in range(1, 7)]
-    assert calls == sorted(calls, key=lambda call: call[1]) or n_threads == 1
     assert_same_model(model, fitted(kind, n_cv=3))
     assert model.max_iter == 6
 
@@ -358,12 +357,13 @@ def test_callbacks_see_the_current_weights():
     scores = []
 
     def score(estimator, epoch, logs):
-        scores.append((estimator.score(X.head(40), LABELS[:40]), logs["val_score"]))
+        errors = estimator.predict(X.head(40)) - VALUES[:40]
+        scores.append((-np.sqrt(np.mean(errors**2)), logs["val_score"]))
 
-    small(callbacks=score).fit(X, LABELS, X_val=X.head(40), y_val=LABELS[:40])
-    assert len({a for a, _ in scores}) > 1
+    small(RealMLPRegressor, callbacks=score).fit(X, VALUES, X_val=X.head(40), y_val=VALUES[:40])
+    assert len({given for given, _ in scores}) > 1
     for given, expected in scores:
-        assert given == pytest.approx(expected)
+        assert given == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_callback_ends_the_training_of_its_member():

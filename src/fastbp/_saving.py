@@ -223,6 +223,4 @@ def _estimator_classes():
     from ._tabular.regressor import RealMLPRegressor
 
     of_arrays, of_tables = Schema(FITTED, check_fitted), Schema(FITTED_TABLES, check_fitted_table)
-    return dict.fromkeys((MLPClassifier, MLPRegressor), of_arrays) | dict.fromkeys(
-        (RealMLPClassifier, RealMLPRegressor), of_tables
-    )
+    return dict.fromkeys((MLPClassifier, MLPRegressor), of_arrays) | dict.fromkeys((RealMLPClassifier, RealMLPRegressor), of_tables)

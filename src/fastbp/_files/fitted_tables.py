@@ -10,7 +10,6 @@ from .._network.activations import ACTIVATION_NAMES
 from .._network.schedules import SCHEDULE_NAMES
 from .fitted_attributes import FITTED, check_state
 from .type_checks import (
-    anything,
     check_types,
     is_count,
     is_flag,
@@ -204,7 +203,11 @@ def _check_tables(tables, name, n_codes):
     """Raise an error if tables of numbers for codes do not belong to columns with these numbers of codes."""
     check_types(tables, _TABLES, name)
     columns = tables["columns"]
-    if len(columns) != len(tables["tables"]) or (np.diff(columns) <= 0).any() or not np.isin(columns, np.arange(len(n_codes))).all():
+    if (
+        len(columns) != len(tables["tables"])
+        or (np.diff(columns) <= 0).any()
+        or not np.isin(columns, np.arange(len(n_codes))).all()
+    ):
         raise DamagedValueError(f"the columns of {name} are wrong")
     for column, table in zip(columns, tables["tables"], strict=True):
         n = n_codes[column]

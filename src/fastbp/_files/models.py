@@ -172,7 +172,9 @@ def _built(cls, defaults, tree, decoder, schema):
 def _set_requests(est, requests):
     with config_context(enable_metadata_routing=True):
         for method, wanted in requests.items():
-            if method not in (*_METHODS, *_OTHER_METHODS) or not all(isinstance(value, bool | str | None) for value in wanted.values()):
+            if method not in (*_METHODS, *_OTHER_METHODS) or not all(
+                isinstance(value, bool | str | None) for value in wanted.values()
+            ):
                 raise DamagedValueError("the metadata requests are damaged")
             if wanted:
                 getattr(est, f"set_{method}_request")(**wanted)

@@ -24,6 +24,7 @@ from .._network.schedules import SCHEDULE_NAMES
 from .._training.callback_runner import callback_functions
 from .._training.generators import generator_of
 from .ensembles import Ensemble, RowData, Split, drawn_splits
+from .export import ExportedTables
 from .member_callbacks import CallbackTurn, MemberCallbacks
 from .member_training import EnsembleTraining, Limits, PausedEnsemble, ensemble_of
 from .presets import PRESET_NAMES, settings_of
@@ -71,7 +72,7 @@ _SET_BY_FIT = (
 )
 
 
-class BaseRealMLP(BaseEstimator, ABC):
+class BaseRealMLP(ExportedTables, BaseEstimator, ABC):
     """The part of ``RealMLPClassifier`` and ``RealMLPRegressor`` that does not depend on the task."""
 
     members_: list[Any]
@@ -150,7 +151,8 @@ class BaseRealMLP(BaseEstimator, ABC):
         ------
         ValueError
             If a parameter or the data are invalid, or if training diverges. After an error or Ctrl-C, the fitted attributes are
-            those of the previous fit.
+            those of the previous fit. With ``warm_start='resume'``, they are those of the fit that was ended by Ctrl-C or by an
+            exception of a callback, which the next call of ``fit`` continues.
         TypeError
             If X is a sparse matrix or a lazy data frame, or if a column has values that are not numbers, strings, booleans or
             dates.
@@ -191,7 +193,7 @@ class BaseRealMLP(BaseEstimator, ABC):
 
     def _set_fitted(self, X, y, sample_weight, validation):
         """Set the attributes; return the exception that ended training if training can be continued, otherwise None."""
-        before, classes = self._paused, getattr(self, "classes_", None)
+        before, classes = self._paused, getattr(self, "classes_", ())
         settings = settings_of(self, is_regression=self._is_regression)
         self._check_validation(validation)
         if y is None:
@@ -199,7 +201,7 @@ class BaseRealMLP(BaseEstimator, ABC):
         table = InputTable.checked(X, self, reset=before is None)
         y = self._encode_targets(y)
         _check_same_length(table, y)
-        if before is not None and not np.array_equal(classes, getattr(self, "classes_", None)):
+        if before is not None and not np.array_equal(classes, getattr(self, "classes_", ())):
             raise ValueError(
                 "warm_start='resume' continues with the targets of the previous fit, but y has other classes. Pass the same y, or "
                 "set warm_start=False."

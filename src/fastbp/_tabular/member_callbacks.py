@@ -6,6 +6,7 @@ one callback runs at a time. This module does not know how a network is trained.
 
 import threading
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,8 @@ class MemberCallbacks:
     """
 
     def __init__(self, functions, estimator_of):
-        self.functions, self.estimator_of, self.ensemble = functions, estimator_of, None
+        self.functions, self.estimator_of = functions, estimator_of
+        self.ensemble: Any = None
         self.changed, self.trained, self.waiting, self.is_busy = threading.Condition(), set(), {}, False
 
     @contextmanager
