@@ -187,7 +187,7 @@ def test_values_without_a_place_in_a_file_are_refused(path):
         save(fitted(callbacks=print_nothing), path)
     model = fitted()
     model._extra = 1
-    with pytest.raises(ValueError, match="_extra is not one that RealMLPClassifier.fit sets"):
+    with pytest.raises(ValueError, match=r"_extra is not one that RealMLPClassifier\.fit sets"):
         save(model, path)
     del model._extra
     model.temperature_ = "hot"

@@ -26,12 +26,12 @@ from .type_checks import (
 from .values import DamagedValueError
 
 
-def _is_size(value):
+def _is_positive(value):
     return (is_count(value) or isinstance(value, np.integer)) and 0 < value < 2**31
 
 
-def _is_size_or_0(value):
-    return _is_size(value) or (is_real(value) and value == 0)
+def _is_count_or_scalar(value):
+    return _is_positive(value) or (is_real(value) and value == 0)
 
 
 def _is_dict(value):
@@ -64,7 +64,7 @@ _ENSEMBLE = {
     "members": list_of(_is_dict),
     "constant": optional(is_vector),
 }
-_COLUMNS = {
+_COLUMN_TYPES = {
     "ignored": {"name": is_string},
     "number": {"name": is_string, "origin": is_real},
     "date": {
@@ -78,20 +78,20 @@ _COLUMNS = {
 }
 _KIND = {
     "settings": _is_dict,
-    "n_outputs": _is_size,
+    "n_outputs": _is_positive,
     "link": one_of("softmax", "identity", "ordered_quantiles"),
     "numbers": list_of(is_real, tuple),
 }
 _SETTINGS = {
-    "hidden_layer_sizes": list_of(_is_size, tuple),
+    "hidden_layer_sizes": list_of(_is_positive, tuple),
     "activation": one_of(*ACTIVATION_NAMES),
     "parametric_activation": is_flag,
     "learning_rate": one_of(*SCHEDULE_NAMES),
     "weight_init": one_of("normal", "data"),
     "clip_predictions": is_flag,
     **dict.fromkeys(("learning_rate_init", "beta_1", "beta_2", "epsilon", "weight_decay", "dropout", "label_smoothing"), is_real),
-    **dict.fromkeys(("n_frequencies", "max_one_hot_size"), _is_size_or_0),
-    **dict.fromkeys(("embedding_size", "batch_size", "max_iter"), _is_size),
+    **dict.fromkeys(("n_frequencies", "max_one_hot_size"), _is_count_or_scalar),
+    **dict.fromkeys(("embedding_size", "batch_size", "max_iter"), _is_positive),
 }
 _MEMBER = {"inputs": _is_dict, "target": optional(_is_dict), "network": _is_dict}
 _TABLES = {"columns": is_indices, "tables": list_of(is_reals)}
@@ -112,14 +112,14 @@ _OF_TRAINING = {
     "_no_improvement_count": is_count,
 }
 _PAUSED = {
-    "n_rows": _is_size,
+    "n_rows": _is_positive,
     "splits": list_of(list_of(optional(is_indices))),
     "seeds": is_indices,
     "members": list_of(is_flag),
     "is_validated": is_flag,
     "fixed": _is_dict,
 }
-_SHAPE = {"n_targets": optional(_is_size), "quantiles": list_of(lambda value: is_real(value) and 0 < value < 1, tuple)}
+_SHAPE = {"n_targets": optional(_is_positive), "quantiles": list_of(lambda value: is_real(value) and 0 < value < 1, tuple)}
 
 
 def check_fitted_table(attributes):
@@ -161,9 +161,9 @@ def _n_outputs(attributes):
 def _checked_columns(columns):
     """The numbers of codes of the categorical columns; raises an error for damaged columns."""
     for column in columns:
-        if column.get("kind") not in _COLUMNS:
+        if column.get("kind") not in _COLUMN_TYPES:
             raise DamagedValueError("the kind of a column is unknown")
-        check_types(column, {"kind": is_string, **_COLUMNS[column["kind"]]}, "column")
+        check_types(column, {"kind": is_string, **_COLUMN_TYPES[column["kind"]]}, "column")
     return [len(column["categories"]) + bool(column["has_rare"]) for column in columns if column["kind"] == "category"]
 
 

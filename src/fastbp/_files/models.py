@@ -47,8 +47,8 @@ class Schema(NamedTuple):
 def model_parts(est, names, classes, callbacks):
     """Return the tree and the arrays of an estimator of one of the ``classes``, or of a subclass.
 
-    ``classes`` is a dict with the ``Schema`` of each class. ``names`` are the names of its parameters. The parameter `callbacks` and the callbacks of scikit-learn are replaced by the
-    description ``callbacks``.
+    ``classes`` is a dict with the ``Schema`` of each class. ``names`` are the names of the parameters of the estimator. The
+    parameter `callbacks` and the callbacks of scikit-learn are replaced by the description ``callbacks``.
     """
     state, encoder = est.__getstate__() | {"callbacks": None}, Encoder()
     params = {name: encoder.encode(state.get(name), name) for name in names}

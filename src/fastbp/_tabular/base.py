@@ -64,7 +64,7 @@ OF_TABLES = {
     "callbacks": [list, tuple, callable, None],
 }
 # the parameters besides those of ``NetworkSettings`` that must not change while training continues
-_FIXED = ("n_cv", "n_ensemble", "validation_fraction", "loss", "quantile")
+_FIXED_PARAMETERS = ("n_cv", "n_ensemble", "validation_fraction", "loss", "quantile")
 # the attributes that a fit can set
 _SET_BY_FIT = (
     *("_ensemble", "_paused", "members_", "n_iter_", "n_features_in_", "feature_names_in_", "oob_score_"),
@@ -263,7 +263,7 @@ class BaseRealMLP(ExportedTables, BaseEstimator, ABC):
         if constant is not None:
             self._ensemble, self.members_, self.n_iter_ = Ensemble(reader, [], constant=constant), [], 0
             return None
-        fixed = settings._asdict() | {name: _plain_value(getattr(self, name)) for name in _FIXED if hasattr(self, name)}
+        fixed = settings._asdict() | {name: _plain_value(getattr(self, name)) for name in _FIXED_PARAMETERS if hasattr(self, name)}
         if before is not None:
             before.check(len(data.y), given is not None, fixed)
             splits, seeds, members = before.splits, before.seeds, list(before.members)

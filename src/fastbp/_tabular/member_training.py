@@ -179,8 +179,8 @@ class PausedEnsemble(NamedTuple):
             )
         if is_validated != self.is_validated:
             raise ValueError(
-                "warm_start='resume' continues with the validation rows of the previous fit: X_val and y_val must be passed in both "
-                "fits or in none. Pass them as in the previous fit, or set warm_start=False."
+                "warm_start='resume' continues with the validation rows of the previous fit: X_val and y_val must be passed in "
+                "both fits or in none. Pass them as in the previous fit, or set warm_start=False."
             )
 
 

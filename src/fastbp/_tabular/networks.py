@@ -141,9 +141,12 @@ class _MemberNetwork(BaseMLP):
 
     def _network_after(self, state, result):
         """Return the ``TrainedNetwork`` with a published state and the epochs so far."""
-        copied = self._snapshot_with_lists()
-        copied._set_result(state, result, Publication())
-        return copied.trained()
+        return self._snapshot_with_lists().trained_until(state, result)
+
+    def trained_until(self, state, result):
+        """Do the same without a copy of the estimator."""
+        self._set_result(state, result, Publication())
+        return self.trained()
 
     def _validate_validation_rows(self, X, y):
         return X, y

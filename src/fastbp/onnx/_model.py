@@ -14,8 +14,8 @@ from ._network import check_convertible, output_nodes
 from ._tensors import NewGraph, Tensor, imported_onnx
 
 LOWEST_OPSET, DEFAULT_OPSET = 13, 18
-_ROWS = "N"  # the name of the dimension of rows
-_PREDICTION, _LABEL, _PROBABILITIES, _ZIPPED_LABEL, _ZIPPED_PROBABILITIES = _OUTPUT_NAMES = (
+ROW_DIMENSION = "N"  # the name of the dimension of rows
+PREDICTION, LABEL, PROBABILITIES, _ZIPPED_LABEL, _ZIPPED_PROBABILITIES = _OUTPUT_NAMES = (
     *("variable", "label", "probabilities", "output_label", "output_probability"),
 )
 
@@ -32,7 +32,7 @@ def onnx_model(est, dtype, zipmap, target_opset, input_name):
         types = [_prediction_output(network, graph, outputs)]
     else:
         types = _classifier_outputs(network, graph, outputs, zipmap)
-    X = tensor_info(input_name, graph.dtype, [_ROWS, network.n_features])
+    X = tensor_info(input_name, graph.dtype, [ROW_DIMENSION, network.n_features])
     opsets = [onnx.helper.make_opsetid("", DEFAULT_OPSET if target_opset is None else int(target_opset))]
     opsets += [onnx.helper.make_opsetid("ai.onnx.ml", 1)] * any(node.domain == "ai.onnx.ml" for node in graph.nodes)
     return _described_model(network, onnx.helper.make_graph(graph.nodes, network.estimator, [X], types, graph.initializers), opsets)
@@ -72,8 +72,8 @@ def check_opset(target_opset, newest_opset):
 
 def _prediction_output(network, graph, outputs):
     """Add the output of a regressor."""
-    graph.output("Identity", [shaped_prediction(network, outputs[0])], _PREDICTION)
-    return tensor_info(_PREDICTION, graph.dtype, [_ROWS, *shape_of_prediction(network)])
+    graph.output("Identity", [shaped_prediction(network, outputs[0])], PREDICTION)
+    return tensor_info(PREDICTION, graph.dtype, [ROW_DIMENSION, *shape_of_prediction(network)])
 
 
 def shape_of_prediction(network):
@@ -100,7 +100,7 @@ def _classifier_outputs(network, graph, outputs, zipmap):
         stored = [integer_classes(classes) for classes in stored]
     parts = probability_nodes(labels, outputs)
     return [
-        _label_output(network, graph, label_nodes(labels, outputs, stored), stored, _ZIPPED_LABEL if zipmap else _LABEL),
+        _label_output(network, graph, label_nodes(labels, outputs, stored), stored, _ZIPPED_LABEL if zipmap else LABEL),
         _zipped_output(graph, parts[0], stored[0]) if zipmap else _probability_output(network, graph, parts),
     ]
 
@@ -111,7 +111,7 @@ def _label_output(network, graph, predicted, stored, name):
     dtype = np.dtype(np.int64) if kind == "multilabel" else stored[0].dtype
     columns = {"multilabel": [network.sizes[-1]], "multioutput": [len(stored)]}.get(kind, [])
     graph.output("Identity", [predicted], name)
-    return tensor_info(name, dtype, [_ROWS, *columns])
+    return tensor_info(name, dtype, [ROW_DIMENSION, *columns])
 
 
 def _probability_output(network, graph, parts):
@@ -119,11 +119,11 @@ def _probability_output(network, graph, parts):
     from onnx import helper
 
     if network.labels.kind != "multioutput":
-        graph.output("Identity", parts, _PROBABILITIES)
-        return tensor_info(_PROBABILITIES, graph.dtype, [_ROWS, max(2, network.sizes[-1])])
-    graph.output("SequenceConstruct", parts, _PROBABILITIES)
-    element = helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(graph.dtype), [_ROWS, None])
-    return helper.make_value_info(_PROBABILITIES, helper.make_sequence_type_proto(element))
+        graph.output("Identity", parts, PROBABILITIES)
+        return tensor_info(PROBABILITIES, graph.dtype, [ROW_DIMENSION, max(2, network.sizes[-1])])
+    graph.output("SequenceConstruct", parts, PROBABILITIES)
+    element = helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(graph.dtype), [ROW_DIMENSION, None])
+    return helper.make_value_info(PROBABILITIES, helper.make_sequence_type_proto(element))
 
 
 def _zipped_output(graph, part, classes):

@@ -1,7 +1,7 @@
 """The columns of a table as ONNX nodes: numbers with NaN for missing values, and codes of categories.
 
-A ``ColumnReader`` goes in; the inputs of the model, a tensor of numbers (n_rows, n_numbers) of float32 and a list of codes (n_rows, 1)
-of int64 come out. This module does not know how networks use them.
+A ``ColumnReader`` goes in; the inputs of the model, a tensor of numbers (n_rows, n_numbers) of float32 and a list of codes
+(n_rows, 1) of int64 come out. This module does not know how networks use them.
 """
 
 from typing import NamedTuple
@@ -10,8 +10,8 @@ import numpy as np
 
 from ._tensors import Tensor
 
-_MATRIX = "X"
-_FLOAT, _INT64 = 1, 7  # TensorProto.FLOAT and TensorProto.INT64
+MATRIX_NAME = "X"
+FLOAT, INT64 = 1, 7  # TensorProto.FLOAT and TensorProto.INT64
 
 
 class TableInputs(NamedTuple):
@@ -31,8 +31,8 @@ def check_columns(reader, reserved_names):
     for column in reader.columns:
         if column.kind == "date":
             raise ValueError(
-                f"Column {column.name!r} has dates, which ONNX cannot contain. Convert it to numbers before fit, for example to the "
-                "number of days since a fixed date, and to sines and cosines of the time of the year."
+                f"Column {column.name!r} has dates, which ONNX cannot contain. Convert it to numbers before fit, for example to "
+                "the number of days since a fixed date, and to sines and cosines of the time of the year."
             )
         if not is_matrix(reader) and (column.name in reserved_names or not column.name):
             raise ValueError(
@@ -54,8 +54,8 @@ def needs_float64(reader):
 def table_inputs(reader, graph, dtype):
     """Add the nodes for inputs of this dtype, float32 or float64, except strings; return the ``TableInputs``."""
     if is_matrix(reader):
-        X = Tensor(graph, _MATRIX)
-        infos = [(_MATRIX, (dtype, len(reader.columns)))]
+        X = Tensor(graph, MATRIX_NAME)
+        infos = [(MATRIX_NAME, (dtype, len(reader.columns)))]
         columns = [_slice(X, j) for j in range(len(reader.columns))]
     else:
         kept = [column for column in reader.columns if column.kind != "ignored"]
@@ -85,7 +85,7 @@ def _number_nodes(column, X, dtype):
     """The numbers of a column in float32; the origin is subtracted before the conversion."""
     if column.origin:
         X = X - X.graph.exact_constant(np.array(column.origin, dtype))
-    return X.apply("Cast", to=_FLOAT) if dtype != np.float32 else X
+    return X.apply("Cast", to=FLOAT) if dtype != np.float32 else X
 
 
 def _code_nodes(column, X, dtype):
@@ -98,7 +98,7 @@ def _code_nodes(column, X, dtype):
         names = {"keys_strings": list(known), "values_int64s": list(known.values()), "default_int64": unknown}
         return X.apply("LabelEncoder", domain="ai.onnx.ml", **names)
     categories = X.graph.exact_constant(np.asarray(column.categories).astype(dtype)[None, :])
-    is_equal = X.apply("Equal", categories).apply("Cast", to=_INT64)  # (n_rows, n)
+    is_equal = X.apply("Equal", categories).apply("Cast", to=INT64)  # (n_rows, n)
     code = (is_equal * np.arange(1, n + 1)).sum_of_rows()
     if not unknown:
         return code

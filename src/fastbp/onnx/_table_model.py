@@ -1,7 +1,7 @@
 """An ONNX model of a fitted estimator for tables.
 
-The ensemble of an estimator and options go in; an ``onnx.ModelProto`` comes out: the preparation of the columns, the networks of all
-members, and the mean of their outputs. This module does not know how columns become numbers and codes.
+The ensemble of an estimator and options go in; an ``onnx.ModelProto`` comes out: the preparation of the columns, the networks of
+all members, and the mean of their outputs. This module does not know how columns become numbers and codes.
 """
 
 import json
@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._data.numeric_inputs import LARGEST_CLIPPED, MAX_ABS
 from ._activations import ACTIVATION_EXPRESSIONS, ordered_quantile_nodes
 from ._labels import stored_classes
-from ._model import DEFAULT_OPSET, check_dtype, check_opset, tensor_info
-from ._table_inputs import check_columns, needs_float64, table_inputs
+from ._model import DEFAULT_OPSET, LABEL, PREDICTION, PROBABILITIES, ROW_DIMENSION, check_dtype, check_opset, tensor_info
+from ._table_inputs import FLOAT, MATRIX_NAME, check_columns, needs_float64, table_inputs
 from ._tensors import NewGraph, imported_onnx
 
-_ROWS = "N"
-_PREDICTION, _LABEL, _PROBABILITIES = _OUTPUTS = ("variable", "label", "probabilities")
-_MAX_ABS, _CLIPPED = 3.0, 1e9  # of the smooth clipping of numbers
-_FLOAT, _DOUBLE = 1, 11  # TensorProto.FLOAT and TensorProto.DOUBLE
+_TABLE_OUTPUTS = (PREDICTION, LABEL, PROBABILITIES)
+_DOUBLE = 11  # TensorProto.DOUBLE
 _ML_OPSET = 2  # the first with LabelEncoder for strings and integers
 
 
@@ -44,14 +43,17 @@ def onnx_table_model(table, dtype, target_opset):
     ensemble = table.ensemble
     if not ensemble.members:
         raise ValueError("The estimator must have at least one network for a conversion to ONNX, but y had a single class.")
-    check_columns(ensemble.reader, _OUTPUTS)
+    check_columns(ensemble.reader, _TABLE_OUTPUTS)
     if isinstance(dtype, str) and dtype == "auto":
         dtype = "float64" if needs_float64(ensemble.reader) else "float32"
-    dtype, graph = np.dtype(dtype), NewGraph(np.float32, (*_OUTPUTS, *(column.name for column in ensemble.reader.columns), "X"))
+    dtype, graph = (
+        np.dtype(dtype),
+        NewGraph(np.float32, (*_TABLE_OUTPUTS, *(column.name for column in ensemble.reader.columns), MATRIX_NAME)),
+    )
     inputs = table_inputs(ensemble.reader, graph, dtype)
     mean = _mean([_member_outputs(member, inputs, graph) for member in ensemble.members])
     outputs = _regression_output(table, mean, graph, dtype) if table.classes is None else _label_outputs(table, mean, graph, dtype)
-    infos = [tensor_info(name, kind, [_ROWS, n_columns]) for name, (kind, n_columns) in inputs.infos]
+    infos = [tensor_info(name, kind, [ROW_DIMENSION, n_columns]) for name, (kind, n_columns) in inputs.infos]
     opsets = [onnx.helper.make_opsetid("", DEFAULT_OPSET if target_opset is None else int(target_opset))]
     opsets += [onnx.helper.make_opsetid("ai.onnx.ml", _ML_OPSET)] * any(node.domain == "ai.onnx.ml" for node in graph.nodes)
     return _table_model_proto(
@@ -117,8 +119,8 @@ def _prepared_numbers(inputs, numbers):
         return []
     is_missing = numbers.apply("IsNaN")
     scaled = (numbers - inputs.medians) * inputs.factors
-    scaled = is_missing.where(0.0, scaled).apply("Clip", -_CLIPPED, _CLIPPED)
-    thirds = scaled / _MAX_ABS
+    scaled = is_missing.where(0.0, scaled).apply("Clip", -LARGEST_CLIPPED, LARGEST_CLIPPED)
+    thirds = scaled / MAX_ABS
     parts = [scaled / (thirds * thirds + 1.0).apply("Sqrt")]
     for column, table in zip(inputs.indicators.columns, inputs.indicators.tables, strict=True):
         missing = is_missing.apply("Gather", np.array([column]), axis=1)
@@ -182,28 +184,31 @@ def _joined(parts):
 # ---------------------------------------------------------------------- outputs
 
 
-def _cast(tensor, dtype):
-    return tensor.apply("Cast", to=_FLOAT if dtype == np.float32 else _DOUBLE)
+def _as_type(tensor, dtype):
+    return tensor.apply("Cast", to=FLOAT if dtype == np.float32 else _DOUBLE)
 
 
 def _regression_output(table, mean, graph, dtype):
     if len(table.shape) > 1:
         mean = mean.apply("Reshape", np.array([0, *table.shape]))
-    graph.output("Identity", [_cast(mean, dtype)], _PREDICTION)
-    return [tensor_info(_PREDICTION, dtype, [_ROWS, *table.shape])]
+    graph.output("Identity", [_as_type(mean, dtype)], PREDICTION)
+    return [tensor_info(PREDICTION, dtype, [ROW_DIMENSION, *table.shape])]
 
 
 def _label_outputs(table, mean, graph, dtype):
     """Add the labels, and the probabilities after temperature scaling."""
     (stored,) = stored_classes(SimpleNamespace(classes=(table.classes,)))
     label = graph.exact_constant(stored).apply("Gather", mean.apply("ArgMax", axis=1, keepdims=0))
-    graph.output("Identity", [label], _LABEL)
+    graph.output("Identity", [label], LABEL)
     if table.temperature is not None:
         exact = graph.exact_constant
         logs = mean.maximum(exact(np.array(np.finfo(np.float64).tiny))).apply("Log")
         mean = (logs / exact(np.array(float(table.temperature)))).apply("Softmax", axis=1)
-    graph.output("Identity", [_cast(mean, dtype)], _PROBABILITIES)
-    return [tensor_info(_LABEL, stored.dtype, [_ROWS]), tensor_info(_PROBABILITIES, dtype, [_ROWS, len(table.classes)])]
+    graph.output("Identity", [_as_type(mean, dtype)], PROBABILITIES)
+    return [
+        tensor_info(LABEL, stored.dtype, [ROW_DIMENSION]),
+        tensor_info(PROBABILITIES, dtype, [ROW_DIMENSION, len(table.classes)]),
+    ]
 
 
 def _table_model_proto(table, graph, opsets):
