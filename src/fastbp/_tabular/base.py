@@ -345,6 +345,14 @@ class BaseRealMLP(ExportedTables, BaseEstimator, ABC):
         if "_paused" in state:
             self._paused = PausedEnsemble.from_plain(state["_paused"], self._ensemble)
 
+    def fitted_columns(self):
+        """The ``ColumnReader`` of the last fit."""
+        return self._ensemble.reader
+
+    def fitted_settings(self):
+        """The ``NetworkSettings`` of the last fit, or None if no network was needed."""
+        return None if self._ensemble.kind is None else self._ensemble.kind.settings
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True

@@ -47,6 +47,9 @@ class Member:
         The score of the validation rows after each epoch, of which higher values are better; None without validation rows.
     n_iter_ : int
         The number of epochs.
+    history_ : dict of list of float
+        The training loss, the learning rate and, with validation rows, their loss and score, for each epoch: "loss",
+        "learning_rate", "val_loss" and "val_score".
     best_epoch_ : int
         The number of the epoch whose weights are used, starting at 1: the epoch with the best validation score, of several ones
         the last, or the last epoch if there are no validation rows. 0 means the weights before training.
@@ -60,6 +63,10 @@ class Member:
     @property
     def loss_curve_(self):
         return self.network.loss_curve
+
+    @property
+    def history_(self):
+        return self.network.history
 
     @property
     def validation_scores_(self):
