@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import Checkpoint, MLPClassifier, RealMLPClassifier, RealMLPRegressor, load, load_checkpoint, save
 from fastbp._files.container import file_parts, read_parts
+from fastbp.callbacks import MLflowLogger
 
 SMALL = {"hidden_layer_sizes": (16, 8), "max_iter": 6, "random_state": 0, "preset": "td-s"}
 KINDS = [RealMLPClassifier, RealMLPRegressor]
@@ -402,6 +403,9 @@ def test_estimators_of_callbacks_can_be_kept():
 def test_other_values_are_no_callbacks():
     with pytest.raises(TypeError, match="callbacks must be functions of"):
         fitted(callbacks=[3])
+    with pytest.raises(TypeError, match="Estimators for tables do not support") as error:
+        fitted(callbacks=[MLflowLogger()])
+    assert "set_callbacks" not in str(error.value)
 
 
 # ---------------------------------------------------------------------- checkpoints
@@ -523,13 +527,13 @@ def test_ctrl_c_without_resume_leaves_the_model_unfitted():
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_training_continues_after_max_time(n_threads):
     """The limit of time ends training in the middle of epochs."""
-    options = {"n_ensemble": 2, "max_iter": 1500, "n_threads": n_threads}
-    model = small(warm_start="resume", max_time=0.2, **options)
-    with pytest.warns(ConvergenceWarning, match="max_time=0.2"):
+    options = {"n_ensemble": 2, "max_iter": 800, "n_threads": n_threads}
+    model = small(warm_start="resume", max_time=0.05, **options)
+    with pytest.warns(ConvergenceWarning, match=r"max_time=0\.05"):
         model.fit(X, LABELS)
     epochs = [member.n_iter_ for member in model.members_]
-    assert max(epochs) < 1500
-    with pytest.warns(ConvergenceWarning, match="max_time=0.2"):
+    assert max(epochs) < 800
+    with pytest.warns(ConvergenceWarning, match=r"max_time=0\.05"):
         model.fit(X, LABELS)
     assert all(before < member.n_iter_ for before, member in zip(epochs, model.members_, strict=True))
     assert_same_model(model.set_params(max_time=None).fit(X, LABELS), fitted(**options))
@@ -587,6 +591,24 @@ def test_parameters_that_may_change_while_training_continues():
     model.fit(X, LABELS)
     expected = fitted(n_ensemble=2, calibrate="temperature")
     np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
+def test_estimates_of_an_earlier_part_of_a_fit_are_replaced():
+    model = paused_model(calibrate="temperature", n_ensemble=2, n_threads=1)
+    assert model.temperature_ > 0
+    seen = []
+    model.set_params(calibrate=None, callbacks=lambda estimator, epoch, logs: seen.append(hasattr(estimator, "temperature_")))
+    assert_same_model(model.fit(X, LABELS), fitted(n_ensemble=2))
+    assert not any(seen)
+
+
+def test_a_fit_that_diverges_can_be_repeated():
+    model = small(RealMLPRegressor, warm_start="resume", validation_fraction=0, learning_rate_init=1e30)
+    with pytest.raises(ValueError, match="weighted sums"), warnings.catch_warnings(action="ignore"):
+        model.fit(X, VALUES)
+    assert not hasattr(model, "members_")
+    model.set_params(learning_rate_init=0.01).fit(X, VALUES)
+    assert model.n_iter_ == 6
 
 
 def test_paused_training_needs_no_memory_after_its_end():

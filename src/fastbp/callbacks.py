@@ -29,7 +29,8 @@ class Checkpoint:
     path : str or path-like
         The file. Fits that run at the same time need different files.
     every : int, default=1
-        The number of epochs from one checkpoint to the next. There is no additional checkpoint at the end of a fit.
+        The number of epochs from one checkpoint to the next. For an estimator for tables with several members, these are the
+        epochs of each member, and every checkpoint contains all members. There is no additional checkpoint at the end of a fit.
     format : {'safetensors', 'pickle'}, default='safetensors'
         The format of the file. 'safetensors' is the format of `save`, which contains no code. 'pickle' is a pickle followed by a
         digest, for estimators with functions, which `save` refuses. It stores a function by the name of its module and its own

@@ -65,6 +65,9 @@ OF_TABLES = {
 }
 # the parameters besides those of ``NetworkSettings`` that must not change while training continues
 _FIXED_PARAMETERS = ("n_cv", "n_ensemble", "validation_fraction", "loss", "quantile")
+# the attributes with which a fit that continues starts
+_CONTINUED = ("_ensemble", "_paused", "n_features_in_", "feature_names_in_", "classes_", "_shape")
+_NO_PROTOCOL = "Estimators for tables do not support callbacks of scikit-learn and MLflowLogger. Pass a function, which can also log to mlflow."
 # the attributes that a fit can set
 _SET_BY_FIT = (
     *("_ensemble", "_paused", "members_", "n_iter_", "n_features_in_", "feature_names_in_", "oob_score_"),
@@ -162,7 +165,7 @@ class BaseRealMLP(ExportedTables, BaseEstimator, ABC):
         if self.warm_start == "resume" and hasattr(self, "_ensemble"):
             if not self._can_resume():
                 return self
-            fitting.__dict__.update({name: value for name, value in vars(self).items() if name in _SET_BY_FIT})
+            fitting.__dict__.update({name: value for name, value in vars(self).items() if name in _CONTINUED})
         error = fitting._set_fitted(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         new = {name: value for name, value in vars(fitting).items() if name in _SET_BY_FIT}
         self.__dict__.update(new)
@@ -273,7 +276,7 @@ class BaseRealMLP(ExportedTables, BaseEstimator, ABC):
         limits, options = Limits(self.n_threads, self.max_time, self.verbose), self._network_options()
         training = EnsembleTraining(settings, reader, data, given, splits, seeds, limits, options, members)
         training.fixed, training.is_resumable = fixed, self.warm_start == "resume"
-        functions = callback_functions(self.callbacks)
+        functions = callback_functions(self.callbacks, _NO_PROTOCOL)
         if functions:
             training.call_back(MemberCallbacks(functions, self._estimator_of))
         training.run()

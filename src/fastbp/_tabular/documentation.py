@@ -84,7 +84,7 @@ callbacks : callable or list of callables, default=None
     that contains only this member with its current weights, the number of the epoch, starting at 1, and a dict with "loss",
     "learning_rate" and, with validation rows, "val_loss" and "val_score". The entry "member" of the dict is the number of the
     member, starting at 0. If a function returns True, the training of this member ends. Only one function runs at a time, possibly
-    in another thread. `Checkpoint` is a callback; it writes all members.
+    in another thread. `Checkpoint` is a callback; it writes all members. `MLflowLogger` is not supported.
 """
 
 _ATTRIBUTES = """\

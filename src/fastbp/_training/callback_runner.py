@@ -7,6 +7,9 @@ does not know how the estimator is created.
 import numpy as np
 
 
+_SET_CALLBACKS = "Use the method set_callbacks for callbacks of scikit-learn and for MLflowLogger."
+
+
 class CallbackRunner:
     """All callbacks of one fit.
 
@@ -49,14 +52,17 @@ class CallbackRunner:
             self.context.call_on_fit_task_end(**self.arguments, reconstruction_attributes=dict)
 
 
-def callback_functions(callbacks):
-    """Return the value of the parameter `callbacks` as a tuple of functions; raise a TypeError if it has something else."""
+def callback_functions(callbacks, remedy=_SET_CALLBACKS):
+    """Return the value of the parameter `callbacks` as a tuple of functions.
+
+    Raise a TypeError if it has something else; ``remedy`` says what to do with the callbacks of scikit-learn's protocol.
+    """
     if callbacks is None:
         return ()
     functions = (callbacks,) if callable(callbacks) else tuple(callbacks)
     for function in functions:
         if not callable(function):
-            raise _not_a_function(function)
+            raise _not_a_function(function, remedy)
         if isinstance(function, type):
             name = function.__name__
             raise TypeError(f"callbacks must be functions or objects, got the class {name}. Pass an instance, such as {name}().")
@@ -66,12 +72,11 @@ def callback_functions(callbacks):
 def check_no_protocol(callbacks):
     """Raise a TypeError if the value of the parameter `callbacks` is a callback of scikit-learn's protocol."""
     if hasattr(callbacks, "on_fit_task_begin") and not callable(callbacks):
-        raise _not_a_function(callbacks)
+        raise _not_a_function(callbacks, _SET_CALLBACKS)
 
 
-def _not_a_function(value):
+def _not_a_function(value, remedy):
     """Return the error for a callback that is not a function."""
     return TypeError(
-        f"callbacks must be functions of (estimator, epoch, logs), got {value!r} of type {type(value).__name__}. Use the method "
-        "set_callbacks for callbacks of scikit-learn and for MLflowLogger."
+        f"callbacks must be functions of (estimator, epoch, logs), got {value!r} of type {type(value).__name__}. {remedy}"
     )
