@@ -67,7 +67,9 @@ OF_TABLES = {
 _FIXED_PARAMETERS = ("n_cv", "n_ensemble", "validation_fraction", "loss", "quantile")
 # the attributes with which a fit that continues starts
 _CONTINUED = ("_ensemble", "_paused", "n_features_in_", "feature_names_in_", "classes_", "_shape")
-_NO_PROTOCOL = "Estimators for tables do not support callbacks of scikit-learn and MLflowLogger. Pass a function, which can also log to mlflow."
+_NO_PROTOCOL = (
+    "Estimators for tables do not support callbacks of scikit-learn and MLflowLogger. Pass a function; it can also log to mlflow."
+)
 # the attributes that a fit can set
 _SET_BY_FIT = (
     *("_ensemble", "_paused", "members_", "n_iter_", "n_features_in_", "feature_names_in_", "oob_score_"),

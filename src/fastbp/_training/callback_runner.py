@@ -6,7 +6,6 @@ does not know how the estimator is created.
 
 import numpy as np
 
-
 _SET_CALLBACKS = "Use the method set_callbacks for callbacks of scikit-learn and for MLflowLogger."
 
 
