@@ -5,9 +5,8 @@ A fitted estimator for tables goes in; a ``TableSummary`` comes out. This module
 
 from dataclasses import dataclass
 
-from sklearn.utils.validation import check_is_fitted
-
 from ._summary import LayerSummary, Summary
+from ._tabular.base import fitted_ensemble
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,13 +29,13 @@ class TableSummary(Summary):
 
 def table_summary(est):
     """Return the ``TableSummary`` of the first member of an estimator for tables."""
-    check_is_fitted(est)
-    if not est.members_:
+    ensemble = fitted_ensemble(est)
+    if not ensemble.members:
         raise ValueError("est must have at least one network, but none was needed, because y has a single class.")
-    reader, kind = est.fitted_columns(), est.members_[0].network
-    plan, dropout = kind.plan, est.fitted_settings().dropout
-    layers, itemsize = [], kind.params.itemsize
-    names = iter(reader.columns[reader.categorical_columns[j]].name for j in est.members_[0].embedded)
+    reader, member = ensemble.reader, ensemble.members[0]
+    plan, params, dropout = member.network.plan, member.network.params, ensemble.kind.settings.dropout
+    layers, itemsize = [], params.itemsize
+    names = iter(reader.columns[reader.categorical_columns[j]].name for j in member.embedded)
     for encoder in plan.architecture.encoders:
         if encoder.n_params:
             is_pbld = encoder.kind == "pbld"
@@ -56,5 +55,5 @@ def table_summary(est):
         rate = 0.0 if is_output else dropout
         layers.append(LayerSummary(name, n_in, n_out, activation, None, rate, n_params, n_in * n_out, n_params * itemsize))
     n_trained = sum(layer.n_params for layer in layers) + sizes[0]  # the scale of the inputs is folded into the weights
-    shared = type(est).__name__, tuple(layers), est.n_features_in_, 0.0, kind.params.dtype.name, n_trained
-    return TableSummary(*shared, len(est.members_), sizes[0])
+    shared = type(est).__name__, tuple(layers), est.n_features_in_, 0.0, params.dtype.name, n_trained
+    return TableSummary(*shared, len(ensemble.members), sizes[0])

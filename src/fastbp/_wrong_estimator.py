@@ -28,7 +28,9 @@ def _remedy(est):
         return "Pass the last step and the X that the other steps return: pipeline[-1] and pipeline[:-1].transform(X)."
     if hasattr(est, "best_estimator_") or hasattr(est, "param_distributions") or hasattr(est, "param_grid"):
         return "Fit the search with refit=True and pass its attribute best_estimator_."
-    if hasattr(type(est), "fitted_columns"):
+    from ._tabular.base import BaseRealMLP  # imported here, because the chain of module-level imports would become too long
+
+    if isinstance(est, BaseRealMLP):
         return (
             "Estimators for tables have several networks with other kinds of layers, which this function does not support. Of "
             "fastbp.inspection, summary and LossCurveDisplay support them, and members_ has the losses of each network."

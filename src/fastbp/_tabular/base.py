@@ -350,18 +350,16 @@ class BaseRealMLP(ExportedTables, BaseEstimator, ABC):
         if "_paused" in state:
             self._paused = PausedEnsemble.from_plain(state["_paused"], self._ensemble)
 
-    def fitted_columns(self):
-        """The ``ColumnReader`` of the last fit."""
-        return self._ensemble.reader
-
-    def fitted_settings(self):
-        """The ``NetworkSettings`` of the last fit, or None if no network was needed."""
-        return None if self._ensemble.kind is None else self._ensemble.kind.settings
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
         return tags
+
+
+def fitted_ensemble(estimator):
+    """Return the ``Ensemble`` of a fitted estimator for tables."""
+    check_is_fitted(estimator)
+    return estimator._ensemble
 
 
 def _check_same_length(table, y):
