@@ -388,7 +388,7 @@ def test_an_exception_of_a_callback_leaves_the_model_unchanged(n_threads):
 
     with pytest.raises(OSError, match="disk full"):
         model.set_params(n_ensemble=3, callbacks=fail, n_threads=n_threads).fit(X, LABELS)
-    assert threading.active_count() == n_active
+    assert threading.active_count() <= n_active  # threads of predictions may have ended
     assert pickle.dumps(model.set_params(n_ensemble=1, callbacks=None, n_threads=None)) == before
 
 
