@@ -284,7 +284,7 @@ def test_subclasses_are_loaded_with_their_class(path):
     for cls in (MLPRegressor, MLPClassifier):
         with pytest.raises(ValueError, match=r"WithName', and cls is 'fastbp"):
             load(path, cls=cls)
-    with pytest.raises(TypeError, match="cls must be None or a subclass of MLPClassifier or MLPRegressor, got 'WithName'"):
+    with pytest.raises(TypeError, match="cls must be None or a subclass of an estimator of fastbp, got 'WithName'"):
         load(path, cls="WithName")
     save(MLPRegressor(), path)
     assert type(load(path, cls=MLPRegressor)) is MLPRegressor
@@ -350,7 +350,7 @@ def test_other_objects_are_refused(path):
         (MLPRegressorOfScikitLearn(), r"Convert it with fastbp\.from_sklearn first\."),
         (3, r"3\. Use another tool"),
     ):
-        with pytest.raises(TypeError, match=f"^est must be an MLPClassifier or MLPRegressor of fastbp, got .*{message}"):
+        with pytest.raises(TypeError, match=f"^est must be an estimator of fastbp, got .*{message}"):
             save(other, path)
     model = MLPRegressor()
     model._secret = 1
@@ -518,7 +518,7 @@ def test_files_of_other_programs_are_rejected(content, path, tmp_path):
         assert_rejected(path, save_tensors({"x": X}, metadata), "it was written by another program|its header is damaged")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none")
-    with pytest.raises(OSError, match=r"directory|denied"):
+    with pytest.raises(OSError, match="path must name a file"):
         load(tmp_path)
 
 

@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastbp import MLPRegressor, RealMLPClassifier, RealMLPRegressor, save
+from fastbp import MLPRegressor, RealMLPClassifier, RealMLPRegressor
 from fastbp._data.table_inputs import InputTable
 from fastbp._tabular.ensembles import Ensemble
 from fastbp.datasets import load_california_housing
@@ -360,8 +360,6 @@ def test_other_errors():
         model.predict(X, return_std=True)
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(X[X.columns[::-1]])
-    with pytest.raises(TypeError, match="RealMLPRegressor"):
-        save(model, "unused")
 
 
 def test_second_fit_replaces_all_attributes():

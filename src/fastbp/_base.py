@@ -251,10 +251,14 @@ class BaseMLP(
         plan = self._training_plan(state, config)
         validation = self._validation(state, config, data, sample_weight, rows)
         run = SGDRun(state, config, plan, (data.X, data.y, sample_weight), rows, validation, context)
-        result = run.train()
+        result = self._run_training(run)
         if run.is_plain and result.divergence is None:
             self._kept_run = KeptRun(run, param_values(self))
         return result
+
+    def _run_training(self, run):
+        """Run an ``SGDRun`` and return its ``FitResult``."""
+        return run.train()
 
     # ------------------------------------------------------------------ repeated calls of partial_fit
 

@@ -443,7 +443,8 @@ def check_predicts(estimator):
 
 def is_resumable(estimator):
     """Return whether an unpickled object is an estimator whose training can be resumed."""
-    return isinstance(estimator, NetworkModel) and estimator._state is not None and estimator._state.resume is not None
+    state, paused = getattr(estimator, "_state", None), getattr(estimator, "_paused", None)  # those of an estimator for tables
+    return paused is not None or (isinstance(estimator, NetworkModel) and state is not None and state.resume is not None)
 
 
 def _finite_or_nan(allow_nan):

@@ -10,9 +10,9 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from ._model import check_predicts
+from ._model import NetworkModel, check_predicts
 from ._parameters import default_params
-from ._training.checkpoint_file import is_pickle, replace_file
+from ._training.checkpoint_file import check_is_no_folder, is_pickle, replace_file
 from ._wrong_estimator import described
 
 
@@ -24,7 +24,7 @@ def save(est: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    est : MLPClassifier or MLPRegressor
+    est : MLPClassifier, MLPRegressor, RealMLPClassifier, RealMLPRegressor, TabMClassifier or TabMRegressor
         The estimator, fitted or not, or an instance of a subclass.
     path : str or path-like
         The file. Its name usually ends in ``.safetensors``.
@@ -67,13 +67,12 @@ def save(est: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((loaded.predict_proba(X) == classifier.predict_proba(X)).all())
     True
     """
-    from ._base import BaseMLP
     from ._files.models import Callbacks
     from ._files.refusals import refusal
     from .callbacks import Checkpoint
 
-    if not isinstance(est, BaseMLP):
-        raise TypeError(f"est must be an MLPClassifier or MLPRegressor of fastbp, got {described(est)}. {_remedy_for(est)}")
+    if not isinstance(est, tuple(_estimator_classes())):
+        raise TypeError(f"est must be an estimator of fastbp, got {described(est)}. {_remedy_for(est)}")
     for callback in callbacks_of(est):
         if not isinstance(callback, Checkpoint):
             raise refusal(callback, "callbacks")
@@ -103,18 +102,20 @@ def load(path: str | os.PathLike[str], cls: type | None = None) -> Any:
     path : str or path-like
         The file.
     cls : type, default=None
-        The class of the estimator if it is a subclass of `MLPClassifier` or `MLPRegressor`. Its name and module must be those in
-        the file.
+        The class of the estimator if it is a subclass of one of the classes of fastbp. Its name and module must be those in the
+        file.
 
     Returns
     -------
-    est : MLPClassifier or MLPRegressor
+    est : MLPClassifier, MLPRegressor, RealMLPClassifier, RealMLPRegressor, TabMClassifier or TabMRegressor
         The estimator, in the state in which it was saved.
 
     Raises
     ------
     TypeError
         If `cls` is not a class.
+    IsADirectoryError
+        If `path` is a folder.
     ValueError
         If the file is empty, incomplete, damaged, or from another program or a newer version of fastbp; if it contains a pickle; or
         if the class of the estimator is not `cls`. The message names the path.
@@ -129,6 +130,7 @@ def load(path: str | os.PathLike[str], cls: type | None = None) -> Any:
     save : Saves an estimator, with an example.
     load_checkpoint : Also loads checkpoints that contain a pickle, and continues training.
     """
+    check_is_no_folder(path)
     if is_pickle(path):
         raise ValueError(
             f"{str(path)!r} must be a file written by fastbp.save, but it contains a pickle, which can run any code. If you trust "
@@ -161,9 +163,15 @@ def check_savable(est, callbacks):
 def _checked_parts(est, callbacks):
     from ._files.models import model_parts
 
-    check_predicts(est)
+    _check_network(est)
     names: Any = default_params(est.__class__)
     return model_parts(est, names, _estimator_classes(), callbacks)
+
+
+def _check_network(est):
+    """Raise a ValueError if the fitted attributes do not form a network; the user can set those of MLPs only."""
+    if isinstance(est, NetworkModel):
+        check_predicts(est)
 
 
 def read_model(path, cls, writer):
@@ -172,12 +180,12 @@ def read_model(path, cls, writer):
     from ._files.models import model_from_parts
 
     if not isinstance(cls, type | None):
-        raise TypeError(f"cls must be None or a subclass of MLPClassifier or MLPRegressor, got {cls!r}.")
+        raise TypeError(f"cls must be None or a subclass of an estimator of fastbp, got {cls!r}.")
     try:
         tree, tensors = read_parts(path)
         est, callbacks = model_from_parts(tree, tensors, _estimator_classes(), cls, default_params)
         try:
-            check_predicts(est)
+            _check_network(est)
         except ValueError as error:
             raise UnreadableFileError(f"its model is damaged ({error})") from error
     except UnreadableFileError as error:
@@ -205,8 +213,15 @@ def _with_callbacks(est, callbacks, path):
 
 
 def _estimator_classes():
-    """The classes whose instances can be saved."""
+    """The classes whose instances can be saved, as a dict with the ``Schema`` of each class."""
     from ._classifier import MLPClassifier
+    from ._files.fitted_attributes import FITTED, check_fitted
+    from ._files.fitted_tables import FITTED_TABLES, check_fitted_table
+    from ._files.models import Schema
     from ._regressor import MLPRegressor
+    from ._tabular.realmlp import RealMLPClassifier, RealMLPRegressor
+    from ._tabular.tabm import TabMClassifier, TabMRegressor
 
-    return MLPClassifier, MLPRegressor
+    of_arrays, of_tables = Schema(FITTED, check_fitted), Schema(FITTED_TABLES, check_fitted_table)
+    for_tables = RealMLPClassifier, RealMLPRegressor, TabMClassifier, TabMRegressor
+    return dict.fromkeys((MLPClassifier, MLPRegressor), of_arrays) | dict.fromkeys(for_tables, of_tables)

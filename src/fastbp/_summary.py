@@ -106,6 +106,11 @@ class Summary:
         return sum(layer.n_bytes for layer in self.layers)
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of units of all layers, inputs first."""
+        return (self.layers[0].n_in, *(layer.n_out for layer in self.layers))
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about everything that the table of layers does not show."""
         return tuple(_notes(self))
@@ -153,8 +158,9 @@ def summary(est: Any) -> Summary:
 
     Parameters
     ----------
-    est : MLPClassifier or MLPRegressor
-        A fitted estimator.
+    est : MLPClassifier, MLPRegressor, RealMLPClassifier or RealMLPRegressor
+        A fitted estimator. Of an estimator for tables, the network of the first member is described; the networks of the other
+        members have the same layers.
 
     Returns
     -------
@@ -168,6 +174,8 @@ def summary(est: Any) -> Summary:
         If the estimator is not fitted.
     TypeError
         If `est` is not an estimator of fastbp.
+    ValueError
+        If an estimator for tables needed no network, because y has a single class.
 
     Examples
     --------
@@ -184,7 +192,10 @@ def summary(est: Any) -> Summary:
     output    (6, 3)  softmax                      21             18    168
     total                                         115             98    920
     """
-    return summary_of(fitted_network(est))
+    from ._table_summary import table_summary
+    from ._tabular.base import BaseTableEstimator
+
+    return table_summary(est) if isinstance(est, BaseTableEstimator) else summary_of(fitted_network(est))
 
 
 def summary_of(network):
@@ -234,7 +245,7 @@ _TEXT_COLUMNS = ("layer", "shape", "activation", "norm")
 
 
 def _heading(found):
-    sizes = "-".join(str(size) for size in (found.layers[0].n_in, *(layer.n_out for layer in found.layers)))
+    sizes = "-".join(map(str, found.sizes))
     return (
         f"{found.estimator} {sizes}: {_count(found.n_params, 'parameter')} in {found.dtype} ({_as_bytes(found.n_bytes)}), "
         f"{_count(found.n_multiply_adds, 'multiply-add')} per row"

@@ -28,6 +28,13 @@ def _remedy(est):
         return "Pass the last step and the X that the other steps return: pipeline[-1] and pipeline[:-1].transform(X)."
     if hasattr(est, "best_estimator_") or hasattr(est, "param_distributions") or hasattr(est, "param_grid"):
         return "Fit the search with refit=True and pass its attribute best_estimator_."
+    from ._tabular.base import BaseTableEstimator  # imported here, because the chain of module-level imports would become too long
+
+    if isinstance(est, BaseTableEstimator):
+        return (
+            "Estimators for tables have several networks with other kinds of layers, which this function does not support. Of "
+            "fastbp.inspection, summary and LossCurveDisplay support them, and members_ has the losses of each network."
+        )
     if type(est).__name__ in ("MLPClassifier", "MLPRegressor") and not isinstance(est, type):
         return f"Fit fastbp.{type(est).__name__}, which has the same parameters, and pass it."
     return "Pass an estimator on which fit was called."

@@ -8,12 +8,12 @@ import os
 import pickle
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
-from ._base import BaseMLP
 from ._mlflow_logger import MLflowLogger
 from ._model import is_resumable
 from ._saving import callbacks_of, check_savable, read_model, write_model
-from ._training.checkpoint_file import check_target, is_pickle, read_checkpoint, write_checkpoint
+from ._training.checkpoint_file import check_is_no_folder, check_target, is_pickle, read_checkpoint, write_checkpoint
 
 __all__ = ["Checkpoint", "MLflowLogger", "load_checkpoint"]
 
@@ -29,7 +29,8 @@ class Checkpoint:
     path : str or path-like
         The file. Fits that run at the same time need different files.
     every : int, default=1
-        The number of epochs from one checkpoint to the next. There is no additional checkpoint at the end of a fit.
+        The number of epochs from one checkpoint to the next. For an estimator for tables with several members, these are the
+        epochs of each member, and every checkpoint contains all members. There is no additional checkpoint at the end of a fit.
     format : {'safetensors', 'pickle'}, default='safetensors'
         The format of the file. 'safetensors' is the format of `save`, which contains no code. 'pickle' is a pickle followed by a
         digest, for estimators with functions, which `save` refuses. It stores a function by the name of its module and its own
@@ -81,7 +82,7 @@ class Checkpoint:
             raise ValueError(f"format must be 'safetensors' or 'pickle', got {format!r}.")
         self.path, self.every, self.format = Path(path), int(every), format
 
-    def __call__(self, estimator: BaseMLP, epoch: int, logs: dict[str, float]) -> None:
+    def __call__(self, estimator: Any, epoch: int, logs: dict[str, float]) -> None:
         """Write the estimator if ``epoch`` is a multiple of `every`."""
         if epoch % self.every == 0:
             self._write(estimator)
@@ -110,7 +111,7 @@ class Checkpoint:
         return f"Checkpoint({str(self.path)!r}, every={self.every}{shown})"
 
 
-def load_checkpoint(path: str | os.PathLike[str], cls: type | None = None, *, allow_pickle: bool = True) -> BaseMLP:
+def load_checkpoint(path: str | os.PathLike[str], cls: type | None = None, *, allow_pickle: bool = True) -> Any:
     """Load the estimator that a `Checkpoint` wrote.
 
     Its ``warm_start`` is set to "resume": the next ``fit`` on the same data continues for max_iter more epochs.
@@ -130,11 +131,13 @@ def load_checkpoint(path: str | os.PathLike[str], cls: type | None = None, *, al
 
     Returns
     -------
-    estimator : MLPClassifier or MLPRegressor
+    estimator : MLPClassifier, MLPRegressor, RealMLPClassifier or RealMLPRegressor
         The estimator, in the same state as if the fit had ended after the epoch of the checkpoint.
 
     Raises
     ------
+    IsADirectoryError
+        If `path` is a folder.
     ValueError
         If the file was not written by a `Checkpoint`, if it is empty, incomplete, damaged or from a newer version of fastbp, or if
         it contains a pickle and `allow_pickle` is False.
@@ -144,6 +147,7 @@ def load_checkpoint(path: str | os.PathLike[str], cls: type | None = None, *, al
     UserWarning
         If there were other callbacks in the fit, which the file does not contain.
     """
+    check_is_no_folder(path)
     if not is_pickle(path):
         estimator = read_model(path, cls, "a fastbp.Checkpoint")
     elif allow_pickle:

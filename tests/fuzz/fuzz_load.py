@@ -17,6 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 import fastbp
 
@@ -41,6 +42,9 @@ SMALL = {
     "random_state": np.random.RandomState(1),
     "warm_start": "resume",
 }
+SMALL_TABLE = {"hidden_layer_sizes": (3,), "max_iter": 2, "batch_size": 8, "max_one_hot_size": 4, "n_frequencies": 2}
+DAYS = np.datetime64("2020-01-01") + 20 * np.arange(30)
+TABLE = pd.DataFrame({"a": WITH_NAN[:, 0], "b": np.tile(["x", "y", None], 10), "c": np.tile([*"uvwxy"], 6), "d": DAYS})
 NAMES = np.array(["low", "middle", "high"])
 SEEDS = [
     (fastbp.MLPRegressor(**SMALL), X, Y),
@@ -51,6 +55,9 @@ SEEDS = [
     (fastbp.MLPClassifier(**SMALL, early_stopping=True, solver="sgd"), X, NAMES[CODES].astype(object)),
     (fastbp.MLPClassifier(**SMALL), X, np.column_stack([CODES, CODES > 0])),
     (fastbp.MLPClassifier(**SMALL), X, NAMES[CODES]),
+    (fastbp.RealMLPClassifier(**SMALL_TABLE, n_cv=2, calibrate="temperature"), TABLE, NAMES[CODES]),
+    (fastbp.RealMLPRegressor(**SMALL_TABLE, max_time=1e-6, warm_start="resume"), TABLE, Y),
+    (fastbp.RealMLPRegressor(**SMALL_TABLE, loss="quantile", quantile=[0.1, 0.9]), WITH_NAN, Y),
 ]
 WRONG_VALUES = [
     *(None, True, 0, 1, -1, 3, 624, 625, 2**31, 2**62, 2**63, -(2**63), 10**250, 0.0, 0.5, -1e300, "", "relu", "lbfgs", "resume"),
@@ -141,6 +148,9 @@ def change_tensor(tensors, draw):
 
 def use(est, chosen):
     """Predict or continue training; exceptions are allowed."""
+    if isinstance(est, fastbp.RealMLPClassifier | fastbp.RealMLPRegressor):
+        use_table(est, chosen)
+        return
     n_features, state = vars(est).get("n_features_in_", 0), vars(est).get("_state")
     n_rows = 30 if state is None or state.resume is None else min(state.resume.n_rows, 1000)
     if not 0 < n_features < 100:
@@ -150,6 +160,16 @@ def use(est, chosen):
     calls = (est.predict, est.transform, lambda rows: est.fit(rows, y), lambda rows: est.partial_fit(rows, y))
     with suppress(Exception):
         calls[chosen % 4](rows)
+
+
+def use_table(est, chosen):
+    """Do the same with an estimator for tables."""
+    rows = TABLE if vars(est).get("n_features_in_") == TABLE.shape[1] else WITH_NAN
+    with suppress(Exception):
+        est.predict(rows)
+        if chosen % 2:
+            est.set_params(max_time=1, n_threads=1, verbose=False, callbacks=None, warm_start="resume")
+            est.fit(rows, Y if isinstance(est, fastbp.RealMLPRegressor) else NAMES[CODES])
 
 
 def load_bytes(data):

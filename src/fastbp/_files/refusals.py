@@ -27,8 +27,8 @@ def refusal(value, where):
 def describe(value):
     """Return a short text about a value that is refused."""
     if isinstance(value, UserFunction):
-        names = " and ".join(f"{_name_of(function)!r}" for function in value.functions if function is not None)
-        return f"the function {names} (fastbp.{type(value).__name__})"
+        names = [f"{_name_of(function)!r}" for function in value.functions if function is not None]
+        return f"the function{'s' * (len(names) > 1)} {' and '.join(names)} (fastbp.{type(value).__name__})"
     if hasattr(value, "__qualname__"):
         return f"the {'class' if isinstance(value, type) else 'function'} {_name_of(value)!r}"
     dtype = getattr(value, "dtype", None)

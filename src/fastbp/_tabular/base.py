@@ -14,15 +14,19 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, StrOptions, _check_sample_weight, _safe_indexing, fit_method
+from .._compat import Interval, Options, StrOptions, _check_sample_weight, _safe_indexing, fit_method
 from .._data.columns import ColumnReader
 from .._data.table_inputs import InputTable
 from .._data.targets import check_validation_rows
 from .._kernels.user_warnings import warn_user
 from .._network.activations import ACTIVATION_NAMES
 from .._network.schedules import SCHEDULE_NAMES
+from .._training.callback_runner import callback_functions
 from .._training.generators import generator_of
-from .ensembles import Ensemble, Limits, RowData, Split, drawn_splits, trained_members
+from .ensembles import Ensemble, RowData, Split, drawn_splits
+from .export import ExportedTables
+from .member_callbacks import CallbackTurn, MemberCallbacks
+from .member_training import EnsembleTraining, Limits, PausedEnsemble, ensemble_of
 
 _FRACTION = Interval(Real, 0, 1, closed="left")
 _AT_LEAST_0 = Interval(Real, 0, None, closed="left")
@@ -39,6 +43,8 @@ OF_TABLES = {
     "n_threads": [_AT_LEAST_1, None],
     "max_time": [_ABOVE_0, None],
     "verbose": ["verbose"],
+    "warm_start": [StrOptions({"resume"}), Options(bool, {False})],
+    "callbacks": [list, tuple, callable, None],
 }
 # the rules for the parameters of networks that all families have
 OF_TABLE_NETWORKS = {
@@ -57,9 +63,16 @@ OF_TABLE_NETWORKS = {
     "batch_size": [_AT_LEAST_1],
     "max_iter": [_AT_LEAST_1],
 }
+# the parameters besides those of ``NetworkSettings`` that must not change while training continues
+_FIXED_PARAMETERS = ("n_cv", "n_ensemble", "validation_fraction", "loss", "quantile")
+# the attributes with which a fit that continues starts
+_CONTINUED = ("_ensemble", "_paused", "n_features_in_", "feature_names_in_", "classes_", "_shape")
+_NO_PROTOCOL = (
+    "Estimators for tables do not support callbacks of scikit-learn and MLflowLogger. Pass a function; it can also log to mlflow."
+)
 # the attributes that a fit can set
 _SET_BY_FIT = (
-    *("_ensemble", "members_", "n_iter_", "n_features_in_", "feature_names_in_", "oob_score_"),
+    *("_ensemble", "_paused", "members_", "n_iter_", "n_features_in_", "feature_names_in_", "oob_score_"),
     *("classes_", "temperature_", "oob_decision_function_", "oob_prediction_", "_shape"),
 )
 
@@ -69,7 +82,7 @@ def set_parameters(estimator, values):
     vars(estimator).update({name: value for name, value in values.items() if name != "self"})
 
 
-class BaseTableEstimator(BaseEstimator, ABC):
+class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
     """The part of all estimators for tables that depends neither on the network nor on the task."""
 
     categorical_features: Any
@@ -86,6 +99,9 @@ class BaseTableEstimator(BaseEstimator, ABC):
     feature_names_in_: np.ndarray
     oob_score_: float
     _is_regression = False
+    _ensemble: Ensemble
+    _paused: PausedEnsemble | None = None
+    _turn: CallbackTurn | None = None  # of the estimator that is passed to callbacks
 
     # ------------------------------------------------------------------ defined by subclasses, called on a copy
 
@@ -157,38 +173,72 @@ class BaseTableEstimator(BaseEstimator, ABC):
         ------
         ValueError
             If a parameter or the data are invalid, or if training diverges. After an error or Ctrl-C, the fitted attributes are
-            those of the previous fit.
+            those of the previous fit. With ``warm_start='resume'``, they are those of the fit that was ended by Ctrl-C or by an
+            exception of a callback, which the next call of ``fit`` continues.
         TypeError
             If X is a sparse matrix or a lazy data frame, or if a column has values that are not numbers, strings, booleans or
             dates.
         """
         fitting = object.__new__(type(self))
         fitting.__dict__.update(self.get_params(deep=False))
-        fitting._set_fitted(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        if self.warm_start == "resume" and hasattr(self, "_ensemble"):
+            if not self._can_resume():
+                return self
+            fitting.__dict__.update({name: value for name, value in vars(self).items() if name in _CONTINUED})
+        error = fitting._set_fitted(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         new = {name: value for name, value in vars(fitting).items() if name in _SET_BY_FIT}
         self.__dict__.update(new)
         for name in set(_SET_BY_FIT).intersection(vars(self)).difference(new):
             delattr(self, name)
+        if isinstance(error, KeyboardInterrupt):
+            warn_user("Training interrupted by user. Call fit again to continue it.")
+        elif error is not None:
+            raise error
         return self
 
+    def _can_resume(self):
+        """Whether training can be continued; if it is complete, warn."""
+        if self._paused is not None:
+            return True
+        settings = None if self._ensemble.kind is None else self._ensemble.kind.settings
+        max_iter = 0 if settings is None or np.isfinite(settings.n_iter_no_change) else settings.max_iter
+        if any(member.n_iter_ < max_iter for member in self.members_):
+            raise ValueError(
+                "warm_start='resume' needs a model whose training stopped early in a fit with warm_start='resume', or a model that "
+                "was loaded from a checkpoint. The training of this model was ended by a callback, or in a fit with another "
+                "warm_start. Set warm_start=False to fit it again."
+            )
+        warn_user(
+            "The training of this model is complete, and warm_start='resume' did nothing. Set warm_start=False to fit it again.",
+            ConvergenceWarning,
+        )
+        return False
+
     def _set_fitted(self, X, y, sample_weight, validation):
+        """Set the attributes; return the exception that ended training if training can be continued, otherwise None."""
+        before, classes = self._paused, getattr(self, "classes_", ())
         settings = self._settings()
         self._check_validation(validation)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None. Pass the targets.")
-        table = InputTable.checked(X, self, reset=True)
+        table = InputTable.checked(X, self, reset=before is None)
         y = self._encode_targets(y)
         _check_same_length(table, y)
+        if before is not None and not np.array_equal(classes, getattr(self, "classes_", ())):
+            raise ValueError(
+                "warm_start='resume' continues with the targets of the previous fit, but y has other classes. Pass the same y, or "
+                "set warm_start=False."
+            )
         weights = self._weights(y, sample_weight)
         n_rows, has_weight = len(y), None if weights is None else weights > 0
         if has_weight is not None and not has_weight.all():  # a row of weight 0 has no influence
             numbers = np.flatnonzero(has_weight)
             table = InputTable.checked(_safe_indexing(table.native, numbers), self, reset=False)
             y, weights = y[numbers], weights[numbers]
-        reader = ColumnReader.learned(table, self.categorical_features)
+        reader = ColumnReader.learned(table, self.categorical_features) if before is None else self._ensemble.reader
         data = RowData(reader.encode(table, np.float32), y, weights)
         given = None if validation[0] is None else self._given_rows(reader, *validation)
-        self._train(settings, reader, data, given)
+        training = self._trained(settings, reader, data, given, before)
 
         def kept(values):
             if len(values) == n_rows:
@@ -197,8 +247,10 @@ class BaseTableEstimator(BaseEstimator, ABC):
             all_rows[has_weight] = values
             return all_rows
 
-        out_of_bag = self._ensemble.out_of_bag(data, self._splits, self.n_threads) if self.members_ else None
+        splits = [] if training is None else training.splits_of_members()
+        out_of_bag = self._ensemble.out_of_bag(data, splits, self.n_threads) if self.members_ else None
         self._set_estimates(data, out_of_bag, given, kept)
+        return None if training is None else training.error
 
     def _check_validation(self, validation):
         check_validation_rows(validation, None)
@@ -228,29 +280,61 @@ class BaseTableEstimator(BaseEstimator, ABC):
             sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
         return RowData(rows, y, sample_weight)
 
-    def _train(self, settings, reader, data, given):
-        """Set the attributes of the ensemble."""
+    def _trained(self, settings, reader, data, given, before):
+        """Set the attributes of the ensemble; return the ``EnsembleTraining``, or None if no network is needed."""
         constant, rng = self._constant_outputs(data.y), generator_of(self.random_state)
         if constant is not None:
-            splits: list[Split] = []
-        elif given is not None:
-            splits = [Split(np.arange(len(data.y)), None)] * self.n_ensemble
+            self._ensemble, self.members_, self.n_iter_ = Ensemble(reader, [], constant=constant), [], 0
+            return None
+        fixed = settings._asdict() | {name: _plain_value(getattr(self, name)) for name in _FIXED_PARAMETERS if hasattr(self, name)}
+        if before is not None:
+            before.check(len(data.y), given is not None, fixed)
+            splits, seeds, members = before.splits, before.seeds, list(before.members)
         else:
-            names = ("n_cv", "n_ensemble", "validation_fraction")
-            classes = None if self._is_regression else data.y[:, 0]
-            splits = drawn_splits(len(data.y), rng, classes, **{name: getattr(self, name) for name in names})
-        seeds = rng.randint(np.iinfo(np.int32).max, size=len(splits))
-        limits = Limits(self.n_threads, self.max_time, self.verbose)
-        members = trained_members(settings, reader, data, splits, given, seeds, limits, *self._network_options()) if splits else []
-        self._ensemble, self._splits, self.members_ = Ensemble(reader, members, constant), splits, members
-        epochs = [member.n_iter_ for member in members]
-        self.n_iter_ = max(epochs, default=0)
-        if any(member.network.is_out_of_time and member.n_iter_ < settings.max_iter for member in members):
+            splits = self._drawn_splits(data, given, rng)
+            seeds, members = rng.randint(np.iinfo(np.int32).max, size=len(splits)), [None] * len(splits)
+        limits, options = Limits(self.n_threads, self.max_time, self.verbose), self._network_options()
+        training = EnsembleTraining(settings, reader, data, given, splits, seeds, limits, options, members)
+        training.fixed, training.is_resumable = fixed, self.warm_start == "resume"
+        functions = callback_functions(self.callbacks, _NO_PROTOCOL)
+        if functions:
+            training.call_back(MemberCallbacks(functions, self._estimator_of))
+        training.run()
+        self._set_ensemble(training)
+        return training
+
+    def _set_ensemble(self, training):
+        members, settings = training.members, training.settings
+        if training.error is not None and not any(members):
+            raise training.error
+        self._ensemble = ensemble_of(training.reader, settings, members)
+        self.members_ = self._ensemble.members
+        epochs = [member.n_iter_ for member in self.members_]
+        self.n_iter_ = max(epochs)
+        self._paused = None
+        if any(member is None or member.is_paused for member in members):
+            self._paused = training.paused(members)
+        if training.has_ended_early and training.error is None:
             warn_user(
                 f"Training ended after max_time={self.max_time:g} seconds, before max_iter={settings.max_iter} epochs: the "
                 f"networks were trained for {min(epochs)} to {max(epochs)} epochs. Increase max_time, or decrease max_iter.",
                 ConvergenceWarning,
             )
+
+    def _drawn_splits(self, data, given, rng):
+        if given is not None:
+            return [Split(np.arange(len(data.y)), None)] * self.n_ensemble
+        names = ("n_cv", "n_ensemble", "validation_fraction")
+        classes = None if self._is_regression else data.y[:, 0]
+        return drawn_splits(len(data.y), rng, classes, **{name: getattr(self, name) for name in names})
+
+    def _estimator_of(self, member, turn):
+        """The estimator that is passed to callbacks, with one member."""
+        training, shown = turn.callbacks.ensemble, object.__new__(type(self))
+        shown.__dict__.update(vars(self))
+        shown._ensemble = ensemble_of(training.reader, training.settings, [member])
+        shown.members_, shown.n_iter_, shown._turn = [member], member.n_iter_, turn
+        return shown
 
     def _network_options(self):
         """Attributes and parameters of the networks, as two dicts."""
@@ -265,10 +349,36 @@ class BaseTableEstimator(BaseEstimator, ABC):
         rows = ensemble.reader.encode(InputTable.checked(X, self, reset=False), np.float32)
         return ensemble.outputs(rows, self.n_threads, with_deviation)
 
+    # ------------------------------------------------------------------ copies
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        ensemble, paused, turn = state.get("_ensemble"), state.pop("_paused", None), state.pop("_turn", None)
+        if turn is not None and not turn.is_over:  # a callback makes the copy, from which training can be continued
+            paused, ensemble = turn.paused()
+        if ensemble is not None:
+            state.pop("members_", None)
+            state["_ensemble"] = ensemble.to_plain()
+        return state if paused is None else state | {"_paused": paused.to_plain()}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_ensemble" in state:
+            self._ensemble = Ensemble.from_plain(state["_ensemble"])
+            self.members_ = self._ensemble.members
+        if "_paused" in state:
+            self._paused = PausedEnsemble.from_plain(state["_paused"], self._ensemble)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
         return tags
+
+
+def fitted_ensemble(estimator):
+    """Return the ``Ensemble`` of a fitted estimator for tables."""
+    check_is_fitted(estimator)
+    return estimator._ensemble
 
 
 def _check_same_length(table, y):
@@ -276,3 +386,8 @@ def _check_same_length(table, y):
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: {[table.n_rows, len(y)]}. Pass X and y with as many rows."
         )
+
+
+def _plain_value(value):
+    """A parameter as a number, a string or a tuple of numbers."""
+    return value if isinstance(value, str) or np.ndim(value) == 0 else tuple(np.asarray(value).tolist())

@@ -31,6 +31,18 @@ max_time : float, default=None
     for each network, keeps the best epochs and warns.{at_max_time}
 verbose : bool or int, default=False
     Whether to print the loss and the validation score of each epoch.
+warm_start : False or 'resume', default=False
+    With 'resume', a fit that ends early by `max_time`, by Ctrl-C or by an exception of a callback keeps all that is needed to
+    continue it. The next call of ``fit`` on the same rows trains each member up to `max_iter` epochs. The result has the same bits
+    as a fit without interruption. Ctrl-C then ends a fit with a warning. The estimator may be saved, pickled or copied in between,
+    and a `Checkpoint` does the same with a file. Only `max_time`, `n_threads`, `verbose`, `callbacks` and `calibrate` may change;
+    `random_state` is not used again. If training is complete, ``fit`` does nothing and warns.
+callbacks : callable or list of callables, default=None
+    Functions that are called after each epoch of each member with the arguments (estimator, epoch, logs): a copy of the estimator
+    that contains only this member with its current weights, the number of the epoch, starting at 1, and a dict with "loss",
+    "learning_rate" and, with validation rows, "val_loss" and "val_score". The entry "member" of the dict is the number of the
+    member, starting at 0. If a function returns True, the training of this member ends. Only one function runs at a time, possibly
+    in another thread. `Checkpoint` is a callback; it writes all members. `MLflowLogger` is not supported.
 """
 
 ATTRIBUTES_OF_TABLES = """\

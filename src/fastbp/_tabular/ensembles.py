@@ -1,22 +1,18 @@
-"""Ensembles of networks: the rows of each member, the training of all members, and means of their outputs.
+"""Ensembles of networks: the rows of each member, and means of the outputs of all members.
 
-Encoded rows, targets and settings go in; an ``Ensemble`` comes out, which computes means of outputs, also those of the members that
-were not trained on a row. This module does not know what targets and outputs mean.
+Encoded rows go in; means of outputs come out, also those of the members that were not trained on a row. This module does not know
+what targets and outputs mean.
 """
 
-import threading
-import time
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from .._data.columns import EncodedTable
-from .._network.threads import allowed_threads
-from .control import TrainingControl
-from .members import trained_member
+from .._data.columns import ColumnReader, EncodedTable
+from .members import Member
+from .network_kind import NetworkKind
 
 _ROWS_OF_PREDICTION = 1 << 15  # so many rows are prepared at a time for predictions
 
@@ -43,16 +39,36 @@ class RowData(NamedTuple):
 
 @dataclass(frozen=True)
 class Ensemble:
-    """A ``ColumnReader`` and the trained members; without members, all rows have the same outputs ``constant`` (n_outputs,)."""
+    """A ``ColumnReader``, the trained members, and the ``NetworkKind`` of their networks.
+
+    Without members, all rows have the same outputs ``constant`` (n_outputs,).
+    """
 
     reader: Any
     members: list
+    kind: NetworkKind | None = None
     constant: np.ndarray | None = None
 
     @property
     def n_models(self):
         """The number of members, where the submodels of TabM count."""
         return sum(max(1, member.network.n_submodels) for member in self.members)
+
+    def to_plain(self):
+        """Return a dict of plain values and arrays, for files and pickles."""
+        return {
+            "columns": self.reader.to_plain(),
+            "kind": None if self.kind is None else self.kind.to_plain(),
+            "members": [member.to_plain() for member in self.members],
+            "constant": self.constant,
+        }
+
+    @classmethod
+    def from_plain(cls, plain):
+        """Return the ensemble in the result of ``to_plain``."""
+        reader, kind = ColumnReader.from_plain(plain["columns"]), plain["kind"]
+        kind = None if kind is None else NetworkKind.from_plain(kind)
+        return cls(reader, [Member.from_plain(one, reader, kind) for one in plain["members"]], kind, plain["constant"])
 
     def outputs(self, rows, n_threads, with_deviation=False):
         """Return the mean outputs (n_rows, n_outputs) of the members, and their standard deviations (divided by ``n_models``).
@@ -109,66 +125,6 @@ def drawn_splits(n_rows, rng, classes, *, n_cv, n_ensemble, validation_fraction)
             order, n_training = rng.permutation(n_rows), int(np.ceil((1 - validation_fraction) * n_rows))
             splits.append(Split(order[:n_training], order[n_training:] if n_training < n_rows else None))
     return splits
-
-
-class Limits(NamedTuple):
-    """The limits of a fit: parameters of the estimator with the same names."""
-
-    n_threads: int | None
-    max_time: float | None
-    verbose: bool | int
-
-
-def trained_members(settings, reader, data, splits, given, seeds, limits, attributes, parameters):
-    """Return the list of members, which are trained in parallel.
-
-    ``given`` are the ``RowData`` of validation rows for all members, or None. ``attributes`` and ``parameters`` are those of the
-    networks. If a member fails or Ctrl-C is pressed, the training of all members ends.
-    """
-    n_members, stop = len(splits), threading.Event()
-    n_allowed = allowed_threads() if limits.n_threads is None else limits.n_threads
-    n_parallel = min(n_members, n_allowed)
-    deadline = float("inf") if limits.max_time is None else time.monotonic() + limits.max_time
-
-    def train(n):
-        label = f"Member {n + 1}: " if n_members > 1 and limits.verbose else None
-        control = TrainingControl(_deadline_of_member(deadline, n_members - n, n_parallel), stop, label)
-        split = splits[n]
-        threads = limits.n_threads if n_parallel == 1 else n_allowed // n_parallel
-        options = {
-            "attributes": {"control": control, **attributes},
-            "parameters": {"random_state": int(seeds[n]), "n_threads": threads, "verbose": limits.verbose, **parameters},
-        }
-
-        def validation():
-            return given if split.validation is None else data.selected(split.validation)
-
-        return trained_member(settings, reader, lambda: data.selected(split.training), validation, options)
-
-    if n_parallel == 1:
-        return [train(n) for n in range(n_members)]
-    with ThreadPoolExecutor(n_parallel) as pool:
-        futures = [pool.submit(train, n) for n in range(n_members)]
-        try:
-            # with a timeout, because Ctrl-C does not interrupt a wait without one on all systems
-            while wait(futures, 0.1, FIRST_EXCEPTION).not_done and not any(map(_has_failed, futures)):
-                pass
-            failed = next(filter(_has_failed, futures), None)
-            return [failed.result()] if failed is not None else [future.result() for future in futures]
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _has_failed(future):
-    return future.done() and future.exception() is not None
-
-
-def _deadline_of_member(deadline, n_left, n_parallel):
-    """The time at which a member stops, so that those of ``n_left`` members that start later have as much time."""
-    now = time.monotonic()
-    return now + max(0.0, deadline - now) / -(-n_left // n_parallel)
 
 
 def _rows_at(rows, numbers):

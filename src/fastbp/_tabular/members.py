@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .network_columns import NetworkColumns
+
 
 @dataclass(frozen=True)
 class TargetScale:
@@ -47,6 +49,9 @@ class Member:
         The score of the validation rows after each epoch, of which higher values are better; None without validation rows.
     n_iter_ : int
         The number of epochs.
+    history_ : dict of list of float
+        The training loss, the learning rate and, with validation rows, their loss and score, for each epoch: "loss",
+        "learning_rate", "val_loss" and "val_score".
     best_epoch_ : int
         The number of the epoch whose weights are used, starting at 1: the epoch with the best validation score, or the last epoch
         if there are no validation rows. Of several epochs with the best score, RealMLP uses the last, and TabM the first. 0 means
@@ -61,6 +66,10 @@ class Member:
     @property
     def loss_curve_(self):
         return self.network.loss_curve
+
+    @property
+    def history_(self):
+        return self.network.history
 
     @property
     def validation_scores_(self):
@@ -93,6 +102,28 @@ class Member:
         outputs = outputs.astype(np.float64)
         return outputs / outputs.sum(axis=-1, keepdims=True) if self.target is None else self.target.predictions(outputs)
 
+    @property
+    def is_paused(self):
+        """Whether training ended early and can be continued."""
+        return self.network.training is not None
+
+    def to_plain(self):
+        """Return a dict of plain values and arrays."""
+        target = None if self.target is None else vars(self.target)
+        edges, network = list(self.network.columns.edges), self.network.to_plain()
+        return {"inputs": self.inputs.to_plain(), "edges": edges, "target": target, "network": network}
+
+    @classmethod
+    def from_plain(cls, plain, reader, kind):
+        """Return the member of an ensemble with a ``ColumnReader`` and a ``NetworkKind``."""
+        from .networks import TrainedNetwork  # imported here, because it imports the other estimators
+
+        inputs, embedded = kind.settings.stored_inputs(plain["inputs"], reader)
+        target = None if plain["target"] is None else TargetScale(**plain["target"])
+        columns = NetworkColumns(inputs.n_numbers, inputs.n_outputs, reader.n_codes[embedded], tuple(plain["edges"]))
+        network = TrainedNetwork.from_plain(plain["network"], kind, columns)
+        return cls(inputs, embedded, network, target)
+
     def __repr__(self):
         return f"Member(n_iter_={self.n_iter_}, best_epoch_={self.best_epoch_})"
 
@@ -105,21 +136,24 @@ def prepared(inputs, embedded, rows):
     return X if X.shape[1] else np.zeros((len(X), 1), X.dtype)  # a network has at least one input
 
 
-def trained_member(settings, reader, data, validation, options):
+def trained_member(settings, reader, data, validation, options, before=None):
     """Return the ``Member`` that is trained on ``data()``: encoded rows, targets (n_rows, n_columns) and sample weights or None.
 
     ``validation()`` are the same for validation rows, or None. ``data`` and ``validation`` are functions, so that the copies that
     they return can be deleted before training. The targets are codes of classes if their dtype is an integer. ``options`` are
-    attributes and other parameters of the network.
+    attributes and other parameters of the network. ``before`` is a member whose training continues, or None.
     """
     rows, y, sample_weight = data()
-    inputs, embedded = settings.learned_inputs(rows, reader)
+    if before is None:
+        inputs, embedded = settings.learned_inputs(rows, reader)
+        target = TargetScale.learned(y, settings.clip_predictions) if y.dtype.kind == "f" else None
+    else:
+        inputs, embedded, target = before.inputs, before.embedded, before.target
     X = prepared(inputs, embedded, rows)
-    columns = settings.network_columns(inputs, reader.n_codes[embedded], X)
+    columns = settings.network_columns(inputs, reader.n_codes[embedded], X) if before is None else before.network.columns
     del rows
-    is_regression = y.dtype.kind == "f"
-    target = TargetScale.learned(y, settings.clip_predictions) if is_regression else None
     attributes = options["attributes"] | ({} if target is None else {"target_scales": target.scale})
+    attributes["control"].as_member = lambda network: Member(inputs, embedded, network, target)
     y = y if target is None else target.scaled(y, X.dtype)
     held_out = validation()
     if held_out is not None:
@@ -129,5 +163,6 @@ def trained_member(settings, reader, data, validation, options):
         del rows
     from .networks import trained_network  # imported here, because it imports the other estimators
 
-    network = trained_network(settings, columns, (X, y, sample_weight), held_out, attributes, options["parameters"])
+    network = None if before is None else before.network
+    network = trained_network(settings, columns, (X, y, sample_weight), held_out, attributes, options["parameters"], network)
     return Member(inputs, embedded, network, target)

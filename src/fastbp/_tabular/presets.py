@@ -53,6 +53,11 @@ class NetworkSettings(NamedTuple):
         inputs = RobustInputs.learned(rows.numeric, rows.codes, reader.n_codes, reader.numeric_sources, limit)
         return inputs, inputs.embedded(len(reader.n_codes))
 
+    def stored_inputs(self, plain, reader):
+        """Return the same for the result of ``to_plain`` of the preparation."""
+        inputs = RobustInputs.from_plain(plain)
+        return inputs, inputs.embedded(len(reader.n_codes))
+
     def network_columns(self, inputs, n_codes, X):
         """Return the ``NetworkColumns`` of prepared training rows X; ``n_codes`` are those of the columns of codes."""
         return NetworkColumns(inputs.n_numbers, inputs.n_outputs, n_codes)
@@ -84,6 +89,8 @@ PRESET_NAMES = sorted({name for name, _ in _PRESETS})
 def settings_of(estimator, *, is_regression):
     """Return the ``NetworkSettings`` of an estimator, whose parameters that are None have the value of its preset."""
     given = {name: getattr(estimator, name, None) for name in NetworkSettings._fields}
+    if given["hidden_layer_sizes"] is not None:
+        given["hidden_layer_sizes"] = tuple(np.atleast_1d(given["hidden_layer_sizes"]).tolist())
     return NetworkSettings(**_PRESETS[estimator.preset, is_regression])._replace(
         **{name: value for name, value in given.items() if value is not None}
     )

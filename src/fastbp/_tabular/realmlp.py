@@ -4,6 +4,7 @@ The parameters of an estimator go in; its settings come out. The base classes en
 not know how networks are trained.
 """
 
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -228,6 +229,8 @@ class RealMLPClassifier(_RealMLP, TableClassifier):
         n_threads: int | None = None,
         max_time: float | None = None,
         verbose: bool | int = False,
+        warm_start: bool | str = False,
+        callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
     ) -> None:
         set_parameters(self, locals())
 
@@ -315,5 +318,7 @@ class RealMLPRegressor(_RealMLP, TableRegressor):
         n_threads: int | None = None,
         max_time: float | None = None,
         verbose: bool | int = False,
+        warm_start: bool | str = False,
+        callbacks: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
     ) -> None:
         set_parameters(self, locals())

@@ -129,8 +129,20 @@ class TableRegressor(RegressorMixin, BaseTableEstimator):
             return negative_pinball(y, outputs, np.tile(quantiles, y.shape[1] // len(quantiles)), weights)
         return r2(y, outputs, weights)
 
+    def _shape_of_row(self):
+        return self._shape.of_row()
+
     def _shaped(self, outputs):
         return self._shape.of_predictions(outputs)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return state | {"_shape": vars(state["_shape"])} if "_shape" in state else state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_shape" in state:
+            self._shape = PredictionShape(**state["_shape"])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -147,6 +159,10 @@ class PredictionShape:
     def repeated(self, values):
         """Return targets (n_rows, n_targets) with a column for each quantile of each target."""
         return np.repeat(values, len(self.quantiles), axis=1) if len(self.quantiles) > 1 else values
+
+    def of_row(self):
+        """Return the shape of the prediction of one row, without axes of length 1, but with at least one axis."""
+        return tuple(n for n in (self.n_targets or 1, len(self.quantiles)) if n > 1) or (1,)
 
     def of_predictions(self, outputs):
         """Return outputs (n_rows, n_outputs) in the shape of predictions."""

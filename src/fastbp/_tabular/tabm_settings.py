@@ -75,6 +75,10 @@ class TabMSettings(NamedTuple):
         inputs = QuantileInputs.learned(rows.numeric, rows.codes, no_codes, reader.numeric_sources)
         return inputs, np.arange(len(reader.n_codes))
 
+    def stored_inputs(self, plain, reader):
+        """Return the same for the result of ``to_plain`` of the preparation."""
+        return QuantileInputs.from_plain(plain), np.arange(len(reader.n_codes))
+
     def network_columns(self, inputs, n_codes, X):
         """Return the ``NetworkColumns`` of prepared training rows X; ``n_codes`` are those of the columns of codes."""
         edges: tuple = ()

@@ -12,6 +12,8 @@ def advice(config, plan):
     else:
         remedies = [f"a smaller learning_rate_init (now {config.learning_rate_init:g})"]
         remedies += ["a clip_norm"] * (config.clip_norm is None)
+    if config.kinds is not None:  # the estimators for tables have fewer parameters, and always scale X and y
+        return f"Try {remedies[0]}."
     remedies += ["scale='standard'"] * (config.scale is None)
     can_scale_y = not plan.objective.of_classes and plan.architecture.link in ("identity", "relu", "exp")
     remedies += ["scale_y='standard'"] * (can_scale_y and config.scale_y is None)

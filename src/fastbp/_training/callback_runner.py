@@ -6,6 +6,8 @@ does not know how the estimator is created.
 
 import numpy as np
 
+_SET_CALLBACKS = "Use the method set_callbacks for callbacks of scikit-learn and for MLflowLogger."
+
 
 class CallbackRunner:
     """All callbacks of one fit.
@@ -15,7 +17,7 @@ class CallbackRunner:
     """
 
     def __init__(self, callbacks, context, arguments, sample_weight):
-        self.functions, self.context, self.epoch = _functions(callbacks), context, None
+        self.functions, self.context, self.epoch = callback_functions(callbacks), context, None
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.arguments = arguments | {"metadata": metadata}
         self.is_needed = bool(self.functions) or context is not None
@@ -49,13 +51,17 @@ class CallbackRunner:
             self.context.call_on_fit_task_end(**self.arguments, reconstruction_attributes=dict)
 
 
-def _functions(callbacks):
+def callback_functions(callbacks, remedy=_SET_CALLBACKS):
+    """Return the value of the parameter `callbacks` as a tuple of functions.
+
+    Raise a TypeError if it has something else; ``remedy`` says what to do with the callbacks of scikit-learn's protocol.
+    """
     if callbacks is None:
         return ()
     functions = (callbacks,) if callable(callbacks) else tuple(callbacks)
     for function in functions:
         if not callable(function):
-            raise _not_a_function(function)
+            raise _not_a_function(function, remedy)
         if isinstance(function, type):
             name = function.__name__
             raise TypeError(f"callbacks must be functions or objects, got the class {name}. Pass an instance, such as {name}().")
@@ -65,12 +71,11 @@ def _functions(callbacks):
 def check_no_protocol(callbacks):
     """Raise a TypeError if the value of the parameter `callbacks` is a callback of scikit-learn's protocol."""
     if hasattr(callbacks, "on_fit_task_begin") and not callable(callbacks):
-        raise _not_a_function(callbacks)
+        raise _not_a_function(callbacks, _SET_CALLBACKS)
 
 
-def _not_a_function(value):
+def _not_a_function(value, remedy):
     """Return the error for a callback that is not a function."""
     return TypeError(
-        f"callbacks must be functions of (estimator, epoch, logs), got {value!r} of type {type(value).__name__}. Use the method "
-        "set_callbacks for callbacks of scikit-learn and for MLflowLogger."
+        f"callbacks must be functions of (estimator, epoch, logs), got {value!r} of type {type(value).__name__}. {remedy}"
     )

@@ -20,6 +20,7 @@ if sys.platform != "win32":
 # pickle ignores bytes after the end of a pickle, so that the file can still be loaded by pickle itself
 _MARK, _DIGEST_SIZE = b"fastbp checkpoint, version 1", 32
 _FOOTER_SIZE = len(_MARK) + _DIGEST_SIZE
+_MAX_NAME = 200  # most file systems allow names of 255 bytes, and numbers follow the name in those of temporary files
 _PART_SIZE = 1 << 20  # bytes that are read at once
 
 
@@ -52,6 +53,12 @@ def check_target(path):
         raise IsADirectoryError(f"path must name a file, but {str(path)!r} is a folder. Add the name of a file.")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"path must be in an existing folder; got {str(path)!r}. Create the folder {str(target.parent)!r}.")
+
+
+def check_is_no_folder(path):
+    """Raise an IsADirectoryError if a path, from which a file is to be read, is a folder."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"path must name a file, but {str(path)!r} is a folder. Add the name of the file.")
 
 
 def replace_file(path, write):
@@ -126,12 +133,18 @@ def _new_digest():
 @contextmanager
 def _temporary_file(path):
     """Open a new file in the folder of ``path``, locked while it is written; remove it at the end if it was not renamed."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary = path.with_name(f"{_temporary_name(path)}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with _locked_file(temporary) as file:
             yield file
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(path):
+    """The beginning of the names of temporary files: the name of the file, or its hash if the longer names would be too long."""
+    name = path.name
+    return name if len(os.fsencode(name)) <= _MAX_NAME else blake2b(os.fsencode(name), digest_size=_DIGEST_SIZE).hexdigest()
 
 
 def _locked_file(path):
@@ -147,8 +160,9 @@ def _locked_file(path):
 
 def _remove_leftovers(path):
     """Remove the temporary files of processes that were killed while they wrote the same checkpoint."""
-    pattern = re.compile(re.escape(path.name) + r"\.\d+-\d+\.tmp")
-    for leftover in path.parent.glob(f"{glob.escape(path.name)}.*.tmp"):
+    name = _temporary_name(path)
+    pattern = re.compile(re.escape(name) + r"\.\d+-\d+\.tmp")
+    for leftover in path.parent.glob(f"{glob.escape(name)}.*.tmp"):
         # an OSError means that the file is locked, was removed in the meantime, or must not be removed by this user
         if pattern.fullmatch(leftover.name):
             with suppress(OSError):

@@ -13,9 +13,9 @@ from ._labels import integer_classes, label_nodes, probability_nodes, stored_cla
 from ._network import check_convertible, output_nodes
 from ._tensors import NewGraph, Tensor, imported_onnx
 
-LOWEST_OPSET, _DEFAULT_OPSET = 13, 18
-_ROWS = "N"  # the name of the dimension of rows
-_PREDICTION, _LABEL, _PROBABILITIES, _ZIPPED_LABEL, _ZIPPED_PROBABILITIES = _OUTPUT_NAMES = (
+LOWEST_OPSET, DEFAULT_OPSET = 13, 18
+ROW_DIMENSION = "N"  # the name of the dimension of rows
+PREDICTION, LABEL, PROBABILITIES, _ZIPPED_LABEL, _ZIPPED_PROBABILITIES = _OUTPUT_NAMES = (
     *("variable", "label", "probabilities", "output_label", "output_probability"),
 )
 
@@ -32,28 +32,38 @@ def onnx_model(est, dtype, zipmap, target_opset, input_name):
         types = [_prediction_output(network, graph, outputs)]
     else:
         types = _classifier_outputs(network, graph, outputs, zipmap)
-    X = _tensor_info(input_name, graph.dtype, [_ROWS, network.n_features])
-    opsets = [onnx.helper.make_opsetid("", _DEFAULT_OPSET if target_opset is None else int(target_opset))]
+    X = tensor_info(input_name, graph.dtype, [ROW_DIMENSION, network.n_features])
+    opsets = [onnx.helper.make_opsetid("", DEFAULT_OPSET if target_opset is None else int(target_opset))]
     opsets += [onnx.helper.make_opsetid("ai.onnx.ml", 1)] * any(node.domain == "ai.onnx.ml" for node in graph.nodes)
     return _described_model(network, onnx.helper.make_graph(graph.nodes, network.estimator, [X], types, graph.initializers), opsets)
 
 
 def _check_onnx_options(dtype, zipmap, target_opset, newest_opset, input_name):
     """Raise a ValueError for an option that is not valid."""
-    if not isinstance(dtype, (str, type, np.dtype)) or dtype not in ("auto", "float32", "float64", np.float32, np.float64):
-        raise ValueError(f"dtype must be 'auto', 'float32' or 'float64', got {dtype!r}.")
+    check_dtype(dtype)
     if not isinstance(zipmap, (bool, np.bool_)):
         raise ValueError(f"zipmap must be True or False, got {zipmap!r}.")
+    check_opset(target_opset, newest_opset)
+    if not isinstance(input_name, str) or not input_name or input_name in _OUTPUT_NAMES:
+        raise ValueError(
+            f"input_name must be a string that is not empty and not the name of an output, one of {_OUTPUT_NAMES}; got "
+            f"{input_name!r}."
+        )
+
+
+def check_dtype(dtype):
+    """Raise a ValueError for an invalid value of the parameter `dtype`."""
+    if not isinstance(dtype, (str, type, np.dtype)) or dtype not in ("auto", "float32", "float64", np.float32, np.float64):
+        raise ValueError(f"dtype must be 'auto', 'float32' or 'float64', got {dtype!r}.")
+
+
+def check_opset(target_opset, newest_opset):
+    """Raise a ValueError for an invalid value of the parameter `target_opset`."""
     is_number = isinstance(target_opset, (int, np.integer)) and not isinstance(target_opset, bool)
     if target_opset is not None and not (is_number and LOWEST_OPSET <= target_opset <= newest_opset):
         raise ValueError(
             f"target_opset must be None or an integer from {LOWEST_OPSET} to {newest_opset}, which is the newest opset of the "
             f"installed version of onnx; got {target_opset!r}."
-        )
-    if not isinstance(input_name, str) or not input_name or input_name in _OUTPUT_NAMES:
-        raise ValueError(
-            f"input_name must be a string that is not empty and not the name of an output, one of {_OUTPUT_NAMES}; got "
-            f"{input_name!r}."
         )
 
 
@@ -62,8 +72,8 @@ def _check_onnx_options(dtype, zipmap, target_opset, newest_opset, input_name):
 
 def _prediction_output(network, graph, outputs):
     """Add the output of a regressor."""
-    graph.output("Identity", [shaped_prediction(network, outputs[0])], _PREDICTION)
-    return _tensor_info(_PREDICTION, graph.dtype, [_ROWS, *shape_of_prediction(network)])
+    graph.output("Identity", [shaped_prediction(network, outputs[0])], PREDICTION)
+    return tensor_info(PREDICTION, graph.dtype, [ROW_DIMENSION, *shape_of_prediction(network)])
 
 
 def shape_of_prediction(network):
@@ -90,7 +100,7 @@ def _classifier_outputs(network, graph, outputs, zipmap):
         stored = [integer_classes(classes) for classes in stored]
     parts = probability_nodes(labels, outputs)
     return [
-        _label_output(network, graph, label_nodes(labels, outputs, stored), stored, _ZIPPED_LABEL if zipmap else _LABEL),
+        _label_output(network, graph, label_nodes(labels, outputs, stored), stored, _ZIPPED_LABEL if zipmap else LABEL),
         _zipped_output(graph, parts[0], stored[0]) if zipmap else _probability_output(network, graph, parts),
     ]
 
@@ -101,7 +111,7 @@ def _label_output(network, graph, predicted, stored, name):
     dtype = np.dtype(np.int64) if kind == "multilabel" else stored[0].dtype
     columns = {"multilabel": [network.sizes[-1]], "multioutput": [len(stored)]}.get(kind, [])
     graph.output("Identity", [predicted], name)
-    return _tensor_info(name, dtype, [_ROWS, *columns])
+    return tensor_info(name, dtype, [ROW_DIMENSION, *columns])
 
 
 def _probability_output(network, graph, parts):
@@ -109,11 +119,11 @@ def _probability_output(network, graph, parts):
     from onnx import helper
 
     if network.labels.kind != "multioutput":
-        graph.output("Identity", parts, _PROBABILITIES)
-        return _tensor_info(_PROBABILITIES, graph.dtype, [_ROWS, max(2, network.sizes[-1])])
-    graph.output("SequenceConstruct", parts, _PROBABILITIES)
-    element = helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(graph.dtype), [_ROWS, None])
-    return helper.make_value_info(_PROBABILITIES, helper.make_sequence_type_proto(element))
+        graph.output("Identity", parts, PROBABILITIES)
+        return tensor_info(PROBABILITIES, graph.dtype, [ROW_DIMENSION, max(2, network.sizes[-1])])
+    graph.output("SequenceConstruct", parts, PROBABILITIES)
+    element = helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(graph.dtype), [ROW_DIMENSION, None])
+    return helper.make_value_info(PROBABILITIES, helper.make_sequence_type_proto(element))
 
 
 def _zipped_output(graph, part, classes):
@@ -130,7 +140,7 @@ def _zipped_output(graph, part, classes):
     return helper.make_value_info(_ZIPPED_PROBABILITIES, helper.make_sequence_type_proto(pairs))
 
 
-def _tensor_info(name, dtype, shape):
+def tensor_info(name, dtype, shape):
     """Return the type of a tensor that is an input or an output; the dtype object is that of strings."""
     from onnx import TensorProto, helper
 

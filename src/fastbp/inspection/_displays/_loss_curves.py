@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
+from ..._tabular.base import BaseTableEstimator
 from ._checks import check_network, numbers_in
 from ._figures import add_legend, distinct_colors, panels, use_integers
 
@@ -112,8 +114,9 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        est : MLPClassifier or MLPRegressor, list of them, or dict of str to them
-            The fitted estimators. The keys of a dict are the names in the legend.
+        est : estimator of fastbp, list of them, or dict of str to them
+            The fitted estimators. The keys of a dict are the names in the legend. Of an estimator for tables, such as
+            `RealMLPClassifier`, the curves of all members are drawn.
         names : list of str, default=None
             The names in the legend. By default, several estimators are numbered from 1.
         score : bool, default=False
@@ -146,6 +149,7 @@ class LossCurveDisplay:
             and no estimator has validation rows.
         """
         names, models = _named_models(est, names)
+        names, models = _with_members(names, models)
         histories = [_history(model) for model in models]
         display = cls(
             train_loss=[model.loss_curve_ for model in models],
@@ -290,7 +294,35 @@ def _named_models(est, names):
     return names, models
 
 
+class _MemberFit:
+    """A member of an estimator for tables with the attributes of an estimator that has losses."""
+
+    def __init__(self, est, member):
+        self.loss_curve_, self.history_ = member.loss_curve_, member.history_
+        self.validation_scores_ = member.validation_scores_
+        self.best_epoch = None if member.validation_scores_ is None else member.best_epoch_ or None
+        self.loss = getattr(est, "loss", "log_loss")
+
+
+def _with_members(names, models):
+    """Return the names and the estimators, where estimators for tables are replaced by their members."""
+    if not any(isinstance(model, BaseTableEstimator) for model in models):
+        return names, models
+    all_names, fits = [], []
+    for name, model in zip(names or default_names(len(models)), models, strict=True):
+        parts = [_MemberFit(model, member) for member in model.members_] if isinstance(model, BaseTableEstimator) else [model]
+        prefix = "" if names is None and len(models) == 1 else f"{name}, "
+        all_names += [name] if len(parts) == 1 else [f"{prefix}member {number}" for number in range(1, len(parts) + 1)]
+        fits += parts
+    return all_names if names is not None or len(fits) > 1 else None, fits
+
+
 def _check_has_losses(model, name):
+    if isinstance(model, BaseTableEstimator):
+        check_is_fitted(model)
+        if not model.members_:
+            raise ValueError(f"{name} must have at least one network, but none was needed, because y has a single class.")
+        return
     check_network(model, name)
     if model.solver == "lbfgs" or not getattr(model, "loss_curve_", None):  # the curve is that of an earlier fit
         raise ValueError(
@@ -307,6 +339,8 @@ def _history(model):
 
 def _best_epoch(model):
     """Return the epoch with the best validation score, whose weights are kept with early stopping, or None."""
+    if isinstance(model, _MemberFit):
+        return model.best_epoch
     scores = getattr(model, "validation_scores_", None)
     if not model.early_stopping or not scores or np.isnan(scores).all():
         return None
