@@ -2,6 +2,8 @@
 
 import pickle
 import time
+import warnings
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -15,11 +17,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from test_realmlp import BY_CHECK, LABELS, VALUES, X
 
-from fastbp import TabMClassifier, TabMRegressor
+from fastbp import TabMClassifier, TabMRegressor, load, save
 from fastbp._data.table_inputs import InputTable
 from fastbp._network.encoders import copy_encoder, embedding_encoder, one_hot_encoder
 from fastbp._tabular.members import prepared
 from fastbp._tabular.network_columns import NetworkColumns
+from fastbp.inspection import summary
 
 SMALL = {"n_submodels": 4, "hidden_layer_sizes": (16, 16), "max_iter": 3, "batch_size": 32, "random_state": 0}
 KINDS = [TabMClassifier, TabMRegressor]
@@ -399,3 +402,70 @@ def test_checks(estimator, check):
     if reason is not None:
         pytest.skip(reason)
     check(estimator)
+
+
+@pytest.mark.parametrize("architecture", ["tabm", "tabm-mini"])
+@pytest.mark.parametrize("embedding", [None, "piecewise_linear", "periodic"])
+def test_summary_counts_all_parameters(architecture, embedding):
+    model = TabMRegressor(architecture, n_submodels=3, hidden_layer_sizes=(6, 5), numeric_embedding=embedding, max_iter=2)
+    table = pd.DataFrame({"a": np.arange(60.0), "b": list("xyz") * 20, "c": list("pqrstu") * 10})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.set_params(max_one_hot_size=5).fit(table, np.arange(60.0))
+    found = summary(model)
+    assert found.n_params == model.members_[0].network.params.size
+    assert "embedding of 'c'" in str(found)
+    assert ("embedding of numbers" in str(found)) == (embedding is not None)
+
+
+@pytest.mark.parametrize("kind", [TabMClassifier, TabMRegressor])
+@pytest.mark.parametrize("embedding", [None, "piecewise_linear", "periodic"])
+def test_files_and_pickles(kind, embedding, tmp_path):
+    table = pd.DataFrame({"a": np.arange(60.0), "b": list("xyz") * 20})
+    model = kind(n_submodels=3, hidden_layer_sizes=(6, 5), numeric_embedding=embedding, n_cv=2, max_iter=4, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(table, np.arange(60) // 20)
+    save(model, tmp_path / "model")
+    for copy in (load(tmp_path / "model"), pickle.loads(pickle.dumps(model)), deepcopy(model)):
+        np.testing.assert_array_equal(copy.predict(table), model.predict(table))
+        assert [member.best_epoch_ for member in copy.members_] == [member.best_epoch_ for member in model.members_]
+
+
+@pytest.mark.parametrize("n_iter_no_change", [2, 16])
+def test_a_fit_that_was_ended_continues_with_the_same_bits(n_iter_no_change):
+    class Ended(Exception):
+        pass
+
+    def end(estimator, epoch, logs):
+        if epoch == 3:
+            raise Ended
+
+    X, y = np.random.default_rng(0).normal(size=(80, 3)), np.arange(80) % 2
+    options = {
+        "n_submodels": 3,
+        "hidden_layer_sizes": (6, 5),
+        "max_iter": 12,
+        "n_iter_no_change": n_iter_no_change,
+        "random_state": 0,
+    }
+    whole, model = TabMClassifier(**options), TabMClassifier(**options, warm_start="resume", callbacks=end)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        whole.fit(X, y)
+        with pytest.raises(Ended):
+            model.fit(X, y)
+        model.set_params(callbacks=None).fit(X, y)
+        np.testing.assert_array_equal(model.predict_proba(X), whole.predict_proba(X))
+        assert model.n_iter_ == whole.n_iter_ > 3
+        model.fit(X, y)  # training is complete
+    assert model.n_iter_ == whole.n_iter_
+
+
+def test_onnx_is_refused():
+    pytest.importorskip("onnx")
+    model = TabMRegressor(n_submodels=2, hidden_layer_sizes=4, max_iter=1).fit(
+        np.ones((9, 1)) * np.arange(9)[:, None], np.arange(9.0)
+    )
+    with pytest.raises(ValueError, match="TabM cannot be converted to ONNX"):
+        model.to_onnx()

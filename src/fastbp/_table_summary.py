@@ -4,6 +4,7 @@ A fitted estimator for tables goes in; a ``TableSummary`` comes out. This module
 """
 
 from dataclasses import dataclass
+from math import prod
 
 from ._summary import LayerSummary, Summary
 from ._tabular.base import fitted_ensemble
@@ -34,26 +35,31 @@ def table_summary(est):
         raise ValueError("est must have at least one network, but none was needed, because y has a single class.")
     reader, member = ensemble.reader, ensemble.members[0]
     plan, params, dropout = member.network.plan, member.network.params, ensemble.kind.settings.dropout
-    layers, itemsize = [], params.itemsize
-    names = iter(reader.columns[reader.categorical_columns[j]].name for j in member.embedded)
+    layers, itemsize, layout, largest = [], params.itemsize, plan.layout, ensemble.kind.settings.max_one_hot_size
+    names = iter(reader.columns[reader.categorical_columns[j]].name for j in member.embedded if reader.n_codes[j] + 1 > largest)
     for encoder in plan.architecture.encoders:
         if encoder.n_params:
-            is_pbld = encoder.kind == "pbld"
-            name = "embedding of numbers" if is_pbld else f"embedding of {next(names)!r}"
-            # a frequency and d weights for each unit of each column
-            work = encoder.n_columns * encoder.n_units * (encoder.n_out // encoder.n_columns) if is_pbld else 0
+            is_of_codes = encoder.kind == "embedding"
+            name = f"embedding of {next(names)!r}" if is_of_codes else "embedding of numbers"
+            # a frequency or a bin, and d weights, for each unit of each column
+            work = 0 if is_of_codes else encoder.n_columns * encoder.n_units * (encoder.n_out // encoder.n_columns)
             size = encoder.n_params * itemsize
-            n_in = encoder.n_columns if is_pbld else encoder.n_units
+            n_in = encoder.n_units if is_of_codes else encoder.n_columns
             layers.append(LayerSummary(name, n_in, encoder.n_out, encoder.kind, None, 0.0, encoder.n_params, work, size))
-    sizes, architecture = plan.layout.sizes, plan.architecture
+    sizes, architecture, n_networks = layout.sizes, plan.architecture, max(1, layout.n_members)
     for number in range(1, len(sizes)):
         n_in, n_out, is_output = sizes[number - 1], sizes[number], number == len(sizes) - 1
-        n_params = n_in * n_out + n_out * (1 if is_output or not architecture.has_slopes else 2)
+        n_params = prod(layout.weight_shapes[number - 1]) + prod(layout.bias_shapes[number - 1])
+        if not is_output:
+            has_inputs = architecture.adapters == "all" or (architecture.adapters == "input" and number == 1)
+            n_params += n_out * architecture.has_slopes
+            n_params += n_networks * (n_in * has_inputs + n_out * (architecture.adapters == "all"))
         name, activation = (
             ("output", architecture.link) if is_output else (f"hidden {number}", architecture.activations[number - 1])
         )
-        rate = 0.0 if is_output else dropout
-        layers.append(LayerSummary(name, n_in, n_out, activation, None, rate, n_params, n_in * n_out, n_params * itemsize))
-    n_trained = sum(layer.n_params for layer in layers) + sizes[0]  # the scale of the inputs is folded into the weights
+        rate, work = 0.0 if is_output else dropout, n_networks * n_in * n_out
+        layers.append(LayerSummary(name, n_in, n_out, activation, None, rate, n_params, work, n_params * itemsize))
+    n_scales = sizes[0] if ensemble.kind.family == "RealMLP" else 0  # the scale of the inputs is folded into the weights
+    n_trained = sum(layer.n_params for layer in layers) + n_scales
     shared = type(est).__name__, tuple(layers), est.n_features_in_, 0.0, params.dtype.name, n_trained
     return TableSummary(*shared, len(ensemble.members), sizes[0])
