@@ -29,7 +29,7 @@ from fastbp._tabular.ensembles import Ensemble
 from fastbp.datasets import load_california_housing
 
 SMALL = {"hidden_layer_sizes": (16, 16), "max_iter": 3, "random_state": 0}
-PRESETS = ["td", "td-s"]
+PRESETS = ["td", "td-s", "best"]
 KINDS = [RealMLPClassifier, RealMLPRegressor]
 each_preset = pytest.mark.parametrize("preset", PRESETS)
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -77,7 +77,7 @@ def small(kind=RealMLPClassifier, preset="td-s", **options):
 @each_kind
 def test_table_with_all_kinds_of_columns(kind, preset):
     y = target(kind)
-    model = small(kind, preset, max_iter=40).fit(X, y)
+    model = small(kind, preset, max_iter=60).fit(X, y)
     assert model.n_features_in_ == X.shape[1]
     assert list(model.feature_names_in_) == list(X)
     assert model.score(X, y) > (0.8 if kind is RealMLPClassifier else 0.5)
@@ -115,7 +115,7 @@ def test_frames_of_other_libraries_and_arrays_give_the_same_bits():
 def test_ten_thousand_categories(preset):
     rows = pd.DataFrame({"k": np.repeat([f"k{i}" for i in range(10_000)], 2)})
     model = small(preset=preset, max_iter=1).fit(rows, np.arange(len(rows)) % 2)
-    assert len(pickle.dumps(model)) < 2_000_000
+    assert len(pickle.dumps(model)) < (3_000_000 if preset == "best" else 2_000_000)
     assert model.predict_proba(rows.tail(3)).shape == (3, 2)
 
 
@@ -230,6 +230,26 @@ def test_out_of_bag_estimates_of_folds(kind):
         assert model.oob_score_ == pytest.approx(1 - np.sum((estimates - y) ** 2) / np.sum((y - y.mean()) ** 2))
 
 
+@each_kind
+def test_members_of_the_preset_best(kind):
+    model = small(kind, "best").fit(X, target(kind))
+    assert [member.inputs.pieces is not None for member in model.members_] == [False, True] * 3
+    assert [member.network.plan.layout.n_features for member in model.members_[:2]] == [
+        member.inputs.n_outputs + len(member.embedded) for member in model.members_[:2]
+    ]
+    given = small(kind, "best").fit(X, target(kind), X_val=X, y_val=target(kind))
+    assert len(given.members_) == 6
+    assert len(small(kind, "best", n_cv=1, n_ensemble=2).fit(X, target(kind)).members_) == 2
+    assert len(small(kind, "best").fit(X[:3], target(kind)[1:4]).members_) == 3
+
+
+def test_best_epoch_of_the_preset_best_has_the_lowest_brier_score():
+    model = small(preset="best", n_cv=1, max_iter=12).fit(X, LABELS, X_val=X, y_val=LABELS)
+    member, scores = model.members_[0], model.members_[0].validation_scores_
+    error = np.mean(((model.predict_proba(X) - (LABELS[:, None] == model.classes_)) ** 2).sum(axis=1))
+    assert scores[member.best_epoch_ - 1] == max(scores) == pytest.approx(-error, rel=1e-5)
+
+
 def test_predictions_are_means_of_the_members_with_their_standard_deviation():
     model = small(RealMLPRegressor, n_ensemble=3).fit(X, VALUES)
     mean, deviation = model.predict(X, return_std=True)
@@ -335,7 +355,7 @@ ERRORS = {
         "calibrate='temperature' needs validation rows",
     ),
     "decreasing quantiles": (RealMLPRegressor, {"loss": "quantile", "quantile": [0.9, 0.1]}, (X, VALUES), {}, "increasing order"),
-    "an unknown preset": (RealMLPRegressor, {"preset": "best"}, (X, VALUES), {}, "'preset' parameter"),
+    "an unknown preset": (RealMLPRegressor, {"preset": "large"}, (X, VALUES), {}, "'preset' parameter"),
 }
 
 

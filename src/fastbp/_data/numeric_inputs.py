@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer
 
+from .pieces import Pieces
+
 SMOOTH_LIMIT = 3.0  # the limit of the smooth clipping
 LARGEST_INPUT = 1e9  # larger values have the same clipped value, in both dtypes, and their squares do not overflow
 _BLOCK_SIZE = 1 << 18  # so many elements are prepared at a time, which limits the size of temporary arrays
@@ -91,6 +93,10 @@ class _Inputs(ABC):
         return int(self.sections.sum())
 
     @abstractmethod
+    def _write_rest(self, numbers, out):
+        """Write the columns after the one-hot columns for ``numbers`` (n_rows, n_numeric) with NaN."""
+
+    @abstractmethod
     def _write_numbers(self, numbers, is_missing, out):
         """Write the prepared ``numbers`` (n_rows, n_numeric) to ``out`` (n_rows, n_numbers)."""
 
@@ -110,7 +116,9 @@ class _Inputs(ABC):
             is_missing = np.isnan(numeric[rows])
             self._write_numbers(numeric[rows], is_missing, out[rows, : self.n_numbers])
             self.indicators.write(is_missing.view(np.int8), out[rows, self.n_numbers : n_single])
-            self.one_hot.write(codes[rows], out[rows, n_single:])
+            n_coded = n_single + int(self.one_hot.widths.sum())
+            self.one_hot.write(codes[rows], out[rows, n_single:n_coded])
+            self._write_rest(numeric[rows], out[rows, n_coded:])
         return out
 
 
@@ -121,13 +129,15 @@ class RobustInputs(_Inputs):
     A number x becomes v / √(1 + (v/3)²) with v = f (x − median). The factor f is 1 / (q75 − q25); if both quartiles are equal, it
     is 2 / (max − min), and 0 for a constant column (Holzmüller, Grinsztajn and Steinwart, 2024, "Better by default"). A missing
     number becomes 0, the value of the median. A column with missing numbers in the training rows has an indicator of 0 and 1, which
-    is scaled like a one-hot column and then multiplied by 0.25.
+    is scaled like a one-hot column and then multiplied by 0.25. With ``pieces``, the piecewise-linear encoding of the numbers
+    follows the one-hot columns.
     """
 
     factors: np.ndarray
+    pieces: Pieces | None = None
 
     @classmethod
-    def learned(cls, numeric, codes, n_codes, sources, max_one_hot_size=None):
+    def learned(cls, numeric, codes, n_codes, sources, max_one_hot_size=None, n_bins=0):
         """The preparation of the training rows.
 
         Parameters
@@ -141,13 +151,24 @@ class RobustInputs(_Inputs):
         max_one_hot_size : int, default=None
             Only columns with at most so many codes, including 0, become one-hot columns: 9 in RealMLP-TD. None means all columns,
             as in RealMLP-TD-S. The others are in ``embedded``.
+        n_bins : int, default=0
+            The largest number of columns of the piecewise-linear encoding of a number, or 0 for no such encoding.
         """
         statistics = np.array([median_and_factor(column) for column in numeric.T], numeric.dtype).reshape(-1, 2)
         limit = np.inf if max_one_hot_size is None else max_one_hot_size
         columns = np.flatnonzero(np.asarray(n_codes) + 1 <= limit)
         tables = tuple(_scaled_one_hot(np.bincount(codes[:, j], minlength=n_codes[j] + 1)) for j in columns)
         indicators = _indicators(numeric, sources, _scaled_values)
-        return cls(statistics[:, 0].copy(), indicators, CodeTables(columns, tables), statistics[:, 1].copy())
+        pieces = Pieces.learned(numeric, statistics[:, 0].copy(), n_bins) if n_bins else None
+        return cls(statistics[:, 0].copy(), indicators, CodeTables(columns, tables), statistics[:, 1].copy(), pieces)
+
+    @property
+    def sections(self):
+        return super().sections if self.pieces is None else np.concatenate([super().sections, self.pieces.widths])
+
+    def _write_rest(self, numbers, out):
+        if self.pieces is not None:
+            self.pieces.write(numbers, out)
 
     def embedded(self, n_categorical):
         """The numbers of the categorical columns that are not one-hot columns, whose codes need embeddings."""
@@ -163,13 +184,15 @@ class RobustInputs(_Inputs):
     def to_plain(self):
         """The learned state as a dict of plain values and arrays."""
         tables = {"indicators": self.indicators.to_plain(), "one_hot": self.one_hot.to_plain()}
-        return {"medians": self.medians, **tables, "factors": self.factors}
+        pieces = {} if self.pieces is None else {"pieces": self.pieces.to_plain()}
+        return {"medians": self.medians, **tables, "factors": self.factors, **pieces}
 
     @classmethod
     def from_plain(cls, plain):
         """The preparation in the result of ``to_plain``."""
         indicators, one_hot = CodeTables.from_plain(plain["indicators"]), CodeTables.from_plain(plain["one_hot"])
-        return cls(plain["medians"], indicators, one_hot, plain["factors"])
+        pieces = Pieces.from_plain(plain["pieces"]) if "pieces" in plain else None
+        return cls(plain["medians"], indicators, one_hot, plain["factors"], pieces)
 
 
 @dataclass(frozen=True)
@@ -199,6 +222,9 @@ class QuantileInputs(_Inputs):
     @property
     def n_numbers(self):
         return len(self.kept)
+
+    def _write_rest(self, numbers, out):
+        """There are no other columns."""
 
     def _write_numbers(self, numbers, is_missing, out):
         if len(self.kept):

@@ -47,3 +47,10 @@ def negative_pinball(values, outputs, quantiles, sample_weight):
     errors = values - outputs
     rows = np.maximum(quantiles * errors, (quantiles - 1) * errors).mean(axis=1)
     return -float(np.average(rows, weights=sample_weight))
+
+
+def brier_score(probabilities, codes, sample_weight):
+    """Return the mean over the rows of the sum of (probability − indicator)² over the classes, for codes of classes (n_rows,)."""
+    deviations = np.array(probabilities, np.float64)
+    deviations[np.arange(len(codes)), codes] -= 1
+    return float(np.average((deviations**2).sum(axis=1), weights=sample_weight))

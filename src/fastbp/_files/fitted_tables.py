@@ -92,7 +92,8 @@ _SETTINGS_OF_ALL = {
     **dict.fromkeys(("learning_rate_init", "beta_1", "beta_2", "epsilon", "weight_decay", "dropout", "label_smoothing"), is_real),
     **dict.fromkeys(("n_iter_no_change", "tolerance"), is_real),
     **dict.fromkeys(("n_frequencies", "max_one_hot_size", "n_submodels"), _is_count_or_scalar),
-    **dict.fromkeys(("embedding_size", "max_iter"), _is_positive),
+    "selects_by_brier": is_flag,
+    **dict.fromkeys(("embedding_size", "max_iter", "n_cv"), _is_positive),
 }
 _SETTINGS = {
     "RealMLP": {
@@ -100,6 +101,7 @@ _SETTINGS = {
         "parametric_activation": is_flag,
         "weight_init": one_of("normal", "data"),
         "batch_size": _is_positive,
+        "n_bins": _is_count_or_scalar,
     },
     "TabM": {
         **_SETTINGS_OF_ALL,
@@ -115,6 +117,7 @@ _SETTINGS = {
 _MEMBER = {"inputs": _is_dict, "edges": list_of(is_reals), "target": optional(_is_dict), "network": _is_dict}
 _TABLES = {"columns": is_indices, "tables": list_of(is_reals)}
 _ROBUST_INPUTS = {"medians": is_vector, "factors": is_vector, "indicators": _is_dict, "one_hot": _is_dict}
+_PIECES = {"columns": is_indices, "edges": list_of(is_reals), "means": is_vector, "medians": is_vector}
 _QUANTILE_INPUTS = {"medians": is_vector, "kept": is_indices, "quantiles": is_reals, "indicators": _is_dict, "n_codes": is_indices}
 _TARGET = {"mean": is_vector, "scale": is_vector, "limits": optional(list_of(is_vector, tuple))}
 _NETWORK = {
@@ -197,12 +200,26 @@ def _check_kind(kind, n_outputs):
 
 
 def _check_robust_inputs(inputs, n_codes):
-    check_types(inputs, _ROBUST_INPUTS, "inputs")
+    has_pieces = "pieces" in inputs
+    check_types(inputs, _ROBUST_INPUTS | ({"pieces": _is_dict} if has_pieces else {}), "inputs")
     n_numbers = len(inputs["medians"])
     if len(inputs["factors"]) != n_numbers:
         raise DamagedValueError("the scaling of the inputs has a wrong size")
     _check_tables(inputs["indicators"], "indicators", [1] * n_numbers)
     _check_tables(inputs["one_hot"], "one_hot", n_codes)
+    if has_pieces:
+        _check_pieces(inputs["pieces"], n_numbers)
+
+
+def _check_pieces(pieces, n_numbers):
+    check_types(pieces, _PIECES, "pieces")
+    columns, edges = pieces["columns"], pieces["edges"]
+    if (np.diff(columns) <= 0).any() or not np.isin(columns, np.arange(n_numbers)).all() or len(edges) != len(columns):
+        raise DamagedValueError("the columns of the pieces are wrong")
+    if any(one.ndim != 1 or len(one) < 2 or (np.diff(one) <= 0).any() for one in edges):
+        raise DamagedValueError("the edges of the pieces are wrong")
+    if len(pieces["means"]) != sum(len(one) - 1 for one in edges) or len(pieces["medians"]) != n_numbers:
+        raise DamagedValueError("the pieces have a wrong size")
 
 
 def _check_quantile_inputs(inputs, edges):

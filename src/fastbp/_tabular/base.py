@@ -64,7 +64,7 @@ OF_TABLE_NETWORKS = {
     "max_iter": [_AT_LEAST_1],
 }
 # the parameters besides those of ``NetworkSettings`` that must not change while training continues
-_FIXED_PARAMETERS = ("n_cv", "n_ensemble", "validation_fraction", "loss", "quantile")
+_FIXED_PARAMETERS = ("n_ensemble", "validation_fraction", "loss", "quantile")
 # the attributes with which a fit that continues starts
 _CONTINUED = ("_ensemble", "_paused", "n_features_in_", "feature_names_in_", "classes_", "_shape")
 _NO_PROTOCOL = (
@@ -87,7 +87,7 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
 
     categorical_features: Any
     validation_fraction: float
-    n_cv: int
+    n_cv: int | None
     n_ensemble: int
     random_state: int | np.random.RandomState | None
     n_threads: int | None
@@ -254,7 +254,7 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
 
     def _check_validation(self, validation):
         check_validation_rows(validation, None)
-        if validation[0] is not None and self.n_cv > 1:
+        if validation[0] is not None and self.n_cv is not None and self.n_cv > 1:
             raise ValueError(
                 f"n_cv must be 1 if X_val is passed, because all members then have the same validation rows; got n_cv={self.n_cv}. "
                 "Set n_cv=1, or do not pass X_val and y_val."
@@ -291,7 +291,7 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
             before.check(len(data.y), given is not None, fixed)
             splits, seeds, members = before.splits, before.seeds, list(before.members)
         else:
-            splits = self._drawn_splits(data, given, rng)
+            splits = self._drawn_splits(settings.n_cv, data, given, rng)
             seeds, members = rng.randint(np.iinfo(np.int32).max, size=len(splits)), [None] * len(splits)
         limits, options = Limits(self.n_threads, self.max_time, self.verbose), self._network_options()
         training = EnsembleTraining(settings, reader, data, given, splits, seeds, limits, options, members)
@@ -321,12 +321,12 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
                 ConvergenceWarning,
             )
 
-    def _drawn_splits(self, data, given, rng):
+    def _drawn_splits(self, n_cv, data, given, rng):
         if given is not None:
-            return [Split(np.arange(len(data.y)), None)] * self.n_ensemble
-        names = ("n_cv", "n_ensemble", "validation_fraction")
-        classes = None if self._is_regression else data.y[:, 0]
-        return drawn_splits(len(data.y), rng, classes, **{name: getattr(self, name) for name in names})
+            return [Split(np.arange(len(data.y)), None)] * (n_cv * self.n_ensemble)
+        n_cv = min(n_cv, len(data.y)) if self.n_cv is None else n_cv
+        classes, counts = None if self._is_regression else data.y[:, 0], {"n_cv": n_cv, "n_ensemble": self.n_ensemble}
+        return drawn_splits(len(data.y), rng, classes, validation_fraction=self.validation_fraction, **counts)
 
     def _estimator_of(self, member, turn):
         """The estimator that is passed to callbacks, with one member."""

@@ -15,9 +15,9 @@ PARAMETERS_OF_ENSEMBLES = """\
 validation_fraction : float, default=0.2
     The fraction of the rows that are not used for training, but to select the best epoch. With 0, the weights of the last epoch
     are used. Not used with `n_cv` > 1 or `X_val`.
-n_cv : int, default=1
+n_cv : int, default={n_cv}
     With more than 1, so many networks are trained, each without one of `n_cv` folds of the rows, which are its validation rows.
-    Predictions are the means of the networks.{stratified}
+    Predictions are the means of the networks.{stratified}{n_cv_of_presets}
 n_ensemble : int, default=1
     The number of networks, each with its own random numbers and its own validation rows. With `n_cv` > 1, the number of
     cross-validations, each with `n_cv` networks.

@@ -124,7 +124,8 @@ class EnsembleTraining:
             return self.data.selected(split.training)
 
         with self._turn(n):
-            self.members[n] = trained_member(self.settings, self.reader, data, validation, options, before)
+            settings = self.settings.of_member(n)
+            self.members[n] = trained_member(settings, self.reader, data, validation, options, before)
         self.has_ended_early |= not control.has_ended(self.members[n].n_iter_)
         if control.error is not None:
             self.error = control.error

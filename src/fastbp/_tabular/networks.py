@@ -12,7 +12,7 @@ import numpy as np
 from .._base import BaseMLP
 from .._classifier import MLPClassifier
 from .._data.inputs import as_rows
-from .._data.scores import negative_pinball
+from .._data.scores import brier_score, negative_pinball
 from .._data.targets import learn_labels
 from .._network.activations import per_layer
 from .._network.architecture import Architecture, Plan
@@ -125,6 +125,7 @@ class _MemberNetwork(BaseMLP):
     kinds: Any = None
     control: Any = None
     columns: Any = None
+    selects_by_brier = False
 
     def _train(self, X, y, sample_weight, validation, incremental, hooks):
         end_epoch = None if self.control.callbacks is None else self._end_epoch_of_member
@@ -194,6 +195,8 @@ class ClassifierNetwork(_MemberNetwork, MLPClassifier):
         return self.n_classes, "softmax"
 
     def _score_outputs(self, y, outputs, sample_weight):
+        if self.selects_by_brier:
+            return -brier_score(outputs, y[:, 0], sample_weight)
         return float(np.average(outputs.argmax(axis=1) == y[:, 0], weights=sample_weight))
 
 
@@ -228,7 +231,7 @@ def trained_network(settings, columns, data, validation, attributes, parameters,
     network.kinds = settings.layer_kinds(columns)
     for name, value in attributes.items():
         setattr(network, name, value)
-    network.columns = columns
+    network.columns, network.selects_by_brier = columns, settings.selects_by_brier
     network.tol *= np.mean(attributes.get("target_scales", 1.0))  # in the units of the scores
     if before is not None:
         network.restore(before)

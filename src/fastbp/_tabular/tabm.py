@@ -157,7 +157,7 @@ class _TabM:
         return tabm_settings(self)
 
 
-@documented(_TEXTS_OF_TABM, **WORDS_OF_CLASSIFIERS, at_max_time="")
+@documented(_TEXTS_OF_TABM, **WORDS_OF_CLASSIFIERS, at_max_time="", n_cv="1", n_cv_of_presets="")
 class TabMClassifier(_TabM, TableClassifier):
     """TabM classifier for tables with numbers, categories, dates and missing values.
 
@@ -243,7 +243,7 @@ class TabMClassifier(_TabM, TableClassifier):
         set_parameters(self, locals())
 
 
-@documented(_TEXTS_OF_TABM, **WORDS_OF_REGRESSORS, at_max_time="")
+@documented(_TEXTS_OF_TABM, **WORDS_OF_REGRESSORS, at_max_time="", n_cv="1", n_cv_of_presets="")
 class TabMRegressor(_TabM, TableRegressor):
     """TabM regressor for tables with numbers, categories, dates and missing values.
 

@@ -58,10 +58,16 @@ class TabMSettings(NamedTuple):
     shares_batches: bool
     max_iter: int
     n_iter_no_change: float
+    n_cv: int
     # the same for all networks
     label_smoothing: float = 0.0
     clip_predictions: bool = False
     tolerance: float = 1e-10  # an equally good epoch is not an improvement
+    selects_by_brier: bool = False
+
+    def of_member(self, n):
+        """Return the settings of the member with this number, which are those of all members."""
+        return self
 
     def rows_per_batch(self, n_rows):
         """Return the number of rows of a batch for this number of training rows."""

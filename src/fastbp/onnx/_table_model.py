@@ -79,6 +79,7 @@ def _member_outputs(member, inputs, graph):
     network = member.network
     plan, params = network.plan, network.params
     columns = [*_prepared_numbers(member.inputs, inputs.numbers), *_one_hot_nodes(member.inputs.one_hot, inputs.codes)]
+    columns += _piecewise_nodes(member.inputs.pieces, inputs.numbers)
     embedded = [inputs.codes[j] for j in member.embedded]
     if not columns and not embedded:  # a network has at least one input, which is 0
         raise ValueError(
@@ -128,6 +129,17 @@ def _prepared_numbers(inputs, numbers):
         missing = is_missing.apply("Gather", np.array([column]), axis=1)
         parts.append(missing.where(float(table[1, 0]), float(table[0, 0])))
     return parts
+
+
+def _piecewise_nodes(pieces, numbers):
+    """The piecewise-linear encoding of numbers, as a list of tensors; it is computed in float64, as in `Pieces`."""
+    if pieces is None or not len(pieces.columns):
+        return []
+    exact, places = numbers.graph.exact_constant, np.repeat(pieces.columns, pieces.widths)
+    low, high = (np.concatenate([edges[part] for edges in pieces.edges]) for part in (slice(None, -1), slice(1, None)))
+    x = numbers.apply("IsNaN").where(pieces.medians, numbers).apply("Gather", places, axis=1).apply("Cast", to=_DOUBLE)
+    shares = ((x - exact(low)) / exact(high - low)).apply("Clip", exact(np.array(0.0)), exact(np.array(1.0)))
+    return [(shares - exact(pieces.means)).apply("Cast", to=FLOAT)]
 
 
 def _one_hot_nodes(one_hot, codes):
