@@ -23,7 +23,7 @@ SMALL = {"hidden_layer_sizes": (16, 8), "max_iter": 8, "random_state": 0}
 N_ROWS = 200
 RNG = np.random.default_rng(0)
 KINDS = [RealMLPClassifier, RealMLPRegressor]
-each_preset = pytest.mark.parametrize("preset", ["td", "td-s"])
+each_preset = pytest.mark.parametrize("preset", ["td", "td-s", "best"])
 each_kind = pytest.mark.parametrize("kind", KINDS)
 NUMBERS = np.column_stack(
     [RNG.normal(size=N_ROWS), RNG.exponential(size=N_ROWS), np.full(N_ROWS, 7.0), RNG.integers(0, 3, N_ROWS)]

@@ -6,10 +6,13 @@ trained.
 
 from typing import Any, NamedTuple
 
-from .presets import NetworkSettings
-from .tabm_settings import TabMSettings
 
-_SETTINGS_OF_FAMILIES: dict[str, Any] = {"RealMLP": NetworkSettings, "TabM": TabMSettings}
+def _settings_of_families() -> dict[str, Any]:
+    """The class of the settings of each family of networks."""
+    from .presets import NetworkSettings  # imported here, because the chain of module-level imports would become too long
+    from .tabm_settings import TabMSettings
+
+    return {"RealMLP": NetworkSettings, "TabM": TabMSettings}
 
 
 class NetworkKind(NamedTuple):
@@ -23,7 +26,7 @@ class NetworkKind(NamedTuple):
     @property
     def family(self):
         """'RealMLP' or 'TabM'."""
-        return next(name for name, settings in _SETTINGS_OF_FAMILIES.items() if isinstance(self.settings, settings))
+        return next(name for name, settings in _settings_of_families().items() if isinstance(self.settings, settings))
 
     def to_plain(self):
         """Return a dict of plain values."""
@@ -33,5 +36,5 @@ class NetworkKind(NamedTuple):
     def from_plain(cls, plain):
         """Return the result for a dict of ``to_plain``."""
         plain = dict(plain)
-        settings = _SETTINGS_OF_FAMILIES[plain.pop("family")]
+        settings = _settings_of_families()[plain.pop("family")]
         return cls(**plain | {"settings": settings(**plain["settings"])})
