@@ -46,8 +46,8 @@ class ExportedTables:
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If a parameter is not valid, if a column has dates, if a column has the name of an output, if the labels have a type
-            that ONNX cannot contain, or if no network was needed because y had a single class.
+            If a parameter is not valid, if the networks are those of TabM, if a column has dates, if a column has the name of an
+            output, if the labels have a type that ONNX cannot contain, or if no network was needed because y had a single class.
 
         References
         ----------

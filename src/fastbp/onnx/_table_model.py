@@ -44,7 +44,10 @@ def onnx_table_model(table, dtype, target_opset):
     if not ensemble.members:
         raise ValueError("The estimator must have at least one network for a conversion to ONNX, but y had a single class.")
     if ensemble.kind.family != "RealMLP":
-        raise ValueError(f"Networks of {ensemble.kind.family} cannot be converted to ONNX. Use RealMLP, or store the estimator.")
+        raise ValueError(
+            "The estimator must be one of RealMLP: the inputs of TabM cannot be converted to ONNX, which has no operator for the "
+            "quantiles of the normal distribution. Use RealMLP, or store the estimator by fastbp.save."
+        )
     check_columns(ensemble.reader, _TABLE_OUTPUTS)
     if isinstance(dtype, str) and dtype == "auto":
         dtype = "float64" if needs_float64(ensemble.reader) else "float32"
