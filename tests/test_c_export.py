@@ -95,7 +95,10 @@ def compiled(folder, names, *flags, code=""):
     """The library that the compiler makes of some exported files and of further code."""
     source, library = Path(folder) / "all_models.c", Path(folder) / f"library{len(list(folder.glob('library*')))}.so"
     source.write_text("".join(f'#include "{name}.c"\n' for name in names) + code)
-    run("cc", *(flags or STRICT), "-fPIC", "-shared", source, "-lm", "-o", library, folder=folder)
+    objects = source.with_suffix(".o")
+    run("cc", *(flags or STRICT), "-fPIC", "-c", source, "-o", objects, folder=folder)
+    # linked without the flags: a library linked with -ffast-math would set subnormal numbers to 0 in this process
+    run("cc", "-shared", objects, "-lm", "-o", library, folder=folder)
     return ctypes.CDLL(str(library))
 
 

@@ -149,14 +149,6 @@ def test_training_steps(name, n_threads, network):
 # ---------------------------------------------------------------------- descriptions
 
 
-@each_network
-def test_plain_values_describe_the_encoders(name):
-    kinds = LayerKinds(encoders=NETWORKS[name])
-    rebuilt = LayerKinds.from_plain(kinds.to_plain())
-    assert rebuilt == kinds
-    assert hash(rebuilt) == hash(kinds)
-
-
 def test_tables_and_constants_of_all_kinds_follow_each_other():
     encoders = NETWORKS["all kinds"]
     assert {encoder.kind for encoder in sum(NETWORKS.values(), ())} == set(ENCODERS)

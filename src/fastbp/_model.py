@@ -30,6 +30,7 @@ from ._network.hidden_layers import first_layers
 from ._network.layout import padded_copy
 from ._network.parameters import broadcast_intercepts, check_link, check_shapes, gathered, published_layout
 from ._network.prediction import outputs
+from ._parameters import default_params
 from ._training.state import TrainingState
 
 # The attributes that a fit sets. Only the user and scikit-learn set other attributes.
@@ -402,14 +403,12 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return {name: value for name, value in attributes.items() if name not in _NOT_COPIED}
 
     def __setstate__(self, attributes):
-        super().__setstate__(attributes)
+        super().__setstate__(default_params(type(self)) | attributes)  # a pickle of an earlier version has fewer parameters
         if "_label_binarizer" in attributes:
             self._label_binarizer = labels_from_plain(attributes["_label_binarizer"])
         if isinstance(self._state, dict):  # it is a TrainingState in a pickle of an earlier version
             self._state = TrainingState.from_plain(self._state)
-        if self._state is not None and self._state.kinds is not None:
-            self._set_state(self._state.republished())
-        elif self._state is not None and hasattr(self, "coefs_"):
+        if self._state is not None and hasattr(self, "coefs_"):
             with suppress(ValueError):  # weights of wrong shapes can be replaced after loading
                 params, _ = self._flat_params()
                 self._set_state(self._state.with_published(params))

@@ -4,13 +4,12 @@ A `LayerKinds` describes them for one network. The layout, the segment table and
 does not know how the layers are computed.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .._data.inputs import as_rows
 from .architecture import Architecture, Plan
-from .encoders import ColumnEncoder
 from .initializers import draw_fitted_biases, draw_fitted_weights
 from .layout import Layout, aligned_zeros
 from .segments import Factors
@@ -56,18 +55,6 @@ class LayerKinds:
 
     def __post_init__(self):
         assert not (self.has_residuals and self.adapters)
-
-    def to_plain(self):
-        """Return the description as a dict of plain values, for files and pickles."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        pairs = {name: [list(pair) for pair in plain[name]] for name in ("rates", "decays")}
-        return plain | pairs | {"encoders": [vars(encoder).copy() for encoder in self.encoders]}
-
-    @classmethod
-    def from_plain(cls, plain):
-        """Return the description in the result of ``to_plain``."""
-        pairs = {name: tuple((group, factor) for group, factor in plain[name]) for name in ("rates", "decays")}
-        return cls(**plain | pairs | {"encoders": tuple(ColumnEncoder(**encoder) for encoder in plain["encoders"])})
 
     @property
     def n_features(self):

@@ -39,9 +39,7 @@ class PausedTraining(NamedTuple):
 
     def to_plain(self):
         """Return a dict of plain values and arrays."""
-        state = self.state.to_plain()
-        state.pop("kinds", None)  # they follow from the settings
-        return {"state": state, "attributes": self.attributes}
+        return {"state": self.state.to_plain(), "attributes": self.attributes}
 
     @classmethod
     def from_plain(cls, plain, kinds, params):

@@ -276,13 +276,12 @@ class TrainingState:
     # ------------------------------------------------------------------ pickling
 
     def to_plain(self):
-        """The state without ``published`` as a dict of plain values and arrays, for files and pickles.
+        """The state without ``published`` and ``kinds`` as a dict of plain values and arrays, for files and pickles.
 
         Without classes of fastbp, a pickle does not depend on their names, and skops needs to trust the estimator only.
         """
         optimizer, moving, resume, digest = self.optimizer, self.moving, self.resume, self.published_hash
-        kinds = {} if self.kinds is None else {"kinds": self.kinds.to_plain()}
-        return kinds | {
+        return {
             "sizes": list(map(int, self.layout.sizes)),
             "n_norms": self.layout.n_norms,
             "params": self.params if self.is_folded else self.params[:0].copy(),  # otherwise, they are in coefs_ and intercepts_
@@ -300,10 +299,8 @@ class TrainingState:
         """The state in the result of ``to_plain``."""
         optimizer, moving, resume, digest = (plain[name] for name in ("optimizer", "moving", "resume", "published_hash"))
         fields: dict[str, Any] = {name: plain[name] for name in _PLAIN} | {name: tuple(plain[name]) for name in _PLAIN_TUPLES}
-        kinds = LayerKinds.from_plain(plain["kinds"]) if "kinds" in plain else None
-        sizes, n_norms = tuple(plain["sizes"]), plain["n_norms"]
         return cls(
-            Layout(sizes, n_norms) if kinds is None else kinds.layout(sizes, n_norms),
+            Layout(tuple(plain["sizes"]), plain["n_norms"]),
             plain["params"],
             Preparation.from_plain(plain["preparation"]),
             **fields,
@@ -311,15 +308,7 @@ class TrainingState:
             moving=None if moving is None else MovingStatistics(moving),
             published_hash=None if digest is None else bytes.fromhex(digest),
             resume=None if resume is None else ResumePoint.from_plain(resume),
-            kinds=kinds,
         )
-
-    def republished(self):
-        """A copy of an unpickled state with writable buffers, whose published parameters are computed again."""
-        state = self.copy()
-        state.publish()
-        state.resume = self.resume
-        return state
 
     def with_published(self, params):
         """A copy of an unpickled state with ``params`` as published parameters and with writable buffers."""
