@@ -4,6 +4,7 @@ For every combination of a loss and an output activation that the registries all
 `predict` or `predict_proba`. The forward pass reads only public attributes.
 """
 
+import threading
 from itertools import product
 
 import numpy as np
@@ -13,8 +14,14 @@ from scipy.sparse import csr_array
 from scipy.special import expit, softmax
 
 from fastbp import Loss, MLPClassifier, MLPRegressor
-from fastbp._network import prediction
+from fastbp._data.inputs import as_rows, as_targets
+from fastbp._network import prediction, turns
+from fastbp._network.architecture import Architecture, Objective, Plan
+from fastbp._network.encoders import copy_encoder
+from fastbp._network.layer_kinds import LayerKinds
+from fastbp._network.layout import aligned_zeros
 from fastbp._network.losses import REGRESSION, link_of_classifier, link_of_regressor
+from fastbp._network.threads import kept_crew
 from fastbp._parameters import CONSTRAINTS
 
 X = np.random.RandomState(0).normal(size=(40, 5))
@@ -164,3 +171,44 @@ def test_large_buffers_are_not_kept():
     forward = prediction._forward_pass(plan, 1, np.dtype(float), False, True, False)
     assert prediction._forward_pass.cache_info().hits == 1
     assert len(forward.kept) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("n_members", [0, 4])
+def test_loss_and_outputs_in_one_pass(monkeypatch, n_members, is_weighted, dtype):
+    """They are equal to the results of `outputs` and a loss in NumPy, for any number of threads and duration of kernel calls."""
+    monkeypatch.setattr(prediction, "_ROWS_OF_MEMBERS", 1000)
+    rng, n_rows = np.random.RandomState(0), 3000
+    encoders = (copy_encoder(5),) if n_members else ()
+    kinds = LayerKinds(encoders=encoders, n_members=n_members, adapters="all" if n_members else None)
+    architecture = kinds.added_to(Architecture(("relu", "tanh")))
+    plan = Plan(kinds.layout((5, 128, 64, 2), 0), architecture, Objective("squared_error"))
+    params = aligned_zeros(plan.layout.n_params, np.dtype(dtype))
+    params[:] = rng.normal(size=params.size) / 5
+    data, y = rng.normal(size=(n_rows, 5)).astype(dtype), rng.normal(size=(n_rows, 2)).astype(dtype)
+    weight = rng.uniform(size=n_rows).astype(dtype) if is_weighted else as_targets(None, params.dtype)
+    rows, order = as_rows(data, params.dtype), np.arange(n_rows)
+    expected = prediction.outputs(plan, params, rows, n_rows)
+    each = prediction.member_outputs(plan, params, rows, order) if n_members else expected[:, None]
+    loss = np.average(((each - y[:, None]) ** 2).mean(axis=(1, 2)) / 2, weights=weight if is_weighted else None)
+    found, evaluate = [], prediction.evaluate
+
+    def evaluate_part(*arguments):
+        if threading.get_ident() not in called:
+            called.add(threading.get_ident())
+            all_called.wait(timeout=60)
+        evaluate(*arguments)
+
+    monkeypatch.setattr(prediction, "evaluate", evaluate_part)
+    for n_threads, seconds in [(1, 1e-9), (1, 1.0), (2, 1.0), (3, 1.0)]:
+        monkeypatch.setattr(turns, "_CALL_SECONDS", seconds)
+        with kept_crew(n_threads) as crew:
+            called, all_called = set(), threading.Barrier(n_threads)
+            found.append(prediction.loss_and_outputs(plan, params, rows, y, weight, crew=crew))
+        assert len(called) == n_threads
+    for found_loss, out in found:
+        assert_array_equal(out, expected)
+        assert found_loss == found[0][0]
+    assert found[0][0] == pytest.approx(loss, rel=1e-5 if dtype == "float32" else 1e-12)
+    assert prediction.mean_loss(plan, params, rows, y, weight) == found[0][0]

@@ -345,16 +345,18 @@ def _sum_of_weights(weights):
 
 
 @kernel(optimize=False)
-def loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch):
-    """Return Σ weight · loss and Σ weight of rows order[start:start + n_rows]; write ∂/∂Z[L] to the delta of the last layer."""
-    last = table.shape[0] - 1
+def _loss_of_outputs(settings, table, A, y, weight, order, start, scratch):
+    """Return Σ weight · loss and Σ weight for the outputs A (n_rows, ≥ n_outputs) of rows order[start:start + n_rows].
+
+    Write ∂/∂Z[L] to the delta of the last layer; A is overwritten.
+    """
+    last, n_rows = table.shape[0] - 1, A.shape[0]
     numbers, n_outputs = scratch.loss_numbers, table[last].n_out
     codes = y.shape[1] < n_outputs or (settings.loss == LossCode.by_address and numbers[0].n_groups > 0)
     n_columns = y.shape[1] if codes else table[last].output_stride
     targets = matrix(scratch.targets, 0, n_rows, n_columns)
     weights = vector(scratch.weights, 0, n_rows if weight.size else 0)
     gather_targets(y, weight, order, start, targets, weights)
-    A = forward(settings, table, params, rows, order, start, n_rows, scratch)
     delta = layer_outputs(table, last, n_rows, scratch.deltas)
     if settings.loss == LossCode.by_address:
         address, loss_address, output_numbers = settings.output_delta_address, settings.loss_address, scratch.output_numbers
@@ -375,7 +377,8 @@ def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_
     if is_new:
         prepare_weights(table, params, rows, scratch)
         transpose_weights(table, params, scratch)
-    sums = loss_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch)
+    A = forward(settings, table, params, rows, order, start, n_rows, scratch)
+    sums = _loss_of_outputs(settings, table, A, y, weight, order, start, scratch)
     backward(table, params, rows, order, start, n_rows, scratch, gradient, add)
     return sums
 
@@ -395,21 +398,6 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
         is_new = first and at == start
         block = gradient_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch, gradient, is_new, not is_new)
         block_loss, block_weight = block
-        loss += block_loss
-        weight_sum += block_weight
-    return loss, weight_sum
-
-
-@entry
-def evaluate(settings, table, params, rows, y, weight, order, start, stop, scratch):
-    """Return Σ weight · loss and Σ weight of rows order[start:stop], or of rows start to stop if the order is empty."""
-    rows, scratch = reference(rows), reference(scratch)
-    options = settings[0]
-    loss, weight_sum = 0.0, 0.0
-    prepare_weights(table, params, rows, scratch)
-    for at in range(start, stop, options.block_size):
-        n_rows = minimum(options.block_size, stop - at)
-        block_loss, block_weight = loss_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch)
         loss += block_loss
         weight_sum += block_weight
     return loss, weight_sum
@@ -437,3 +425,24 @@ def predict(settings, table, params, rows, order, start, stop, scratch, out, is_
         n_rows = minimum(options.block_size, stop - at)
         A = forward(options, table, params, rows, order, at, n_rows, scratch)
         _copy_columns(A, matrix(out, at * out.shape[1], n_rows, out.shape[1]))
+
+
+@entry
+def evaluate(settings, table, params, rows, y, weight, order, start, stop, scratch, sums, out, is_new):
+    """Write Σ weight · loss and Σ weight of each block of the same rows to sums (n_blocks, 2), and outputs as `predict`.
+
+    start is a multiple of settings.block_size. out is empty if the outputs are not needed.
+    """
+    rows, scratch = reference(rows), reference(scratch)
+    options = settings[0]
+    if is_new:
+        prepare_weights(table, params, rows, scratch)
+    for at in range(start, stop, options.block_size):
+        n_rows = minimum(options.block_size, stop - at)
+        A = forward(options, table, params, rows, order, at, n_rows, scratch)
+        if out.size:
+            _copy_columns(A, matrix(out, at * out.shape[1], n_rows, out.shape[1]))
+        loss, weight_sum = _loss_of_outputs(options, table, A, y, weight, order, at, scratch)
+        block = at // options.block_size
+        sums[block, 0] = loss
+        sums[block, 1] = weight_sum

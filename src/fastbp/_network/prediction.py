@@ -1,6 +1,6 @@
-"""The forward pass over all rows: from inputs to outputs, or to the mean loss.
+"""The forward pass over all rows: from inputs to outputs and to the mean loss.
 
-A `Plan`, flat parameters and `Rows` from `_data.inputs` go in; outputs or a loss come out. Apart from the result, the memory does
+A `Plan`, flat parameters and `Rows` from `_data.inputs` go in; outputs, a loss or both come out. Apart from the result, the memory does
 not grow with the number of rows. This module does not know what the outputs mean.
 """
 
@@ -18,7 +18,7 @@ from .._kernels.settings import SETTINGS, record
 from .._kernels.versions import version_for
 from .kernel_settings import configure_network
 from .layout import Layout, padded
-from .threads import STEPS_TO_WAKE, kept_crew, useful_threads
+from .threads import STEPS_TO_WAKE, kept_crew, take_crew, useful_threads
 from .turns import BlockPacer, fixed_ranges, timed_ranges
 from .workspace import ScratchTemplate
 
@@ -61,26 +61,22 @@ def _outputs(plan, params, rows, n_rows, order, n_threads):
     forward = _forward_pass(plan, block_size, params.dtype, *_kind(rows, order), False)
     out = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype)
     n_threads = useful_threads(n_threads, work, -(-n_rows // block_size))
-    ranges = forward.ranges(n_rows) if n_threads == 1 else iter(forward.parts(n_rows, n_threads))
 
-    def predict_ranges(rank):
-        scratch, is_new = forward.scratch(), True
-        for start, stop in ranges:
-            _predict(forward.settings, forward.table, params, rows, order, start, stop, scratch, out, is_new)
-            is_new = False
-        forward.kept.append(scratch)
+    def predict_part(*part):
+        _predict(forward.settings, forward.table, params, rows, order, *part, out)
 
     if n_threads == 1:
-        predict_ranges(0)
+        forward.run(take_crew(1), n_rows, predict_part)
     else:
         with kept_crew(n_threads) as crew:
-            crew.run(predict_ranges, lambda: deque(ranges, maxlen=0))  # after an error, no thread gets another part
+            forward.run(crew, n_rows, predict_part)
     return out
 
 
-def _predict(settings, table, params, rows, order, *others):
+def _predict(settings, table, params, rows, order, start, stop, scratch, is_new, out):
     """Call `predict` for arguments whose types depend only on three dtypes, as those of `outputs` do."""
-    dtypes, arguments = (params.dtype, rows.dense.dtype, order.dtype), (settings, table, params, rows, order, *others)
+    dtypes = params.dtype, rows.dense.dtype, order.dtype
+    arguments = settings, table, params, rows, order, start, stop, scratch, out, is_new
     version = _versions.get(dtypes)
     if version is None:
         predict(*arguments)
@@ -91,16 +87,51 @@ def _predict(settings, table, params, rows, order, *others):
 
 def mean_loss(plan, params, rows, y, weight, order=IN_ORDER):
     """Return the mean loss without penalties, for the same rows as `outputs`; y and weight are results of `as_targets`."""
-    if plan.layout.n_members:
-        order = np.repeat(order if order.size else np.arange(y.shape[0]), plan.layout.n_members)
-    params, n_rows, loss, weight_sum = padded(params), order.size or y.shape[0], 0.0, 0.0
+    return loss_and_outputs(plan, params, rows, y, weight, order, with_outputs=False)[0]
+
+
+def loss_and_outputs(plan, params, rows, y, weight, order=IN_ORDER, crew=None, *, with_outputs=True):
+    """Return the results of `mean_loss` and `outputs`, or None instead of the outputs if they are not wanted.
+
+    The threads of the ``crew``, a `ThreadCrew` that no other call uses, take part if this is useful.
+    """
+    n_rows, n_members = order.size or y.shape[0], plan.layout.n_members
+    if not n_members:
+        sums, out = _evaluated(plan, params, (rows, y, weight, order), n_rows, crew, with_outputs)
+        return _mean(sums), out if with_outputs else None
+    order, sums, means = order if order.size else np.arange(n_rows), [], []
+    for start in range(0, n_rows, _ROWS_OF_MEMBERS):
+        part = np.repeat(order[start : start + _ROWS_OF_MEMBERS], n_members)
+        part_sums, out = _evaluated(plan, params, (rows, y, weight, part), len(part), crew, with_outputs)
+        sums += part_sums
+        if with_outputs:
+            means.append(out.reshape(-1, n_members, out.shape[1]).mean(axis=1))
+    return _mean(sums), np.concatenate(means) if with_outputs else None
+
+
+def _mean(sums):
+    """Return the mean loss for the (Σ weight · loss, Σ weight) of each block."""
+    loss, weight = (sum(column) for column in zip(*sums, strict=True))  # in this order, so that threads do not change the result
+    return loss / weight if weight else np.nan
+
+
+def _evaluated(plan, params, data, n_rows, crew, with_outputs):
+    """Return a list of [Σ weight · loss, Σ weight] of each block, and the outputs, which are empty if they are not wanted.
+
+    ``data`` are (rows, y, weight, order).
+    """
+    params, (rows, _, _, order) = padded(params), data
     block_size = plan.layout.block_size(n_rows, params.dtype.itemsize)
-    forward = _forward_pass(plan, block_size, params.dtype, *_kind(rows, order), True)
-    scratch = forward.template.scratch()
-    for start, stop in forward.ranges(n_rows):
-        part = evaluate(forward.settings, forward.table, params, rows, y, weight, order, start, stop, scratch)
-        loss, weight_sum = loss + part[0], weight_sum + part[1]
-    return loss / weight_sum if weight_sum else np.nan
+    forward, n_blocks = _forward_pass(plan, block_size, params.dtype, *_kind(rows, order), True), -(-n_rows // block_size)
+    sums, out = np.empty((n_blocks, 2)), np.empty((n_rows if with_outputs else 0, plan.layout.sizes[-1]), params.dtype)
+    if crew is None or useful_threads(crew.n_threads, n_rows * params.nbytes, n_blocks) == 1:
+        crew = take_crew(1)
+
+    def evaluate_part(start, stop, scratch, is_new):
+        evaluate(forward.settings, forward.table, params, *data, start, stop, scratch, sums, out, is_new)
+
+    forward.run(crew, n_rows, evaluate_part)
+    return sums.tolist(), out
 
 
 def _kind(rows, order):
@@ -126,12 +157,28 @@ class _ForwardPass(NamedTuple):
         except IndexError:
             return self.template.scratch()
 
-    def parts(self, n_rows, n_threads):
-        """A list of the (start, stop) of whole blocks, each of at most a few milliseconds; threads take them in turns."""
+    def run(self, crew, n_rows, work):
+        """Call work(start, stop, scratch, is_new) for parts of the rows in the threads of a `ThreadCrew`.
+
+        Threads take the parts in turns; `is_new` is True for the first part of a thread.
+        """
+        ranges = self._ranges(n_rows) if crew.n_threads == 1 else iter(self._parts(n_rows, crew.n_threads))
+
+        def run_parts(rank):
+            scratch, is_new = self.scratch(), True
+            for start, stop in ranges:
+                work(start, stop, scratch, is_new)
+                is_new = False
+            self.kept.append(scratch)
+
+        crew.run(run_parts, lambda: deque(ranges, maxlen=0))  # after an error, no thread gets another part
+
+    def _parts(self, n_rows, n_threads):
+        """A list of the (start, stop) of whole blocks, each of at most a few milliseconds."""
         work = min(_PART_WORK, n_rows * self.layout.n_params / (_MIN_PARTS * n_threads))
         return fixed_ranges(0, n_rows, self.layout, self.block_size, work)
 
-    def ranges(self, n_rows):
+    def _ranges(self, n_rows):
         """Yield the (start, stop) of kernel calls of limited duration."""
         return timed_ranges(n_rows, BlockPacer(self.layout, self.block_size), self.block_size)
 

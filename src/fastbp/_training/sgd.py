@@ -246,7 +246,7 @@ class SGDRun:
             progress["factor"] = user_factor(self.schedule, epoch, float(self.runner.settings["horizon"][0]))
 
     def _validate(self):
-        loss, score = self.validation.measure(self.state.predicting_params())
+        loss, score = self.validation.measure(self.state.predicting_params(), self.runner.crew)
         self.val_losses.append(loss)
         self.scores.append(score)
         self.context.hooks.report.line(f"Validation score: {score:f}")

@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 
 from .._compat import _safe_indexing, accepts_sample_weight
 from .._data.inputs import as_rows, as_targets
-from .._network.prediction import mean_loss, outputs
+from .._network.prediction import loss_and_outputs
 from .context import TrainingRows
 
 
@@ -26,21 +26,23 @@ class Validation:
         self.rows, self.targets = as_rows(X, dtype), (as_targets(y, dtype), as_targets(sample_weight, dtype))
         self.score_outputs, self.score_model = score_outputs, score_model
 
-    def measure(self, params):
-        """Return the loss of the rows without penalties, and their score (higher is better)."""
+    def measure(self, params, crew):
+        """Return the loss of the rows without penalties, and their score (higher is better).
+
+        The threads of ``crew``, a `ThreadCrew`, take part if this is useful.
+        """
         # checked here and not earlier, because scikit-learn first reports a training batch whose weights sum to 0
         if self.weight is not None and not self.weight.any():
             raise ValueError(
                 "Sample weights must contain at least one non-zero number, but those of the validation rows are all 0. Remove the "
                 "rows of weight 0, and increase validation_fraction or pass other rows."
             )
-        loss = mean_loss(self.plan, params, self.rows, *self.targets)
+        is_scored = self.score_model is None and self.scoring != "loss"
+        loss, out = loss_and_outputs(self.plan, params, self.rows, *self.targets, crew=crew, with_outputs=is_scored)
         if self.score_model is not None:
             # scorers raise their own errors for NaN; training reports the divergence
             return loss, self.score_model() if np.isfinite(params).all() else float("nan")
-        if self.scoring == "loss":
-            return loss, -loss
-        return loss, self.score_outputs(self.y, outputs(self.plan, params, self.rows, len(self.y)), self.weight)
+        return loss, self.score_outputs(self.y, out, self.weight) if is_scored else -loss
 
 
 def number_from_scorer(scorer, scoring, given, sample_weight):

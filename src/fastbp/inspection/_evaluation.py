@@ -84,9 +84,11 @@ class Evaluation:
 
     def loss(self, params):
         """Return the mean loss without penalties."""
-        params, rows = padded(params), (self.problem.rows, self.problem.y, self.problem.weight, IN_ORDER)
-        parts = (evaluate(self.settings, self.table, params, *rows, *part, self.scratch) for part in self.ranges)
-        return sum(loss for loss, _ in parts) / self.weight_sum
+        problem, sums = self.problem, np.empty((-(-self.n_rows // self.block_size), 2))
+        data, out = (problem.rows, problem.y, problem.weight, IN_ORDER), np.empty((0, self.layout.sizes[-1]), self.dtype)
+        for start, stop in self.ranges:
+            evaluate(self.settings, self.table, padded(params), *data, start, stop, self.scratch, sums, out, start == 0)
+        return sums[:, 0].sum() / self.weight_sum
 
     def _call(self, params, start, stop):
         """Return the sum of the losses of rows start to stop; set the gradient if start is 0, otherwise add to it."""
