@@ -96,6 +96,7 @@ OPTIONS = {
     "td": {"preset": "td", "n_cv": 2},
     "td-s": {"n_ensemble": 2},
     "no validation rows": {"validation_fraction": 0},
+    "residual connections": {"residual_connections": True, "hidden_layer_sizes": (8, 8, 4)},
     "no hidden layer": {"hidden_layer_sizes": ()},
     "array": {"hidden_layer_sizes": np.array([8, 4]), "batch_size": np.int64(16), "random_state": np.random.RandomState(0)},
 }
@@ -467,8 +468,11 @@ def paused_model(kind=RealMLPClassifier, epoch=3, member=0, rows=X, y=None, **op
     return model.set_params(callbacks=None)
 
 
+RESIDUAL = {"preset": "td", "residual_connections": True, "hidden_layer_sizes": (8, 8)}
+
+
 @pytest.mark.parametrize("way", [None, *COPIES])
-@pytest.mark.parametrize("options", [{}, {"preset": "td", "n_cv": 3}, {"validation_fraction": 0, "n_ensemble": 2}])
+@pytest.mark.parametrize("options", [{}, RESIDUAL, {"preset": "td", "n_cv": 3}, {"validation_fraction": 0, "n_ensemble": 2}])
 @each_kind
 def test_training_continues_after_an_exception(kind, options, way, path):
     model = paused_model(kind, member=options.get("n_cv", 1) - 1, **options)

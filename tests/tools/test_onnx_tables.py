@@ -122,9 +122,11 @@ def test_quantiles_and_several_targets(quantile, n_outputs):
 
 @pytest.mark.parametrize("activation", ["relu", "mish", "gelu", "tanh"])
 @pytest.mark.parametrize("parametric_activation", [True, False])
-def test_activations(activation, parametric_activation):
-    options = {"activation": activation, "parametric_activation": parametric_activation}
-    check(RealMLPClassifier("td-s", **SMALL, **options).fit(NUMBERS, LABELS), NUMBERS)
+@pytest.mark.parametrize("residual_connections", [True, False])
+def test_activations(activation, parametric_activation, residual_connections):
+    options = {"activation": activation, "parametric_activation": parametric_activation, "hidden_layer_sizes": (5, 5, 4)}
+    est = RealMLPClassifier("td-s", **SMALL | options, residual_connections=residual_connections).fit(NUMBERS, LABELS)
+    check(est, NUMBERS)
 
 
 def test_options_of_classifiers():

@@ -98,7 +98,7 @@ _SETTINGS_OF_ALL = {
 _SETTINGS = {
     "RealMLP": {
         **_SETTINGS_OF_ALL,
-        "parametric_activation": is_flag,
+        **dict.fromkeys(("parametric_activation", "residual_connections"), is_flag),
         "weight_init": one_of("normal", "data"),
         "batch_size": _is_positive,
         "n_bins": _is_count_or_scalar,

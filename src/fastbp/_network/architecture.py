@@ -58,6 +58,10 @@ class Architecture:
         """Return the dropout rate of a hidden layer."""
         return self.dropout[layer + 1] if self.dropout else 0.0
 
+    def has_residual(self, layer, shape):
+        """Return whether a hidden layer with weights of this shape (n_in, n_out) adds its inputs to its outputs."""
+        return self.has_residuals and layer > 0 and shape[0] == shape[1]
+
     def calls_activation(self, layer):
         """Return whether kernels call the activation of a hidden layer by its address.
 

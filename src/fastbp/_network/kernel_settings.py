@@ -49,7 +49,7 @@ def _write_hidden_layers(table, architecture, dtype):
         if architecture.has_slopes:
             row["parametric_address"] = lazy_address("parametric", "parametric", dtype)
             row["parametric_back_address"] = lazy_address("parametric_back", "parametric_back", dtype)
-        row["is_residual"] = architecture.has_residuals and layer > 0 and row["n_in"] == row["n_out"]
+        row["is_residual"] = architecture.has_residual(layer, (row["n_in"], row["n_out"]))
         row["dropout"] = int(architecture.dropout_of(layer) * _ONE)
 
 

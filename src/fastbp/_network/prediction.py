@@ -98,7 +98,7 @@ def loss_and_outputs(plan, params, rows, y, weight, order=IN_ORDER, crew=None, *
     n_rows, n_members = order.size or y.shape[0], plan.layout.n_members
     if not n_members:
         sums, out = _evaluated(plan, params, (rows, y, weight, order), n_rows, crew, with_outputs)
-        return _mean(sums), out if with_outputs else None
+        return _mean_of_blocks(sums), out if with_outputs else None
     order, sums, means = order if order.size else np.arange(n_rows), [], []
     for start in range(0, n_rows, _ROWS_OF_MEMBERS):
         part = np.repeat(order[start : start + _ROWS_OF_MEMBERS], n_members)
@@ -106,10 +106,10 @@ def loss_and_outputs(plan, params, rows, y, weight, order=IN_ORDER, crew=None, *
         sums += part_sums
         if with_outputs:
             means.append(out.reshape(-1, n_members, out.shape[1]).mean(axis=1))
-    return _mean(sums), np.concatenate(means) if with_outputs else None
+    return _mean_of_blocks(sums), np.concatenate(means) if with_outputs else None
 
 
-def _mean(sums):
+def _mean_of_blocks(sums):
     """Return the mean loss for the (Σ weight · loss, Σ weight) of each block."""
     loss, weight = (sum(column) for column in zip(*sums, strict=True))  # in this order, so that threads do not change the result
     return loss / weight if weight else np.nan

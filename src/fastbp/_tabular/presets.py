@@ -46,6 +46,7 @@ class NetworkSettings(NamedTuple):
     n_cv: int = 1
     n_bins: int = 0
     selects_by_brier: bool = False
+    residual_connections: bool = False
 
     def of_member(self, n):
         """Return the settings of the member with this number: members 0, 2, 4, … have no piecewise-linear encoding."""
@@ -124,6 +125,7 @@ def realmlp_kinds(settings, encoders):
     return LayerKinds(
         has_input_scale=True,
         has_slopes=settings.parametric_activation,
+        has_residuals=settings.residual_connections,
         encoders=encoders,
         is_ntp=True,
         initialization=settings.weight_init,

@@ -43,6 +43,8 @@ activation : str, default=None
 parametric_activation : bool, default=None
     Whether the hidden layers compute z + a (f(z) - z) with a trained number a for each unit. None means False for 'td-s'
     and True otherwise.
+residual_connections : bool, default=None
+    Whether each hidden layer except the first adds its inputs to its outputs, if there are as many [6]_. None means False.
 learning_rate : str, default=None
     The learning rate schedule, one of those of `{sibling}`. None means 'coslog4': with the progress t from 0 to 1, the factor is
     (1 - cos(2 pi log2(1 + 15 t))) / 2.
@@ -111,7 +113,7 @@ _AT_MAX_TIME = """ The learning rate has not decreased to 0 then, so a lower
 _RULES_OF_REALMLP = {
     "preset": [StrOptions(set(PRESET_NAMES))],
     **{name: [*rules, None] for name, rules in OF_TABLE_NETWORKS.items()},
-    "parametric_activation": ["boolean", None],
+    **dict.fromkeys(("parametric_activation", "residual_connections"), ["boolean", None]),
     "n_cv": [Interval(Integral, 1, None, closed="left"), None],
     "weight_init": [StrOptions({"normal", "data"}), None],
     "n_frequencies": [Interval(Integral, 0, None, closed="left"), None],
@@ -125,6 +127,7 @@ class _RealMLP:
     hidden_layer_sizes: int | ArrayLike | None
     activation: str | None
     parametric_activation: bool | None
+    residual_connections: bool | None
     learning_rate: str | None
     learning_rate_init: float | None
     beta_1: float | None
@@ -186,6 +189,7 @@ class RealMLPClassifier(_RealMLP, TableClassifier):
     {references}
     .. [4] Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
     .. [5] Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", NeurIPS 2022.
+    .. [6] He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.
 
     Examples
     --------
@@ -214,6 +218,7 @@ class RealMLPClassifier(_RealMLP, TableClassifier):
         hidden_layer_sizes: int | ArrayLike | None = None,
         activation: str | None = None,
         parametric_activation: bool | None = None,
+        residual_connections: bool | None = None,
         learning_rate: str | None = None,
         learning_rate_init: float | None = None,
         beta_1: float | None = None,
@@ -282,6 +287,7 @@ class RealMLPRegressor(_RealMLP, TableRegressor):
     {references}
     .. [4] Koenker and Bassett, "Regression Quantiles", Econometrica 46, 1978.
     .. [5] Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", NeurIPS 2022.
+    .. [6] He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.
 
     Examples
     --------
@@ -308,6 +314,7 @@ class RealMLPRegressor(_RealMLP, TableRegressor):
         hidden_layer_sizes: int | ArrayLike | None = None,
         activation: str | None = None,
         parametric_activation: bool | None = None,
+        residual_connections: bool | None = None,
         learning_rate: str | None = None,
         learning_rate_init: float | None = None,
         beta_1: float | None = None,

@@ -96,10 +96,12 @@ def _member_outputs(member, inputs, graph):
         Z = A.apply("Gemm", W, b)
         if layer == len(coefs) - 1:
             break
-        A = ACTIVATION_EXPRESSIONS[plan.architecture.activations[layer]](Z)
+        before, A = A, ACTIVATION_EXPRESSIONS[plan.architecture.activations[layer]](Z)
         if plan.architecture.has_slopes:
             A = Z + (A - Z) * slopes[start : start + len(b)]
             start += len(b)
+        if plan.architecture.has_residual(layer, W.shape):
+            A = before + A
     return _outputs_of_member(member, Z)
 
 
