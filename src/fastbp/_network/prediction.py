@@ -1,7 +1,7 @@
 """The forward pass over all rows: from inputs to outputs and to the mean loss.
 
-A `Plan`, flat parameters and `Rows` from `_data.inputs` go in; outputs, a loss or both come out. Apart from the result, the memory does
-not grow with the number of rows. This module does not know what the outputs mean.
+A `Plan`, flat parameters and `Rows` from `_data.inputs` go in; outputs, a loss or both come out. Apart from the result, the memory
+does not grow with the number of rows. This module does not know what the outputs mean.
 """
 
 from collections import deque

@@ -113,7 +113,8 @@ _AT_MAX_TIME = """ The learning rate has not decreased to 0 then, so a lower
 _RULES_OF_REALMLP = {
     "preset": [StrOptions(set(PRESET_NAMES))],
     **{name: [*rules, None] for name, rules in OF_TABLE_NETWORKS.items()},
-    **dict.fromkeys(("parametric_activation", "residual_connections"), ["boolean", None]),
+    "parametric_activation": ["boolean", None],
+    "residual_connections": ["boolean", None],
     "n_cv": [Interval(Integral, 1, None, closed="left"), None],
     "weight_init": [StrOptions({"normal", "data"}), None],
     "n_frequencies": [Interval(Integral, 0, None, closed="left"), None],
