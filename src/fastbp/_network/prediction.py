@@ -62,8 +62,8 @@ def _outputs(plan, params, rows, n_rows, order, n_threads):
     out = np.empty((n_rows, plan.layout.sizes[-1]), params.dtype)
     n_threads = useful_threads(n_threads, work, -(-n_rows // block_size))
 
-    def predict_part(*part):
-        _predict(forward.settings, forward.table, params, rows, order, *part, out)
+    def predict_part(start, stop, scratch, is_new):
+        _predict(forward.settings, forward.table, params, rows, order, start, stop, scratch, is_new, out)
 
     if n_threads == 1:
         forward.run(take_crew(1), n_rows, predict_part)
