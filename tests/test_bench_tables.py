@@ -200,6 +200,18 @@ def test_errors_agree_with_scikit_learn():
     assert error("classification", y > 0, predicted > 0) == pytest.approx(1 - accuracy_score(y > 0, predicted > 0))
 
 
+def test_log_loss_agrees_with_scikit_learn_and_accepts_new_classes():
+    from sklearn.metrics import log_loss
+    from tabular import methods
+
+    chances = np.random.RandomState(0).dirichlet(np.ones(3), size=20)
+    y = np.arange(20) % 3 * 2
+    chances[0] = [0, 0.5, 0.5]
+    assert methods.log_loss(np.array([0, 2, 4]), y, chances) == pytest.approx(log_loss(y, chances))
+    new = methods.log_loss(np.array([0, 2, 4]), np.array([0, 3, 9]), chances[1:4])
+    assert new == pytest.approx(-(np.log(chances[1, 0]) + 2 * np.log(np.finfo(float).eps)) / 3)
+
+
 # ---------------------------------------------------------------------- records
 
 

@@ -98,10 +98,7 @@ class Fit:
     def details(self, estimator, predicted):
         if self.table.task == "regression":
             return {"rmse": methods.root_mean_square(np.asarray(predicted).reshape(-1) - self.test.y)}
-        from sklearn.metrics import log_loss
-
-        chances = estimator.predict_proba(self.test.X)
-        return {"log_loss": float(log_loss(self.test.y, chances, labels=np.arange(chances.shape[1])))}
+        return {"log_loss": methods.log_loss(np.unique(self.train.y), self.test.y, estimator.predict_proba(self.test.X))}
 
 
 class Rows:

@@ -208,5 +208,17 @@ def error(task, y, predicted):
     return float(np.mean(predicted != y)) if task == "classification" else root_mean_square(predicted - y) / float(np.std(y))
 
 
+def log_loss(classes, y, chances):
+    """The mean of −ln p for the probabilities p of the true classes.
+
+    `chances` (n_rows, n_classes) are the probabilities of the sorted `classes` of the training rows. Test rows of other classes
+    have the probability 0, which counts as the spacing of floating-point numbers, as in scikit-learn.
+    """
+    chances = np.asarray(chances)
+    columns = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+    chosen = np.where(classes[columns] == y, chances[np.arange(len(y)), columns], 0)
+    return float(-np.log(chosen.clip(np.finfo(chances.dtype).eps)).mean())
+
+
 def root_mean_square(values):
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
