@@ -50,14 +50,26 @@ def example(n_rows=500, dtype=np.float64):
 # ---------------------------------------------------------------------- RealMLP
 
 
+def expanded(inputs, X):
+    """The inputs of the network for the columns X: codes of one-hot columns are replaced by the numbers in their tables."""
+    columns = list(X.T[:, :, None])
+    for at, table in inputs.wide_tables:
+        columns[at] = np.where(X[:, [at]] == np.arange(1, table.shape[1] + 1), table[1], table[0])
+    return np.hstack(columns)
+
+
 def test_robust_inputs_agree_with_formulas_on_whole_columns():
     numeric, codes, n_codes, sources = example()
     inputs = RobustInputs.learned(numeric, codes, n_codes, sources)
     one_hot = np.hstack([naive_one_hot(codes[:, j], n) for j, n in enumerate(n_codes)])
     expected = np.apply_along_axis(naive_robust, 0, np.hstack([numeric, one_hot]))
-    np.testing.assert_allclose(inputs.transform(numeric, codes), expected, rtol=1e-12, atol=1e-14)
-    assert inputs.sections.tolist() == [1, 1, 1, 1, 1, 1, 3, 12]
-    assert inputs.n_outputs == expected.shape[1]
+    X = inputs.transform(numeric, codes)
+    np.testing.assert_allclose(expanded(inputs, X), expected, rtol=1e-12, atol=1e-14)
+    assert inputs.n_outputs == X.shape[1] == 8
+    assert [at for at, _ in inputs.wide_tables] == [6, 7]
+    np.testing.assert_array_equal(X[:, 6:], codes[:, 2:])
+    with_codes = inputs.transform(numeric, codes, np.array([3, 0]))
+    np.testing.assert_array_equal(with_codes, np.hstack([X, codes[:, [3, 0]]]))
     assert not expected[:, 3].any()
 
 
@@ -68,7 +80,7 @@ def test_robust_inputs_agree_with_scikit_learn():
     encoder = OneHotEncoder(categories=[range(1, 4)], handle_unknown="ignore", sparse_output=False)
     is_on = encoder.fit_transform(codes[:, [2]]) > 0
     inputs = RobustInputs.learned(numeric, codes[:, [2]], n_codes[[2]], sources[:2])
-    outputs = inputs.transform(numeric, codes[:, [2]])
+    outputs = expanded(inputs, inputs.transform(numeric, codes[:, [2]]))
     np.testing.assert_allclose(outputs[:, :2], scaled / np.sqrt(1 + (scaled / 3) ** 2), rtol=1e-12, atol=1e-14)
     np.testing.assert_array_equal(outputs[:, 2:] > outputs[codes[:, 2] == 0][0, 2:], is_on)
 
@@ -78,7 +90,8 @@ def test_robust_inputs_agree_with_scikit_learn():
 def test_one_hot_columns_agree_with_scaled_columns_for_all_counts(counts):
     codes = np.repeat(np.arange(len(counts)), counts)[:, None].astype(np.int32)
     n_codes = np.array([len(counts) - 1])
-    outputs = RobustInputs.learned(np.empty((len(codes), 0)), codes, n_codes, NO_CODES).transform(np.empty((len(codes), 0)), codes)
+    inputs, numeric = RobustInputs.learned(np.empty((len(codes), 0)), codes, n_codes, NO_CODES), np.empty((len(codes), 0))
+    outputs = expanded(inputs, inputs.transform(numeric, codes))
     expected = np.apply_along_axis(naive_robust, 0, naive_one_hot(codes[:, 0], n_codes[0]))
     np.testing.assert_allclose(outputs, expected, rtol=1e-13, atol=1e-15)
 
@@ -145,7 +158,7 @@ def test_ten_thousand_one_hot_columns_have_small_tables():
     numeric = np.empty((10_000, 0))
     inputs = RobustInputs.learned(numeric, codes, np.array([10_000]), NO_CODES)
     assert sum(table.nbytes for table in inputs.one_hot.tables) <= 16 * 10_000
-    outputs = inputs.transform(numeric[:3], codes[:3])
+    outputs = expanded(inputs, inputs.transform(numeric[:3], codes[:3]))
     assert outputs.shape == (3, 10_000)
     np.testing.assert_allclose(outputs[:, :3], np.eye(3) * 2 / np.sqrt(1 + 4 / 9))
 
@@ -177,7 +190,6 @@ def test_quantile_inputs_agree_with_scikit_learn(n_rows):
     np.testing.assert_allclose(outputs[:, : len(kept)], expected[:, kept], rtol=1e-12, atol=1e-12)
     encoder = OneHotEncoder(categories=[range(n + 1) for n in n_codes], sparse_output=False)
     np.testing.assert_array_equal(outputs[:, len(kept) :], encoder.fit_transform(codes))
-    assert inputs.sections.tolist() == [1] * len(kept) + [2, 3, 4, 13]
 
 
 def test_quantile_inputs_with_missing_numbers():
@@ -242,4 +254,4 @@ def test_the_state_survives_files_and_pickles(kind):
     tree = encoder.encode(inputs.to_plain(), "inputs")
     for copy in (kind.from_plain(Decoder(encoder.tensors).decode(tree)), pickle.loads(pickle.dumps(inputs))):
         np.testing.assert_array_equal(copy.transform(numeric, codes), expected)
-        np.testing.assert_array_equal(copy.sections, inputs.sections)
+        np.testing.assert_equal(copy.wide_tables, inputs.wide_tables)

@@ -50,7 +50,7 @@ def _days(values):
 
 
 class EncodedTable(NamedTuple):
-    """A matrix of floats (n_rows, n_numeric) with NaN for missing values, and codes (n_rows, n_categorical) of dtype int32.
+    """A matrix of floats (n_rows, n_numeric) with NaN for missing values, and codes (n_rows, n_categorical).
 
     Code 0 is a missing value, or an unknown category if the column has no code for rare categories.
     """
@@ -304,6 +304,12 @@ class ColumnReader:
         """The numbers of codes (n_categorical,) without code 0: the codes of column j are 0 to ``n_codes[j]``."""
         return np.array([self.columns[j].n_codes for j in self.categorical_columns], np.int64)
 
+    @cached_property
+    def _dtype_of_codes(self):
+        """The smallest type that has all codes, because tables of categories are small."""
+        largest = self.n_codes.max(initial=0)
+        return next(dtype for dtype in (np.int8, np.int16, np.int32) if largest <= np.iinfo(dtype).max)
+
     def encode(self, table, dtype):
         """The ``EncodedTable`` of a checked table; raises ``ValueError`` if a number is infinite in ``dtype``."""
         matrix = self._array_without_changes(table, dtype)
@@ -323,7 +329,7 @@ class ColumnReader:
 
     def _encode_columns(self, table, dtype):
         numeric = np.empty((table.n_rows, len(self.numeric_names)), dtype)
-        codes = np.empty((table.n_rows, len(self.n_codes)), np.int32)
+        codes = np.empty((table.n_rows, len(self.n_codes)), self._dtype_of_codes)
         n_numeric = n_categorical = 0
         for j, column in enumerate(self.columns):
             if column.kind == "category":

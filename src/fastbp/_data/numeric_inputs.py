@@ -1,8 +1,8 @@
 """Inputs of a network from numbers and category codes: scaling, missing values and one-hot columns, learned from the training rows.
 
 A float matrix with NaN and a matrix of codes go in, as ``ColumnReader.encode`` returns them. A float matrix without NaN comes out:
-numbers, then indicators of missing numbers, then one-hot columns. ``RobustInputs`` is the preparation of RealMLP, and
-``QuantileInputs`` that of TabM. This module does not know about tables and networks.
+numbers, then indicators of missing numbers, then one-hot columns, or codes from which a network computes them. ``RobustInputs`` is
+the preparation of RealMLP, and ``QuantileInputs`` that of TabM. This module does not know about tables and networks.
 """
 
 from abc import ABC, abstractmethod
@@ -19,6 +19,7 @@ _BLOCK_SIZE = 1 << 18  # so many elements are prepared at a time, which limits t
 # Indicators of missing numbers are small, because they add noise if numbers are missing at random. With the factors 1, 0.5, 0.25
 # and 0, the geometric mean of the errors of networks of 128-128 units on 5 tables with missing numbers was 1.03, 0.98, 0.94 and 1.
 _INDICATOR_SCALE = 0.25
+_NO_COLUMNS = np.empty(0, np.int64)
 _MIN_QUANTILES, _MAX_QUANTILES, _ROWS_PER_QUANTILE = 10, 1000, 30
 
 
@@ -46,6 +47,12 @@ class CodeTables:
             end = start + table.shape[1]
             self._write_table(codes[:, j], table, out[:, start:end])
             start = end
+
+    def write_codes(self, codes, out):
+        """Do the same, but write the codes of wide tables instead of their numbers: one column of ``out`` for each such table."""
+        filled = [(j, table) for j, table in zip(self.columns, self.tables, strict=True) if table.shape[1]]
+        for n, (j, table) in enumerate(filled):
+            out[:, n] = table[codes[:, j], 0] if table.shape[1] == 1 else codes[:, j]
 
     def _write_table(self, codes, table, out):
         if table.shape[1] == 1:
@@ -82,15 +89,32 @@ class _Inputs(ABC):
         return len(self.medians)
 
     @property
-    def sections(self):
-        """The number of outputs of each feature: 1 for numbers and indicators, and the width of each group of one-hot columns."""
-        n_single = self.n_numbers + len(self.indicators.columns)
-        return np.concatenate([np.ones(n_single, np.int64), self.one_hot.widths])
-
-    @property
     def n_outputs(self):
         """The number of columns of the result of ``transform``."""
-        return int(self.sections.sum())
+        return self._n_single + self._n_coded + self._n_other
+
+    @property
+    def _n_single(self):
+        return self.n_numbers + len(self.indicators.columns)
+
+    @property
+    @abstractmethod
+    def _n_coded(self):
+        """The number of outputs for the columns of codes."""
+
+    @property
+    def _n_other(self):
+        """The number of outputs that ``_write_rest`` writes."""
+        return 0
+
+    @property
+    def wide_tables(self):
+        """The outputs that are codes: a tuple of the number of the output, and the table of `CodeTables` with two rows."""
+        return ()
+
+    @abstractmethod
+    def _write_coded(self, codes, out):
+        """Write the outputs for the codes (n_rows, n_categorical)."""
 
     @abstractmethod
     def _write_rest(self, numbers, out):
@@ -100,25 +124,28 @@ class _Inputs(ABC):
     def _write_numbers(self, numbers, is_missing, out):
         """Write the prepared ``numbers`` (n_rows, n_numeric) to ``out`` (n_rows, n_numbers)."""
 
-    def transform(self, numeric, codes):
-        """The inputs of the network, of shape (n_rows, n_outputs) and the dtype of ``numeric``.
+    def transform(self, numeric, codes, embedded=_NO_COLUMNS):
+        """The inputs of the network, of shape (n_rows, n_outputs + n_embedded) and the dtype of ``numeric``.
 
         Parameters
         ----------
         numeric : array of shape (n_rows, n_numeric), of float32 or float64, with NaN for missing values
         codes : array of shape (n_rows, n_categorical)
+        embedded : array of shape (n_embedded,), default=[]
+            The numbers of columns of codes that follow the outputs without a change.
         """
-        out = np.empty((len(numeric), self.n_outputs), numeric.dtype)
-        n_rows = max(1, _BLOCK_SIZE // max(1, self.n_outputs))
-        n_single = self.n_numbers + len(self.indicators.columns)
+        n_outputs = self.n_outputs
+        out = np.empty((len(numeric), n_outputs + len(embedded)), numeric.dtype)
+        n_rows, n_single = max(1, _BLOCK_SIZE // max(1, n_outputs)), self._n_single
+        n_coded = n_single + self._n_coded
         for start in range(0, len(numeric), n_rows):
             rows = slice(start, start + n_rows)
             is_missing = np.isnan(numeric[rows])
             self._write_numbers(numeric[rows], is_missing, out[rows, : self.n_numbers])
             self.indicators.write(is_missing.view(np.int8), out[rows, self.n_numbers : n_single])
-            n_coded = n_single + int(self.one_hot.widths.sum())
-            self.one_hot.write(codes[rows], out[rows, n_single:n_coded])
-            self._write_rest(numeric[rows], out[rows, n_coded:])
+            self._write_coded(codes[rows], out[rows, n_single:n_coded])
+            self._write_rest(numeric[rows], out[rows, n_coded:n_outputs])
+            out[rows, n_outputs:] = codes[rows][:, embedded]
         return out
 
 
@@ -129,8 +156,9 @@ class RobustInputs(_Inputs):
     A number x becomes v / √(1 + (v/3)²) with v = f (x − median). The factor f is 1 / (q75 − q25); if both quartiles are equal, it
     is 2 / (max − min), and 0 for a constant column (Holzmüller, Grinsztajn and Steinwart, 2024, "Better by default"). A missing
     number becomes 0, the value of the median. A column with missing numbers in the training rows has an indicator of 0 and 1, which
-    is scaled like a one-hot column and then multiplied by 0.25. With ``pieces``, the piecewise-linear encoding of the numbers
-    follows the one-hot columns.
+    is scaled like a one-hot column and then multiplied by 0.25. A categorical column has one output: a number if it has at most two
+    codes, otherwise the code, from which the network computes the one-hot columns of ``wide_tables``. With ``pieces``, the
+    piecewise-linear encoding of the numbers follows.
     """
 
     factors: np.ndarray
@@ -163,8 +191,20 @@ class RobustInputs(_Inputs):
         return cls(statistics[:, 0].copy(), indicators, CodeTables(columns, tables), statistics[:, 1].copy(), pieces)
 
     @property
-    def sections(self):
-        return super().sections if self.pieces is None else np.concatenate([super().sections, self.pieces.widths])
+    def _n_coded(self):
+        return int((self.one_hot.widths > 0).sum())
+
+    @property
+    def _n_other(self):
+        return 0 if self.pieces is None else self.pieces.n_outputs
+
+    @property
+    def wide_tables(self):
+        filled = [table for table in self.one_hot.tables if table.shape[1]]
+        return tuple((self._n_single + n, table) for n, table in enumerate(filled) if table.shape[1] > 1)
+
+    def _write_coded(self, codes, out):
+        self.one_hot.write_codes(codes, out)
 
     def _write_rest(self, numbers, out):
         if self.pieces is not None:
@@ -222,6 +262,13 @@ class QuantileInputs(_Inputs):
     @property
     def n_numbers(self):
         return len(self.kept)
+
+    @property
+    def _n_coded(self):
+        return int(self.one_hot.widths.sum())
+
+    def _write_coded(self, codes, out):
+        self.one_hot.write(codes, out)
 
     def _write_rest(self, numbers, out):
         """There are no other columns."""

@@ -102,6 +102,15 @@ def one_hot_encoder(n_codes, n_columns=1):
     return ColumnEncoder("one_hot", n_columns, n_out, n_codes, constants=np.repeat([0.0, 1.0], n_out).tobytes())
 
 
+def one_hot_encoder_of(table):
+    """Return the encoder of one column of codes from 0 to n as n inputs.
+
+    The input of a code is ``table[1]`` for this code and ``table[0]`` for all others; ``table`` has the shape (2, n).
+    """
+    n_out = table.shape[1]
+    return ColumnEncoder("one_hot", 1, n_out, n_out + 1, constants=table.astype(np.float64).tobytes())
+
+
 def plr_encoder(n_columns, n_frequencies=48, n_out=24, *, frequency_scale=0.01, is_lite=False):
     """Return the encoder of numbers as periodic functions, a linear layer and ReLU, with ``n_out`` inputs for each column.
 

@@ -120,7 +120,8 @@ class Member:
 
         inputs, embedded = kind.settings.stored_inputs(plain["inputs"], reader)
         target = None if plain["target"] is None else TargetScale(**plain["target"])
-        columns = NetworkColumns(inputs.n_numbers, inputs.n_outputs, reader.n_codes[embedded], tuple(plain["edges"]))
+        n_codes, edges = reader.n_codes[embedded], tuple(plain["edges"])
+        columns = NetworkColumns(inputs.n_numbers, inputs.n_outputs, n_codes, edges, inputs.wide_tables)
         network = TrainedNetwork.from_plain(plain["network"], kind, columns)
         return cls(inputs, embedded, network, target)
 
@@ -129,10 +130,8 @@ class Member:
 
 
 def prepared(inputs, embedded, rows):
-    """Return the matrix of encoded rows for a network: prepared numbers and one-hot columns, then the codes for embeddings."""
-    X = inputs.transform(*rows)
-    if embedded.size:
-        return np.hstack([X, rows.codes[:, embedded].astype(X.dtype)])
+    """Return the matrix of encoded rows for a network: prepared numbers and codes, then the codes for embeddings."""
+    X = inputs.transform(*rows, embedded)
     return X if X.shape[1] else np.zeros((len(X), 1), X.dtype)  # a network has at least one input
 
 

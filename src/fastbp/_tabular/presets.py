@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._data.numeric_inputs import RobustInputs
-from .._network.encoders import copy_encoder, embedding_encoder, pbld_encoder
+from .._network.encoders import copy_encoder, embedding_encoder, one_hot_encoder_of, pbld_encoder
 from .._network.layer_kinds import LayerKinds
 from .network_columns import NetworkColumns
 
@@ -69,7 +69,7 @@ class NetworkSettings(NamedTuple):
 
     def network_columns(self, inputs, n_codes, X):
         """Return the ``NetworkColumns`` of prepared training rows X; ``n_codes`` are those of the columns of codes."""
-        return NetworkColumns(inputs.n_numbers, inputs.n_outputs, n_codes)
+        return NetworkColumns(inputs.n_numbers, inputs.n_outputs, n_codes, wide_tables=inputs.wide_tables)
 
     def layer_kinds(self, columns):
         """Return the ``LayerKinds`` for these columns."""
@@ -109,14 +109,14 @@ def settings_of(estimator, *, is_regression):
 
 
 def _encoders_of_columns(settings, columns):
-    if not settings.n_frequencies and not columns.n_codes.size:
+    if not settings.n_frequencies and not columns.n_codes.size and not columns.wide_tables:
         return ()
-    n_numbers, size = columns.n_numbers, settings.embedding_size
-    encoders = [
-        pbld_encoder(n_numbers, settings.n_frequencies) if settings.n_frequencies else copy_encoder(n_numbers),
-        copy_encoder(columns.n_plain - n_numbers),
-        *(embedding_encoder(int(n) + 1, size) for n in columns.n_codes),
-    ]
+    at, size = columns.n_numbers, settings.embedding_size
+    encoders = [pbld_encoder(at, settings.n_frequencies) if settings.n_frequencies else copy_encoder(at)]
+    for column, table in columns.wide_tables:
+        encoders += [copy_encoder(column - at), one_hot_encoder_of(table)]
+        at = column + 1
+    encoders += [copy_encoder(columns.n_plain - at), *(embedding_encoder(int(n) + 1, size) for n in columns.n_codes)]
     return tuple(encoder for encoder in encoders if encoder.n_columns)
 
 

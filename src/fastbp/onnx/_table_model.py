@@ -166,7 +166,10 @@ def _rows_of(table, code):
 
 
 def _encoded(plan, params, columns, embedded):
-    """The inputs of the first dense layer as a list of tensors, from prepared columns and codes that have embeddings."""
+    """The inputs of the first dense layer as a list of tensors, from prepared columns and codes that have embeddings.
+
+    The prepared columns already include the one-hot columns, which are those of the encoders of the network.
+    """
     encoders = plan.architecture.encoders
     if not encoders:
         return columns
@@ -177,9 +180,10 @@ def _encoded(plan, params, columns, embedded):
         if encoder.kind == "embedding":
             parts.append(_rows_of(values.reshape(encoder.n_units, encoder.n_out), next(codes)))
             continue
-        part = X.apply("Gather", np.arange(n_used, n_used + encoder.n_columns), axis=1)
-        parts += [part] if encoder.kind == "copy" else _pbld_nodes(encoder, values, part)
-        n_used += encoder.n_columns
+        width = encoder.n_out if encoder.kind == "one_hot" else encoder.n_columns
+        part = X.apply("Gather", np.arange(n_used, n_used + width), axis=1)
+        parts += _pbld_nodes(encoder, values, part) if encoder.kind == "pbld" else [part]
+        n_used += width
     return parts
 
 
