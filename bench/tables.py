@@ -153,9 +153,14 @@ def failure(name, method, error):
 
 
 def packages(found):
-    """The versions of the packages that were measured."""
+    """The versions of the packages that were measured, except those in `environment`."""
+    import sklearn
+
+    import fastbp
+
     versions = {(record["method"].split("-")[0], record["version"]) for record in found}
-    return ", ".join(f"{name} {version}" for name, version in sorted(versions)) or "no records"
+    versions -= {("fastbp", fastbp.__version__), ("sklearn", sklearn.__version__)}  # in `environment`
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions)) or "no other packages"
 
 
 def old_code(found):

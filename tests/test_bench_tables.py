@@ -308,7 +308,7 @@ def test_page_marks_the_least_error_and_missing_records():
     lines = page(records, "a machine").splitlines()
     assert "| x | 80 | 1 | 0.2000 | **0.1000** |" in lines
     assert "| y | 80 | 1 | **0.3000** | – |" in lines
-    assert "| geometric mean of 1 table |  |  | **0.2000** | **0.1000** |" in lines
+    assert "| geometric mean of 1 table |  |  | 0.2000 | 0.1000 |" in lines
     assert "| ÷ catboost (tables) |  |  | 1.000 (2) | 0.500 (1) |" in lines
 
 

@@ -140,7 +140,7 @@ def errors_section(records, task):
     rows = [error_row(name, found, methods) for name, found in sorted(by_table(records, task).items())]
     means, n_tables = geometric_means(records, task, methods)
     if means:
-        rows.append([f"geometric mean of {_count(n_tables, 'table')}", "", "", *(f"**{means[method]:.4f}**" for method in methods)])
+        rows.append([f"geometric mean of {_count(n_tables, 'table')}", "", "", *(f"{means[method]:.4f}" for method in methods)])
     rows += ratio_rows(records, task, methods)
     head = ["table", "training rows", "seeds", *methods]
     note = (

@@ -95,8 +95,9 @@ def pair_summary(name, pairs):
     """The last row: the median ratios over the tables, and the goal."""
     goal = TIME_GOALS.get(name)
     ratios = [ratio for pair in pairs if not isnan(ratio := pair.epoch_ratio())]
-    ratio = median(ratios) if ratios else nan
-    shown = f"**{ratio:.2f}**" + (f" {'≥' if ratio >= goal else '<'} {goal}" if goal else "")
+    shown = "too few epochs"
+    if ratios:
+        shown = f"**{median(ratios):.2f}**" + (f" {'≥' if median(ratios) >= goal else '<'} {goal}" if goal else "")
     return ["median", "", "", shown, f"{median(pair.fit_ratio() for pair in pairs):.2f}"]
 
 

@@ -30,9 +30,9 @@ from .regressor import OF_TABLE_REGRESSORS, TableRegressor
 _PRESET = """\
 preset : {{'td', 'td-s', 'best'}}, default='td'
     The values of the parameters that are None: 'td' is RealMLP-TD, 'td-s' is RealMLP-TD-S, which has fewer parts and needs about
-    two thirds of the time [1]_. 'best' is 'td' with other values of `n_cv` and `learning_rate_init` and two more parts, which have
-    no parameters: every second network also has a piecewise-linear encoding of the numbers [5]_, and the best epochs of classifiers
-    are selected by the Brier score. It needs about seven times as long as 'td'.
+    0.7 times as long [1]_. 'best' is 'td' with other values of `n_cv` and, in regression, `learning_rate_init`, and two more parts,
+    which have no parameters: every second network also has a piecewise-linear encoding of the numbers [5]_, and the best epochs of
+    classifiers are selected by the Brier score. It needs about seven times as long as 'td'.
 """
 
 _PARAMETERS_OF_REALMLP = """\
