@@ -22,6 +22,10 @@ def fitted(preset="td", kind=RealMLPClassifier, **options):
     return kind(preset, **SMALL, **options).fit(X, LABELS if kind is RealMLPClassifier else X["price"])
 
 
+def note_on_scale(n_params, layer="hidden 1"):
+    return f"Each input has a scale, which is folded into the weights of the layer {layer!r}; training has {n_params:,} parameters."
+
+
 @pytest.mark.parametrize("preset", ["td", "td-s"])
 def test_summary_counts_all_parameters(preset):
     model = fitted(preset, n_cv=2)
@@ -34,7 +38,7 @@ def test_summary_counts_all_parameters(preset):
     assert [layer.name for layer in found.layers][-3:] == ["hidden 1", "hidden 2", "output"]
     assert repr(found).splitlines()[-3:] == [
         f"Inputs: {network.plan.layout.sizes[0]}, computed from 4 columns.",
-        f"Each input has a scale, which is folded into the weights of the layer 'hidden 1'; training has {found.n_trained_params} parameters.",
+        note_on_scale(found.n_trained_params),
         "Each of the 2 members has such a network.",
     ]
     assert found.to_frame().shape == (len(found.layers), 8)
@@ -87,7 +91,7 @@ def test_summary_names_members_of_other_sizes():
     assert found.n_params == n_params
     assert found.notes == (
         f"Inputs: {n_inputs}, computed from 4 columns.",
-        f"Each input has a scale, which is folded into the weights of the layer 'hidden 1'; training has {n_params + n_inputs} parameters.",
+        note_on_scale(n_params + n_inputs),
         f"Members 1, 3 and 5 have such a network; members 2, 4 and 6 have {more_inputs} inputs and {more_params:,} parameters.",
     )
     assert found.notes[-1] in found.to_html()
@@ -110,7 +114,7 @@ def test_summary_of_a_single_member_of_another_size(row, expected):
 
 def test_summary_of_a_network_without_hidden_layers():
     notes = summary(RealMLPRegressor("td-s", hidden_layer_sizes=(), max_iter=1).fit(np.eye(9), np.arange(9.0))).notes
-    assert notes[1] == "Each input has a scale, which is folded into the weights of the layer 'output'; training has 19 parameters."
+    assert notes[1] == note_on_scale(19, "output")
 
 
 def test_summary_of_models_without_networks():
