@@ -74,7 +74,7 @@ test-tools-ci: $(TOOLS)/.has-tools ## the part of test-tools for ONNX, skops, ml
 	$(TOOLS)/$(BIN)/python -m pytest tests/tools --ignore tests/tools/test_pmml.py -k "onnx or skops or mlflow or optuna" -m "not slow" $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
-	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py tests/test_encoders.py tests/test_members.py $(ARGS)
+	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py tests/test_encoders.py tests/test_members.py tests/test_layer_kinds.py tests/test_encoder_networks.py $(ARGS)
 
 test-plain: $(VENV)/.has-test ## run a part of the tests with kernels that numba.njit compiles
 	@export FASTBP_COMPILER=plain; $(COMPILE)

@@ -456,11 +456,12 @@ def smooth_clip(x):
     return x / np.sqrt(1 + (x / 3) ** 2)
 
 
-def realmlp(weights, activation):
+def realmlp(weights, activation, residuals=False):
     """Build RealMLP from weights by name. The input columns are numeric, one-hot, and one column of codes for each embedding.
 
     Names: pbld.w1, pbld.b1, pbld.W2, pbld.b2 and embedding.<i>.E (TD); scale.s; dense.<i>.W, dense.<i>.b; activation.<i>.alpha
-    (TD).
+    (TD). With `residuals`, each hidden layer after the first that has as many units as inputs adds its inputs, which dropout does
+    not change, to its outputs.
     """
     tables = sum(name.startswith("embedding.") for name in weights)
     parts: list[tuple[slice, Layer]] = [(slice(None, -tables or None), Identity())]
@@ -475,12 +476,15 @@ def realmlp(weights, activation):
     layers: list[Layer] = [Columns(parts), Diagonal("scale", s=weights["scale.s"])]
     n_layers = sum(name.startswith("dense.") and name.endswith("W") for name in weights)
     for i in range(n_layers):
-        layers.append(NTPDense(f"dense.{i}", W=weights[f"dense.{i}.W"], b=weights[f"dense.{i}.b"]))
+        W = weights[f"dense.{i}.W"]
+        block: list[Layer] = [NTPDense(f"dense.{i}", W=W, b=weights[f"dense.{i}.b"])]
         if i < n_layers - 1 and f"activation.{i}.alpha" in weights:
             alpha = weights[f"activation.{i}.alpha"]
-            layers += [ParametricActivation(activation, f"activation.{i}", alpha=alpha), Dropout()]
+            block += [ParametricActivation(activation, f"activation.{i}", alpha=alpha), Dropout()]
         elif i < n_layers - 1:
-            layers.append(Activation(activation))
+            block.append(Activation(activation))
+        is_residual = residuals and 0 < i < n_layers - 1 and len(W) == len(W.T)
+        layers += [Residual(block)] if is_residual else block
     return Network(layers)
 
 
@@ -528,10 +532,13 @@ class Problem(NamedTuple):
     smoothing: float = 0.0
     activation: str = "relu"
     edges: Any = None
+    residuals: bool = False
 
 
 def build(problem):
-    return realmlp(problem.weights, problem.activation) if problem.model == "realmlp" else tabm(problem.weights, problem.edges)
+    if problem.model == "tabm":
+        return tabm(problem.weights, problem.edges)
+    return realmlp(problem.weights, problem.activation, problem.residuals)
 
 
 def weights_of(network):

@@ -71,6 +71,7 @@ def kernel_losses(problem, n_threads=1, dtype=np.float64):
         hidden_layer_sizes=sizes[1:-1],
         activation=problem.activation,
         parametric_activation=has_slopes,
+        residual_connections=problem.residuals,
         learning_rate_init=problem.learning_rate,
         weight_decay=problem.weight_decay,
         dropout=problem.dropout,

@@ -133,7 +133,7 @@ def test_gradients_in_float32(name, network):
     np.testing.assert_allclose(net.loss_and_gradient()[2], expected, rtol=1e-3, atol=1e-4 * abs(expected).max())
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n_threads", [1, pytest.param(2, marks=pytest.mark.compiled)])
 @each_network
 def test_training_steps(name, n_threads, network):
     options = {"solver": "sgd", "momentum": 0.0, "alpha": 0.0, "batch_size": 9}

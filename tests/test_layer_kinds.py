@@ -90,7 +90,7 @@ def test_gradient_is_the_sum_over_blocks(kind, dtype, sparse, network):
     np.testing.assert_allclose(blocks.gradient, whole.gradient, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n_threads", [1, pytest.param(2, marks=pytest.mark.compiled)])
 @each_kind
 def test_training_steps(kind, n_threads, network):
     """Steps of gradient descent by the kernels, with and without threads, against steps with the gradient of one pass."""
@@ -125,7 +125,7 @@ def test_dropout_changes_the_differences_like_the_activations(dtype, network):
     )
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("n_threads", [1, pytest.param(2, marks=pytest.mark.compiled)])
 def test_rows_that_do_not_fill_a_batch_can_be_left_out(n_threads, network):
     options = {"batch_size": 5, "block_size": 5, "n_threads": n_threads}
     whole, part = network(n_rows=13, drop_last=1, **options), network(n_rows=13, **options)

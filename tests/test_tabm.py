@@ -432,31 +432,51 @@ def test_files_and_pickles(kind, embedding, tmp_path):
         assert [member.best_epoch_ for member in copy.members_] == [member.best_epoch_ for member in model.members_]
 
 
-@pytest.mark.parametrize("n_iter_no_change", [2, 16])
-def test_a_fit_that_was_ended_continues_with_the_same_bits(n_iter_no_change):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_iter_no_change": 2},
+        {"n_iter_no_change": 16},
+        {"architecture": "tabm-mini"},
+        {"numeric_embedding": "piecewise_linear", "n_bins": 4},
+        {"numeric_embedding": "periodic", "n_frequencies": 3},
+        {"shares_batches": True, "n_cv": 2},
+        {"architecture": "tabm-mini", "numeric_embedding": "piecewise_linear", "n_bins": 4, "shares_batches": True, "n_cv": 2},
+    ],
+    ids=["early stopping", "all epochs", "tabm-mini", "piecewise linear", "periodic", "shared batches", "all"],
+)
+def test_a_fit_that_was_ended_continues_with_the_same_bits(changes):
     class Ended(Exception):
         pass
 
     def end(estimator, epoch, logs):
-        if epoch == 3:
+        if epoch == 3 and logs["member"] == changes.get("n_cv", 1) - 1:
             raise Ended
 
     X, y = np.random.default_rng(0).normal(size=(80, 3)), np.arange(80) % 2
-    options = {
-        "n_submodels": 3,
-        "hidden_layer_sizes": (6, 5),
-        "max_iter": 12,
-        "n_iter_no_change": n_iter_no_change,
-        "random_state": 0,
-    }
+    options = (
+        {
+            "n_submodels": 3,
+            "hidden_layer_sizes": (6, 5),
+            "max_iter": 12,
+            "n_iter_no_change": 16,
+            "random_state": 0,
+        }
+        | ({"numeric_embedding_size": 2} if "numeric_embedding" in changes else {})
+        | changes
+    )
     whole, model = TabMClassifier(**options), TabMClassifier(**options, warm_start="resume", callbacks=end)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         whole.fit(X, y)
         with pytest.raises(Ended):
             model.fit(X, y)
+        assert min(member.n_iter_ for member in model.members_) < min(member.n_iter_ for member in whole.members_)
         model.set_params(callbacks=None).fit(X, y)
         np.testing.assert_array_equal(model.predict_proba(X), whole.predict_proba(X))
+        for member, expected in zip(model.members_, whole.members_, strict=True):
+            np.testing.assert_array_equal(member.network.params, expected.network.params)
+            assert member.loss_curve_ == expected.loss_curve_
         assert model.n_iter_ == whole.n_iter_ > 3
         model.fit(X, y)  # training is complete
     assert model.n_iter_ == whole.n_iter_

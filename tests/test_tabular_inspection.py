@@ -22,6 +22,10 @@ def fitted(preset="td", kind=RealMLPClassifier, **options):
     return kind(preset, **SMALL, **options).fit(X, LABELS if kind is RealMLPClassifier else X["price"])
 
 
+def note_on_scale(n_params, layer="hidden 1"):
+    return f"Each input has a scale, which is folded into the weights of the layer {layer!r}; training has {n_params:,} parameters."
+
+
 @pytest.mark.parametrize("preset", ["td", "td-s"])
 def test_summary_counts_all_parameters(preset):
     model = fitted(preset, n_cv=2)
@@ -32,8 +36,9 @@ def test_summary_counts_all_parameters(preset):
     assert found.n_trained_params == network.params.size + network.plan.layout.sizes[0]
     assert found.n_multiply_adds == sum(layer.n_multiply_adds for layer in found.layers)
     assert [layer.name for layer in found.layers][-3:] == ["hidden 1", "hidden 2", "output"]
-    assert repr(found).splitlines()[-2:] == [
+    assert repr(found).splitlines()[-3:] == [
         f"Inputs: {network.plan.layout.sizes[0]}, computed from 4 columns.",
+        note_on_scale(found.n_trained_params),
         "Each of the 2 members has such a network.",
     ]
     assert found.to_frame().shape == (len(found.layers), 8)
@@ -46,8 +51,70 @@ def test_summary_shows_embeddings():
     lines = text.splitlines()
     assert lines[2].split() == ["embedding", "of", "numbers", "(2,", "8)", "pbld", "166", "128", "664"]
     assert lines[3].split() == ["embedding", "of", "'color'", "(17,", "8)", "embedding", "136", "0", "544"]
-    assert lines[4].split() == ["hidden", "1", "(20,", "16)", "selu", "0.15", "352", "320", "1,408"]
+    assert lines[4].split() == ["hidden", "1", "(20,", "16)", "selu,", "parametric", "0.15", "352", "320", "1,408"]
     assert lines[-1] == "There is one member."
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ["selu, parametric"] * 4),
+        ({"residual_connections": True}, ["selu, parametric", "selu, parametric + inputs", *["selu, parametric"] * 2]),
+        ({"parametric_activation": False}, ["selu"] * 4),
+        ({"parametric_activation": False, "residual_connections": True}, ["selu", "selu + inputs", "selu", "selu"]),
+    ],
+    ids=["parametric", "both", "plain", "residual"],
+)
+def test_summary_shows_parametric_activations_and_residual_connections(options, expected):
+    """A layer adds its inputs only if it has as many units as inputs, and never in the first layer."""
+    model = RealMLPClassifier(**SMALL | {"hidden_layer_sizes": (6, 6, 4, 5)} | options).fit(X, LABELS)
+    found = summary(model)
+    shown = [layer.activation for layer in found.layers if layer.name.startswith("hidden")]
+    assert shown == expected
+    assert all(activation in str(found) for activation in expected)
+    assert found.to_frame()["activation"].tolist()[-5:] == [*expected, "softmax"]
+
+
+def test_summary_of_equal_sizes_of_inputs_and_first_layer():
+    model = RealMLPRegressor("td-s", residual_connections=True, hidden_layer_sizes=(2, 2), max_iter=1)
+    found = summary(model.fit(X[["price", "price"]].to_numpy(), X["price"]))
+    assert [layer.activation for layer in found.layers] == ["mish", "mish + inputs", "identity"]
+
+
+def test_summary_names_members_of_other_sizes():
+    model = fitted("best")
+    sizes = [(member.network.plan.layout.sizes[0], member.network.params.size) for member in model.members_]
+    (n_inputs, n_params), (more_inputs, more_params) = sizes[:2]
+    assert sizes == 3 * [(n_inputs, n_params), (more_inputs, more_params)]
+    assert more_inputs > n_inputs
+    found = summary(model)
+    assert found.n_params == n_params
+    assert found.notes == (
+        f"Inputs: {n_inputs}, computed from 4 columns.",
+        note_on_scale(n_params + n_inputs),
+        f"Members 1, 3 and 5 have such a network; members 2, 4 and 6 have {more_inputs} inputs and {more_params:,} parameters.",
+    )
+    assert found.notes[-1] in found.to_html()
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (7, "Member 1 has such a network; members 2 and 3 have 2 inputs and 13 parameters."),
+        (8, "Members 1 and 3 have such a network; member 2 has 1 input and 10 parameters."),
+    ],
+    ids=["first", "second"],
+)
+def test_summary_of_a_single_member_of_another_size(row, expected):
+    """One member has no missing value in its training rows, so that its network has no indicator."""
+    values = np.where(np.arange(60) == row, np.nan, np.arange(60.0))
+    model = RealMLPRegressor("td-s", **SMALL | {"hidden_layer_sizes": 3}, n_cv=3).fit(values[:, None], np.arange(60.0))
+    assert summary(model).notes[-1] == expected
+
+
+def test_summary_of_a_network_without_hidden_layers():
+    notes = summary(RealMLPRegressor("td-s", hidden_layer_sizes=(), max_iter=1).fit(np.eye(9), np.arange(9.0))).notes
+    assert notes[1] == note_on_scale(19, "output")
 
 
 def test_summary_of_models_without_networks():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tabular_reference as reference
 from tabular_training import kernel_losses, tabm_losses
+from test_tabular_training import RESIDUAL, realmlp_problem
 
 torch = pytest.importorskip("torch", reason="PyTorch is an optional oracle: pip install torch")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the other packages
@@ -288,6 +289,82 @@ def test_realmlp_has_the_losses_of_pytabkit(monkeypatch, recorder, preset, n_cla
     trained.check_starting_weights(tables, problem)
     check_losses(problem, trained.losses)
     trained.check_predictions(problem)
+
+
+# Residual connections, which pytabkit's RealMLP does not have: a network of PyTorch modules, trained by autograd and AdamW
+
+
+class ResidualNetwork(torch.nn.Module):
+    """RealMLP for numbers, without dropout, with the parameters of a `reference.Problem` under the same names."""
+
+    ACTIVATIONS = {"selu": torch.nn.functional.selu, "mish": torch.nn.functional.mish}
+
+    def __init__(self, problem):
+        super().__init__()
+        self.weights = torch.nn.ParameterDict({k.replace(".", " "): torch.tensor(v) for k, v in problem.weights.items()})
+        self.activation = self.ACTIVATIONS[problem.activation]
+        self.n_layers = sum(name.startswith("dense") and name.endswith("W") for name in self.weights)
+
+    def embedded(self, x):
+        w1, b1, W2, b2 = (self.weights[f"pbld {name}"] for name in ("w1", "b1", "W2", "b2"))
+        numbers, others = x[:, : len(w1)], x[:, len(w1) :]
+        e = torch.einsum("njh,jho->njo", torch.cos(2 * torch.pi * numbers[:, :, None] * w1 + b1), W2) + b2
+        return torch.cat([e.flatten(1), numbers, others], dim=1)
+
+    def forward(self, x):
+        x = self.embedded(x) if "pbld w1" in self.weights else x
+        x = x * self.weights["scale s"]
+        for i in range(self.n_layers):
+            W, b = self.weights[f"dense {i} W"], self.weights[f"dense {i} b"]
+            z = torch.nn.functional.linear(x, W.T / W.shape[0] ** 0.5, b)
+            if i == self.n_layers - 1:
+                return z
+            a = self.activation(z)
+            if f"activation {i} alpha" in self.weights:
+                a = torch.lerp(z, a, self.weights[f"activation {i} alpha"])
+            x = a + x if i > 0 and a.shape == x.shape else a
+        raise AssertionError
+
+    def groups(self):
+        """The parameters with their factors of the learning rate and of the weight decay, those of pytabkit."""
+        factors = {"scale": (6.0, 36.0), "pbld": (0.1, 0.01), "activation": (0.1, 0.01)}
+        for name, parameter in self.weights.items():
+            of_rate, of_decay = (0.1, 0.0) if name.endswith(" b") else factors.get(name.split()[0], (1.0, 1.0))
+            yield parameter, of_rate, of_decay
+
+
+def torch_losses(problem):
+    """The loss of each step of the `ResidualNetwork`."""
+    network, losses = ResidualNetwork(problem), []
+    parameters, rates, decays = zip(*network.groups(), strict=True)
+    optimizer = torch.optim.AdamW([{"params": [parameter]} for parameter in parameters], betas=(0.9, 0.95))
+    for step, rows in enumerate(problem.batches):
+        t = step / problem.n_steps
+        rate, decay = problem.learning_rate * reference.coslog(t), problem.weight_decay * reference.flat_cos(t)
+        for group, of_rate, of_decay in zip(optimizer.param_groups, rates, decays, strict=True):
+            group["lr"] = rate * of_rate
+            group["weight_decay"] = decay * of_decay / of_rate  # PyTorch multiplies the decay by the learning rate of the group
+        z, y = network(torch.as_tensor(problem.X[rows])), torch.as_tensor(problem.y[rows])
+        if y.ndim == 2:
+            loss = torch.nn.functional.mse_loss(z, y)
+        else:
+            loss = torch.nn.functional.cross_entropy(z, y, label_smoothing=problem.smoothing)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return losses
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "two targets"])
+@pytest.mark.parametrize("preset", ["td-s", "td"])
+@pytest.mark.usefixtures("recorder")  # makes PyTorch compute in float64
+def test_residual_connections_have_the_losses_of_torch(preset, task):
+    problem = realmlp_problem(preset, task, with_codes=False, **RESIDUAL)
+    problem = problem._replace(dropout=0.0, masks=[[None] * 4 * (preset == "td")] * problem.n_steps)
+    losses = torch_losses(problem)
+    check_losses(problem, losses)
+    np.testing.assert_allclose(kernel_losses(problem)[0], losses, rtol=1e-8)
 
 
 # TabM

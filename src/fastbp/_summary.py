@@ -25,7 +25,8 @@ class LayerSummary:
     n_in, n_out : int
         The number of inputs and of units of the layer.
     activation : str
-        The name of the activation function.
+        The name of the activation function. In an estimator for tables, ", parametric" follows if the layer computes
+        z + α (g(z) − z) with a parameter α for each unit, and " + inputs" if it adds its inputs to its outputs.
     norm : str or None
         'batch_norm' or 'layer_norm' if the layer has a norm.
     dropout : float
@@ -156,11 +157,15 @@ def summary(est: Any) -> Summary:
     The numbers are those of the network that predicts: scaling, batch normalization and averages are folded into its weights. The
     dropout rates are the current value of the parameter `dropout`.
 
+    In a summary of an estimator for tables, the activation "selu, parametric" is z + α (selu(z) − z), with a parameter α for each
+    unit. With "selu, parametric + inputs", the layer also adds its inputs to its outputs (`residual_connections`). The sentences
+    after the table describe the inputs, their scale, and the members.
+
     Parameters
     ----------
-    est : MLPClassifier, MLPRegressor, RealMLPClassifier or RealMLPRegressor
-        A fitted estimator. Of an estimator for tables, the network of the first member is described; the networks of the other
-        members have the same layers.
+    est : MLPClassifier, MLPRegressor, RealMLPClassifier, RealMLPRegressor, TabMClassifier or TabMRegressor
+        A fitted estimator. Of an estimator for tables, the network of the first member is described. If the networks of other
+        members have other numbers of inputs or parameters, the summary lists these.
 
     Returns
     -------

@@ -12,10 +12,17 @@ from ._tabular.base import fitted_ensemble
 
 @dataclass(frozen=True, repr=False)
 class TableSummary(Summary):
-    """The `Summary` of the network of one member, whose first layers are embeddings of numbers and of categories, if any."""
+    """The `Summary` of the network of the first member, whose first layers are embeddings of numbers and of categories, if any.
 
-    n_members: int
-    n_inputs: int
+    ``sizes_of_members`` has the number of inputs and the number of parameters of the network of each member.
+    """
+
+    sizes_of_members: tuple
+
+    @property
+    def n_inputs(self):
+        """The number of inputs of the first layer that is not an embedding."""
+        return self.sizes_of_members[0][0]
 
     @property
     def sizes(self):
@@ -23,9 +30,35 @@ class TableSummary(Summary):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        each = f"Each of the {self.n_members} members has such a network." if self.n_members > 1 else "There is one member."
-        text = f"Inputs: {self.n_inputs:,}, computed from {self.n_features:,} column{'s' * (self.n_features != 1)}."
-        return text, each
+        notes = [f"Inputs: {self.n_inputs:,}, computed from {_count(self.n_features, 'column')}."]
+        if self.n_trained_params != self.n_params:
+            first = "output" if len(self.sizes) == 2 else "hidden 1"
+            trained = f"training has {self.n_trained_params:,} parameters"
+            notes.append(f"Each input has a scale, which is folded into the weights of the layer {first!r}; {trained}.")
+        return *notes, _note_on_members(self.sizes_of_members)
+
+
+def _note_on_members(sizes):
+    """Return a sentence that says which members have the network of the first member, and the sizes of the other networks."""
+    if len(sizes) == 1:
+        return "There is one member."
+    if len(set(sizes)) == 1:
+        return f"Each of the {len(sizes)} members has such a network."
+    groups = {size: [n for n, other in enumerate(sizes, start=1) if other == size] for size in sizes}
+    parts = []
+    for (n_inputs, n_params), numbers in groups.items():
+        text = "such a network" if not parts else f"{_count(n_inputs, 'input')} and {_count(n_params, 'parameter')}"
+        parts.append(f"{_enumerated(numbers)} {'has' if len(numbers) == 1 else 'have'} {text}")
+    return f"M{'; '.join(parts)[1:]}."
+
+
+def _enumerated(numbers):
+    *others, last = map(str, numbers)
+    return f"members {', '.join(others)} and {last}" if others else f"member {last}"
+
+
+def _count(number, noun):
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def table_summary(est):
@@ -55,11 +88,19 @@ def table_summary(est):
             n_params += n_out * architecture.has_slopes
             n_params += n_networks * (n_in * has_inputs + n_out * (architecture.adapters == "all"))
         name, activation = (
-            ("output", architecture.link) if is_output else (f"hidden {number}", architecture.activations[number - 1])
+            ("output", architecture.link) if is_output else (f"hidden {number}", _activation(architecture, number - 1, n_in, n_out))
         )
         rate, work = 0.0 if is_output else dropout, n_networks * n_in * n_out
         layers.append(LayerSummary(name, n_in, n_out, activation, None, rate, n_params, work, n_params * itemsize))
     n_scales = sizes[0] if ensemble.kind.family == "RealMLP" else 0  # the scale of the inputs is folded into the weights
     n_trained = sum(layer.n_params for layer in layers) + n_scales
     shared = type(est).__name__, tuple(layers), est.n_features_in_, 0.0, params.dtype.name, n_trained
-    return TableSummary(*shared, len(ensemble.members), sizes[0])
+    sizes_of_members = tuple((other.network.plan.layout.sizes[0], other.network.params.size) for other in ensemble.members)
+    return TableSummary(*shared, sizes_of_members)
+
+
+def _activation(architecture, layer, n_in, n_out):
+    """Return the name of the activation of a hidden layer, with what is added to it."""
+    parametric = ", parametric" if architecture.has_slopes else ""
+    inputs = " + inputs" if architecture.has_residual(layer, (n_in, n_out)) else ""
+    return f"{architecture.activations[layer]}{parametric}{inputs}"
