@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 import warnings
 
 import joblib
@@ -509,6 +510,8 @@ def test_training_continues_after_ctrl_c(options):
     def interrupt(estimator, epoch, logs):
         if epoch == 3:
             os.kill(os.getpid(), signal.SIGINT)
+            if threading.current_thread() is not threading.main_thread():
+                time.sleep(1)  # until the main thread handles the signal
 
     complete = fitted(**options)
     model = small(warm_start="resume", callbacks=interrupt, **options)
