@@ -347,6 +347,9 @@ ERRORS = {
     ),
     "negative weights": (RealMLPRegressor, {}, (X, VALUES), {"sample_weight": -np.ones(120)}, "Negative values"),
     "weights of 0": (RealMLPClassifier, {"class_weight": {"no": 0, "yes": 0}}, (X, LABELS), {}, "weight above 0"),
+    "a negative class weight": (RealMLPClassifier, {"class_weight": {"yes": -3}}, (X, LABELS), {}, "at least 0, .* -3 for class 'yes'"),
+    "a class weight of NaN": (RealMLPClassifier, {"class_weight": {"yes": np.nan}}, (X, LABELS), {}, "finite weights of at least 0"),
+    "weights of other classes": (RealMLPClassifier, {"class_weight": {"zz": 3}}, (X, LABELS), {}, r"\['no', 'yes'\] .* \['zz'\]"),
     "no validation rows": (
         RealMLPClassifier,
         {"calibrate": "temperature", "validation_fraction": 0},
