@@ -515,8 +515,8 @@ def test_infinite_numbers(make, dtype):
         (np.array([[1j]]), ValueError, "Complex data not supported"),
         (pd.DataFrame({"a": [1j]}), ValueError, "Complex data not supported: column 'a'"),
         (pd.DataFrame({"a": [1j, "b"]}), ValueError, "Complex data not supported: column 'a'"),
-        (pd.DataFrame({"a": [[1], [2]]}), TypeError, "Column 'a' .* 'list'; each argument must be a string, a number"),
-        (np.array([[{"a": 1}], [2]], object), TypeError, "Column 'x0' .* 'dict'; each argument must be a string, a number"),
+        (pd.DataFrame({"a": [[1], [2]]}), TypeError, "Column 'a' .* 'list'; each value must be a string, a number"),
+        (np.array([[{"a": 1}], [2]], object), TypeError, "Column 'x0' .* 'dict'; each value must be a string, a number"),
         (pd.DataFrame({"a": [object(), 1]}), TypeError, "Column 'a' .* 'object'"),
         (pl.DataFrame({"a": [[1], [2]]}), TypeError, r"nested type List\(Int64\)"),
         (pl.DataFrame({"a": [{"b": 1}]}), TypeError, "nested type Struct"),
@@ -529,7 +529,7 @@ def test_tables_that_are_refused(X, error, message):
 
 def test_nested_values_at_prediction():
     reading = Reading().fit(pd.DataFrame({"a": ["x", "y"]}))
-    with pytest.raises(TypeError, match=r"Column 'a' .* 'list'; each argument must be"):
+    with pytest.raises(TypeError, match=r"Column 'a' .* 'list'; each value must be"):
         reading.read(pd.DataFrame({"a": [["x"], "y"]}))
 
 

@@ -112,7 +112,7 @@ def _check_types_of_objects(types, name):
         is_nested = issubclass(one, Mapping | Set | np.ndarray) or (issubclass(one, Sequence) and not issubclass(one, str | bytes))
         if is_nested or (one.__str__ is object.__str__ and one.__repr__ is object.__repr__):
             raise TypeError(
-                f"Column {name!r} of X has a value of type {one.__name__!r}; each argument must be a string, a number, a boolean "
+                f"Column {name!r} of X has a value of type {one.__name__!r}; each value must be a string, a number, a boolean "
                 "or a date. Convert the values, and split nested values into several columns."
             )
         if issubclass(one, complex | np.complexfloating):

@@ -149,7 +149,7 @@ def _series_column(series, name):
     dtype = series.dtype
     if isinstance(dtype, _NESTED):
         raise TypeError(
-            f"Column {name!r} of X has the nested type {dtype}; each argument must be a string, a number, a boolean or a date. "
+            f"Column {name!r} of X has the nested type {dtype}; each value must be a string, a number, a boolean or a date. "
             "Split the column into several columns."
         )
     if _has_python_objects(series):

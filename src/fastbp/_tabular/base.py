@@ -48,7 +48,7 @@ OF_TABLES = {
 }
 # the rules for the parameters of networks that all families have
 OF_TABLE_NETWORKS = {
-    "hidden_layer_sizes": ["array-like", _AT_LEAST_1, None],
+    "hidden_layer_sizes": ["array-like", _AT_LEAST_1],
     "activation": [StrOptions(set(ACTIVATION_NAMES))],
     "learning_rate": [StrOptions(set(SCHEDULE_NAMES))],
     "learning_rate_init": [_ABOVE_0],
@@ -288,7 +288,7 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
             return None
         fixed = settings._asdict() | {name: _plain_value(getattr(self, name)) for name in _FIXED_PARAMETERS if hasattr(self, name)}
         if before is not None:
-            before.check(len(data.y), given is not None, fixed)
+            before.check(data, given, fixed)
             splits, seeds, members = before.splits, before.seeds, list(before.members)
         else:
             splits = self._drawn_splits(settings.n_cv, data, given, rng)
