@@ -63,6 +63,11 @@ def text_of(value):
     return str(int(value)) if math.isfinite(value) and value == int(value) else str(value)
 
 
+def is_missing_object(value):
+    """Whether an object is None or a missing value of pandas; NaN is a number."""
+    return type(value).__name__ in _MISSING_TYPES
+
+
 def count_texts(array):
     """The counts of the texts in an array of objects, as a dict, and whether some texts were dropped.
 

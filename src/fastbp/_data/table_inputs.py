@@ -77,6 +77,9 @@ class InputTable:
         Raises ``ValueError`` if X does not have two dimensions, has no rows or no columns, has two columns of the same name, or has
         other columns than in ``fit``, and ``TypeError`` for sparse matrices and lazy data frames.
         """
+        pyarrow = nw.dependencies.get_pyarrow()
+        if pyarrow is not None and isinstance(X, pyarrow.RecordBatch):
+            X = pyarrow.Table.from_batches([X])
         if nw.dependencies.is_into_dataframe(X):
             return cls._of_data_frame(X, estimator, reset)
         if nw.dependencies.is_polars_lazyframe(X):
