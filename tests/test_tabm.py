@@ -197,8 +197,9 @@ def test_without_hidden_layers_the_predictions_are_linear(kind, architecture):
     np.testing.assert_allclose(centered, linear @ np.linalg.lstsq(linear, centered)[0], atol=1e-4)
 
 
-def test_very_large_numbers_give_no_warnings():
-    rows = X[["number"]] * 1e30
+@pytest.mark.parametrize("unit", [1e30, 1e38])
+def test_very_large_numbers_give_no_warnings(unit):
+    rows = X[["number"]] * unit
     assert np.isfinite(small(TabMRegressor).fit(rows, VALUES).predict(rows)).all()
 
 

@@ -281,8 +281,8 @@ class ColumnReader:
             mask = _check_categorical_features(table.native, categorical_features)
         except ValueError as error:
             raise ValueError(
-                f"{str(error).rstrip('.')}. X has {table.n_columns} columns; got categorical_features={categorical_features!r}. Pass the names or the "
-                "numbers of columns of X, a mask with an element for each of them, or 'from_dtype'."
+                f"{str(error).rstrip('.')}. X has {table.n_columns} columns; got categorical_features={categorical_features!r}. "
+                "Pass the names or the numbers of columns of X, a mask with an element for each of them, or 'from_dtype'."
             ) from error
         by_dtype = isinstance(categorical_features, str) and categorical_features == "from_dtype"
         columns = []
@@ -334,8 +334,8 @@ class ColumnReader:
         except ValueError as error:
             first = int(np.isinf(numeric).any(axis=0).argmax())
             raise ValueError(
-                f"{error} Such numbers are in column {self.columns[self.numeric_sources[first]].name!r}. Replace infinity by NaN, which "
-                "is a missing value, and divide columns with too large numbers by a constant."
+                f"{error} Such numbers are in column {self.columns[self.numeric_sources[first]].name!r}. Replace infinity by NaN, "
+                "which is a missing value, and divide columns with too large numbers by a constant."
             ) from error
 
     def _array_without_changes(self, table, dtype):

@@ -215,15 +215,15 @@ def _check_weights_of_classes(class_weight, classes):
     for label, weight in class_weight.items():
         if not isinstance(weight, Real) or not 0 <= weight < np.inf:
             raise ValueError(
-                f"class_weight must have finite weights of at least 0, but has the weight {weight!r} for class {label!r}. Change it; "
-                "a class of weight 0 is left out."
+                f"class_weight must have finite weights of at least 0, but has the weight {weight!r} for class {label!r}. Change "
+                "it; a class of weight 0 is left out."
             )
     missing, known = [label for label in classes if label not in class_weight], set(classes)
     unknown = [label for label in class_weight if label not in known]
     if missing and unknown:
         raise ValueError(
-            f"The classes {shortened(missing)} of y are not in class_weight, which has weights for {shortened(unknown)}, but y does "
-            "not have these labels. Use the labels of y as the keys of class_weight."
+            f"The classes {shortened(missing)} of y are not in class_weight, which has weights for {shortened(unknown)}, but y "
+            "does not have these labels. Use the labels of y as the keys of class_weight."
         )
 
 

@@ -178,4 +178,6 @@ def _check_objects(y):
             raise ValueError(f"Input y must have a label in each row, but is {label} in row {n}. Leave out such rows.")
     types = {type(label).__name__: isinstance(label, str) for label in y if label == label}  # NaN is refused later
     if any(types.values()) and not all(types.values()):
-        raise ValueError(f"y must have labels of one type, but has values of the types {sorted(types)}. Convert all labels to strings.")
+        raise ValueError(
+            f"y must have labels of one type, but has values of the types {sorted(types)}. Convert all labels to strings."
+        )

@@ -35,8 +35,8 @@ class TargetScale:
             scaled = ((y - self.mean) / self.scale).astype(dtype)
         if not np.isfinite(scaled).all():
             raise ValueError(
-                f"y and y_val must have values that {np.dtype(dtype)} can represent after a division by the standard deviation of y in "
-                f"the training rows; the largest absolute value is {np.abs(y).max():g}. Leave out rows with so large values."
+                f"y and y_val must have values that {np.dtype(dtype)} can represent after a division by the standard deviation of "
+                f"y in the training rows; the largest absolute value is {np.abs(y).max():g}. Leave out rows with so large values."
             )
         return scaled
 

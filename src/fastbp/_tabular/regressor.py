@@ -179,8 +179,8 @@ def _check_variance(values):
     if not squares < _LARGEST_SQUARES:
         raise ValueError(
             "y must have squared deviations from its mean whose sum is less than "
-            f"{_LARGEST_SQUARES:g}, because errors are squared; the largest absolute value of y is {np.abs(values).max():g}. Divide "
-            "y by a constant."
+            f"{_LARGEST_SQUARES:g}, because errors are squared; the largest absolute value of y is {np.abs(values).max():g}. "
+            "Divide y by a constant."
         )
 
 
