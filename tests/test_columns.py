@@ -466,7 +466,12 @@ def test_no_categorical_features():
 
 @pytest.mark.parametrize(
     ("categorical_features", "message"),
-    [([5], "must be in"), (["z"], "not a valid feature name"), ([True], "boolean mask"), ([0.5], "array-like of bool, int or")],
+    [
+        ([5], r"must be in .* X has 2 columns; got categorical_features=\[5\]. Pass the names"),
+        (["z"], "not a valid feature name"),
+        ([True], "boolean mask"),
+        ([0.5], "array-like of bool, int or"),
+    ],
 )
 def test_wrong_categorical_features(categorical_features, message):
     with pytest.raises(ValueError, match=message):
@@ -516,8 +521,8 @@ def test_infinite_numbers(make, dtype):
         (np.array([[1j]]), ValueError, "Complex data not supported"),
         (pd.DataFrame({"a": [1j]}), ValueError, "Complex data not supported: column 'a'"),
         (pd.DataFrame({"a": [1j, "b"]}), ValueError, "Complex data not supported: column 'a'"),
-        (pd.DataFrame({"a": [[1], [2]]}), TypeError, "Column 'a' .* 'list'; each argument must be a string, a number"),
-        (np.array([[{"a": 1}], [2]], object), TypeError, "Column 'x0' .* 'dict'; each argument must be a string, a number"),
+        (pd.DataFrame({"a": [[1], [2]]}), TypeError, "Column 'a' .* 'list'; each value must be a string, a number"),
+        (np.array([[{"a": 1}], [2]], object), TypeError, "Column 'x0' .* 'dict'; each value must be a string, a number"),
         (pd.DataFrame({"a": [object(), 1]}), TypeError, "Column 'a' .* 'object'"),
         (pl.DataFrame({"a": [[1], [2]]}), TypeError, r"nested type List\(Int64\)"),
         (pl.DataFrame({"a": [{"b": 1}]}), TypeError, "nested type Struct"),
@@ -528,9 +533,26 @@ def test_tables_that_are_refused(X, error, message):
         Reading().fit(X)
 
 
+def test_record_batches_of_pyarrow():
+    batch = pa.RecordBatch.from_pydict({"a": [1.0, 2.0], "b": ["x", "y"]})
+    numeric, codes = Reading().fit_read(batch)
+    np.testing.assert_array_equal(numeric[:, 0], [1, 2])
+    np.testing.assert_array_equal(codes[:, 0], [1, 2])
+
+
+@pytest.mark.parametrize("new", [[1.0, 2.0], [dt.datetime(2020, 1, 1)] * 2, [DAY] * 2])
+def test_columns_of_words_refuse_numbers_and_dates(new):
+    words = Reading().fit(pd.DataFrame({"a": ["x", "y"]}))
+    with pytest.raises(ValueError, match=r"Column 'a' of X must have text, as in the table passed to fit, but it has .* to text\."):
+        words.read(pd.DataFrame({"a": new}))
+    mixed = Reading().fit(pd.DataFrame({"a": ["x", 2.0, DAY, dt.datetime(2020, 1, 1)]}, dtype=object))
+    assert (mixed.read(pd.DataFrame({"a": new}))[1] >= 0).all()
+    assert (words.read(pd.DataFrame({"a": [np.nan, np.nan]}))[1] == 0).all()
+
+
 def test_nested_values_at_prediction():
     reading = Reading().fit(pd.DataFrame({"a": ["x", "y"]}))
-    with pytest.raises(TypeError, match=r"Column 'a' .* 'list'; each argument must be"):
+    with pytest.raises(TypeError, match=r"Column 'a' .* 'list'; each value must be"):
         reading.read(pd.DataFrame({"a": [["x"], "y"]}))
 
 

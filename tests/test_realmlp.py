@@ -192,6 +192,17 @@ def test_balanced_weights_with_a_class_without_weight():
     np.testing.assert_array_equal(model.predict_proba(X), np.tile([1.0, 0.0], (len(X), 1)))
 
 
+@each_kind
+def test_weights_that_float32_cannot_represent(kind):
+    """All results are those of the same weights in another unit, and NumPy gives no warnings."""
+    weights = np.arange(len(X)) % 4
+    given = {"X_val": X, "y_val": target(kind)}
+    expected = small(kind).fit(X, target(kind), weights, **given, sample_weight_val=weights)
+    for unit in (2.0**1000, 2.0**-1000):
+        model = small(kind).fit(X, target(kind), weights * unit, **given, sample_weight_val=weights * unit)
+        np.testing.assert_allclose(outputs_of(model, X), outputs_of(expected, X), rtol=1e-4)
+
+
 # ---------------------------------------------------------------------- validation rows and ensembles
 
 
@@ -332,7 +343,32 @@ ERRORS = {
     "a missing target": (RealMLPRegressor, {}, (X, [np.nan, *VALUES[1:]]), {}, "Input y contains NaN"),
     "no target": (RealMLPRegressor, {}, (X, None), {}, "requires y to be passed"),
     "other lengths": (RealMLPClassifier, {}, (X, LABELS[:5]), {}, r"\[120, 5\]"),
-    "an infinite number": (RealMLPClassifier, {}, (X.assign(number=np.inf), LABELS), {}, "X contains infinity"),
+    "an infinite number": (RealMLPClassifier, {}, (X.assign(number=np.inf), LABELS), {}, "X contains infinity .*'number'. Replace"),
+    "a too large number": (RealMLPClassifier, {}, (X.assign(number=1e300), LABELS), {}, "X contains infinity .*column 'number'"),
+    "a missing label of pandas": (RealMLPClassifier, {}, (X, np.array([*LABELS[1:], pd.NA], object)), {}, "is <NA> in row 119"),
+    "labels of two types": (
+        RealMLPClassifier,
+        {},
+        (X, np.array(["a", 1] * 60, object)),
+        {},
+        r"of the types \['int', 'str'\]. Convert",
+    ),
+    "too large targets": (
+        RealMLPRegressor,
+        {},
+        (X, VALUES * 1e200),
+        {},
+        "y must have squared deviations .* Divide y by a constant",
+    ),
+    "other large targets": (RealMLPRegressor, {"validation_fraction": 0}, (X, VALUES * 1e160), {}, "Divide y by a constant"),
+    "too large y_val": (RealMLPRegressor, {}, (X, VALUES), {"X_val": X, "y_val": VALUES * 1e60}, "y and y_val must have values"),
+    "a word": (
+        RealMLPRegressor,
+        {"hidden_layer_sizes": "a"},
+        (X, VALUES),
+        {},
+        r"an array-like, an int in the range \[1, inf\) or None",
+    ),
     "too many folds": (RealMLPClassifier, {"n_cv": 9}, (X.head(5), LABELS[:5]), {}, "n_cv must be at most .* 5; got 9"),
     "folds and X_val": (RealMLPClassifier, {"n_cv": 2}, (X, LABELS), {"X_val": X, "y_val": LABELS}, "n_cv must be 1 if X_val"),
     "X_val only": (RealMLPClassifier, {}, (X, LABELS), {"X_val": X}, "X_val was passed without y_val"),
@@ -347,6 +383,21 @@ ERRORS = {
     ),
     "negative weights": (RealMLPRegressor, {}, (X, VALUES), {"sample_weight": -np.ones(120)}, "Negative values"),
     "weights of 0": (RealMLPClassifier, {"class_weight": {"no": 0, "yes": 0}}, (X, LABELS), {}, "weight above 0"),
+    "a negative class weight": (
+        RealMLPClassifier,
+        {"class_weight": {"yes": -3}},
+        (X, LABELS),
+        {},
+        "at least 0, .* -3 for class 'yes'",
+    ),
+    "a class weight of NaN": (
+        RealMLPClassifier,
+        {"class_weight": {"yes": np.nan}},
+        (X, LABELS),
+        {},
+        "finite weights of at least 0",
+    ),
+    "weights of other classes": (RealMLPClassifier, {"class_weight": {"zz": 3}}, (X, LABELS), {}, r"\['no', 'yes'\] .* \['zz'\]"),
     "no validation rows": (
         RealMLPClassifier,
         {"calibrate": "temperature", "validation_fraction": 0},

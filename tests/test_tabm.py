@@ -183,6 +183,26 @@ def test_few_rows(n_rows, embedding):
 # ---------------------------------------------------------------------- targets and weights
 
 
+@each_architecture
+@each_kind
+def test_without_hidden_layers_the_predictions_are_linear(kind, architecture):
+    rows = np.arange(60.0).reshape(-1, 1)
+    y = rows[:, 0] > 30 if kind is TabMClassifier else rows[:, 0]
+    model = small(kind, architecture, hidden_layer_sizes=(), max_iter=40, learning_rate_init=0.05).fit(rows, y)
+    assert model.score(rows, y) > 0.9
+    prepared_rows = prepared(model.members_[0].inputs, model.members_[0].embedded, encoded(model, rows))
+    outputs = model.members_[0].network.outputs_of_submodels(prepared_rows)
+    outputs = np.log(outputs[:, :, 1] / outputs[:, :, 0]) if kind is TabMClassifier else outputs[:, :, 0]
+    centered, linear = outputs - outputs.mean(axis=0), prepared_rows - prepared_rows.mean(axis=0)
+    np.testing.assert_allclose(centered, linear @ np.linalg.lstsq(linear, centered)[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("unit", [1e30, 1e38])
+def test_very_large_numbers_give_no_warnings(unit):
+    rows = X[["number"]] * unit
+    assert np.isfinite(small(TabMRegressor).fit(rows, VALUES).predict(rows)).all()
+
+
 def test_constant_target():
     np.testing.assert_allclose(small(TabMRegressor).fit(X, np.full(len(X), 3.0)).predict(X), 3)
 

@@ -485,6 +485,24 @@ def test_training_continues_after_an_exception(kind, options, way, path):
     assert_same_model(model.fit(X, target(kind)), fitted(kind, **options))
 
 
+@pytest.mark.parametrize("way", COPIES)
+def test_copies_of_a_paused_model_need_the_same_data(way, path):
+    model = COPIES[way](paused_model(), path)
+    with pytest.raises(ValueError, match="rows have another order"):
+        model.fit(X, LABELS[::-1])
+    with pytest.raises(ValueError, match="values in X, y, sample_weight"):
+        model.fit(X, LABELS, sample_weight=np.arange(N_ROWS) + 1)
+
+
+def test_a_paused_model_of_an_older_version_continues(path):
+    save(paused_model(), path)
+    tree, tensors = read_parts(path)
+    paused = decoded(tree, "_paused")
+    paused["dict"].remove(entry(paused, "digest"))
+    path.write_bytes(b"".join(file_parts(tree, tensors)))
+    assert_same_model(load(path).fit(X, LABELS), fitted())
+
+
 def test_training_continues_several_times():
     model = small(warm_start="resume", n_ensemble=2)
     for epoch in (2, 3, 5):
@@ -578,6 +596,8 @@ CHANGES = {
     "n_ensemble": ({"n_ensemble": 2}, X, LABELS, "n_ensemble must not change"),
     "rows": ({}, X.head(80), LABELS[:80], "which had 90 rows"),
     "columns": ({}, X[["few"]], LABELS, "feature names"),
+    "other order": ({}, X.iloc[::-1], LABELS, "values in X, y, sample_weight or the validation rows differ"),
+    "other order of labels": ({}, X, LABELS[::-1], "values in X, y, sample_weight or the validation rows differ"),
     "labels": ({}, X, np.where(LABELS == "yes", "ja", "nein"), "y has other classes"),
 }
 

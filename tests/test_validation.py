@@ -247,6 +247,9 @@ def test_error_names_unknown_labels():
     model = MLPClassifier(**SMALL)
     with pytest.raises(ValueError, match=r"y_val must contain only labels that are in y.*got also \['never'\]"):
         model.fit(X, Y[MLPClassifier], X_val=X[:2], y_val=["no", "never"])
+    with pytest.raises(ValueError, match=r"\['label 0', .*, 'label 17', \.\.\.\] \(40 labels\)\. Remove") as caught:
+        model.fit(X, Y[MLPClassifier], X_val=X[:40], y_val=[f"label {n}" for n in range(40)])
+    assert len(str(caught.value)) < 400
 
 
 @few_epochs

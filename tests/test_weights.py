@@ -50,8 +50,13 @@ def test_balanced_class_weights_take_sample_weights_into_account():
 
 
 def test_errors_of_class_weight():
-    with pytest.raises(ValueError, match="are not in class_weight"):
+    with pytest.raises(ValueError, match=r"classes \[0, 1\] of y are not in class_weight, which has weights for \[7\]"):
         MLPClassifier(**SMALL, class_weight={7: 2.0}).fit(X, LABELS["two"])
+    with pytest.raises(ValueError, match=r"classes \['few', 'many'\] of y are not in class_weight, .* \['all'\]"):
+        MLPClassifier(**SMALL, class_weight={"all": 2.0}).fit(X, LABELS["strings"])
+    for weight in (-3, np.nan, np.inf, "large"):
+        with pytest.raises(ValueError, match=f"class_weight must have finite weights of at least 0, .* {weight!r} for class 1"):
+            MLPClassifier(**SMALL, class_weight={1: weight}).fit(X, LABELS["two"])
     multilabel = np.column_stack([LABELS["two"], LABELS["bool"]])
     for weights in ("balanced", {0: 1}):
         with pytest.raises(ValueError, match=r"class_weight must be None for a y of several columns.*sample_weight"):

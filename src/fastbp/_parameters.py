@@ -305,7 +305,8 @@ regularization_schedule : str, default=None
     The schedule by which the rates of `dropout` and `weight_decay` are multiplied in each step: 'cosine', 'linear_warmup_cosine',
     'one_cycle', 'coslog4', 'flat_cosine', 'exponential' or 'step', with the formulas of `learning_rate` and its parameters
     `learning_rate_horizon`, `learning_rate_decay`, `learning_rate_step` and `warmup_fraction`. Other parameters such as `alpha` and
-    `input_noise` do not change during training. None means the same regularization in all steps. Not available for 'lbfgs'.
+    `input_noise` do not change during training. None means the same regularization in all steps. It has no effect if `dropout` and
+    `weight_decay` are 0. Not available for 'lbfgs'.
 learning_rate_factors : dict, default=None
     Factors of the learning rate for groups of parameters. The keys are 'coefs' and 'intercepts', with a number, or a list with one
     number for each layer including the output layer, and 'norms', with a number for `norm_scales_`, `norm_shifts_` and the factors

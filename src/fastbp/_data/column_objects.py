@@ -63,6 +63,11 @@ def text_of(value):
     return str(int(value)) if math.isfinite(value) and value == int(value) else str(value)
 
 
+def is_missing_object(value):
+    """Whether an object is None or a missing value of pandas; NaN is a number."""
+    return type(value).__name__ in _MISSING_TYPES
+
+
 def count_texts(array):
     """The counts of the texts in an array of objects, as a dict, and whether some texts were dropped.
 
@@ -112,7 +117,7 @@ def _check_types_of_objects(types, name):
         is_nested = issubclass(one, Mapping | Set | np.ndarray) or (issubclass(one, Sequence) and not issubclass(one, str | bytes))
         if is_nested or (one.__str__ is object.__str__ and one.__repr__ is object.__repr__):
             raise TypeError(
-                f"Column {name!r} of X has a value of type {one.__name__!r}; each argument must be a string, a number, a boolean "
+                f"Column {name!r} of X has a value of type {one.__name__!r}; each value must be a string, a number, a boolean "
                 "or a date. Convert the values, and split nested values into several columns."
             )
         if issubclass(one, complex | np.complexfloating):

@@ -205,8 +205,13 @@ class CategoryColumn(_PlainColumn):
     def _lookup(self):
         return {text_of(value): n + 1 for n, value in enumerate(np.asarray(self.categories, object).tolist())}
 
+    @cached_property
+    def _has_only_words(self):
+        """Whether the training table had only texts that cannot be those of numbers and dates, as a column of mixed objects has."""
+        return not self.has_rare and not any(text[:1].isdigit() or text[:1] in "+-" for text in self.categories)
+
     def encode(self, raw):
-        """The codes (n_rows,) of a column of any kind."""
+        """The codes (n_rows,) of a column; raises a ``ValueError`` for numbers or dates if the training table had only words."""
         if isinstance(self.categories, np.ndarray):
             raw = raw.resolved()  # objects that are numbers, booleans or dates become an array
         values = raw.values
@@ -219,6 +224,8 @@ class CategoryColumn(_PlainColumn):
         values = plain_numbers(values)
         if isinstance(self.categories, np.ndarray):
             return self._find_numbers(values)
+        if raw.kind != "boolean" and self._has_only_words and not np.isnan(values).all():
+            raise _wrong_kind(self, raw)
         unique, inverse = np.unique(values, return_inverse=True)
         return find_texts(unique.astype(object), self._lookup, self._unknown, self.name)[inverse]
 
@@ -270,7 +277,13 @@ class ColumnReader:
         max_categories : int, default=10_000
             The maximum number of codes of a column. If there are more categories, the least frequent ones share the last code.
         """
-        mask = _check_categorical_features(table.native, categorical_features)
+        try:
+            mask = _check_categorical_features(table.native, categorical_features)
+        except ValueError as error:
+            raise ValueError(
+                f"{str(error).rstrip('.')}. X has {table.n_columns} columns; got categorical_features={categorical_features!r}. "
+                "Pass the names or the numbers of columns of X, a mask with an element for each of them, or 'from_dtype'."
+            ) from error
         by_dtype = isinstance(categorical_features, str) and categorical_features == "from_dtype"
         columns = []
         for j in range(table.n_columns):
@@ -317,8 +330,19 @@ class ColumnReader:
             encoded = self._encode_columns(table, dtype)
         else:
             encoded = EncodedTable(matrix, np.empty((table.n_rows, 0), np.int32))
-        assert_all_finite(encoded.numeric, allow_nan=True, input_name="X")
+        self._check_finite(encoded.numeric)
         return encoded
+
+    def _check_finite(self, numeric):
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                assert_all_finite(numeric, allow_nan=True, input_name="X")
+        except ValueError as error:
+            first = int(np.isinf(numeric).any(axis=0).argmax())
+            raise ValueError(
+                f"{error} Such numbers are in column {self.columns[self.numeric_sources[first]].name!r}. Replace infinity by NaN, "
+                "which is a missing value, and divide columns with too large numbers by a constant."
+            ) from error
 
     def _array_without_changes(self, table, dtype):
         """The array of the table if it has the wanted values and dtype, otherwise None."""
@@ -371,10 +395,8 @@ def _number_or_date(raw):
 
 
 def _wrong_kind(column, raw):
-    was = "numbers" if column.kind == "number" else {"date": "dates", "duration": "durations", "time": "times"}[column.measured]
-    now = {"number": "numbers", "boolean": "booleans", "date": "dates", "duration": "durations", "time": "times"}.get(
-        raw.kind, "text"
-    )
+    words = {"number": "numbers", "boolean": "booleans", "date": "dates", "duration": "durations", "time": "times"}
+    was, now = (words.get(kind, "text") for kind in (getattr(column, "measured", column.kind), raw.kind))
     return ValueError(
         f"Column {column.name!r} of X must have {was}, as in the table passed to fit, but it has {now}. "
         f"Convert the column to {was}."

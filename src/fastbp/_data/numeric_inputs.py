@@ -382,7 +382,8 @@ def _quantiles(numbers, seed, noise):
     if numbers.shape[1] == 0:
         return np.empty((n_quantiles, 0))
     if noise > 0:
-        scale = noise / np.maximum(numbers.std(axis=0), noise)
+        with np.errstate(over="ignore", invalid="ignore"):  # very large numbers have no noise
+            scale = np.nan_to_num(noise / np.maximum(numbers.std(axis=0), noise))
         numbers = numbers + scale * np.random.default_rng(seed).standard_normal(numbers.shape)
     transformer = QuantileTransformer(n_quantiles=n_quantiles, output_distribution="normal", subsample=None)
     return transformer.fit(numbers).quantiles_

@@ -77,6 +77,9 @@ class InputTable:
         Raises ``ValueError`` if X does not have two dimensions, has no rows or no columns, has two columns of the same name, or has
         other columns than in ``fit``, and ``TypeError`` for sparse matrices and lazy data frames.
         """
+        pyarrow = nw.dependencies.get_pyarrow()
+        if pyarrow is not None and isinstance(X, pyarrow.RecordBatch):
+            X = pyarrow.Table.from_batches([X])
         if nw.dependencies.is_into_dataframe(X):
             return cls._of_data_frame(X, estimator, reset)
         if nw.dependencies.is_polars_lazyframe(X):
@@ -149,7 +152,7 @@ def _series_column(series, name):
     dtype = series.dtype
     if isinstance(dtype, _NESTED):
         raise TypeError(
-            f"Column {name!r} of X has the nested type {dtype}; each argument must be a string, a number, a boolean or a date. "
+            f"Column {name!r} of X has the nested type {dtype}; each value must be a string, a number, a boolean or a date. "
             "Split the column into several columns."
         )
     if _has_python_objects(series):

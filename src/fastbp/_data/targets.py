@@ -7,6 +7,7 @@ know about networks.
 """
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
@@ -124,8 +125,8 @@ def check_validation_labels(y, known):
         unknown = set(labels) - set(before)
         if unknown:
             raise ValueError(
-                f"y_val must contain only labels that are in y, which has {before}; got also {sorted(map(str, unknown))}. Remove "
-                "these rows, or add rows with these labels to X and y."
+                f"y_val must contain only labels that are in y, which has {shortened(before)}; got also "
+                f"{shortened(sorted(unknown, key=str))}. Remove these rows, or add rows with these labels to X and y."
             )
 
 
@@ -193,6 +194,8 @@ def check_values(y):
 
 def class_weights(class_weight, codes, classes, sample_weight):
     """The class weight of each row (n_rows,), for codes of a binary or multiclass y; scikit-learn computes it."""
+    if isinstance(class_weight, dict):
+        _check_weights_of_classes(class_weight, classes)
     labels = classes.take(codes[:, 0])
     try:
         weights = compute_class_weight(class_weight, classes=classes, y=labels, sample_weight=sample_weight)
@@ -205,3 +208,26 @@ def class_weights(class_weight, codes, classes, sample_weight):
             "class_weight to a dict."
         ) from error
     return weights.take(codes[:, 0])
+
+
+def _check_weights_of_classes(class_weight, classes):
+    """Raise a ValueError if a weight is wrong, or if there are other labels than in y and, as in scikit-learn, not all of y."""
+    for label, weight in class_weight.items():
+        if not isinstance(weight, Real) or not 0 <= weight < np.inf:
+            raise ValueError(
+                f"class_weight must have finite weights of at least 0, but has the weight {weight!r} for class {label!r}. Change "
+                "it; a class of weight 0 is left out."
+            )
+    missing, known = [label for label in classes if label not in class_weight], set(classes)
+    unknown = [label for label in class_weight if label not in known]
+    if missing and unknown:
+        raise ValueError(
+            f"The classes {shortened(missing)} of y are not in class_weight, which has weights for {shortened(unknown)}, but y "
+            "does not have these labels. Use the labels of y as the keys of class_weight."
+        )
+
+
+def shortened(labels):
+    """The text of a list of labels, of which the first ten are shown."""
+    shown = ", ".join(repr(label.item() if isinstance(label, np.generic) else label) for label in labels[:10])
+    return f"[{shown}]" if len(labels) <= 10 else f"[{shown}, ...] ({len(labels)} labels)"

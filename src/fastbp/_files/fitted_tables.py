@@ -272,7 +272,7 @@ def _check_tables(tables, name, n_codes):
 
 
 def _check_paused(paused, n_members):
-    check_types(paused, _PAUSED, "paused")
+    check_types(paused, _PAUSED | ({"digest": optional(is_string)} if "digest" in paused else {}), "paused")
     n_all = len(paused["members"])
     if len(paused["splits"]) != n_all or len(paused["seeds"]) != n_all or sum(paused["members"]) != n_members:
         raise DamagedValueError("the number of members is wrong")

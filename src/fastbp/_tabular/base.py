@@ -48,7 +48,7 @@ OF_TABLES = {
 }
 # the rules for the parameters of networks that all families have
 OF_TABLE_NETWORKS = {
-    "hidden_layer_sizes": ["array-like", _AT_LEAST_1, None],
+    "hidden_layer_sizes": ["array-like", _AT_LEAST_1],
     "activation": [StrOptions(set(ACTIVATION_NAMES))],
     "learning_rate": [StrOptions(set(SCHEDULE_NAMES))],
     "learning_rate_init": [_ABOVE_0],
@@ -263,7 +263,7 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
     def _weights(self, y, sample_weight):
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
-        weights = self._row_weights(y, sample_weight)
+        weights = _in_range_of_float32(self._row_weights(y, sample_weight))
         if weights is not None and not weights.any():
             raise ValueError("At least one row must have a weight above 0, but all are 0. Change class_weight or sample_weight.")
         return weights
@@ -278,7 +278,7 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
             raise ValueError(f"X_val and y_val cannot be used: {error}") from error
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
-        return RowData(rows, y, sample_weight)
+        return RowData(rows, y, _in_range_of_float32(sample_weight))
 
     def _trained(self, settings, reader, data, given, before):
         """Set the attributes of the ensemble; return the ``EnsembleTraining``, or None if no network is needed."""
@@ -288,7 +288,7 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
             return None
         fixed = settings._asdict() | {name: _plain_value(getattr(self, name)) for name in _FIXED_PARAMETERS if hasattr(self, name)}
         if before is not None:
-            before.check(len(data.y), given is not None, fixed)
+            before.check(data, given, fixed)
             splits, seeds, members = before.splits, before.seeds, list(before.members)
         else:
             splits = self._drawn_splits(settings.n_cv, data, given, rng)
@@ -386,6 +386,14 @@ def _check_same_length(table, y):
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: {[table.n_rows, len(y)]}. Pass X and y with as many rows."
         )
+
+
+def _in_range_of_float32(weights):
+    """Weights (n_rows,) or None; if float32 cannot represent the largest weight, the weights are divided by it."""
+    limits = np.finfo(np.float32)
+    if weights is None or not weights.any() or limits.tiny <= weights.max() <= limits.max:
+        return weights
+    return weights / weights.max()
 
 
 def _plain_value(value):

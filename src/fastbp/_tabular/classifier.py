@@ -13,6 +13,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from .._compat import StrOptions
+from .._data.column_objects import is_missing_object
 from .._data.scores import accuracy
 from .._data.targets import check_validation_labels, class_weights
 from .base import OF_TABLES, BaseTableEstimator
@@ -164,9 +165,19 @@ class TableClassifier(ClassifierMixin, BaseTableEstimator):
 
 def _checked_labels(y):
     y = column_or_1d(y, warn=True)
-    missing = [n for n, label in enumerate(y) if label is None] if y.dtype == object else []
-    if missing:
-        raise ValueError(f"Input y must have a label in each row, but is None in row {missing[0]}. Leave out such rows.")
+    if y.dtype == object:
+        _check_objects(y)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     return y
+
+
+def _check_objects(y):
+    for n, label in enumerate(y):
+        if is_missing_object(label):
+            raise ValueError(f"Input y must have a label in each row, but is {label} in row {n}. Leave out such rows.")
+    types = {type(label).__name__: isinstance(label, str) for label in y if label == label}  # NaN is refused later
+    if any(types.values()) and not all(types.values()):
+        raise ValueError(
+            f"y must have labels of one type, but has values of the types {sorted(types)}. Convert all labels to strings."
+        )

@@ -4,11 +4,13 @@ Rows, the rows of each member, and settings go in; trained members come out. If 
 the members. This module does not know what targets and outputs mean.
 """
 
+import hashlib
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,14 +137,19 @@ class EnsembleTraining:
 
     def paused(self, members):
         """Return the ``PausedEnsemble`` with these members."""
-        return PausedEnsemble(len(self.data.y), self.splits, self.seeds, members, self.given is not None, self.fixed)
+        is_validated = self.given is not None
+        return PausedEnsemble(len(self.data.y), self.splits, self.seeds, members, is_validated, self.fixed, self._digest)
+
+    @cached_property
+    def _digest(self):
+        return _digest_of(self.data, self.given)
 
 
 class PausedEnsemble(NamedTuple):
     """What is needed to continue the training of an ensemble.
 
     ``n_rows`` is the number of training rows. ``splits``, ``seeds``, ``members`` and ``fixed`` are those of ``EnsembleTraining``.
-    ``is_validated`` is whether validation rows were passed to ``fit``.
+    ``is_validated`` is whether validation rows were passed to ``fit``. ``digest`` is that of the data; None in old files.
     """
 
     n_rows: int
@@ -151,6 +158,7 @@ class PausedEnsemble(NamedTuple):
     members: list
     is_validated: bool
     fixed: dict
+    digest: str | None = None
 
     def to_plain(self):
         """Return a dict of plain values and arrays without the members, which are those of the ensemble."""
@@ -165,8 +173,9 @@ class PausedEnsemble(NamedTuple):
         all_members = [next(members) if is_started else None for is_started in plain["members"]]
         return cls(**plain | {"splits": [Split(*pair) for pair in plain["splits"]], "members": all_members})
 
-    def check(self, n_rows, is_validated, fixed):
-        """Raise a ValueError if training cannot continue with these rows and parameters."""
+    def check(self, data, given, fixed):
+        """Raise a ValueError if training cannot continue with these ``RowData`` and parameters."""
+        n_rows, is_validated = len(data.y), given is not None
         for name, value in fixed.items():
             if value != self.fixed[name]:
                 raise ValueError(
@@ -183,6 +192,11 @@ class PausedEnsemble(NamedTuple):
                 "warm_start='resume' continues with the validation rows of the previous fit: X_val and y_val must be passed in "
                 "both fits or in none. Pass them as in the previous fit, or set warm_start=False."
             )
+        if self.digest not in (None, _digest_of(data, given)):
+            raise ValueError(
+                "warm_start='resume' continues with the data of the previous fit, but values in X, y, sample_weight or the "
+                "validation rows differ, or rows have another order. Pass the same data, or set warm_start=False."
+            )
 
 
 def ensemble_of(reader, settings, members):
@@ -191,6 +205,17 @@ def ensemble_of(reader, settings, members):
     plan = started[0].network.plan
     kind = NetworkKind(settings, plan.layout.sizes[-1], plan.architecture.link, plan.architecture.numbers)
     return Ensemble(reader, started, kind)
+
+
+def _digest_of(data, given):
+    """A text that depends on all values of training rows and of validation rows or None, and on their order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for rows in (data, given):
+        for array in () if rows is None else (*rows.rows, rows.y, rows.weights):
+            digest.update(str(np.shape(array)).encode())
+            for column in [] if array is None else array.reshape(len(array), -1).T:
+                digest.update(np.ascontiguousarray(column))
+    return digest.hexdigest()
 
 
 def _has_failed(future):

@@ -30,7 +30,15 @@ class TargetScale:
         return cls(y.mean(axis=0), scale, limits)
 
     def scaled(self, y, dtype):
-        return ((y - self.mean) / self.scale).astype(dtype)
+        """The inverse of ``predictions`` for targets y (n_rows, n_outputs)."""
+        with np.errstate(over="ignore"):
+            scaled = ((y - self.mean) / self.scale).astype(dtype)
+        if not np.isfinite(scaled).all():
+            raise ValueError(
+                f"y and y_val must have values that {np.dtype(dtype)} can represent after a division by the standard deviation of "
+                f"y in the training rows; the largest absolute value is {np.abs(y).max():g}. Leave out rows with so large values."
+            )
+        return scaled
 
     def predictions(self, outputs):
         values = outputs * self.scale + self.mean

@@ -22,6 +22,7 @@ class NetworkSettings(NamedTuple):
     hidden_layer_sizes: tuple = (256, 256, 256)
     activation: str = "selu"
     parametric_activation: bool = False
+    residual_connections: bool = False
     learning_rate: str = "coslog4"
     learning_rate_init: float = 0.04
     beta_1: float = 0.9
@@ -46,7 +47,6 @@ class NetworkSettings(NamedTuple):
     n_cv: int = 1
     n_bins: int = 0
     selects_by_brier: bool = False
-    residual_connections: bool = False
 
     def of_member(self, n):
         """Return the settings of the member with this number: members 0, 2, 4, … have no piecewise-linear encoding."""

@@ -23,6 +23,7 @@ OF_TABLE_REGRESSORS = {
     "loss": [StrOptions({"squared_error", "quantile"})],
     "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
 }
+_LARGEST_SQUARES = 1e300  # the largest float64 is 1.8e308
 
 
 class TableRegressor(RegressorMixin, BaseTableEstimator):
@@ -100,6 +101,7 @@ class TableRegressor(RegressorMixin, BaseTableEstimator):
 
     def _encode_targets(self, y):
         values = _checked_values(y)
+        _check_variance(values)
         if self.loss == "quantile":
             check_quantiles(self.quantile)
         quantiles = tuple(np.atleast_1d(self.quantile).tolist()) if self.loss == "quantile" else ()
@@ -169,6 +171,17 @@ class PredictionShape:
         n_quantiles = max(1, len(self.quantiles))
         targets = () if self.n_targets is None else (self.n_targets,)
         return outputs.reshape(len(outputs), *targets, *((n_quantiles,) if n_quantiles > 1 else ()))
+
+
+def _check_variance(values):
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = ((values - values.mean(axis=0)) ** 2).sum()
+    if not squares < _LARGEST_SQUARES:
+        raise ValueError(
+            "y must have squared deviations from its mean whose sum is less than "
+            f"{_LARGEST_SQUARES:g}, because errors are squared; the largest absolute value of y is {np.abs(values).max():g}. "
+            "Divide y by a constant."
+        )
 
 
 def _checked_values(y):
