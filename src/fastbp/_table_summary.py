@@ -45,7 +45,7 @@ def _note_on_members(sizes):
     if len(set(sizes)) == 1:
         return f"Each of the {len(sizes)} members has such a network."
     groups = {size: [n for n, other in enumerate(sizes, start=1) if other == size] for size in sizes}
-    parts = []
+    parts: list[str] = []
     for (n_inputs, n_params), numbers in groups.items():
         text = "such a network" if not parts else f"{_count(n_inputs, 'input')} and {_count(n_params, 'parameter')}"
         parts.append(f"{_enumerated(numbers)} {'has' if len(numbers) == 1 else 'have'} {text}")

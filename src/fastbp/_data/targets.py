@@ -213,7 +213,7 @@ def class_weights(class_weight, codes, classes, sample_weight):
 def _check_weights_of_classes(class_weight, classes):
     """Raise a ValueError if a weight is wrong, or if there are other labels than in y and, as in scikit-learn, not all of y."""
     for label, weight in class_weight.items():
-        if not isinstance(weight, Real) or not 0 <= weight < np.inf:
+        if not isinstance(weight, Real) or not 0 <= float(weight) < np.inf:
             raise ValueError(
                 f"class_weight must have finite weights of at least 0, but has the weight {weight!r} for class {label!r}. Change "
                 "it; a class of weight 0 is left out."

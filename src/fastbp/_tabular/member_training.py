@@ -214,7 +214,7 @@ def _digest_of(data, given):
         for array in () if rows is None else (*rows.rows, rows.y, rows.weights):
             digest.update(str(np.shape(array)).encode())
             for column in [] if array is None else array.reshape(len(array), -1).T:
-                digest.update(np.ascontiguousarray(column))
+                digest.update(np.ascontiguousarray(column).data)
     return digest.hexdigest()
 
 
