@@ -188,7 +188,8 @@ def test_few_rows(n_rows, embedding):
 def test_without_hidden_layers_the_predictions_are_linear(kind, architecture):
     rows = np.arange(60.0).reshape(-1, 1)
     y = rows[:, 0] > 30 if kind is TabMClassifier else rows[:, 0]
-    model = small(kind, architecture, hidden_layer_sizes=(), max_iter=40, learning_rate_init=0.05).fit(rows, y)
+    options = {"max_iter": 300, "learning_rate_init": 0.05, "validation_fraction": 0}
+    model = small(kind, architecture, hidden_layer_sizes=(), **options).fit(rows, y)
     assert model.score(rows, y) > 0.9
     prepared_rows = prepared(model.members_[0].inputs, model.members_[0].embedded, encoded(model, rows))
     outputs = model.members_[0].network.outputs_of_submodels(prepared_rows)

@@ -320,8 +320,9 @@ def median_and_factor(column):
     present = column[~np.isnan(column)]
     if len(present) == 0:
         return 0.0, 0.0
-    low, median, high = np.quantile(present, [0.25, 0.5, 0.75])
-    return median, _factor(high - low, present.max() - present.min())
+    with np.errstate(over="ignore"):
+        low, median, high = np.quantile(present, [0.25, 0.5, 0.75])
+        return median, _factor(high - low, present.max() - present.min())
 
 
 def _factor(quartile_range, value_range):
