@@ -276,7 +276,8 @@ class QuantileInputs(_Inputs):
     def _write_numbers(self, numbers, is_missing, out):
         if len(self.kept):
             present = np.where(is_missing, self.medians, numbers)[:, self.kept]
-            out[:] = _transformer(self.quantiles[:, self.kept]).transform(present)
+            with np.errstate(over="ignore", invalid="ignore"):  # scikit-learn adds all numbers to find NaN
+                out[:] = _transformer(self.quantiles[:, self.kept]).transform(present)
 
     def to_plain(self):
         """The learned state as a dict of plain values and arrays."""
@@ -387,7 +388,8 @@ def _quantiles(numbers, seed, noise):
             scale = np.nan_to_num(noise / np.maximum(numbers.std(axis=0), noise))
         numbers = numbers + scale * np.random.default_rng(seed).standard_normal(numbers.shape)
     transformer = QuantileTransformer(n_quantiles=n_quantiles, output_distribution="normal", subsample=None)
-    return transformer.fit(numbers).quantiles_
+    with np.errstate(over="ignore", invalid="ignore"):
+        return transformer.fit(numbers).quantiles_
 
 
 def _transformer(quantiles):

@@ -151,8 +151,6 @@ class LayerKinds:
             b[...] = rng.uniform(-bound, bound, b.shape if is_head else b.shape[-1])
         for name in ("input_adapters", "output_adapters"):
             layout.extra(params, name)[...] = 1
-        if not layout.extra(params, "input_adapters").size:  # without hidden layers, only the last layers of the members differ
-            return
         n_outs = np.concatenate([np.full(encoder.n_columns, encoder.n_out // encoder.n_columns) for encoder in self.encoders])
         shape = (self.n_members, len(n_outs))
         r = rng.normal(size=shape) if self.adapter_init == "normal" else rng.randint(2, size=shape) * 2.0 - 1

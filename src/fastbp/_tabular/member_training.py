@@ -142,7 +142,7 @@ class EnsembleTraining:
 
     @cached_property
     def _digest(self):
-        return _digest_of(self.data, self.given)
+        return _digest_of_data(self.data, self.given)
 
 
 class PausedEnsemble(NamedTuple):
@@ -192,7 +192,7 @@ class PausedEnsemble(NamedTuple):
                 "warm_start='resume' continues with the validation rows of the previous fit: X_val and y_val must be passed in "
                 "both fits or in none. Pass them as in the previous fit, or set warm_start=False."
             )
-        if self.digest not in (None, _digest_of(data, given)):
+        if self.digest not in (None, _digest_of_data(data, given)):
             raise ValueError(
                 "warm_start='resume' continues with the data of the previous fit, but values in X, y, sample_weight or the "
                 "validation rows differ, or rows have another order. Pass the same data, or set warm_start=False."
@@ -207,7 +207,7 @@ def ensemble_of(reader, settings, members):
     return Ensemble(reader, started, kind)
 
 
-def _digest_of(data, given):
+def _digest_of_data(data, given):
     """A text that depends on all values of training rows and of validation rows or None, and on their order."""
     digest = hashlib.blake2b(digest_size=16)
     for rows in (data, given):

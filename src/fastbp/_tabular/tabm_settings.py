@@ -132,6 +132,12 @@ def tabm_settings(estimator):
     embedding, sizes = estimator.numeric_embedding, estimator.hidden_layer_sizes
     if sizes is None:
         sizes = (_N_UNITS,) * _N_LAYERS[embedding is not None]
+    sizes = tuple(np.atleast_1d(sizes).tolist())
+    if not sizes:
+        raise ValueError(
+            "hidden_layer_sizes must have at least one layer, whose weights the submodels share, got (). Add a layer, or use "
+            "RealMLP for a linear model."
+        )
     if given["numeric_embedding_size"] is None:
         given["numeric_embedding_size"] = _EMBEDDING_SIZES[embedding]
-    return TabMSettings(**given | {"hidden_layer_sizes": tuple(np.atleast_1d(sizes).tolist())})
+    return TabMSettings(**given | {"hidden_layer_sizes": sizes})
