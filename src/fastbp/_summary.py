@@ -233,14 +233,15 @@ def _layers(network):
 def _notes(found):
     n_indicators = found.layers[0].n_in - found.n_features
     if n_indicators:
-        yield f"Inputs: {_count(found.n_features, 'feature')} and {_count(n_indicators, 'indicator')} of missing values."
+        yield f"Inputs: {counted(found.n_features, 'feature')} and {counted(n_indicators, 'indicator')} of missing values."
     if found.input_dropout:
         yield f"The dropout rate of the inputs is {found.input_dropout:g}."
     if found.n_trained_params != found.n_params:
         yield f"Batch normalization is folded into the weights and biases; training has {found.n_trained_params:,} parameters."
 
 
-def _count(number, noun):
+def counted(number, noun):
+    """Return a number and a noun in the singular or the plural."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
@@ -252,8 +253,8 @@ _TEXT_COLUMNS = ("layer", "shape", "activation", "norm")
 def _heading(found):
     sizes = "-".join(map(str, found.sizes))
     return (
-        f"{found.estimator} {sizes}: {_count(found.n_params, 'parameter')} in {found.dtype} ({_as_bytes(found.n_bytes)}), "
-        f"{_count(found.n_multiply_adds, 'multiply-add')} per row"
+        f"{found.estimator} {sizes}: {counted(found.n_params, 'parameter')} in {found.dtype} ({_as_bytes(found.n_bytes)}), "
+        f"{counted(found.n_multiply_adds, 'multiply-add')} per row"
     )
 
 

@@ -6,7 +6,7 @@ A fitted estimator for tables goes in; a ``TableSummary`` comes out. This module
 from dataclasses import dataclass
 from math import prod
 
-from ._summary import LayerSummary, Summary
+from ._summary import LayerSummary, Summary, counted
 from ._tabular.base import fitted_ensemble
 
 
@@ -30,7 +30,7 @@ class TableSummary(Summary):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        notes = [f"Inputs: {self.n_inputs:,}, computed from {_number_of(self.n_features, 'column')}."]
+        notes = [f"Inputs: {self.n_inputs:,}, computed from {counted(self.n_features, 'column')}."]
         if self.n_trained_params != self.n_params:
             first = "output" if len(self.sizes) == 2 else "hidden 1"
             trained = f"training has {self.n_trained_params:,} parameters"
@@ -47,7 +47,7 @@ def _note_on_members(sizes):
     groups = {size: [n for n, other in enumerate(sizes, start=1) if other == size] for size in sizes}
     parts: list[str] = []
     for (n_inputs, n_params), numbers in groups.items():
-        text = "such a network" if not parts else f"{_number_of(n_inputs, 'input')} and {_number_of(n_params, 'parameter')}"
+        text = "such a network" if not parts else f"{counted(n_inputs, 'input')} and {counted(n_params, 'parameter')}"
         parts.append(f"{_enumerated(numbers)} {'has' if len(numbers) == 1 else 'have'} {text}")
     return f"M{'; '.join(parts)[1:]}."
 
@@ -55,10 +55,6 @@ def _note_on_members(sizes):
 def _enumerated(numbers):
     *others, last = map(str, numbers)
     return f"members {', '.join(others)} and {last}" if others else f"member {last}"
-
-
-def _number_of(number, noun):
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def table_summary(est):
