@@ -40,6 +40,11 @@ class CodeTables:
         """The numbers of columns (n_tables,) of the tables."""
         return np.array([table.shape[1] for table in self.tables], np.int64)
 
+    @property
+    def filled(self):
+        """The columns and tables with at least one output, as a list of pairs."""
+        return [(j, table) for j, table in zip(self.columns, self.tables, strict=True) if table.shape[1]]
+
     def write(self, codes, out):
         """Write the numbers for the codes (n_rows, n_columns) to ``out`` (n_rows, sum of the widths)."""
         start = 0
@@ -49,9 +54,8 @@ class CodeTables:
             start = end
 
     def write_codes(self, codes, out):
-        """Do the same, but write the codes of wide tables instead of their numbers: one column of ``out`` for each such table."""
-        filled = [(j, table) for j, table in zip(self.columns, self.tables, strict=True) if table.shape[1]]
-        for n, (j, table) in enumerate(filled):
+        """Do the same, but write the codes of wide tables instead of their numbers: one column of ``out`` for each filled table."""
+        for n, (j, table) in enumerate(self.filled):
             out[:, n] = table[codes[:, j], 0] if table.shape[1] == 1 else codes[:, j]
 
     def _write_table(self, codes, table, out):
@@ -192,7 +196,7 @@ class RobustInputs(_Inputs):
 
     @property
     def _n_coded(self):
-        return int((self.one_hot.widths > 0).sum())
+        return len(self.one_hot.filled)
 
     @property
     def _n_other(self):
@@ -200,8 +204,7 @@ class RobustInputs(_Inputs):
 
     @property
     def wide_tables(self):
-        filled = [table for table in self.one_hot.tables if table.shape[1]]
-        return tuple((self._n_single + n, table) for n, table in enumerate(filled) if table.shape[1] > 1)
+        return tuple((self._n_single + n, table) for n, (_, table) in enumerate(self.one_hot.filled) if table.shape[1] > 1)
 
     def _write_coded(self, codes, out):
         self.one_hot.write_codes(codes, out)

@@ -84,10 +84,10 @@ class Evaluation:
 
     def loss(self, params):
         """Return the mean loss without penalties."""
-        problem, sums = self.problem, np.empty((-(-self.n_rows // self.block_size), 2))
+        problem, params, sums = self.problem, padded(params), np.empty((-(-self.n_rows // self.block_size), 2))
         data, out = (problem.rows, problem.y, problem.weight, IN_ORDER), np.empty((0, self.layout.sizes[-1]), self.dtype)
         for start, stop in self.ranges:
-            evaluate(self.settings, self.table, padded(params), *data, start, stop, self.scratch, sums, out, start == 0)
+            evaluate(self.settings, self.table, params, *data, start, stop, self.scratch, sums, out, start == 0)
         return sums[:, 0].sum() / self.weight_sum
 
     def _call(self, params, start, stop):
