@@ -525,8 +525,10 @@ def test_training_continues_with_validation_rows():
 
 @pytest.mark.parametrize("options", [{"n_threads": 1}, {"n_threads": 1, "n_ensemble": 3}, {"n_threads": 2, "n_ensemble": 3}])
 def test_training_continues_after_ctrl_c(options):
+    first = threading.Lock()  # a second signal would interrupt the test
+
     def interrupt(estimator, epoch, logs):
-        if epoch == 3:
+        if epoch == 3 and first.acquire(blocking=False):
             os.kill(os.getpid(), signal.SIGINT)
             if threading.current_thread() is not threading.main_thread():
                 time.sleep(1)  # until the main thread handles the signal

@@ -96,8 +96,8 @@ class EnsembleTraining:
 
     def _run_in_parallel(self, train, n_members, n_parallel):
         with ThreadPoolExecutor(n_parallel) as pool:
-            futures = [pool.submit(train, place) for place in range(n_members)]
             try:
+                futures = [pool.submit(train, place) for place in range(n_members)]
                 # with a timeout, because Ctrl-C does not interrupt a wait without one on all systems
                 while wait(futures, 0.1, FIRST_EXCEPTION).not_done and not any(map(_has_failed, futures)):
                     pass
