@@ -59,8 +59,7 @@ class DaskExecutor(Executor):
 
     def _check_workers(self, started):
         """The time since which there is no worker; raise an error if there was none for too long."""
-        self._check_connection()
-        if self.client.nthreads():
+        if self._n_threads():
             return time.monotonic()
         if time.monotonic() - started > self.timeout:
             raise LostClusterError(
@@ -69,8 +68,17 @@ class DaskExecutor(Executor):
             )
         return started
 
+    def _n_threads(self):
+        """The number of threads of all workers; 0 while the client connects to the scheduler again."""
+        self._check_connection()
+        try:
+            return 0 if self.client.status == "connecting" else sum(self.client.nthreads().values())
+        except (OSError, AttributeError):  # the connection ended during the call
+            self._check_connection()
+            return 0
+
     def _check_connection(self):
-        if self.client.status != "running":
+        if self.client.status not in ("running", "connecting"):
             raise LostClusterError(
                 f"The connection to the scheduler was closed (the status of the client is {self.client.status!r}). Connect a new "
                 "client and call fit again, with resume=True if the parameter checkpoint was set."
@@ -78,11 +86,12 @@ class DaskExecutor(Executor):
 
     def _wait_for_workers(self):
         started = time.monotonic()
-        while not self.client.nthreads():
+        while not self._n_threads():
             started = self._check_workers(started)
             time.sleep(_PAUSE)
 
     def each_host(self, function, *arguments):
+        self._wait_for_workers()
         hosts = {address.rpartition(":")[0]: address for address in self.client.nthreads()}
         options = {"pure": False, "retries": _RETRIES, "allow_other_workers": True}
         self.gather([self.client.submit(function, *arguments, workers=[address], **options) for address in hosts.values()])

@@ -37,21 +37,17 @@ def lazy_prediction(X, model, reader, method, options):
 
     arguments = {"model": delayed(model), "reader": reader, "method": method, "options": options}
     if reader.columns is not None:
-        example = predict_part(_empty_frame(X), model, reader, method, options)
+        example = predict_part(getattr(X, "_meta", X), model, reader, method, options)
         return X.map_partitions(predict_part, **arguments, meta=example)
     if X.ndim != 2:
         raise ValueError(f"X must have two dimensions, got a Dask array of shape {X.shape}.")
     X = X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
-    example = predict_part(np.zeros((0, X.shape[1])), model, reader, method, options)
+    example = predict_part(np.zeros((0, X.shape[1]), X.dtype), model, reader, method, options)
     if example.ndim == 1:
         return X.map_blocks(predict_part, **arguments, dtype=example.dtype, drop_axis=1, meta=example)
     chunks = (X.chunks[0], *((n,) for n in example.shape[1:]))
     new_axis = list(range(2, example.ndim))
     return X.map_blocks(predict_part, **arguments, dtype=example.dtype, chunks=chunks, new_axis=new_axis or None, meta=example)
-
-
-def _empty_frame(X):
-    return getattr(X, "_meta", X)
 
 
 def score_part(part, model, reader):
