@@ -4,6 +4,7 @@ The clusters are processes of this machine. Every test has a hard time limit, af
 is found.
 """
 
+import contextlib
 import faulthandler
 import os
 import pickle
@@ -13,7 +14,6 @@ import sys
 import threading
 import time
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import dask.array as da
@@ -30,6 +30,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from fastbp import MLPClassifier, MLPRegressor, load, save
+from fastbp._distributed.driver import Driver
+from fastbp._distributed.executors import SerialExecutor
+from fastbp._distributed.model import _MIN_WORK_OF_ROUND
 from fastbp.dask import DaskMLPClassifier, DaskMLPRegressor
 from fastbp.warmup import warmup
 
@@ -63,7 +66,7 @@ def _limited():
     signal.signal(signal.SIGALRM, before)
 
 
-@contextmanager
+@contextlib.contextmanager
 def local_cluster(n_workers=2, **options):
     settings = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0", "memory_limit": 0}
     with LocalCluster(n_workers=n_workers, **settings, silence_logs=60, **options) as cluster, Client(cluster) as client:
@@ -79,7 +82,6 @@ def _compiled():
 @pytest.fixture(scope="module")
 def client():
     with local_cluster() as client:
-        client.wait_for_workers(2, timeout=60)
         yield client
 
 
@@ -88,15 +90,14 @@ def blocks(array, size=200):
 
 
 DATA = blocks(X), blocks(y)
-OPTIONS = {"hidden_layer_sizes": (20,), "learning_rate_init": 0.01, "max_iter": 4, "random_state": 0, "n_shards": 4, "local_steps": 2}
+OPTIONS = {"hidden_layer_sizes": (20,), "learning_rate_init": 0.01, "max_iter": 4, "random_state": 0}
+OPTIONS |= {"n_shards": 4, "local_steps": 2}
 SLOW = {"hidden_layer_sizes": (100,), "max_iter": 6, "random_state": 0, "n_shards": 4, "local_steps": 30}
 LARGE_DATA = blocks(LARGE, 5000), blocks(LARGE_Y, 5000)
 
 
 def in_this_process(model, *data, **options):
     """Fit with the serial executor, also if there is a current client."""
-    from fastbp._distributed.executors import SerialExecutor
-
     model._validate_params()
     options = {"eval_set": None, "resume": False} | options
     model._fit_on(SerialExecutor(), (*data, *(None,) * (3 - len(data))), **options)
@@ -124,9 +125,15 @@ def expected():
     "options",
     [
         {},
-        {"outer_momentum": 0.9, "outer_learning_rate": 0.7, "solver": "sgd", "learning_rate": "invscaling"},
+        pytest.param(
+            {"outer_momentum": 0.9, "outer_learning_rate": 0.7, "solver": "sgd", "learning_rate": "invscaling"},
+            marks=pytest.mark.slow,
+        ),
         {"batch_norm": True, "dropout": 0.2, "ema_decay": 0.9, "scale": "standard", "local_steps": None},
-        {"learning_rate": "cosine", "class_weight": "balanced", "sample_weight_norm": "global", "n_shards": 9},
+        pytest.param(
+            {"learning_rate": "cosine", "class_weight": "balanced", "sample_weight_norm": "global", "n_shards": 9},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_cluster_gives_the_bits_of_one_process(client, options):
@@ -148,11 +155,19 @@ def test_the_bits_do_not_depend_on_the_workers(client, expected):
         cluster.scale(2)
 
     assert_same_bits(DaskMLPClassifier(**SLOW, callbacks=add).fit(*LARGE_DATA), expected)
-    client.wait_for_workers(2, timeout=60)
+    await_workers(client)
     assert_same_bits(DaskMLPClassifier(**SLOW).fit(*(part.persist() for part in LARGE_DATA)), expected)
 
 
 # ---------------------------------------------------------------------- failures
+
+
+def await_workers(client):
+    """Wait for two workers; a nanny whose worker is killed while it starts does not start it again, but the cluster does."""
+    while len(client.nthreads()) < 2:
+        client.cluster.scale(2)
+        with contextlib.suppress(TimeoutError):
+            client.wait_for_workers(2, timeout=3)
 
 
 def kill_a_worker(client, n=0):
@@ -165,15 +180,15 @@ def test_workers_that_are_killed_do_not_change_the_result(client, expected):
     killed, is_over = [], threading.Event()
 
     def kill():
-        while not is_over.wait(0.4) and len(killed) < 3:
-            if len(client.nthreads()) == 2:
-                kill_a_worker(client, len(killed))
-                killed.append(time.monotonic())
+        while not is_over.wait(0.7) and len(killed) < 3:
+            await_workers(client)
+            kill_a_worker(client, len(killed))
+            killed.append(time.monotonic())
 
     def begin(estimator, epoch, logs):
         if not killer.is_alive() and not killed:
             killer.start()
-        while epoch < SLOW["max_iter"] and len(killed) < epoch - 1:  # at least one for each epoch
+        while epoch == 4 and len(killed) < 3:  # the last of them can be between two rounds
             time.sleep(0.1)
 
     killer = threading.Thread(target=kill)
@@ -182,12 +197,13 @@ def test_workers_that_are_killed_do_not_change_the_result(client, expected):
     finally:
         is_over.set()
         killer.join()
-    assert len(killed) >= 3
+    assert len(killed) == 3
     assert_same_bits(model, expected)
 
 
+@pytest.mark.slow
 def test_a_restart_of_all_workers_does_not_change_the_result(client, expected):
-    client.wait_for_workers(2, timeout=60)
+    await_workers(client)
     restarts = []
 
     def restart(estimator, epoch, logs):
@@ -198,10 +214,11 @@ def test_a_restart_of_all_workers_does_not_change_the_result(client, expected):
     model = DaskMLPClassifier(**SLOW, callbacks=restart).fit(*LARGE_DATA)
     for thread in restarts:
         thread.join()
-    client.wait_for_workers(2, timeout=60)
+    await_workers(client)
     assert_same_bits(model, expected)
 
 
+@pytest.mark.slow
 def test_lost_scattered_data_are_an_error(client):
     """Data that exist in one worker only cannot be computed again."""
     (future,) = client.scatter([LARGE[:3000]])
@@ -215,7 +232,7 @@ def test_lost_scattered_data_are_an_error(client):
     with pytest.raises(Exception, match=r"lost|cancel|Cancel"):
         model.fit(lost, da.from_array(LARGE_Y[:3000], chunks=3000))
     assert not hasattr(model, "coefs_")
-    client.wait_for_workers(2, timeout=60)
+    await_workers(client)
 
 
 def test_a_cluster_without_workers_is_an_error():
@@ -230,13 +247,14 @@ def test_a_cluster_without_workers_is_an_error():
             DaskMLPClassifier(**OPTIONS, worker_timeout=2, callbacks=end_workers).fit(*DATA)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_ends_is_an_error():
     with local_cluster(1, host="127.0.0.1") as client:
 
         def end_scheduler(estimator, epoch, logs):
             client.cluster.close()
 
-        with pytest.raises(Exception, match=r"(?i)clos|cancel|connect"):
+        with pytest.raises(Exception, match="connection to the scheduler was closed"):
             DaskMLPClassifier(**OPTIONS, client=client, callbacks=end_scheduler).fit(*DATA)
 
 
@@ -251,10 +269,11 @@ with Client(sys.argv[1]):
 """
 
 
-def test_a_killed_driver_continues(client, expected, tmp_path):
-    client.wait_for_workers(2, timeout=60)
+@pytest.mark.parametrize("n_kills", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_killed_driver_continues(client, expected, tmp_path, monkeypatch, n_kills):
+    await_workers(client)
     path = tmp_path / "driver.safetensors"
-    for _ in range(2):
+    for _ in range(n_kills):
         before = path.stat().st_mtime_ns if path.exists() else 0
         arguments = [sys.executable, "-c", DRIVER, client.scheduler.address, str(path), str(Path(__file__).parent)]
         driver = subprocess.Popen(arguments, stdin=subprocess.DEVNULL)
@@ -263,12 +282,15 @@ def test_a_killed_driver_continues(client, expected, tmp_path):
         time.sleep(0.3)
         driver.kill()
         assert driver.wait() == -signal.SIGKILL
-    n_rounds = []
-    model = DaskMLPClassifier(**SLOW, checkpoint=path, callbacks=lambda *_: n_rounds.append(1))
+    numbers, average = [], Driver._average
+    monkeypatch.setattr(Driver, "_average", lambda driver, *rest: numbers.append(driver.n_rounds) or average(driver, *rest))
+    model = DaskMLPClassifier(**SLOW, checkpoint=path)
     assert_same_bits(model.fit(*LARGE_DATA, resume=True), expected)
-    assert len(n_rounds) < SLOW["max_iter"] or n_rounds == []
-    again = DaskMLPClassifier(**SLOW, checkpoint=path, callbacks=lambda *_: pytest.fail("an epoch was repeated"))
-    assert_same_bits(again.fit(*LARGE_DATA, resume=True), expected)
+    assert numbers == list(range(numbers[0], 18))
+    assert numbers[0] >= n_kills
+    numbers.clear()
+    assert_same_bits(model.fit(*LARGE_DATA, resume=True), expected)
+    assert numbers == []
     longer = DaskMLPClassifier(**SLOW | {"max_iter": 7}, checkpoint=path).fit(*LARGE_DATA, resume=True)
     assert longer.loss_curve_[:6] == expected.loss_curve_
     assert longer.n_iter_ == 7
@@ -350,9 +372,7 @@ def test_sorted_classes_and_small_data_are_warnings(client):
 
 
 def test_large_rounds_are_not_a_warning():
-    """The estimate of the work of a round is not wrong by orders of magnitude."""
-    from fastbp._distributed.model import _MIN_WORK_OF_ROUND
-
+    """A network with 200,000 weights needs no more than 250 steps of 128 rows."""
     assert _MIN_WORK_OF_ROUND < 3 * 200_000 * 250 * 128
 
 

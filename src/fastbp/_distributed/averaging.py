@@ -30,21 +30,23 @@ class WeightedSum(NamedTuple):
 
 def weighted_sum(results, weights):
     """Return the `WeightedSum` of a list of `LocalResult` with the given weights, in the order of the list."""
-    buffers = [_sum_of([getattr(result.state, name) for result in results], weights) for name in WeightedSum._fields[:3]]
+    params, moments, statistics = (
+        _sum_of_arrays([getattr(result.state, name) for result in results], weights) for name in WeightedSum._fields[:3]
+    )
     loss = sum(weight * result.loss for result, weight in zip(results, weights, strict=True))
     longest = max(results, key=lambda result: result.state.step)  # the first of them
     state = longest.state
-    return WeightedSum(*buffers, loss, state.step, state.product, state.factor, longest.rate)
+    return WeightedSum(params, moments, statistics, loss, state.step, state.product, state.factor, longest.rate)
 
 
 def added(sums):
     """Return the sum of a list of `WeightedSum`, in the order of the list."""
-    buffers = [_sum_of([getattr(one, name) for one in sums]) for name in WeightedSum._fields[:3]]
+    buffers = [_sum_of_arrays([getattr(one, name) for one in sums]) for name in WeightedSum._fields[:3]]
     longest = max(sums, key=lambda one: one.step)
     return longest._replace(**dict(zip(WeightedSum._fields[:3], buffers, strict=True)), loss=sum(one.loss for one in sums))
 
 
-def _sum_of(arrays, weights=None):
+def _sum_of_arrays(arrays, weights=None):
     total = np.zeros(arrays[0].shape)
     for n, array in enumerate(arrays):
         total += array if weights is None else weights[n] * array.astype(np.float64, copy=False)

@@ -1,8 +1,8 @@
 """The executor for a cluster of Dask.
 
 It uses futures only: no actors, no messages between workers, and no tasks that submit tasks. A fit therefore cannot wait for a
-worker that has gone: the scheduler runs its tasks again in another worker, and the driver repeats a round whose parameters were lost.
-This module does not know what is computed.
+worker that has gone: the scheduler runs its tasks again in another worker, and the driver repeats a round whose parameters were
+lost. This module does not know what is computed.
 """
 
 import time
@@ -15,7 +15,7 @@ from .executors import Executor, SerialExecutor
 
 _MAX_ATTEMPTS = 10  # of one round in a row, each of which can lose up to four workers
 _RETRIES = 2  # of a task that raises an error, for example because a file could not be read
-_PAUSE = 0.5  # seconds between two looks at the workers
+_LOOK_SECONDS = 0.5  # seconds between two looks at the workers
 _LOST = (CancelledError, KilledWorker, CommClosedError)
 
 
@@ -51,7 +51,7 @@ class DaskExecutor(Executor):
         started = time.monotonic()
         while True:
             try:
-                wait(handles, timeout=_PAUSE)
+                wait(handles, timeout=_LOOK_SECONDS)
                 break
             except TimeoutError:
                 started = self._check_workers(started)
@@ -88,7 +88,7 @@ class DaskExecutor(Executor):
         started = time.monotonic()
         while not self._n_threads():
             started = self._check_workers(started)
-            time.sleep(_PAUSE)
+            time.sleep(_LOOK_SECONDS)
 
     def each_host(self, function, *arguments):
         self._wait_for_workers()
@@ -103,7 +103,7 @@ class DaskExecutor(Executor):
             except _LOST as error:
                 self._check_connection()
                 last = error
-                time.sleep(_PAUSE)
+                time.sleep(_LOOK_SECONDS)
         raise LostClusterError(
             f"The same round failed {_MAX_ATTEMPTS} times in a row, because workers ended while they computed it or because data "
             "were lost that exist only in a worker, such as scattered data. Read the logs of the workers. If they ran out of "

@@ -22,7 +22,8 @@ from .._training.progress import Standing
 from .._training.result import EpochRecord, FitResult
 from .averaging import OuterStep, submit_average
 from .evaluation import evaluate_blocks, merged_scores
-from .local_training import LocalState, compile_for, local_train, n_rounds_of_epoch, range_of_round
+from .local_training import compile_for, local_train
+from .rounds import LocalState, n_rounds_of_epoch, range_of_round
 
 
 class DriverOptions(NamedTuple):
@@ -154,9 +155,7 @@ class Driver:
             self.data.make_again()
         executor, start = self.executor, self.executor.put(self._start())
         options = self.specification, self.n_rounds
-        results = [
-            executor.submit(local_train, self.data.shards[shard], start, *options, shard, self.n_parts) for shard in n_rows
-        ]
+        results = [executor.submit(local_train, self.data.shards[shard], start, *options, shard, self.n_parts) for shard in n_rows]
         return executor.gather([submit_average(executor, results, list(n_rows.values()))])[0]
 
     def _apply(self, average, n_rows):
@@ -250,7 +249,8 @@ class Driver:
             warn_user(time_message(self.config.max_time, f"{self.n_epochs} epochs"), ConvergenceWarning)
         elif ended_by is None and self._status == Status.exhausted:
             warn_user(
-                f"Stochastic Optimizer: Maximum iterations ({self.config.max_iter}) reached and the optimization hasn't converged yet.",
+                f"Stochastic Optimizer: Maximum iterations ({self.config.max_iter}) reached and the optimization hasn't converged "
+                "yet.",
                 ConvergenceWarning,
             )
 

@@ -15,7 +15,7 @@ from .._files.values import DamagedValueError, Decoder, Encoder
 from .._kernels.settings import PROGRESS
 from .._training.checkpoint_file import check_target, replace_file
 
-_KIND = "fastbp driver"
+_FILE_KIND = "fastbp driver"
 _LISTS = ("losses", "rates", "val_losses", "scores")
 _FIELDS = tuple(PROGRESS.names or ())
 
@@ -33,7 +33,7 @@ class DriverFile:
             return
         state, optimizer = driver.state, driver.state.optimizer
         values: dict[str, Any] = {
-            "kind": _KIND,
+            "kind": _FILE_KIND,
             "description": self.description,
             "n_parts": driver.n_parts,
             "n_rounds": driver.n_rounds,
@@ -47,7 +47,7 @@ class DriverFile:
             "best": state.best,
             **{name: [float(value) for value in getattr(driver, name)] for name in _LISTS},
         }
-        values["optimizer"] = {name: _plain(value) for name, value in values["optimizer"].items()}
+        values["optimizer"] = {name: _as_plain(value) for name, value in values["optimizer"].items()}
         encoder = Encoder()
         tree = encoder.encode(values, "driver")
         parts = file_parts(tree, encoder.tensors)
@@ -79,7 +79,7 @@ class DriverFile:
         tree, tensors = read_parts(self.path)
         decoder = Decoder(tensors)
         values = decoder.decode(tree) if tuple(tree) == ("dict",) else {}
-        if values.get("kind") != _KIND:
+        if values.get("kind") != _FILE_KIND:
             raise UnreadableFileError("it contains an estimator or something else")
         decoder.finish()
         return values
@@ -127,5 +127,5 @@ class DriverFile:
         driver.continue_to(driver.config.max_iter)
 
 
-def _plain(value):
+def _as_plain(value):
     return value.item() if isinstance(value, np.generic) else value

@@ -12,7 +12,6 @@ import numpy as np
 
 from .._data.inputs import as_rows, as_targets
 from .._data.scores import accuracy, negative_pinball
-from .._network.architecture import Plan
 from .._network.layout import padded_copy
 from .._network.prediction import loss_and_outputs
 from .._network.threads import take_crew
@@ -50,8 +49,9 @@ class ScoreRule:
 class BlockScore(NamedTuple):
     """The score of rows whose weights sum to ``weight``, and their mean ``loss``.
 
-    ``mean`` is a score that is averaged over rows. For R², it is None, and there are three arrays (n_outputs,): the weighted sums of
-    the squared ``residuals``, the weighted ``center`` of the targets, and the sums of their ``squares`` of deviations from it.
+    ``mean`` is a score that is averaged over rows. For R², it is None, and there are three arrays (n_outputs,): the weighted sums
+    of the squared ``residuals``, the weighted ``center`` of the targets, and the weighted sums of their ``squares`` of deviations
+    from it.
     """
 
     weight: float
@@ -106,8 +106,8 @@ def merged_scores(scores):
     return score
 
 
-def evaluate_blocks(blocks, params, plan: Plan, rule):
-    """The `BlockScore` of a list of blocks of prepared rows; ``plan`` describes a network for predictions."""
+def evaluate_blocks(blocks, params, plan, rule):
+    """The `BlockScore` of a list of blocks of prepared rows; ``plan`` is a `Plan` for predictions."""
     return reduce(BlockScore.merged, [_evaluate_block(block, params, plan, rule) for block in blocks])
 
 

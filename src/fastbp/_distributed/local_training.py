@@ -7,16 +7,12 @@ it runs and how the results of several shards are combined.
 """
 
 import threading
-from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random import MT19937, RandomState, SeedSequence
 from scipy.sparse import issparse, vstack
 
-from .._config import FitConfig
 from .._data.preparation import Preparation
-from .._network.architecture import Plan
 from .._network.layout import padded_copy
 from .._network.optimizers import Optimizer
 from .._network.workspace import MovingStatistics
@@ -24,136 +20,7 @@ from .._training.context import EarlyStoppingStart, EpochHooks, FitContext, Trai
 from .._training.divergence import divergence_error
 from .._training.sgd import SGDRun
 from .._training.state import TrainingState
-
-
-class Block(NamedTuple):
-    """Rows that are prepared for the network: X (n_rows, n_inputs), y (n_rows, n_columns), and weights (n_rows,) or None."""
-
-    X: Any
-    y: np.ndarray
-    weight: np.ndarray | None
-
-
-class LocalState(NamedTuple):
-    """The values that training changes.
-
-    ``params`` (n_params,), ``moments`` (n_moments · n_params,) and the moving ``statistics`` of batch normalization, which may be
-    empty, are flat buffers. ``step`` is the number of updates, ``product`` the product of Nadam's momenta. ``learning_rate`` and
-    ``factor`` are those of the next step.
-    """
-
-    params: np.ndarray
-    moments: np.ndarray
-    statistics: np.ndarray
-    step: int
-    product: float
-    learning_rate: float
-    factor: float
-
-
-class LocalResult(NamedTuple):
-    """The state after training on ``n_rows`` rows, their mean ``loss``, and the learning ``rate`` of the last step."""
-
-    state: LocalState
-    n_rows: int
-    loss: float
-    rate: float
-
-
-@dataclass(frozen=True)
-class Specification:
-    """Everything about a fit that is the same for all shards and rounds.
-
-    ``config`` are the parameters of the estimator as a worker uses them, see `worker_config`. ``hyperparams`` are those of the
-    optimizer, ``norm`` and ``is_averaged`` fields of the `TrainingState`.
-    """
-
-    config: FitConfig
-    plan: Plan
-    hyperparams: dict
-    norm: str | None
-    is_averaged: bool
-    seed: int
-
-
-def worker_config(config):
-    """Return the parameters with which a shard is trained: in one thread, and without all that the driver does."""
-    schedule = config.learning_rate
-    is_of_driver = callable(schedule) or schedule in ("invscaling", "adaptive", "reduce_on_plateau")
-    return config._replace(
-        learning_rate="constant" if is_of_driver else schedule,
-        n_threads=1,
-        n_iter_no_change=np.inf,
-        early_stopping=False,
-        shuffle=config.shuffle,
-        verbose=False,
-        callbacks=None,
-        random_state=0,
-        validation_splitter=None,
-        max_time=None,
-        warm_start=False,
-        coefs_init=None,
-        intercepts_init=None,
-        scoring=None,
-    )
-
-
-# ---------------------------------------------------------------------- the rows of a round
-
-
-def rows_per_batch(batch_size, n_rows):
-    """Return the number of rows of a batch of a shard with n_rows rows."""
-    return max(1, min(200 if batch_size == "auto" else int(batch_size), n_rows))
-
-
-def n_rounds_of_epoch(batch_size, rows_of_shards, local_steps):
-    """Return the number of rounds into which an epoch is divided, so that no shard takes more than ``local_steps`` steps in one."""
-    n_batches = max(-(-n_rows // rows_per_batch(batch_size, n_rows)) for n_rows in rows_of_shards)
-    return 1 if local_steps is None else -(-n_batches // local_steps)
-
-
-def range_of_round(batch_size, n_rows, part, n_parts):
-    """Return the first and the last place, in the order of an epoch, of the rows of one of its parts; all batches are whole."""
-    size = rows_per_batch(batch_size, n_rows)
-    n_batches = -(-n_rows // size)
-    first, last = (n * n_batches // n_parts * size for n in (part, part + 1))
-    return first, min(last, n_rows)
-
-
-def order_of_epoch(seed, epoch, shard, n_rows, shuffle):
-    """Return the order (n_rows,) of the rows of a shard in an epoch, in which each row occurs once."""
-    if not shuffle:
-        return np.arange(n_rows)
-    return np.random.default_rng(SeedSequence(seed, spawn_key=(epoch, shard))).permutation(n_rows)
-
-
-def _gathered(blocks, order):
-    """Return a `Block` with the rows of several blocks in an order; the blocks are not concatenated."""
-    ends = np.cumsum([len(block.y) for block in blocks])
-    numbers = np.searchsorted(ends, order, side="right")
-    places = [np.flatnonzero(numbers == n) for n in range(len(blocks))]
-    rows = [order[at] - (ends[n] - len(blocks[n].y)) for n, at in enumerate(places)]
-    X = _gathered_matrix([block.X for block in blocks], places, rows, len(order))
-    y = _gathered_array([block.y for block in blocks], places, rows, len(order))
-    is_weighted = blocks[0].weight is not None
-    return Block(X, y, _gathered_array([block.weight for block in blocks], places, rows, len(order)) if is_weighted else None)
-
-
-def _gathered_matrix(matrices, places, rows, n_rows):
-    if not issparse(matrices[0]):
-        return _gathered_array(matrices, places, rows, n_rows)
-    stacked = vstack([X[some] for X, some in zip(matrices, rows, strict=True)], format="csr")
-    return stacked[np.argsort(np.concatenate(places), kind="stable")]
-
-
-def _gathered_array(arrays, places, rows, n_rows):
-    out = np.empty((n_rows, *arrays[0].shape[1:]), arrays[0].dtype)
-    for array, at, some in zip(arrays, places, rows, strict=True):
-        out[at] = array[some]
-    return out
-
-
-# ---------------------------------------------------------------------- training
+from .rounds import Block, LocalResult, LocalState, order_of_epoch, range_of_round, rows_per_batch
 
 
 def local_train(blocks, start, specification, round_number, shard, n_parts):
@@ -206,6 +73,11 @@ def local_train(blocks, start, specification, round_number, shard, n_parts):
     return LocalResult(_local_state(state), len(order), result.loss, result.epochs.rates[-1])
 
 
+def compile_for(block, start, specification):
+    """Run `local_train` on a few rows, so that the machine code is in the cache of this host."""
+    local_train([block], start, specification, 0, 0, 1)
+
+
 def _training_state(start, specification, round_number, shard, n_parts):
     """Return a `TrainingState` with copies of the buffers of a `LocalState`."""
     plan, hyperparams = specification.plan, _of_parts(specification.hyperparams, specification.config.max_iter, n_parts)
@@ -246,6 +118,30 @@ def _local_state(state):
     )
 
 
-def compile_for(block, start, specification):
-    """Run `local_train` on a few rows, so that the machine code is in the cache of this host."""
-    local_train([block], start, specification, 0, 0, 1)
+# ---------------------------------------------------------------------- the rows of a round
+
+
+def _gathered(blocks, order):
+    """Return a `Block` with the rows of several blocks in an order; the blocks are not concatenated."""
+    ends = np.cumsum([len(block.y) for block in blocks])
+    numbers = np.searchsorted(ends, order, side="right")
+    places = [np.flatnonzero(numbers == n) for n in range(len(blocks))]
+    rows = [order[at] - (ends[n] - len(blocks[n].y)) for n, at in enumerate(places)]
+    X = _gathered_matrix([block.X for block in blocks], places, rows, len(order))
+    y = _gathered_array([block.y for block in blocks], places, rows, len(order))
+    is_weighted = blocks[0].weight is not None
+    return Block(X, y, _gathered_array([block.weight for block in blocks], places, rows, len(order)) if is_weighted else None)
+
+
+def _gathered_matrix(matrices, places, rows, n_rows):
+    if not issparse(matrices[0]):
+        return _gathered_array(matrices, places, rows, n_rows)
+    stacked = vstack([X[some] for X, some in zip(matrices, rows, strict=True)], format="csr")
+    return stacked[np.argsort(np.concatenate(places), kind="stable")]
+
+
+def _gathered_array(arrays, places, rows, n_rows):
+    out = np.empty((n_rows, *arrays[0].shape[1:]), arrays[0].dtype)
+    for array, at, some in zip(arrays, places, rows, strict=True):
+        out[at] = array[some]
+    return out

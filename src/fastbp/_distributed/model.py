@@ -1,7 +1,7 @@
 """The methods that both Dask estimators have: ``fit``, predictions of Dask collections, ``score`` and ``to_local``.
 
-Dask collections and parameters go in; the attributes and predictions of the other estimators come out. This module prepares the data
-and the network; ``driver`` trains it. It does not know how tasks are run.
+Dask collections and parameters go in; the attributes and predictions of the other estimators come out. This module prepares the
+data and the network; ``driver`` trains it. It does not know how tasks are run.
 """
 
 from abc import abstractmethod
@@ -26,13 +26,12 @@ from .._training.context import Publication, deadline_after
 from .._training.generators import generator_of
 from .._training.progress import report_of
 from .._training.state import TrainingState
-from .driver import Driver, DriverOptions, ValidationData
 from .driver_file import DriverFile
 from .evaluation import merged_scores
-from .local_training import Specification, rows_per_batch, worker_config
 from .parameters import DISTRIBUTED_DEFAULTS
 from .partitions import TableReader, is_lazy, lazy_parts
 from .predictions import lazy_prediction, score_part
+from .rounds import Specification, rows_per_batch, worker_config
 from .shards import DataOfFit, class_deviation
 from .support import check_supported, open_executor, require_dask
 
@@ -47,7 +46,7 @@ _NOT_IN_FILE |= {"checkpoint", "checkpoint_every", "warm_start"}
 
 
 class RowEncoder:
-    """Encodes the rows of a partition in a worker: validated X, y as numbers, and weights, which are divided by ``weight_scale``."""
+    """Encodes the rows of a partition in a worker: X, y as numbers, and weights, which are divided by ``weight_scale``."""
 
     def __init__(self, model, weight_scale):
         self.model, self.weight_scale = model, weight_scale
@@ -72,7 +71,7 @@ class DistributedFit(BaseMLP):
     n_shards_: int
     n_rounds_: int
     _reader = TableReader()
-    _local_class: type
+    _local_class: Any
     _n_positional: int
 
     def _set_parameters(self, arguments, params):
@@ -125,7 +124,6 @@ class DistributedFit(BaseMLP):
         """
         executor = open_executor(self.client, self.worker_timeout)
         fitting = self._snapshot_with_lists()
-        fitting._validate_changed_params()
         fitting._fit_on(executor, (X, y, sample_weight), eval_set, resume)
         with attributes_lock:
             self._commit(fitting)
@@ -135,11 +133,15 @@ class DistributedFit(BaseMLP):
     # ------------------------------------------------------------------ fit, on a snapshot
 
     def _fit_on(self, executor, given, eval_set, resume):
+        # imported here, because the chain of module-level imports would become too long
+        from .driver import Driver, DriverOptions, ValidationData
+
+        self._validate_changed_params()
         config = FitConfig.of(self)
         check_supported(self, config, eval_set, resume)
         deadline = deadline_after(config.max_time)
         report = report_of(config.verbose, deadline=deadline)
-        parts, self._reader = lazy_parts(*given, self.n_shards or _MAX_DEFAULT_SHARDS)
+        parts, self._reader = lazy_parts(self.n_shards or _MAX_DEFAULT_SHARDS, *given)
         data = DataOfFit(executor, parts, self._reader)
         statistics, partitions = data.statistics(is_classifier(self), config.scale == "standard")
         state, preparation, dtype = self._new_state(config, statistics)
@@ -148,7 +150,7 @@ class DistributedFit(BaseMLP):
         encoder = RowEncoder(self._for_workers(), self._weight_scale(config, statistics))
         encoder.model.class_weight = self._class_weights(statistics)
         data.make_shards(self.n_shards_, [one.n_rows for one in partitions], encoder, preparation, dtype)
-        validation = None if eval_set is None else self._validation_data(executor, eval_set, state, dtype)
+        validation = None if eval_set is None else ValidationData(*self._validation_data(executor, eval_set, state, dtype))
         plan, seed = self._training_plan(state, config), _seed_of(config.random_state, state.rng)
         for_workers = worker_config(config)
         hyperparams = state.optimizer.hyperparams | {"learning_rate": for_workers.learning_rate}
@@ -220,9 +222,10 @@ class DistributedFit(BaseMLP):
         return float(total / statistics.n_rows)
 
     def _validation_data(self, executor, eval_set, state, dtype):
+        """The fields of `ValidationData` for the argument ``eval_set``."""
         if not isinstance(eval_set, tuple) or len(eval_set) not in (2, 3):
             raise TypeError(f"eval_set must be a tuple (X_val, y_val) or (X_val, y_val, sample_weight_val), got {eval_set!r:.60}.")
-        parts, reader = lazy_parts(*eval_set, *(None,) * (3 - len(eval_set)), self.n_shards_)
+        parts, reader = lazy_parts(self.n_shards_, *eval_set)
         if reader.columns != self._reader.columns:
             raise ValueError(
                 f"X_val must have the columns of X, {self._reader.columns}, but it has {reader.columns}. Select the same columns."
@@ -233,7 +236,7 @@ class DistributedFit(BaseMLP):
         encoder.model.class_weight = None
         n_shards = min(self.n_shards_, len(partitions))
         data.make_shards(n_shards, [one.n_rows for one in partitions], encoder, state.preparation, dtype)
-        return ValidationData(data, self._prediction_plan(state.published_layout, state), self._score_rule(state))
+        return data, self._prediction_plan(state.published_layout, state), self._score_rule(state)
 
     def _epoch_function(self, config):
         """A function that calls the callbacks with a copy of the model after an epoch, or None."""
@@ -242,15 +245,18 @@ class DistributedFit(BaseMLP):
             return None
 
         def end_epoch(driver):
-            shown = driver.state.copy()
-            shown.publish()
             model = self._snapshot_with_lists()
-            model._set_result(shown, driver.result(), Publication())
+            model._show(driver.state.copy(), driver.result())
             logs = {name: entries[-1] for name, entries in model.history_.items()}
             answers = [function(model.to_local(), driver.n_epochs, logs) for function in functions]
             return any(isinstance(answer, (bool, np.bool_)) and bool(answer) for answer in answers)
 
         return end_epoch
+
+    def _show(self, state, result):
+        """Set the fitted attributes for a state after an epoch."""
+        state.publish()
+        self._set_result(state, result, Publication())
 
     def _checkpoint_file(self, statistics, data):
         if self.checkpoint is None:
@@ -276,8 +282,8 @@ class DistributedFit(BaseMLP):
             deviation = class_deviation(partitions, statistics.labels, self.n_shards_)
             if deviation > _MAX_CLASS_DEVIATION:
                 warn_user(
-                    f"The classes are not evenly distributed: in one shard, {deviation:.0%} of the rows would have to get another "
-                    "class to have the frequencies of all rows. Averages of networks that were trained on different classes are "
+                    f"The classes are not evenly distributed: in one shard, more than {deviation:.0%} of the rows would have to get "
+                    "another class to have the frequencies of all rows. Averages of networks that were trained on different classes are "
                     "less accurate. Shuffle the rows before they are divided into partitions, use more and smaller partitions, or "
                     "decrease local_steps."
                 )
@@ -322,7 +328,7 @@ class DistributedFit(BaseMLP):
         check_is_fitted(self)
         self._check_columns(X)
         executor = open_executor(self.client, self.worker_timeout)
-        parts, _ = lazy_parts(X, y, sample_weight, 1)
+        parts, _ = lazy_parts(1, X, y, sample_weight)
         model, reader = self._without_names(), self._reader
 
         def run(attempt):

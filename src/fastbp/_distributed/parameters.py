@@ -1,7 +1,7 @@
 """The parameters that the Dask estimators have in addition to those of the other estimators, and their signatures.
 
-A class of estimators goes in; a decorator comes out, with which a subclass gets the parameters of the class and its own. This module
-does not know how a fit uses the parameters.
+A class of estimators goes in; a decorator comes out, with which a subclass gets the parameters of the class and its own. This
+module does not know how a fit uses the parameters.
 """
 
 import os

@@ -1,11 +1,12 @@
 """The partitions of Dask collections and of arrays in memory.
 
-X, y and sample weights go in: Dask arrays, Dask data frames, or what the other estimators accept. A list of lazy parts (X, y, weight)
-comes out, together with the columns of a data frame. `TableReader` converts a partition to arrays: category columns become columns of
-0 and 1, as in ``pandas.get_dummies``. This module does not compute any partition, and does not know about networks.
+X, y and sample weights go in: Dask arrays, Dask data frames, or what the other estimators accept. A list of lazy parts (X, y,
+weight) comes out, together with the columns of a data frame. `TableReader` converts a partition to arrays: category columns become
+columns of 0 and 1, as in ``pandas.get_dummies``. This module does not compute any partition, and does not know about networks.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def is_lazy(value):
     return hasattr(value, "__dask_graph__")
 
 
-def lazy_parts(X, y, weight, n_parts):
+def lazy_parts(n_parts, X, y, weight=None):
     """Return a list of the parts (X, y, weight) of the data, and their `TableReader`; y and weight may be None.
 
     X in memory is divided into ``n_parts`` parts of nearly equal size.
@@ -122,7 +123,7 @@ def _parts_in_memory(X, y, weight, n_parts):
     n_rows = X.shape[0]
     n_parts = max(1, min(n_parts, n_rows))
     ends = [n * n_rows // n_parts for n in range(n_parts + 1)]
-    ranges = [slice(*pair) for pair in zip(ends, ends[1:], strict=False)]
+    ranges = [slice(*pair) for pair in pairwise(ends)]
     columns = []
     for name, value in (("y", y), ("sample_weight", weight)):
         array = None if value is None else np.asarray(value)
@@ -135,7 +136,7 @@ def _parts_in_memory(X, y, weight, n_parts):
 
 def _delayed(value, name):
     """The partitions of a Dask collection as a list of delayed objects, whose columns are in one partition."""
-    if hasattr(value, "npartitions") and _is_frame(value) or hasattr(value, "to_frame"):
+    if _is_frame(value) or hasattr(value, "to_frame"):
         return list(value.to_delayed())
     if value.ndim == 2 and value.numblocks[1] > 1:
         value = value.rechunk({1: -1})
@@ -146,9 +147,9 @@ def _delayed(value, name):
 
 def _like(X, value, name):
     """The values for the rows of X as a Dask collection, with the partitions of X if their sizes are known."""
-    chunks = getattr(X, "chunks", None)
+    chunks: Any = getattr(X, "chunks", None)
     if is_lazy(value):
-        own = getattr(value, "chunks", None)
+        own: Any = getattr(value, "chunks", None)
         are_known = chunks is not None and own is not None and not np.isnan([*chunks[0], *own[0]]).any()
         return value.rechunk({0: chunks[0]}) if are_known and own[0] != chunks[0] and sum(own[0]) == sum(chunks[0]) else value
     if chunks is None or np.isnan(chunks[0]).any():

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .local_training import Block
 from .partitions import checked_length
+from .rounds import Block
 from .statistics import largest_deviation, merged_statistics, partition_statistics
 
 

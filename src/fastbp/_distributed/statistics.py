@@ -1,8 +1,8 @@
 """Statistics of the rows that are computed in one pass over the partitions, and merged in their order.
 
-A partition goes in; its `PartitionStatistics` come out. They are merged by the formulas of Chan, Golub and LeVeque (1983, "Algorithms
-for computing the sample variance"), in a fixed order, so that the bits do not depend on workers. This module does not know about
-networks.
+A partition goes in; its `PartitionStatistics` come out. They are merged by the formulas of Chan, Golub and LeVeque (1983,
+"Algorithms for computing the sample variance"), in a fixed order, so that the bits do not depend on workers. This module does not
+know about networks.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from scipy.sparse import csr_array, issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 
-class Moments(NamedTuple):
+class ColumnMoments(NamedTuple):
     """The number of rows, the mean of each column (n_columns,), and the sum of its squared deviations from the mean."""
 
     n_rows: float
@@ -34,7 +34,7 @@ class Moments(NamedTuple):
         """The moments of the rows of both."""
         n_rows, change = self.n_rows + other.n_rows, other.mean - self.mean
         mean = self.mean + change * (other.n_rows / n_rows)
-        return Moments(n_rows, mean, self.squares + other.squares + change**2 * (self.n_rows * other.n_rows / n_rows))
+        return ColumnMoments(n_rows, mean, self.squares + other.squares + change**2 * (self.n_rows * other.n_rows / n_rows))
 
     def two_rows(self):
         """Two rows (2, n_columns) with the same mean and the same variance, in float64."""
@@ -47,9 +47,9 @@ class PartitionStatistics:
     """The statistics of one partition, or of several in their order.
 
     ``labels`` has a sorted array of the different values of each column of y, and ``counts`` the sums of the weights of their rows;
-    both are None for regression. ``limits`` (2, n_columns) are the smallest and the largest target, and ``targets`` the `Moments` of y; both are
-    None for classification. ``inputs`` are the `Moments` of X, or None if they are not needed. ``weight_sum`` is None without sample
-    weights.
+    both are None for regression. ``limits`` (2, n_columns) are the smallest and the largest target, and ``targets`` the
+    `ColumnMoments` of y; both are None for classification. ``inputs`` are the `ColumnMoments` of X, or None if they are not needed.
+    ``weight_sum`` is None without sample weights.
     """
 
     n_rows: int
@@ -61,8 +61,8 @@ class PartitionStatistics:
     labels: list | None = None
     counts: list | None = None
     limits: np.ndarray | None = None
-    targets: Moments | None = None
-    inputs: Moments | None = None
+    targets: ColumnMoments | None = None
+    inputs: ColumnMoments | None = None
 
     def merged(self, other):
         """The statistics of both; raise a ValueError if they cannot belong to the same data."""
@@ -73,7 +73,7 @@ class PartitionStatistics:
                     f"{getattr(other, name)} ({name}). Correct the function that creates the partitions."
                 )
         labels, counts = None, None
-        if self.labels is not None:
+        if self.labels is not None and self.counts is not None:
             merged = [_merged_labels(*pair) for pair in zip(self.labels, self.counts, other.labels, other.counts, strict=True)]
             labels, counts = map(list, zip(*merged, strict=True))
         limits = self.limits
@@ -95,9 +95,8 @@ class PartitionStatistics:
 
     def example_targets(self):
         """Targets (n_rows,) or (n_rows, n_columns) that have all labels, or the smallest and the largest values."""
-        if self.labels is None:
-            y = self.limits
-        else:
+        y: Any = self.limits
+        if self.labels is not None:
             n_rows = max(map(len, self.labels))
             columns = [np.resize(labels, n_rows) for labels in self.labels]
             y = columns[0][:, None] if len(columns) == 1 else np.stack(columns, axis=1)
@@ -138,9 +137,9 @@ def partition_statistics(X, y, weight, *, of_classes, with_moments):
         own = {"labels": [labels for labels, _ in pairs], "counts": counts}
     else:
         values = columns.astype(np.float64)
-        own = {"limits": np.stack([values.min(axis=0), values.max(axis=0)]), "targets": Moments.of(values)}
+        own = {"limits": np.stack([values.min(axis=0), values.max(axis=0)]), "targets": ColumnMoments.of(values)}
     if with_moments:
-        own["inputs"] = Moments.of(X)
+        own["inputs"] = ColumnMoments.of(X)
     weight_sum = None if weight is None else float(np.sum(weight, dtype=np.float64))
     return PartitionStatistics(len(y), X.shape[1], dtype, issparse(X), y.shape[1:], weight_sum, **own)
 
@@ -148,12 +147,18 @@ def partition_statistics(X, y, weight, *, of_classes, with_moments):
 def largest_deviation(counts_of_shards):
     """The largest distance between the class frequencies of a shard and those of all rows, from 0 to 1 (total variation).
 
-    ``counts_of_shards`` has a list of arrays of counts, one for each column of y, for each shard; all have the same classes.
+    ``counts_of_shards`` has a list of arrays of counts, one for each column of y, for each shard; all have the same classes. Twice
+    the distance that is expected for random rows is subtracted, so that small shards do not count.
     """
     largest = 0.0
     for counts in zip(*counts_of_shards, strict=True):
         table = np.array(counts, np.float64)
         table = table[table.sum(axis=1) > 0]
-        shares, overall = table / table.sum(axis=1, keepdims=True), table.sum(axis=0) / table.sum()
-        largest = max(largest, float(np.abs(shares - overall).sum(axis=1).max() / 2))
+        if not len(table):
+            continue
+        n_rows, overall = table.sum(axis=1), table.sum(axis=0) / table.sum()
+        distances = np.abs(table / n_rows[:, None] - overall).sum(axis=1) / 2
+        # the mean absolute deviation of a frequency is √(2 p (1 − p) / (π n))
+        expected = np.sqrt(2 / np.pi * overall * (1 - overall)).sum() / np.sqrt(n_rows) / 2
+        largest = max(largest, float((distances - 2 * expected).max()))
     return largest

@@ -62,7 +62,9 @@ def check_supported(estimator, config, eval_set, resume):
             kind = type(estimator).__name__
             raise ValueError(f"{name}={getattr(config, name)!r} is not supported by {kind}, because it {reason}. {remedy}")
     if vars(estimator).get("_skl_callbacks"):
-        raise ValueError("Callbacks of scikit-learn are not supported by Dask estimators. Pass functions in the parameter callbacks.")
+        raise ValueError(
+            "Callbacks of scikit-learn are not supported by Dask estimators. Pass functions in the parameter callbacks."
+        )
     if estimator.checkpoint is not None and not isinstance(config.random_state, Integral):
         raise ValueError(
             f"random_state must be an int if checkpoint is set, so that a fit that continues draws the same numbers; got "
