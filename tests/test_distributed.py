@@ -476,3 +476,6 @@ def test_divergence_and_zero_weights_are_errors():
         fitted(DaskMLPRegressor(solver="sgd", learning_rate_init=1e8, n_shards=2, random_state=0), X, y * 1e6)
     with pytest.raises(ZeroDivisionError, match="Weights sum to zero"):
         fitted(DaskMLPClassifier(**OPTIONS), weight=np.zeros(400))
+    weight = np.repeat([0.0, 1.0], [100, 300])  # two of eight partitions have no weight
+    model = fitted(DaskMLPClassifier(**OPTIONS, sample_weight_norm="global"), weight=weight, eval_set=(X, y, weight))
+    assert model.history_["val_score"][-1] == pytest.approx(model.score(X, y, weight))

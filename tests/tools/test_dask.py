@@ -24,6 +24,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from distributed import Client, LocalCluster
+from pages import failures_in
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
@@ -481,3 +482,8 @@ def test_the_driver_stops_early_and_reports(client, capsys):
     with pytest.warns(ConvergenceWarning, match="max_time"):
         stopped = DaskMLPClassifier(**SLOW | {"max_iter": 10_000, "tol": 0}, max_time=1.5).fit(*LARGE_DATA)
     assert 0 < stopped.n_rounds_ < 10_000
+
+
+def test_code_on_the_page_runs():
+    page = Path(__file__).parents[2] / "docs" / "user_guide" / "cluster.md"
+    assert failures_in(page.read_text(encoding="utf-8"), page.name) == ""

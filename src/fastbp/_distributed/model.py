@@ -199,6 +199,8 @@ class DistributedFit(BaseMLP):
 
     def _encoded_rows(self, X, y, weight):
         X, y = self._validate_input(X, y, incremental=True, reset=False)
+        if weight is not None and not weight.any():  # allowed in one partition
+            return X, y, weight
         return X, y, self._row_weights(X, y, weight, incremental=True)
 
     @abstractmethod
@@ -211,6 +213,8 @@ class DistributedFit(BaseMLP):
 
     def _weight_scale(self, config, statistics):
         """The number by which all sample weights are divided for ``sample_weight_norm``, as `relative_weights` does."""
+        if statistics.weight_sum == 0:
+            raise zero_weights_error()
         weights = self._class_weights(statistics)
         if config.sample_weight_norm == "batch" or (weights is None and statistics.weight_sum is None):
             return 1.0
@@ -282,10 +286,10 @@ class DistributedFit(BaseMLP):
             deviation = class_deviation(partitions, statistics.labels, self.n_shards_)
             if deviation > _MAX_CLASS_DEVIATION:
                 warn_user(
-                    f"The classes are not evenly distributed: in one shard, more than {deviation:.0%} of the rows would have to get "
-                    "another class to have the frequencies of all rows. Averages of networks that were trained on different classes are "
-                    "less accurate. Shuffle the rows before they are divided into partitions, use more and smaller partitions, or "
-                    "decrease local_steps."
+                    f"The classes are not evenly distributed: in one shard, more than {deviation:.0%} of the rows would have to "
+                    "get another class to have the frequencies of all rows. Averages of networks that were trained on different "
+                    "classes are less accurate. Shuffle the rows before they are divided into partitions, use more and smaller "
+                    "partitions, or decrease local_steps."
                 )
 
     # ------------------------------------------------------------------ predictions
