@@ -24,22 +24,17 @@ class DaskMLPClassifier(DistributedFit, MLPClassifier):
 
     The partitions are divided into `n_shards` shards. In each round, every shard is trained for up to `local_steps` steps, starting
     from the same parameters. Then the parameters and the state of the optimizer are averaged, weighted by the numbers of rows
-    ("local SGD" [1]_), with an optional outer step [2]_. The result depends on the data, the partitions, the parameters and
-    `random_state`, and not on the number of workers or on their failures: all bits are the same.
+    (local SGD, Stich 2019), with an optional outer step (DiLoCo, Douillard and others 2023). The result depends on the data, the
+    partitions, the parameters and `random_state`, and not on the number of workers or on their failures: all bits are the same.
 
     Parameters
     ----------
-    *args, **kwargs
-        All parameters of `fastbp.MLPClassifier`, with the same defaults and meanings, and those that follow. An epoch is one pass
-        over all rows. Solver 'lbfgs', `warm_start`, ``missing="indicator"``, the scalings 'robust' and 'smooth_clip', scorers other
-        than 'loss', and `validation_splitter` are not supported. `early_stopping` needs an `eval_set`. `callbacks` are called in
-        the process of the client, with the result of `to_local`. Each shard is trained by one thread.
+    {parameters}
     {distributed}
 
     Attributes
     ----------
-    classes_ : ndarray or list of ndarray of shape (n_classes,)
-        The class labels. All other attributes of `fastbp.MLPClassifier` are defined, too.
+    {attributes}
     n_shards_ : int
         The number of shards.
     n_rounds_ : int
@@ -50,10 +45,16 @@ class DaskMLPClassifier(DistributedFit, MLPClassifier):
     fastbp.MLPClassifier : The estimator for one machine, which the method ``to_local`` returns.
     DaskMLPRegressor : The same for regression.
 
+    Notes
+    -----
+    An epoch is one pass over all rows. The solver 'lbfgs', `warm_start`, ``missing="indicator"``, the scalings 'robust' and
+    'smooth_clip', scorers other than 'loss', `validation_splitter` and initial values that depend on the rows are not supported.
+    `early_stopping` needs an `eval_set`. `callbacks` are called in the process of the client, with the result of ``to_local``. Each
+    shard is trained by one thread.
+
     References
     ----------
-    .. [1] Stich, "Local SGD Converges Fast and Communicates Little", ICLR 2019.
-    .. [2] Douillard and others, "DiLoCo: Distributed Low-Communication Training of Language Models", 2023.
+    {references}
 
     Examples
     --------
@@ -166,24 +167,32 @@ class DaskMLPRegressor(DistributedFit, MLPRegressor):
 
     Parameters
     ----------
-    *args, **kwargs
-        All parameters of `fastbp.MLPRegressor`, with the same defaults and meanings, and those that follow. An epoch is one pass
-        over all rows. Solver 'lbfgs', `warm_start`, ``missing="indicator"``, the scalings 'robust' and 'smooth_clip', scorers other
-        than 'loss', and `validation_splitter` are not supported. `early_stopping` needs an `eval_set`. `callbacks` are called in
-        the process of the client, with the result of `to_local`. Each shard is trained by one thread.
+    {parameters}
     {distributed}
 
     Attributes
     ----------
+    {attributes}
     n_shards_ : int
         The number of shards.
     n_rounds_ : int
-        The number of rounds of the last fit. All other attributes of `fastbp.MLPRegressor` are defined, too.
+        The number of rounds of the last fit.
 
     See Also
     --------
     fastbp.MLPRegressor : The estimator for one machine, which the method ``to_local`` returns.
     DaskMLPClassifier : The same for classification.
+
+    Notes
+    -----
+    An epoch is one pass over all rows. The solver 'lbfgs', `warm_start`, ``missing="indicator"``, the scalings 'robust' and
+    'smooth_clip', scorers other than 'loss', `validation_splitter` and initial values that depend on the rows are not supported.
+    `early_stopping` needs an `eval_set`. `callbacks` are called in the process of the client, with the result of ``to_local``. Each
+    shard is trained by one thread.
+
+    References
+    ----------
+    {references}
 
     Examples
     --------

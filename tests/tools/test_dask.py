@@ -262,7 +262,7 @@ def test_a_scheduler_that_ends_is_an_error():
 DRIVER = """
 import sys, warnings
 warnings.simplefilter("ignore")
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = sys.argv[3:]
 from distributed import Client
 from test_dask import DaskMLPClassifier, LARGE_DATA, SLOW
 with Client(sys.argv[1]):
@@ -276,7 +276,8 @@ def test_a_killed_driver_continues(client, expected, tmp_path, monkeypatch, n_ki
     path = tmp_path / "driver.safetensors"
     for _ in range(n_kills):
         before = path.stat().st_mtime_ns if path.exists() else 0
-        arguments = [sys.executable, "-c", DRIVER, client.scheduler.address, str(path), str(Path(__file__).parent)]
+        folders = [str(folder) for folder in Path(__file__).parents[:2]]
+        arguments = [sys.executable, "-c", DRIVER, client.scheduler.address, str(path), *folders]
         driver = subprocess.Popen(arguments, stdin=subprocess.DEVNULL)
         while driver.poll() is None and (not path.exists() or path.stat().st_mtime_ns == before):
             time.sleep(0.02)

@@ -41,8 +41,11 @@ class DaskExecutor(Executor):
 
     def put(self, value):
         self._wait_for_workers()
-        # without broadcast, which waits for all workers; the list is needed because a tuple would be scattered element by element
-        return self.client.scatter([value], hash=False)[0]
+        try:
+            # without broadcast, which waits for all workers; the list is needed because a tuple would be scattered by elements
+            return self.client.scatter([value], hash=False)[0]
+        except TimeoutError as error:
+            raise CancelledError("All workers ended while parameters were sent to them.") from error
 
     def submit(self, function, *arguments):
         return self.client.submit(function, *arguments, pure=False, retries=_RETRIES)
@@ -55,7 +58,19 @@ class DaskExecutor(Executor):
                 break
             except TimeoutError:
                 started = self._check_workers(started)
-        return self.client.gather(handles)
+        return [self._result(handle) for handle in handles]
+
+    def _result(self, future):
+        """The value of a finished future; it is computed again if the worker that has it ends."""
+        started, seconds = time.monotonic(), max(10.0, self.timeout)
+        while True:
+            try:
+                return future.result(timeout=seconds)
+            except TimeoutError:
+                if future.status == "error":  # the function raised it
+                    raise
+                started = self._check_workers(started)
+                seconds *= 2  # the transfer may take long
 
     def _check_workers(self, started):
         """The time since which there is no worker; raise an error if there was none for too long."""

@@ -5,7 +5,8 @@ module does not know how a fit uses the parameters.
 """
 
 import os
-from inspect import Parameter, signature
+import re
+from inspect import Parameter, cleandoc, signature
 from numbers import Integral, Real
 from typing import Any
 
@@ -63,7 +64,8 @@ worker_timeout : float, default=300.0
 def with_parameters_of(base):
     """Return a class decorator that adds the parameters of the constructor of ``base`` to the signature of the constructor.
 
-    scikit-learn reads the parameters of an estimator from this signature. Also fill the list of parameters in the docstring.
+    scikit-learn reads the parameters of an estimator from this signature. In the docstring, {parameters}, {attributes} and
+    {references} are replaced by the sections of the docstring of ``base``, and {distributed} by the other parameters.
     """
 
     def decorate(cls):
@@ -74,7 +76,16 @@ def with_parameters_of(base):
         ]
         cls.__init__.__signature__ = signature(base.__init__).replace(parameters=[*inherited, *own])
         if cls.__doc__ is not None:  # python -OO removes docstrings
-            cls.__doc__ = cls.__doc__.replace("{distributed}", DISTRIBUTED_PARAMETERS.replace("\n", "\n    "))
+            sections = {name: _section(base.__doc__, name.capitalize()) for name in ("parameters", "attributes", "references")}
+            cls.__doc__ = cleandoc(cls.__doc__)
+            for name, text in (sections | {"distributed": DISTRIBUTED_PARAMETERS}).items():
+                cls.__doc__ = cls.__doc__.replace("{" + name + "}", text)
         return cls
 
     return decorate
+
+
+def _section(docstring, title):
+    """The text of a section of a docstring in numpydoc style, without its title."""
+    text = docstring.partition(f"{title}\n{'-' * len(title)}\n")[2]
+    return re.split(r"\n\n[A-Z][A-Za-z ]+\n---+\n", text)[0].strip()
