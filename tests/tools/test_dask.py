@@ -171,34 +171,28 @@ def await_workers(client):
             client.wait_for_workers(2, timeout=3)
 
 
-def kill_a_worker(client, n=0):
-    pids = client.run(os.getpid)
-    os.kill(pids[sorted(pids)[n % len(pids)]], signal.SIGKILL)
+def test_workers_that_are_killed_do_not_change_the_result(client, expected, monkeypatch):
+    """Workers are killed in the middle of several rounds: one of two, and both. Their nannies start new processes."""
+    average, attempts, kills = Driver._average, [], {3: 1, 7: 2, 8: 2, 12: 1}
 
-
-def test_workers_that_are_killed_do_not_change_the_result(client, expected):
-    """A worker is killed in the middle of a round, again and again; its nanny starts a new process."""
-    killed, is_over = [], threading.Event()
-
-    def kill():
-        while not is_over.wait(0.7) and len(killed) < 3:
+    def killing(driver, attempt, n_rows):
+        attempts.append((driver.n_rounds, attempt))
+        timer = None
+        if attempt == 0 and driver.n_rounds in kills:
             await_workers(client)
-            kill_a_worker(client, len(killed))
-            killed.append(time.monotonic())
+            pids = sorted(client.run(os.getpid).values())[: kills[driver.n_rounds]]
+            timer = threading.Timer(0.03, lambda: [os.kill(pid, signal.SIGKILL) for pid in pids])
+            timer.start()
+        try:
+            return average(driver, attempt, n_rows)
+        finally:
+            if timer is not None:
+                timer.join()
 
-    def begin(estimator, epoch, logs):
-        if not killer.is_alive() and not killed:
-            killer.start()
-        while epoch == 4 and len(killed) < 3:  # the last of them can be between two rounds
-            time.sleep(0.1)
-
-    killer = threading.Thread(target=kill)
-    try:
-        model = DaskMLPClassifier(**SLOW, callbacks=begin).fit(*LARGE_DATA)
-    finally:
-        is_over.set()
-        killer.join()
-    assert len(killed) == 3
+    monkeypatch.setattr(Driver, "_average", killing)
+    model = DaskMLPClassifier(**SLOW).fit(*LARGE_DATA)
+    assert {n for n, _ in attempts} == set(range(18))
+    assert max(attempt for _, attempt in attempts) >= 1  # a round was repeated
     assert_same_bits(model, expected)
 
 
