@@ -34,7 +34,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-all test-examples test-browser test-tools test-tools-ci test-nojit test-plain test-stress test-soak test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-tables bench-serving bench-compare clean
+.PHONY: help demo test test-slow test-all test-examples test-browser test-tools test-tools-ci test-dask test-nojit test-plain test-stress test-soak test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-tables bench-serving bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -70,8 +70,11 @@ test-browser: $(VENV)/.has-browser ## test the page of the playground in Chromiu
 test-tools: $(TOOLS)/.has-tools $(TOOLS)/.has-more-tools ## test with other tools, for example ONNX and mlflow (installed in .venv-tools); takes several minutes
 	$(TOOLS)/$(BIN)/python -m pytest tests/tools $(ARGS)
 
-test-tools-ci: $(TOOLS)/.has-tools ## the part of test-tools for ONNX, skops, mlflow and Optuna, which .ci/run runs
-	$(TOOLS)/$(BIN)/python -m pytest tests/tools --ignore tests/tools/test_pmml.py -k "onnx or skops or mlflow or optuna" -m "not slow" $(ARGS)
+test-tools-ci: $(TOOLS)/.has-tools ## the part of test-tools for ONNX, skops, mlflow, Optuna and Dask, which .ci/run runs
+	$(TOOLS)/$(BIN)/python -m pytest tests/tools --ignore tests/tools/test_pmml.py -k "onnx or skops or mlflow or optuna or test_dask" -m "not slow" $(ARGS)
+
+test-dask: $(TOOLS)/.has-tools ## all tests on clusters of Dask, also those that test-tools-ci leaves out; takes several minutes
+	$(TOOLS)/$(BIN)/python -m pytest tests/tools/test_dask.py $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py tests/test_encoders.py tests/test_members.py tests/test_layer_kinds.py tests/test_encoder_networks.py $(ARGS)

@@ -18,8 +18,8 @@ from test_public_names import PUBLIC_NAMES, exported
 
 DOCS = Path(__file__).parents[1] / "docs"
 GENERATED = ("_build", "auto_examples", "api/generated", "api/backreferences", "sg_execution_times.rst")
-# tests/test_equations.py and tests/tools/test_page.py run the examples on these pages.
-RUN_ELSEWHERE = {"equations", "pt/equations", "other_tools"}
+# tests/test_equations.py, tests/tools/test_page.py and tests/tools/test_dask.py run the examples on these pages.
+RUN_ELSEWHERE = {"equations", "pt/equations", "other_tools", "user_guide/cluster"}
 
 
 def extension(name):

@@ -27,6 +27,7 @@ PUBLIC_NAMES = {
         "save",
     },
     "fastbp.callbacks": {"Checkpoint", "MLflowLogger", "load_checkpoint"},
+    "fastbp.dask": {"DaskMLPClassifier", "DaskMLPRegressor"},
     "fastbp.datasets": {"load_adult", "load_california_housing", "load_covtype", "load_diamonds", "load_mnist"},
     "fastbp.graph": {
         *("Drawing", "NetworkGraph", "Variable", "exp", "forward_derivative", "from_estimator", "log", "maximum", "mean", "relu"),

@@ -148,7 +148,7 @@ def test_kernels_import_only_each_other_and_compat():
 LAYERS = ("fastbp._compat", "fastbp._kernels", "fastbp._data", "fastbp._network", "fastbp._training", "fastbp._files", "fastbp")
 PUBLIC_PACKAGES = ("fastbp.graph", "fastbp.inspection", "fastbp.onnx", "fastbp.playground")
 EXPORT_PACKAGES = ("fastbp._c_export",)
-ESTIMATOR_PACKAGES = ("fastbp._tabular",)
+ESTIMATOR_PACKAGES = ("fastbp._tabular", "fastbp._distributed")
 
 
 def layer(module):

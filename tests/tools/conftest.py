@@ -1,8 +1,8 @@
 """The set-up of the tests with other tools, which need the extras `tools` and `more-tools`.
 
-`make test-tools` runs these tests in the environment .venv-tools. `make test-tools-ci` runs those for ONNX, skops, mlflow and
-Optuna, and needs only the extra `tools`. `make test` does not collect this folder. Warnings other than those below are errors, as
-in all tests.
+`make test-tools` runs these tests in the environment .venv-tools. `make test-tools-ci` runs those for ONNX, skops, mlflow,
+Optuna and Dask, and needs only the extra `tools`. `make test` does not collect this folder. Warnings other than those below are
+errors, as in all tests.
 """
 
 import os
