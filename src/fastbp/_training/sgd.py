@@ -56,7 +56,7 @@ class SGDRun:
         self.division = self._divide(batch_size, self.rows.order.size)
         # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
-        self.runner = EpochRunner(
+        self.runner = self._new_runner(
             problem,
             state,
             settings,
@@ -70,6 +70,9 @@ class SGDRun:
         )
 
     # ------------------------------------------------------------------ start
+
+    def _new_runner(self, *arguments, **options):
+        return EpochRunner(*arguments, **options)
 
     def _start_state(self):
         """Prepare the optimizer and the best weights.
@@ -354,7 +357,8 @@ class SGDRun:
         state, runner = self.state, self.runner
         progress, epoch = runner.progress[0], len(runner.losses) + (runner.status == Status.diverged)
         kept_epoch = int(progress.kept_epoch) if np.isfinite(runner.kept).all() else 0
-        batch = runner.order[progress.row : progress.row + runner.settings[0].batch_size]
+        start = progress.row - progress.first_row
+        batch = runner.order[start : start + runner.settings[0].batch_size]
         divergence = Divergence(runner.problem, self.config, state.params.copy(), batch, epoch, kept_epoch)
         if kept_epoch:
             state.params[...] = runner.kept
