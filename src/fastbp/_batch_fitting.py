@@ -282,10 +282,10 @@ class BatchFitting(BlockEncoding):
         )
         has_schedule = (isinstance(rate, str) and rate not in _RATES_OF_EPOCHS) or config.strength_schedule is not None
         return Wanted(
-            labels=(has_no_labels and not is_multilabel) or self.class_weight == "balanced",
+            labels=(has_no_labels and not is_multilabel) or self._weights_of_classes == "balanced",
             inputs=is_new and (config.scale is not None or config.missing == "indicator"),
             targets=(is_new and config.scale_y is not None) or bool(vars(self).get("clip_predictions")),
-            weights=config.sample_weight_norm == "global" and (block.sample_weight is not None or self.class_weight is not None),
+            weights=config.sample_weight_norm == "global" and (block.sample_weight is not None or self._weights_of_classes is not None),
             n_rows=has_schedule and source.n_rows is None,
         )
 

@@ -40,9 +40,13 @@ class BlockEncoding:
     _validate_input: Callable[..., Any]
     _validated: Callable[..., Any]
     _validation: Callable[..., Any]
-    class_weight: Any
     feature_names_in_: np.ndarray
     warm_start: bool | str
+
+    @property
+    def _weights_of_classes(self):
+        """The parameter `class_weight`, which regressors do not have."""
+        return vars(self).get("class_weight")
 
     def _block_reader(self, source):
         """A snapshot that validates the blocks of a source; it has no feature names if the source checks them itself."""
@@ -112,7 +116,7 @@ class BlockEncoding:
     def _block_encoder(self, source, encoding, first_pass):
         """A function that encodes a block, for the thread that reads ahead."""
         reader = self._block_reader(source)
-        if self.class_weight == "balanced":
+        if self._weights_of_classes == "balanced":
             reader.class_weight = first_pass.balanced_weights()
         return lambda block: reader._encoded_block(block, encoding)
 
@@ -134,7 +138,7 @@ class BlockEncoding:
                 "same columns in each block."
             )
         try:
-            of_classes = None if self.class_weight is None else self._row_weights(X, y, None, True)
+            of_classes = None if self._weights_of_classes is None else self._row_weights(X, y, None, True)
             X, y = encoding.preparation.prepared(X, y, encoding.dtype)
         except ValueError as error:
             raise ValueError(f"{block.place} cannot be used: {error}") from error

@@ -90,6 +90,9 @@ class StreamRun(SGDRun):
     def _use_order(self, order):
         self.rows = TrainingRows(order.size, order)
 
+    def _n_planned(self, n_epochs_before):
+        return n_epochs_before + self.config.max_iter  # the same number if a call continues another one that was interrupted
+
     # ------------------------------------------------------------------ epochs
 
     def run(self):

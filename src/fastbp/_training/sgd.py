@@ -95,7 +95,7 @@ class SGDRun:
 
     def _settings(self, n_epochs_before):
         config = self.config
-        settings, rates = self.state.optimizer.settings(config.max_iter, config.strength_schedule)
+        settings, rates = self.state.optimizer.settings(self._n_planned(n_epochs_before), config.strength_schedule)
         # fields are accessed by name, because this is five times as fast as attributes, which matters in small fits
         settings["tol"], settings["patience"], settings["validated"] = config.tol, config.n_iter_no_change, config.early_stopping
         settings["global_weights"] = config.sample_weight_norm == "global"
@@ -106,6 +106,10 @@ class SGDRun:
         if config.kinds is not None:
             settings["drop_last"], settings["shares_batches"] = config.kinds.drop_last, config.kinds.shares_batches
         return settings, rates, batch_size
+
+    def _n_planned(self, n_epochs_before):
+        """The number of epochs that a schedule takes by default."""
+        return self.config.max_iter
 
     def _problem(self, plan, data, settings):
         X, y, sample_weight = data
