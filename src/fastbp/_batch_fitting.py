@@ -250,8 +250,8 @@ class BatchFitting(BlockEncoding):
         shuffling, resume = self._shuffling(state, config, batches, data, continues)
         validation = self._stream_validation(source, state, config, data)
         context = FitContext(hooks, start, False, is_first, not continues, True, resume)
-        is_weighted, mean = first.weight is not None, first_pass.mean_weight if wanted.weights else 1.0
-        encoding = RowEncoding(state.preparation, config.dtype, first.y.shape[1], is_weighted, mean)
+        mean = self._mean_weight(first_pass) if wanted.weights else 1.0
+        encoding = RowEncoding(state.preparation, config.dtype, first.y.shape[1], first.weight is not None, mean)
         epoch, row = (0, 0) if resume is None else (resume.progress["epoch"], resume.progress["row"])
         encode = self._block_encoder(source, encoding, first_pass)
         segments = SegmentReader(source, encode, shuffling, range(epoch, epoch + config.max_iter), row)
@@ -277,15 +277,16 @@ class BatchFitting(BlockEncoding):
         is_multilabel = has_no_labels and np.ndim(block.y) == 2 and type_of_target(block.y).startswith("multilabel")
         is_new = self._state is None or not self.warm_start
         is_continued = self._state is not None and isinstance(self.warm_start, str)
-        rate = (
-            self._state.optimizer.hyperparams["learning_rate"] if is_continued and self._state.optimizer else config.learning_rate
-        )
+        rate = config.learning_rate
+        if is_continued and self._state.optimizer is not None:
+            rate = self._state.optimizer.hyperparams["learning_rate"]
         has_schedule = (isinstance(rate, str) and rate not in _RATES_OF_EPOCHS) or config.strength_schedule is not None
+        of_classes, is_global = self._weights_of_classes, config.sample_weight_norm == "global"
         return Wanted(
-            labels=(has_no_labels and not is_multilabel) or self._weights_of_classes == "balanced",
+            labels=(has_no_labels and not is_multilabel) or of_classes == "balanced" or (is_global and of_classes is not None),
             inputs=is_new and (config.scale is not None or config.missing == "indicator"),
             targets=(is_new and config.scale_y is not None) or bool(vars(self).get("clip_predictions")),
-            weights=config.sample_weight_norm == "global" and (block.sample_weight is not None or self._weights_of_classes is not None),
+            weights=is_global and (block.sample_weight is not None or of_classes is not None),
             n_rows=has_schedule and source.n_rows is None,
         )
 

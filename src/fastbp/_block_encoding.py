@@ -113,11 +113,23 @@ class BlockEncoding:
         reader = self._block_reader(source)
         return next(rechunked((reader._checked_block(block, encoded=True) for block in blocks), n_rows))
 
+    def _mean_weight(self, first_pass):
+        """The mean of the sample weights, multiplied by the weights of the classes."""
+        if self._weights_of_classes is None:
+            return first_pass.weight_sum / first_pass.n_rows
+        of_classes = self._class_weights(first_pass)
+        return sum(total * of_classes.get(label, 1) for label, total in first_pass.label_sums().items()) / first_pass.n_rows
+
+    def _class_weights(self, first_pass):
+        """The weights of the classes as a dict, or None."""
+        given = self._weights_of_classes
+        return first_pass.balanced_weights() if isinstance(given, str) else given
+
     def _block_encoder(self, source, encoding, first_pass):
         """A function that encodes a block, for the thread that reads ahead."""
         reader = self._block_reader(source)
-        if self._weights_of_classes == "balanced":
-            reader.class_weight = first_pass.balanced_weights()
+        if self._weights_of_classes is not None:
+            reader.class_weight = self._class_weights(first_pass)
         return lambda block: reader._encoded_block(block, encoding)
 
     def _stream_validation(self, source, state, config, data):

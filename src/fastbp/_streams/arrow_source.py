@@ -14,6 +14,7 @@ from .sources import Block, StreamSource
 
 ENCODINGS = ("one_hot", "codes")
 _BATCH_ROWS = 1 << 16  # the largest number of rows of a block
+_CACHED_BYTES_OF_X = 1 << 17  # so much of X is written at a time, because the columns of X are not contiguous
 _MAX_ONE_HOT = 1000  # the largest number of categories of a column with one-hot columns
 _FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".feather": "feather", ".arrow": "feather"}
 
@@ -142,19 +143,28 @@ class _ArrowSource(StreamSource):
     # ------------------------------------------------------------------ features
 
     def _matrix(self, batch, features):
-        X, start = np.empty((batch.num_rows, len(self.names)), self._dtype), 0
-        for name in features:
-            if name not in self.categories:
-                X[:, start] = _column_values(batch.column(name))
-                start += 1
-                continue
-            codes, n = _category_codes(batch.column(name), self.categories[name]), len(self._names_of(name))
-            if self._names.encoding == "codes":
-                X[:, start] = np.where(codes < 0, np.nan, codes)
-            else:
-                X[:, start : start + n] = codes[:, None] == np.arange(n)
-            start += n
+        X = np.empty((batch.num_rows, len(self.names)), self._dtype)
+        columns = [self._feature(batch.column(name), name) for name in features]
+        widths = [len(self._names_of(name)) for name in features]
+        n_rows = max(1, _CACHED_BYTES_OF_X // X[:1].nbytes)
+        for first in range(0, len(X), n_rows):
+            rows, start = slice(first, first + n_rows), 0
+            for values, width in zip(columns, widths, strict=True):
+                if width == 1:
+                    X[rows, start] = values[rows]
+                else:
+                    X[rows, start : start + width] = values[rows, None] == np.arange(width)
+                start += width
         return X
+
+    def _feature(self, column, name):
+        """The numbers of a feature, or the codes of its categories."""
+        if name not in self.categories:
+            return _column_values(column)
+        codes = _category_codes(column, self.categories[name])
+        if self._names.encoding == "codes":
+            return np.where(codes < 0, np.nan, codes)
+        return codes if len(self.categories[name]) != 1 else codes == 0
 
     def _names_of(self, feature):
         """The names of the columns of X for a feature; those of categories are the names that ``pandas.get_dummies`` gives them."""

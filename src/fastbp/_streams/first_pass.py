@@ -98,14 +98,13 @@ class FirstPass:
 
     def balanced_weights(self):
         """The weights of ``class_weight='balanced'``: n_samples / (n_classes · weight of the class) (King and Zeng 2001)."""
-        sums = self._label_sums[0]
+        sums = self.label_sums()
         total = sum(sums.values())
         return {label: total / (len(sums) * value) for label, value in sums.items()}
 
-    @property
-    def mean_weight(self):
-        """The mean of the sample weights."""
-        return self.weight_sum / self.n_rows
+    def label_sums(self):
+        """The sum of the sample weights of each label of a y with one column, as a dict."""
+        return self._label_sums[0]
 
     def preparation(self, config, out_activation, dtype):
         """The ``Preparation`` for the parameters ``config`` of the estimator; ``dtype`` is that of X."""
