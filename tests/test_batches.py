@@ -176,7 +176,16 @@ def test_several_outputs(y):
 
 @few_epochs
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("params", [{"class_weight": "balanced"}, {"class_weight": {"a": 2.0}}, {"sample_weight_norm": "global"}])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"class_weight": "balanced"},
+        {"class_weight": {"a": 2.0}},
+        {"sample_weight_norm": "global"},
+        {"sample_weight_norm": "global", "class_weight": "balanced"},
+        {"sample_weight_norm": "global", "class_weight": {"a": 2.0, "b": 0.5}},
+    ],
+)
 def test_weights_that_need_all_rows(params, weighted):
     data = data_of(MLPClassifier, weighted)
     whole = MLPClassifier(**SMALL, **params, shuffle=False, max_iter=3).fit(*data)

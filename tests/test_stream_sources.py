@@ -327,6 +327,15 @@ def test_text_labels_of_files_are_found_without_reading_the_features(tmp_path, m
 
 
 @few_epochs
+def test_index_of_pandas_is_no_feature(tmp_path):
+    frame = pd.DataFrame(X, columns=NAMES, index=np.arange(N_ROWS)[::-1]).assign(y=TARGET)
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert len(pq.read_schema(tmp_path / "a.parquet").names) == len(NAMES) + 2
+    model = from_files(MLPRegressor, tmp_path, columns={"target_column": "y"}, params={"shuffle": False})
+    assert_same(model, trained(MLPRegressor, stream(X, TARGET), epochs=3, shuffle=False))
+
+
+@few_epochs
 def test_csv_files(tmp_path):
     for ending in (".csv", ".csv.gz"):
         path = tmp_path / f"rows{ending}"

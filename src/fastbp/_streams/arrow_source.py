@@ -4,6 +4,7 @@ Paths or a dataset, and the names of columns, go in; blocks with arrays of numbe
 that files can have them in different orders. Only the columns that are used are read. This module does not know about estimators.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -208,7 +209,8 @@ def _feature_names(schema, names):
         )
     features, weights = names.features, [] if names.weight is None else [names.weight]
     if features is None:
-        features = [name for name in schema.names if name not in targets and name not in weights]
+        others = {*targets, *weights, *_index_names(schema)}
+        features = [name for name in schema.names if name not in others]
     features = [features] if isinstance(features, str) else features
     given = {"target_column": targets, "weight_column": weights, "feature_columns": features}
     for parameter, columns in given.items():
@@ -227,6 +229,12 @@ def _feature_names(schema, names):
     for name in features:
         _check_type(schema.field(name))
     return features
+
+
+def _index_names(schema):
+    """The names of the columns with the index of a data frame of pandas."""
+    described = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+    return [name for name in described.get("index_columns", []) if isinstance(name, str)]
 
 
 def _shortened_names(names):
