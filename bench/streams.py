@@ -3,7 +3,7 @@
 A generated table of float32 numbers and a binary target is written to Parquet files. fastbp's ``fit_batches``, a loop around
 scikit-learn's ``partial_fit`` and a loop around torch's ``DataLoader`` train the same network for one epoch. Each runs in a process
 of its own; the processes take turns, and each figure is the median of the rounds. Memory is the peak of the process minus its
-peak after the imports and after a first fit of a few rows. The processor time includes all threads, and the process with which a
+peak after a first fit on a small file. The processor time includes all threads, and the process with which a
 ``DataLoader`` reads; unlike the speed, it depends little on other programs that run at the same time. Libraries that are not
 installed are left out.
 """
@@ -118,14 +118,13 @@ def blocks_of(folder):
 
 def measured(trainer, folder, n_threads):
     """The speed, the memory and the loss of an epoch, measured in this process."""
-    import pyarrow.dataset  # noqa: F401
-
     warnings.simplefilter("ignore")  # arrays without names are predicted by models with the names of columns
     train, probability = trainer(n_threads)
-    X, y = rows_of(10**6, 2000)
-    train(iter([(X, y)]), None)  # imports, compilation and threads
+    with tempfile.TemporaryDirectory() as small:
+        write_files(Path(small), 2000)
+        train(Path(small))  # imports, compilation and threads
     before, used, start = peak_megabytes(), processor_seconds(), time.perf_counter()
-    n_rows = train(None, folder)
+    n_rows = train(folder)
     seconds, memory = time.perf_counter() - start, peak_megabytes() - before
     processor = (processor_seconds() - used) / n_rows * 1e6
     X, y = rows_of(10**6 + 1, 100_000)
@@ -151,12 +150,8 @@ def in_fastbp(n_threads):
 
     model = MLPClassifier(HIDDEN, batch_size=BATCH_SIZE, random_state=0, n_threads=n_threads)
 
-    def train(blocks, folder):
-        if folder is None:
-            model.fit_batches(blocks, classes=[0, 1], epochs=1, shuffle_buffer=BUFFER)
-        else:
-            model.fit_batches(folder, classes=[0, 1], epochs=1, shuffle_buffer=BUFFER, target_column="y")
-        return model.t_
+    def train(folder):
+        return model.fit_batches(folder, classes=[0, 1], epochs=1, shuffle_buffer=BUFFER, target_column="y").t_
 
     return train, lambda X: model.predict_proba(X)[:, 1]
 
@@ -166,9 +161,9 @@ def in_sklearn(n_threads):
 
     model = MLPClassifier(HIDDEN, batch_size=BATCH_SIZE, random_state=0)
 
-    def train(blocks, folder):
+    def train(folder):
         n_rows = 0
-        for X, y in blocks_of(folder) if folder else blocks:
+        for X, y in blocks_of(folder):
             model.partial_fit(X, y, classes=[0, 1])
             n_rows += len(y)
         return n_rows
@@ -191,12 +186,12 @@ def in_torch(n_threads, max_rows=None):
     loss = torch.nn.BCEWithLogitsLoss()
 
     class Batches(IterableDataset):
-        def __init__(self, blocks):
-            self.blocks = blocks
+        def __init__(self, folder):
+            self.folder = folder
 
         def __iter__(self):
             random, n_rows = np.random.default_rng(0), 0
-            for X, y in self.blocks():
+            for X, y in blocks_of(self.folder):
                 order = random.permutation(len(y))
                 X, y = torch.from_numpy(X[order]), torch.from_numpy(y[order].astype(np.float32)[:, None])
                 if max_rows is None:
@@ -207,11 +202,10 @@ def in_torch(n_threads, max_rows=None):
                 if n_rows >= max_rows:
                     return
 
-    def train(blocks, folder):
-        n_rows, data = 0, Batches(lambda: blocks_of(folder) if folder else blocks)
+    def train(folder):
+        n_rows = 0
         # a process of its own reads the rows, like the thread of fastbp
-        loader = DataLoader(data, batch_size=None if max_rows is None else BATCH_SIZE, num_workers=1 if folder else 0)
-        for X, y in loader:
+        for X, y in DataLoader(Batches(folder), batch_size=None if max_rows is None else BATCH_SIZE, num_workers=1):
             optimizer.zero_grad()
             loss(network(X), y).backward()
             optimizer.step()

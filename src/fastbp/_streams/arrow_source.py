@@ -14,7 +14,8 @@ import numpy as np
 from .sources import Block, StreamSource
 
 ENCODINGS = ("one_hot", "codes")
-_BATCH_ROWS = 1 << 16  # the largest number of rows of a block
+_BYTES_OF_BLOCK = 1 << 21  # of X: smaller blocks take more time, larger ones more memory
+_MIN_ROWS_OF_BLOCK = 1 << 10
 _CACHED_BYTES_OF_X = 1 << 17  # so much of X is written at a time, because the columns of X are not contiguous
 _MAX_ONE_HOT = 1000  # the largest number of categories of a column with one-hot columns
 _FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".feather": "feather", ".arrow": "feather"}
@@ -87,8 +88,8 @@ class _ArrowSource(StreamSource):
         self.n_parts: int = len(self._fragments)
         sizes = [_n_rows_of(fragment) for fragment in self._fragments]
         self.part_sizes = None if None in sizes else sizes
-        self.categories = self._learned_categories() if categories is None else categories
         self._dtype = np.result_type(np.float32, *map(self._dtype_of, self._features))
+        self.categories = self._learned_categories() if categories is None else categories
         self.names: list = [name for feature in self._features for name in self._names_of(feature)]
 
     # ------------------------------------------------------------------ parts
@@ -113,7 +114,8 @@ class _ArrowSource(StreamSource):
 
     def _batches(self, n, columns):
         """The record batches of a part, with these columns."""
-        part, options = self._fragments[n], {"columns": columns, "batch_size": _BATCH_ROWS, "use_threads": False}
+        n_rows = max(_MIN_ROWS_OF_BLOCK, _BYTES_OF_BLOCK // (self._dtype.itemsize * max(1, len(self.names or columns))))
+        part, options = self._fragments[n], {"columns": columns, "batch_size": n_rows, "use_threads": False}
         options |= {"batch_readahead": 1, "fragment_readahead": 1}  # a batch that is read ahead needs memory
         if part is not self._dataset:
             options["schema"] = self._dataset.schema
@@ -175,8 +177,8 @@ class _ArrowSource(StreamSource):
 
     def _dtype_of(self, feature):
         """The type of X that can represent the values of a feature."""
-        kind = self._dataset.schema.field(feature).type
-        is_exact = feature in self.categories or kind.id in _exact_types()
+        field = self._dataset.schema.field(feature)
+        is_exact = _is_categorical(field) or field.type.id in _exact_types()
         return np.float32 if is_exact else np.float64
 
     def _learned_categories(self):
