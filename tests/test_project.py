@@ -30,7 +30,7 @@ def test_citation_has_the_version_of_the_package():
     assert f"version: {fastbp.__version__}" in lines("CITATION.cff")
 
 
-@pytest.mark.parametrize("extra", ["", "datasets", "plot", "progress", "playground", "test"])
+@pytest.mark.parametrize("extra", ["", "datasets", "parquet", "plot", "progress", "playground", "test"])
 def test_lowest_versions_of_dependencies_are_tested(extra):
     requirements = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     tested = floors(lines("constraints-floor.txt"))

@@ -145,7 +145,10 @@ def test_kernels_import_only_each_other_and_compat():
 # all modules that are not in a subpackage, including the estimators and the public modules, except `_compat`. The packages in
 # PUBLIC_PACKAGES and in EXPORT_PACKAGES are above it. Other modules import them only inside functions. The estimators in
 # ESTIMATOR_PACKAGES belong to the layer "fastbp".
-LAYERS = ("fastbp._compat", "fastbp._kernels", "fastbp._data", "fastbp._network", "fastbp._training", "fastbp._files", "fastbp")
+LAYERS = (
+    *("fastbp._compat", "fastbp._kernels", "fastbp._data", "fastbp._network", "fastbp._training", "fastbp._streams"),
+    *("fastbp._files", "fastbp"),
+)
 PUBLIC_PACKAGES = ("fastbp.graph", "fastbp.inspection", "fastbp.onnx", "fastbp.playground")
 EXPORT_PACKAGES = ("fastbp._c_export",)
 ESTIMATOR_PACKAGES = ("fastbp._tabular", "fastbp._distributed")
@@ -167,8 +170,8 @@ def test_modules_do_not_import_from_higher_layers(module):
 def test_layers_are_the_subpackages():
     folders = {name.rpartition(".")[0] for name in MODULES if name.count(".") == 2}
     assert folders == {*LAYERS[1:-1], *PUBLIC_PACKAGES, *EXPORT_PACKAGES, *ESTIMATOR_PACKAGES}
-    assert [layer(f"{name}.x") for name in LAYERS[1:-1]] == [1, 2, 3, 4, 5]
-    assert layer("fastbp._base") == layer("fastbp.callbacks") == layer("fastbp") == 6
+    assert [layer(f"{name}.x") for name in LAYERS[1:-1]] == [1, 2, 3, 4, 5, 6]
+    assert layer("fastbp._base") == layer("fastbp.callbacks") == layer("fastbp") == 7
 
 
 # ---------------------------------------------------------------------- private attributes

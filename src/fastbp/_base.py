@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.callback import CallbackSupportMixin
 from sklearn.metrics import check_scoring
 
+from ._batch_fitting import BatchFitting
 from ._compat import _check_sample_weight, fit_method, validate_parameter_constraints
 from ._config import FitConfig, check_config, check_lbfgs, check_output_layer, dropout_rates, hidden_sizes
 from ._data.inputs import Matrix
@@ -49,7 +50,14 @@ _NO_ROWS = (None, None, None)  # X_val, y_val and sample_weight_val
 
 
 class BaseMLP(
-    CallbackSupportMixin, LimitedPredictions, ExportMethods, InspectableFit, RepresentedModel, NumPyMethods, NetworkModel
+    CallbackSupportMixin,
+    BatchFitting,
+    LimitedPredictions,
+    ExportMethods,
+    InspectableFit,
+    RepresentedModel,
+    NumPyMethods,
+    NetworkModel,
 ):
     """A multilayer perceptron; see the subclasses."""
 
@@ -143,7 +151,7 @@ class BaseMLP(
         """
         return self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
 
-    def _fit(self, X, y, sample_weight, *, incremental=False, classes=None, validation=_NO_ROWS):
+    def _fit(self, X, y, sample_weight, *, incremental=False, classes=None, validation=_NO_ROWS, batches=None):
         """Train a snapshot and commit its attributes; after an error, restore the attributes that were changed for callbacks."""
         check_no_overridden_hooks(self, BaseMLP)
         fitting = self._snapshot_with_lists()
@@ -152,6 +160,8 @@ class BaseMLP(
         hooks = EpochHooks(deadline, report=report_of(fitting.verbose, has_bar=not incremental, deadline=deadline))
         n_epochs = 1 if incremental and fitting.solver != "lbfgs" else fitting.max_iter
         name = "partial_fit" if incremental else "fit"
+        if batches is not None:
+            n_epochs, name = batches.epochs or n_epochs, "fit_batches"
         callbacks = self._callback_runner(fitting, X, y, sample_weight, name, n_epochs)
         if callbacks.is_needed:
             before = self._snapshot()
@@ -165,7 +175,10 @@ class BaseMLP(
             if incremental:
                 fitting._learn_classes(y, classes)
             earlier = list(getattr(fitting, "loss_curve_", ())) if incremental else []
-            state, result = fitting._train(X, y, sample_weight, validation, incremental, hooks)
+            if batches is None:
+                state, result = fitting._train(X, y, sample_weight, validation, incremental, hooks)
+            else:
+                state, result = batches.train(fitting, hooks)
             if result.divergence is not None and not result.divergence.kept_epoch:
                 raise divergence_error(result.divergence, len(earlier))
             warn_of_divergence(state, result, earlier)
@@ -179,6 +192,8 @@ class BaseMLP(
             self._commit(fitting)
         if result.divergence is not None:
             raise divergence_error(result.divergence, len(earlier))
+        if result.failure is not None:
+            raise result.failure
         callbacks.end()
         return self
 
@@ -190,7 +205,7 @@ class BaseMLP(
             self._check_partial_fit()
         check_validation_rows(validation, config.solver)
         self._kept_run = None
-        sizes = hidden_sizes(config)
+        hidden_sizes(config)  # an error must not follow the validation of large data
         is_fitted = hasattr(self, "coefs_")
         continues = is_fitted and (bool(config.warm_start) or incremental)
         if continues:
@@ -206,9 +221,7 @@ class BaseMLP(
             n_outputs, out_activation = self._output_layer(y)
             preparation = Preparation.learned(X, y, config, out_activation)
             X, y = preparation.prepared(X, y, config.dtype)
-            self.n_outputs_, self.n_layers_, self.out_activation_ = n_outputs, len(sizes) + 2, out_activation
-            options = {"link": self._link_kind, "out_activation": out_activation, "rng": rng}
-            state = TrainingState.drawn(config, preparation, (_n_inputs(config, X), *sizes, n_outputs), X, **options)
+            state = self._drawn_state(config, preparation, X, n_outputs, out_activation, rng)
             if config.solver == "lbfgs" and self._state is not None:  # as in scikit-learn, for a later `partial_fit`
                 state.optimizer = self._state.optimizer
         start = self._start_epochs(config, is_fresh=not continues)
@@ -220,6 +233,13 @@ class BaseMLP(
         resume = self._resume_point(config, data) if resumable and continues else None
         context = FitContext(hooks, start, incremental, not is_fitted, not continues, resumable, resume)
         return state, self._train_sgd(state, config, data, context)
+
+    def _drawn_state(self, config, preparation, X, n_outputs, out_activation, rng):
+        """A new state for prepared rows X."""
+        sizes = hidden_sizes(config)
+        self.n_outputs_, self.n_layers_, self.out_activation_ = n_outputs, len(sizes) + 2, out_activation
+        options = {"link": self._link_kind, "out_activation": out_activation, "rng": rng}
+        return TrainingState.drawn(config, preparation, (_n_inputs(config, X), *sizes, n_outputs), X, **options)
 
     def _continued(self, config, X, y, rng):
         """A copy of the state, to continue training, and the X and y on which the network is trained."""
@@ -338,10 +358,10 @@ class BaseMLP(
             architecture = state.kinds.added_to(architecture)
         return Plan(state.layout, architecture, self._objective())
 
-    def _resume_point(self, config, data):
+    def _resume_point(self, config, data, capacity=None):
         resume: Any = None if self._state is None else self._state.resume
         check_resumable(resume)
-        resume.check(len(data.y), config.early_stopping, data.is_validated)
+        resume.check(len(data.y), config.early_stopping, data.is_validated, capacity)
         if resume.published_hash not in (None, params_hash(self._flat_params()[0])):
             raise ValueError(
                 "coefs_ and intercepts_ must not be changed before a fit with warm_start='resume', because they are the best "

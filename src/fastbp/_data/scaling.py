@@ -151,8 +151,13 @@ class DataScaling:
 
 def _target_scaling(y, name, out_activation):
     """The scaling of targets that can be folded into an output layer with this activation."""
+    means = y.mean(axis=0, dtype=np.float64) if out_activation == "exp" else None
+    return target_scaling(means, lambda centered: AffineScaling.learned(y, name, centered=centered), name, out_activation)
+
+
+def target_scaling(means, learn, name, out_activation):
+    """The same, for targets with these means (n_outputs,); ``learn(centered)`` returns an ``AffineScaling``."""
     if out_activation == "exp":
-        means = y.mean(axis=0, dtype=np.float64)
         if (means < 0).any():
             raise ValueError(
                 f"scale_y={name!r} divides the targets by their mean if the output activation is 'exp'; the mean must not be "
@@ -165,4 +170,4 @@ def _target_scaling(y, name, out_activation):
             "whose values cannot be rescaled by weights. Scale y outside the model, for example with "
             "sklearn.compose.TransformedTargetRegressor, or set another out_activation."
         )
-    return AffineScaling.learned(y, name, centered=out_activation == "identity")
+    return learn(out_activation == "identity")

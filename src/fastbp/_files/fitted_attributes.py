@@ -96,6 +96,7 @@ _RESUME = {
     "seed": lambda value: type(value) is int and abs(value) < 2**64,
     "published_hash": optional(is_digest),
 }
+_SEGMENTS = {"capacity": is_count, "seed": optional(is_count)}
 _PREPARATION = {"imputer": anything, "scaling": anything}
 _IMPUTER = {"means": is_vector, "indicators": is_indices}
 _SCALING = {"inputs": anything, "targets": anything, "dtype": one_of("float32", "float64")}
@@ -120,8 +121,12 @@ def check_fitted(attributes):
 def check_state(state):
     """Raise a ``DamagedValueError`` if the parts of a training state, except its preparation, have wrong types."""
     check_types(state, _STATE, "state")
-    if state["resume"] is not None:
-        check_types(state["resume"], _RESUME, "resume")
+    resume = state["resume"]
+    if resume is not None:
+        is_of_stream = type(resume) is dict and "segments" in resume
+        check_types(resume, _RESUME | ({"segments": anything} if is_of_stream else {}), "resume")
+        if is_of_stream:
+            check_types(resume["segments"], _SEGMENTS, "segments")
     if state["optimizer"] is not None:
         check_types(state["optimizer"], _OPTIMIZER, "optimizer")
 

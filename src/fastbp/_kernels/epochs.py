@@ -2,7 +2,8 @@
 
 A call of ``train`` processes a given number of blocks of rows, which can be a part of one large batch or hundreds of short epochs.
 Between two calls, Python can handle interruptions. The state is then in `PROGRESS`, the scratch buffers, the order of the rows and
-the state of the random number generator. The stopping rule is exactly scikit-learn's. This module does not know about estimators.
+the state of the random number generator. An epoch can consist of several parts, whose rows are in memory one part after another.
+The stopping rule is exactly scikit-learn's. This module does not know about estimators.
 """
 
 from typing import NamedTuple
@@ -73,11 +74,13 @@ def train(
 ):
     """Train for at most n_blocks blocks of rows per thread and trace.losses.size epochs; return the number of finished epochs.
 
-    Each thread of a team calls this with its rank and its own scratch; the other arguments are shared.
+    Each thread of a team calls this with its rank and its own scratch; the other arguments are shared. If `PROGRESS` has
+    `has_more`, the epoch does not end with the rows of `order`: training pauses after them, and the next call has the next rows.
     """
     team, source, rows, scratch = reference(team), reference(source), reference(rows), reference(scratch)
     options, state = settings[0], progress[rank]
-    n_threads, n_rows = options.n_threads, order.size - order.size % options.batch_size * options.drop_last
+    n_threads = options.n_threads
+    n_rows = state.first_row + order.size - order.size % options.batch_size * options.drop_last
     mode = flush_subnormals()
     n_epochs = 0
     while state.status == Status.running and n_blocks > 0 and n_epochs < trace.losses.size:
@@ -93,6 +96,8 @@ def train(
         _train_block(options, state, rank, team, table, segments, params, moments, source, rows, y, weight, order, n_rows, scratch)
         n_blocks -= 1
         if state.row == n_rows:
+            if state.has_more:
+                break
             loss = _times_reciprocal(state.loss, n_rows)
             trace.losses[n_epochs], trace.rates[n_epochs] = loss, _rate(options, state)
             n_epochs += 1
@@ -167,7 +172,7 @@ def _train_block(
         scratch.draw_state[0].step, scratch.draw_state[0].first_row = state.step, start - state.row
         scratch.draw_state[0].strength = state.strength
         loss, weight_sum = gradient_of_block(
-            settings, table, current, rows, y, weight, order, start, n_block, scratch, gradient, is_new, add
+            settings, table, current, rows, y, weight, order, start - state.first_row, n_block, scratch, gradient, is_new, add
         )
         team.sums[share, LOSS] = team.sums[share, LOSS] + loss if add else loss
         team.sums[share, WEIGHT] = team.sums[share, WEIGHT] + weight_sum if add else weight_sum
@@ -255,7 +260,8 @@ def _penalty(settings, squares, w, scratch):
 @kernel()
 def _schedule_factor(settings, address, state, schedule, n_rows_of_epoch):
     """Return the factor of a schedule that is called by address, at the start of the current batch."""
-    done = state.epochs_before + state.epoch + _times_reciprocal(state.row, n_rows_of_epoch)
+    n_rows = state.n_expected if state.n_expected > 0 else n_rows_of_epoch
+    done = state.epochs_before + state.epoch + _times_reciprocal(minimum(state.row, n_rows), n_rows)
     schedule[0].epoch, schedule[0].progress = done, done / settings.horizon
     call(address, schedule)
     return schedule[0].factor
@@ -285,6 +291,7 @@ def _adjust_gradient(settings, state, rank, team, params, numbers, n_coefs, scal
 @kernel(optimize=False)
 def _end_epoch(settings, state, n_rows, loss):
     state.row = 0
+    state.first_row = 0
     state.shuffled = False
     state.loss = 0.0
     state.epoch += 1

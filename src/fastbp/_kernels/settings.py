@@ -77,6 +77,9 @@ class ProgressValues(NamedTuple):
     n_barriers: int = 0  # how often the threads have waited at the barrier in this call
     shuffled: int = 0  # whether the rows have been shuffled for this epoch
     row: int = 0  # the number of rows of this epoch before this batch
+    first_row: int = 0  # the number of rows of this epoch before those of the order; not 0 only if an epoch has several orders
+    has_more: int = 0  # whether the epoch has other rows after those of the order
+    n_expected: int = 0  # the number of rows of an epoch for schedules, or 0 if it is that of the order
     blocks_done: int = 0  # the number of finished blocks of this batch in each thread
     epoch: int = 0  # the number of finished epochs of this fit
     epochs_before: int = 0  # the number of finished epochs of earlier fits with the same optimizer

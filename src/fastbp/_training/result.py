@@ -73,7 +73,7 @@ class FitResult(NamedTuple):
     """The result of a fit, or of its epochs so far.
 
     ``loss`` is None if no epoch ended, ``epochs`` is None for L-BFGS, ``divergence`` is None unless training failed because it
-    diverged. ``end`` is None if training failed, and while it runs.
+    diverged. ``end`` is None if training failed, and while it runs. ``failure`` is the exception of a stream that ended training.
     """
 
     n_iter: int
@@ -81,3 +81,4 @@ class FitResult(NamedTuple):
     epochs: EpochRecord | None = None
     divergence: Divergence | None = None
     end: TrainingEnd | None = None
+    failure: BaseException | None = None

@@ -14,6 +14,7 @@ from .._kernels.settings import PROGRESS, record
 
 # Fields of `PROGRESS` that belong to one call of a kernel, or that are stored in the optimizer.
 _NOT_KEPT = {"status", "n_barriers", "blocks_done", "from_source"}
+_NOT_KEPT |= {"first_row", "has_more", "n_expected"}
 _NOT_KEPT |= {"strength", "learning_rate", "factor", "step", "product", "epochs_before"}
 _KEPT = [name for name in PROGRESS.names or () if name not in _NOT_KEPT]
 
@@ -26,6 +27,8 @@ class ResumePoint:
     copies of the arrays that training changes, and ``best`` are copies of the same arrays after the best epoch; otherwise both are
     None. ``seed`` is the seed of the random numbers that are drawn in each step. ``published_hash`` is the hash of the published
     parameters if they differ from the trained ones. ``is_checked`` is False after loading, until ``check`` has checked the indices.
+    ``segments`` is None after a fit of arrays. After a fit on a stream, it has the ``capacity`` of the segments and the ``seed`` of
+    their order, ``n_rows`` is 0, and ``order`` is empty.
     """
 
     n_rows: int
@@ -39,6 +42,7 @@ class ResumePoint:
     seed: int = 0
     published_hash: bytes | None = None
     is_checked: bool = True
+    segments: dict | None = None
 
     def __setstate__(self, attributes):
         vars(self).update(attributes, is_checked=False)
@@ -62,6 +66,8 @@ class ResumePoint:
     def to_plain(self):
         """The fields as a dict of plain values and arrays, for files and pickles."""
         plain = {name: value for name, value in vars(self).items() if name != "is_checked"}
+        if self.segments is None:
+            del plain["segments"]
         return plain | {"published_hash": None if self.published_hash is None else self.published_hash.hex()}
 
     @classmethod
@@ -70,8 +76,12 @@ class ResumePoint:
         digest = plain["published_hash"]
         return cls(**plain | {"published_hash": None if digest is None else bytes.fromhex(digest)}, is_checked=False)
 
-    def check(self, n_rows, early_stopping, validated):
-        """Raise a ValueError if a fit on n_rows rows cannot continue; ``validated`` says whether X_val and y_val were passed."""
+    def check(self, n_rows, early_stopping, validated, capacity=None):
+        """Raise a ValueError if a fit on n_rows rows cannot continue; ``validated`` says whether X_val and y_val were passed.
+
+        For a stream, ``n_rows`` is 0 and ``capacity`` is the number of rows of a segment.
+        """
+        self._check_method(capacity)
         if n_rows != self.n_rows:
             raise ValueError(
                 f"warm_start='resume' continues with the rows of the previous fit, which had {self.n_rows} rows; got {n_rows}. "
@@ -87,8 +97,26 @@ class ResumePoint:
             self._check_indices()
             self.is_checked = True
 
+    def _check_method(self, capacity):
+        """Raise a ValueError if the previous fit was not a fit on a stream with segments of ``capacity`` rows."""
+        if (capacity is None) != (self.segments is None):
+            before, now = ("fit", "fit_batches") if self.segments is None else ("fit_batches", "fit")
+            raise ValueError(
+                f"warm_start='resume' continues the previous fit, which was a call of {before}, but {now} was called. Call "
+                f"{before}, or set warm_start=True to continue from the weights only."
+            )
+        if self.segments is not None and capacity != self.segments["capacity"]:
+            raise ValueError(
+                f"warm_start='resume' continues with the batches of the previous fit, in which shuffle_buffer was "
+                f"{self.segments['capacity']} after rounding up to a multiple of batch_size; now it is {capacity}. Restore "
+                "shuffle_buffer and batch_size, or set warm_start=True to continue from the weights only."
+            )
+
     def _check_indices(self):
         """Raise a ValueError if a number that kernels use as an index is out of range, because the loaded file was damaged."""
+        if self.segments is not None:
+            self._check_segments(self.segments)
+            return
         rows = [self.order] if self.held_out is None else [self.order, self.held_out]
         are_valid = all(_are_row_numbers(numbers, self.n_rows) for numbers in rows)
         if not are_valid or not 0 <= self.progress["row"] < len(self.order) or self.progress["epoch"] < 0:
@@ -96,6 +124,15 @@ class ResumePoint:
                 "warm_start='resume' cannot continue, because the file from which the model was loaded is damaged: the stored row "
                 f"numbers must be between 0 and {self.n_rows - 1}, and the number of the epoch must not be negative. Load another "
                 "copy of the model, or set warm_start=True to continue from the weights only."
+            )
+
+    def _check_segments(self, segments):
+        seed, capacity = segments["seed"], segments["capacity"]
+        if min(self.progress["row"], self.progress["epoch"], 0 if seed is None else seed) < 0 or capacity < 1:
+            raise ValueError(
+                "warm_start='resume' cannot continue, because the file from which the model was loaded is damaged: the numbers of "
+                "the row, the epoch and the seed must not be negative. Load another copy of the model, or set warm_start=True to "
+                "continue from the weights only."
             )
 
     def start(self):

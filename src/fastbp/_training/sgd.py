@@ -56,7 +56,7 @@ class SGDRun:
         self.division = self._divide(batch_size, self.rows.order.size)
         # so that a new model has weights even if training diverges
         keep_best = context.is_first and not context.incremental and not config.early_stopping and len(state.trained) == 1
-        self.runner = EpochRunner(
+        self.runner = self._new_runner(
             problem,
             state,
             settings,
@@ -70,6 +70,9 @@ class SGDRun:
         )
 
     # ------------------------------------------------------------------ start
+
+    def _new_runner(self, *arguments, **options):
+        return EpochRunner(*arguments, **options)
 
     def _start_state(self):
         """Prepare the optimizer and the best weights.
@@ -92,7 +95,7 @@ class SGDRun:
 
     def _settings(self, n_epochs_before):
         config = self.config
-        settings, rates = self.state.optimizer.settings(config.max_iter, config.strength_schedule)
+        settings, rates = self.state.optimizer.settings(self._n_planned(n_epochs_before), config.strength_schedule)
         # fields are accessed by name, because this is five times as fast as attributes, which matters in small fits
         settings["tol"], settings["patience"], settings["validated"] = config.tol, config.n_iter_no_change, config.early_stopping
         settings["global_weights"] = config.sample_weight_norm == "global"
@@ -103,6 +106,10 @@ class SGDRun:
         if config.kinds is not None:
             settings["drop_last"], settings["shares_batches"] = config.kinds.drop_last, config.kinds.shares_batches
         return settings, rates, batch_size
+
+    def _n_planned(self, n_epochs_before):
+        """The number of epochs that a schedule takes by default."""
+        return self.config.max_iter
 
     def _problem(self, plan, data, settings):
         X, y, sample_weight = data
@@ -354,7 +361,8 @@ class SGDRun:
         state, runner = self.state, self.runner
         progress, epoch = runner.progress[0], len(runner.losses) + (runner.status == Status.diverged)
         kept_epoch = int(progress.kept_epoch) if np.isfinite(runner.kept).all() else 0
-        batch = runner.order[progress.row : progress.row + runner.settings[0].batch_size]
+        start = progress.row - progress.first_row
+        batch = runner.order[start : start + runner.settings[0].batch_size]
         divergence = Divergence(runner.problem, self.config, state.params.copy(), batch, epoch, kept_epoch)
         if kept_epoch:
             state.params[...] = runner.kept
