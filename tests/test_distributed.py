@@ -141,7 +141,7 @@ def task(options=OPTIONS, dtype=np.float32, n_blocks=3):
     start = rounds.LocalState(state.params, optimizer.moments, np.empty(0), 0, 1.0, optimizer.learning_rate, 1.0)
     specification = rounds.Specification(rounds.worker_config(config), plan, optimizer.hyperparams, None, False, 7)
     parts = zip(*(np.array_split(values, n_blocks) for values in (X.astype(dtype), y.astype(dtype)[:, None])), strict=True)
-    return [rounds.Block(np.ascontiguousarray(rows), targets, None) for rows, targets in parts], start, specification
+    return [rounds.PreparedRows(np.ascontiguousarray(rows), targets, None) for rows, targets in parts], start, specification
 
 
 def test_local_training_is_a_pure_function():
@@ -157,7 +157,7 @@ def test_local_training_is_a_pure_function():
     np.testing.assert_array_equal(first.state.params, again.state.params)
     assert first.loss == again.loss
     assert first.n_rows == 192
-    joined = [rounds.Block(X.astype(np.float32), y.astype(np.float32)[:, None], None)]
+    joined = [rounds.PreparedRows(X.astype(np.float32), y.astype(np.float32)[:, None], None)]
     whole = local_train(joined, start, specification, 4, 1, 2)
     np.testing.assert_array_equal(first.state.params, whole.state.params)
     for other in ((5, 1, 2), (4, 0, 2), (2, 1, 1)):

@@ -256,5 +256,5 @@ class Driver:
 
 
 def _first_rows(blocks):
-    """A `Block` with the first row of the first block of a shard."""
+    """A `PreparedRows` with the first row of the first block of a shard."""
     return type(blocks[0])(*(None if part is None else part[:1] for part in blocks[0]))

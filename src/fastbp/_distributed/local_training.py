@@ -20,7 +20,7 @@ from .._training.context import EarlyStoppingStart, EpochHooks, FitContext, Trai
 from .._training.divergence import divergence_error
 from .._training.sgd import SGDRun
 from .._training.state import TrainingState
-from .rounds import Block, LocalResult, LocalState, order_of_epoch, range_of_round, rows_per_batch
+from .rounds import PreparedRows, LocalResult, LocalState, order_of_epoch, range_of_round, rows_per_batch
 
 
 def local_train(blocks, start, specification, round_number, shard, n_parts):
@@ -28,7 +28,7 @@ def local_train(blocks, start, specification, round_number, shard, n_parts):
 
     Parameters
     ----------
-    blocks : list of Block
+    blocks : list of PreparedRows
         The rows of the shard.
     start : LocalState
         The state from which training starts.
@@ -122,7 +122,7 @@ def _local_state(state):
 
 
 def _gathered(blocks, order):
-    """Return a `Block` with the rows of several blocks in an order; the blocks are not concatenated."""
+    """Return a `PreparedRows` with the rows of several blocks in an order; the blocks are not concatenated."""
     ends = np.cumsum([len(block.y) for block in blocks])
     numbers = np.searchsorted(ends, order, side="right")
     places = [np.flatnonzero(numbers == n) for n in range(len(blocks))]
@@ -130,7 +130,7 @@ def _gathered(blocks, order):
     X = _gathered_matrix([block.X for block in blocks], places, rows, len(order))
     y = _gathered_array([block.y for block in blocks], places, rows, len(order))
     is_weighted = blocks[0].weight is not None
-    return Block(X, y, _gathered_array([block.weight for block in blocks], places, rows, len(order)) if is_weighted else None)
+    return PreparedRows(X, y, _gathered_array([block.weight for block in blocks], places, rows, len(order)) if is_weighted else None)
 
 
 def _gathered_matrix(matrices, places, rows, n_rows):

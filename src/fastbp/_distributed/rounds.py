@@ -14,7 +14,7 @@ from .._config import FitConfig
 from .._network.architecture import Plan
 
 
-class Block(NamedTuple):
+class PreparedRows(NamedTuple):
     """Rows that are prepared for the network: X (n_rows, n_inputs), y (n_rows, n_columns), and weights (n_rows,) or None."""
 
     X: Any

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .partitions import checked_length
-from .rounds import Block
+from .rounds import PreparedRows
 from .statistics import largest_deviation, merged_statistics, partition_statistics
 
 
@@ -27,7 +27,7 @@ def _arrays_of(part, reader):
 
 
 def prepare_shard(parts, reader, encoder, preparation, dtype):
-    """A list with the `Block` of each loaded partition; ``encoder`` has the method ``encoded_rows``.
+    """A list with the `PreparedRows` of each loaded partition; ``encoder`` has the method ``encoded_rows``.
 
     ``dtype`` is that of training. `Preparation.prepared` would keep the dtype of each partition.
     """
@@ -38,7 +38,7 @@ def prepare_shard(parts, reader, encoder, preparation, dtype):
         X, y = preparation.prepared(X, y, dtype)
         X = X.tocsr() if hasattr(X, "tocsr") else np.ascontiguousarray(X)
         dtype_of_rows = np.dtype(X.dtype)
-        blocks.append(Block(X, y.astype(dtype_of_rows), None if weight is None else weight.astype(dtype_of_rows)))
+        blocks.append(PreparedRows(X, y.astype(dtype_of_rows), None if weight is None else weight.astype(dtype_of_rows)))
     return blocks
 
 
