@@ -523,15 +523,30 @@ def test_training_continues_with_validation_rows():
     assert_same_model(model.fit(X, VALUES, **weights, **given), small(RealMLPRegressor).fit(X, VALUES, **weights, **given))
 
 
+@pytest.fixture
+def is_interrupted():
+    """An event that is set when the main thread receives SIGINT, the signal of Ctrl-C."""
+    event, default = threading.Event(), signal.getsignal(signal.SIGINT)
+
+    def handle(number, frame):
+        event.set()
+        default(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    yield event
+    signal.signal(signal.SIGINT, default)
+
+
 @pytest.mark.parametrize("options", [{"n_threads": 1}, {"n_threads": 1, "n_ensemble": 3}, {"n_threads": 2, "n_ensemble": 3}])
-def test_training_continues_after_ctrl_c(options):
-    first = threading.Lock()  # a second signal would interrupt the test
+def test_training_continues_after_ctrl_c(options, is_interrupted):
+    first = threading.Lock()
 
     def interrupt(estimator, epoch, logs):
-        if epoch == 3 and first.acquire(blocking=False):
+        if epoch == 3 and first.acquire(blocking=False):  # a second signal would interrupt the test
             os.kill(os.getpid(), signal.SIGINT)
             if threading.current_thread() is not threading.main_thread():
-                time.sleep(1)  # until the main thread handles the signal
+                is_interrupted.wait(60)
+                time.sleep(1)  # until the main thread has told all members to end
 
     complete = fitted(**options)
     model = small(warm_start="resume", callbacks=interrupt, **options)
