@@ -112,7 +112,11 @@ def blocks_of(folder):
     """Yield X and y of one row group after another, in float32."""
     import pyarrow.dataset as ds
 
-    for batch in ds.dataset(folder).to_batches(columns=[*FEATURES, "y"], batch_size=GROUP, batch_readahead=1, fragment_readahead=1):
+    # with the default options, pyarrow reads ahead so much that it would need more memory than the libraries
+    options = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
+    scan = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True, buffer_size=1 << 16)
+    batches = ds.dataset(folder).to_batches(columns=[*FEATURES, "y"], batch_size=GROUP, fragment_scan_options=scan, **options)
+    for batch in batches:
         columns = [batch.column(name).to_numpy() for name in FEATURES]
         yield np.stack(columns, axis=1), batch.column("y").to_numpy()
 
