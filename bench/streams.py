@@ -24,7 +24,7 @@ from statistics import median
 
 import numpy as np
 
-N_FEATURES, HIDDEN, BATCH_SIZE, BUFFER, GROUP = 28, (64, 64), 256, 65536, 65536
+N_FEATURES, BATCH_SIZE, BUFFER, GROUP = 28, 200, 65536, 65536
 REFERENCES = {"scikit-learn partial_fit": 10, "torch DataLoader": 5, "torch DataLoader, rows": 5}  # with the goal of the ratio
 FEATURES = [f"x{n}" for n in range(N_FEATURES)]
 ROWS_OF_FILE = 1_000_000
@@ -35,27 +35,30 @@ def main():
     parser.add_argument("--rows", type=int, default=10_000_000, help="number of rows (default: 10,000,000)")
     parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
     parser.add_argument("--only", action="append", metavar="NAME", help="measure only names that contain this; repeatable")
+    parser.add_argument("--hidden", type=int, nargs="+", default=[100], help="sizes of the hidden layers (default: 100)")
     parser.add_argument("--threads", type=int, help="number of threads that train (default: fastbp's choice, one for the others)")
     parser.add_argument("--folder", type=Path, help="folder for the files, which are kept (default: a temporary folder)")
     parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        print(json.dumps(measured(WORKERS[arguments.worker], arguments.folder, arguments.threads)))
+        trainer = WORKERS[arguments.worker](arguments.hidden, arguments.threads)
+        print(json.dumps(measured(*trainer, arguments.folder)))
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         write_files(folder, arguments.rows)
         names = [name for name in WORKERS if any(part in name for part in arguments.only or [""]) and is_installed(name)]
-        rounds = [{name: in_process(name, folder, arguments.threads) for name in names} for _ in range(arguments.rounds)]
-        report(rounds, arguments.rows)
+        rounds = [{name: in_process(name, folder, arguments) for name in names} for _ in range(arguments.rounds)]
+        report(rounds, arguments)
 
 
 def is_installed(name):
     return find_spec("torch" if name.startswith("torch") else "sklearn") is not None
 
 
-def in_process(name, folder, n_threads):
-    command = [sys.executable, __file__, "--worker", name, "--folder", str(folder)]
+def in_process(name, folder, arguments):
+    command, n_threads = [sys.executable, __file__, "--worker", name, "--folder", str(folder)], arguments.threads
+    command += ["--hidden", *map(str, arguments.hidden)]
     command += [] if n_threads is None else ["--threads", str(n_threads)]
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     threads = {} if name == "fastbp" else dict.fromkeys(names, str(n_threads or 1))  # for so small products, one is the fastest
@@ -63,9 +66,10 @@ def in_process(name, folder, n_threads):
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def report(rounds, n_rows):
-    print(f"{n_rows:,} rows of {N_FEATURES} columns, network {N_FEATURES}-{'-'.join(map(str, HIDDEN))}-1, Adam, float32, ", end="")
-    print(f"batches of {BATCH_SIZE} rows, {os.cpu_count()} processors, medians of {len(rounds)} rounds\n")
+def report(rounds, arguments):
+    network, threads = "-".join(map(str, [N_FEATURES, *arguments.hidden, 1])), arguments.threads or "default"
+    print(f"{arguments.rows:,} rows of {N_FEATURES} columns, network {network}, Adam, float32, batches of {BATCH_SIZE} rows.")
+    print(f"{os.cpu_count()} processors, threads: {threads}, medians of {len(rounds)} rounds.\n")
     print("| method | rows per second | ratio | processor time of 1,000,000 rows | ratio | peak memory | held-out log-loss |")
     print("|---|---|---|---|---|---|---|")
     for name in rounds[0]:
@@ -108,7 +112,11 @@ def blocks_of(folder):
     """Yield X and y of one row group after another, in float32."""
     import pyarrow.dataset as ds
 
-    for batch in ds.dataset(folder).to_batches(columns=[*FEATURES, "y"], batch_size=GROUP, batch_readahead=1, fragment_readahead=1):
+    # with the default options, pyarrow reads ahead so much that it would need more memory than the libraries
+    options = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
+    scan = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True, buffer_size=1 << 16)
+    batches = ds.dataset(folder).to_batches(columns=[*FEATURES, "y"], batch_size=GROUP, fragment_scan_options=scan, **options)
+    for batch in batches:
         columns = [batch.column(name).to_numpy() for name in FEATURES]
         yield np.stack(columns, axis=1), batch.column("y").to_numpy()
 
@@ -116,10 +124,9 @@ def blocks_of(folder):
 # ---------------------------------------------------------------------- the three libraries
 
 
-def measured(trainer, folder, n_threads):
+def measured(train, probability, folder):
     """The speed, the memory and the loss of an epoch, measured in this process."""
     warnings.simplefilter("ignore")  # arrays without names are predicted by models with the names of columns
-    train, probability = trainer(n_threads)
     with tempfile.TemporaryDirectory() as small:
         write_files(Path(small), 2000)
         train(Path(small))  # imports, compilation and threads
@@ -145,10 +152,10 @@ def peak_megabytes():
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-def in_fastbp(n_threads):
+def in_fastbp(hidden, n_threads):
     from fastbp import MLPClassifier
 
-    model = MLPClassifier(HIDDEN, batch_size=BATCH_SIZE, random_state=0, n_threads=n_threads)
+    model = MLPClassifier(hidden, batch_size=BATCH_SIZE, random_state=0, n_threads=n_threads)
 
     def train(folder):
         return model.fit_batches(folder, classes=[0, 1], epochs=1, shuffle_buffer=BUFFER, target_column="y").t_
@@ -156,10 +163,10 @@ def in_fastbp(n_threads):
     return train, lambda X: model.predict_proba(X)[:, 1]
 
 
-def in_sklearn(n_threads):
+def in_sklearn(hidden, n_threads):
     from sklearn.neural_network import MLPClassifier
 
-    model = MLPClassifier(HIDDEN, batch_size=BATCH_SIZE, random_state=0)
+    model = MLPClassifier(hidden, batch_size=BATCH_SIZE, random_state=0)
 
     def train(folder):
         n_rows = 0
@@ -171,14 +178,14 @@ def in_sklearn(n_threads):
     return train, lambda X: model.predict_proba(X)[:, 1]
 
 
-def in_torch(n_threads, max_rows=None):
+def in_torch(hidden, n_threads, max_rows=None):
     """A loop as in torch's tutorials; the data set yields batches, which is much faster than rows."""
     import torch
     from torch.utils.data import DataLoader, IterableDataset
 
     torch.manual_seed(0)
     torch.set_num_threads(n_threads or 1)
-    sizes, layers = [N_FEATURES, *HIDDEN, 1], []
+    sizes, layers = [N_FEATURES, *hidden, 1], []
     for n_in, n_out in pairwise(sizes):
         layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
     network = torch.nn.Sequential(*layers[:-1])
@@ -223,7 +230,7 @@ WORKERS = {
     "fastbp": in_fastbp,
     "scikit-learn partial_fit": in_sklearn,
     "torch DataLoader": in_torch,
-    "torch DataLoader, rows": lambda n_threads: in_torch(n_threads, max_rows=200_000),
+    "torch DataLoader, rows": lambda hidden, n_threads: in_torch(hidden, n_threads, max_rows=200_000),
 }
 
 if __name__ == "__main__":

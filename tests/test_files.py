@@ -788,6 +788,7 @@ FITTED = {
     "fit": lambda: MLPClassifier(**SMALL).fit(X, CODES),
     "partial_fit": kept_run,
     "resume": lambda: MLPClassifier(**SMALL, warm_start="resume").fit(X, CODES),
+    "stream": lambda: MLPClassifier(**SMALL).fit_batches([(X, CODES)], epochs=2),
     "early stopping": lambda: MLPRegressor(**SMALL, early_stopping=True, scoring="r2", validation_fraction=0.2).fit(X, VALUES),
     "scaled": lambda: MLPRegressor(**SMALL, scale="standard", batch_norm=True, ema_decay=0.9).fit(X, VALUES),
     "callbacks": lambda: MLPRegressor(**SMALL, callbacks=Checkpoint("model", every=99)).fit(X, VALUES),

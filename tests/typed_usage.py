@@ -25,6 +25,7 @@ def accepted(X: np.ndarray, y: np.ndarray) -> None:
     assert_type(classifier, MLPClassifier)
     assert_type(classifier.fit(X, y, X_val=X, y_val=y), MLPClassifier)
     assert_type(classifier.partial_fit(X, y, classes=[0, 1]), MLPClassifier)
+    assert_type(classifier.fit_batches([(X, y)], classes=[0, 1], epochs=2, validation=(X, y)), MLPClassifier)
     assert_type(classifier.predict(X), np.ndarray)
     assert_type(classifier.score(X, y), float)
     checkpoint = Checkpoint(Path("model.safetensors"), every=10)

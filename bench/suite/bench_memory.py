@@ -1,4 +1,4 @@
-"""Peak memory of a process that fits or predicts, with fastbp and with scikit-learn.
+"""Peak memory of a process that fits or predicts, with fastbp and with scikit-learn, and of a fit on a stream.
 
 The peak includes the interpreter, the imports and the data; `peakmem_data` measures only these. `setup_cache` runs in another
 process, so that the memory for compilation and for creating the data is not included.
@@ -30,3 +30,22 @@ class Peak:
 
     def peakmem_fit_and_predict(self, data, library):
         fit(_NETWORK.estimator(library, 1), *data).predict(data[0])
+
+
+class StreamPeak:
+    """Peak memory of ``fit_batches`` on blocks of 28 columns; it must not grow with the number of blocks."""
+
+    params = (10, 100)
+    param_names = ["blocks"]
+
+    def setup_cache(self):
+        self.peakmem_fit_batches(1)  # stores the compiled kernels on disk
+
+    def peakmem_fit_batches(self, n_blocks):
+        rows = np.random.RandomState(0).normal(size=(20_000, 28)).astype(np.float32)
+
+        def blocks():
+            for n in range(n_blocks):
+                yield rows + np.float32(n), rows[:, 0]
+
+        LIBRARIES["fastbp"].MLPRegressor(n_threads=1, random_state=0).fit_batches(blocks, epochs=1)

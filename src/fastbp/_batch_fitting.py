@@ -181,7 +181,7 @@ class BatchFitting(BlockEncoding):
         If the source raises an exception, the exception is raised after the weights of the last batch have been stored. A call with
         ``warm_start="resume"`` then continues with the next batch and gives the same bits as a call without the exception. It reads
         the epoch from its beginning and leaves out the rows that were trained, so the source must return the same rows again. The
-        same is true for a call that `max_time` or Ctrl-C has ended.
+        same is true for a call that `max_time` or Ctrl-C has ended. `max_time` has an effect after the first rows have been read.
 
         With ``shuffle=False``, an epoch gives the same bits as `fit` with all rows in memory. The order of the rows depends on
         `random_state` and, except for sources with an order of blocks that can be shuffled, not on the sizes of the blocks.
