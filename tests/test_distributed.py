@@ -457,6 +457,8 @@ def test_a_client_is_neither_copied_nor_pickled():
     assert clone(model).client is model.client
     assert pickle.loads(pickle.dumps(model)).client is None
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+    with pytest.raises(TypeError, match=r"Save the result of its method to_local\(\)"):
+        fastbp.save(model, "unused")
     local = model.to_local()
     assert type(local) is MLPClassifier
     assert set(local.get_params()) == set(MLPClassifier().get_params())

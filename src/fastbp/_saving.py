@@ -71,7 +71,7 @@ def save(est: Any, path: str | os.PathLike[str]) -> None:
     from ._files.refusals import refusal
     from .callbacks import Checkpoint
 
-    if not isinstance(est, tuple(_estimator_classes())):
+    if not isinstance(est, tuple(_estimator_classes())) or hasattr(est, "to_local"):
         raise TypeError(f"est must be an estimator of fastbp, got {described(est)}. {_remedy_for(est)}")
     for callback in callbacks_of(est):
         if not isinstance(callback, Checkpoint):
@@ -83,6 +83,8 @@ def _remedy_for(est):
     """The sentence that says what to save instead of an object that is not an estimator of fastbp."""
     if isinstance(est, type):
         return f"Pass an instance, for example {est.__name__}()."
+    if hasattr(est, "to_local"):
+        return "Save the result of its method to_local()."
     if isinstance(est, Pipeline):
         return "Save its last step, pipeline[-1], and the other steps with another tool, for example skops."
     if hasattr(est, "best_estimator_"):

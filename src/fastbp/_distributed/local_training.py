@@ -20,7 +20,7 @@ from .._training.context import EarlyStoppingStart, EpochHooks, FitContext, Trai
 from .._training.divergence import divergence_error
 from .._training.sgd import SGDRun
 from .._training.state import TrainingState
-from .rounds import PreparedRows, LocalResult, LocalState, order_of_epoch, range_of_round, rows_per_batch
+from .rounds import LocalResult, LocalState, PreparedRows, order_of_epoch, range_of_round, rows_per_batch
 
 
 def local_train(blocks, start, specification, round_number, shard, n_parts):
@@ -129,8 +129,9 @@ def _gathered(blocks, order):
     rows = [order[at] - (ends[n] - len(blocks[n].y)) for n, at in enumerate(places)]
     X = _gathered_matrix([block.X for block in blocks], places, rows, len(order))
     y = _gathered_array([block.y for block in blocks], places, rows, len(order))
-    is_weighted = blocks[0].weight is not None
-    return PreparedRows(X, y, _gathered_array([block.weight for block in blocks], places, rows, len(order)) if is_weighted else None)
+    if blocks[0].weight is None:
+        return PreparedRows(X, y, None)
+    return PreparedRows(X, y, _gathered_array([block.weight for block in blocks], places, rows, len(order)))
 
 
 def _gathered_matrix(matrices, places, rows, n_rows):
