@@ -117,7 +117,7 @@ WRONG = {
     "texts": ((X[:9], np.array(["a"] * 9)), "y"),
     "columns of y": ((X[:9], np.stack([TARGET[:9]] * 2, 1)), "y has 2 columns, but 1 in the first block"),
     "weights": ((X[:9], TARGET[:9], WEIGHT[:9]), "it has sample weights, but the first has none"),
-    "negative weights": ((X[:9], TARGET[:9], np.full(9, np.nan)), "NaN"),
+    "NaN weights": ((X[:9], TARGET[:9], np.full(9, np.nan)), "NaN"),
     "one array": (X[:9], "must be a tuple"),
     "four arrays": ((X[:9],) * 4, "a tuple of length 4"),
     "number": ((3.0, TARGET[:9]), "."),
