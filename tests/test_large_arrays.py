@@ -62,7 +62,6 @@ def no_copies(monkeypatch):
 
     def set_limits():
         monkeypatch.setattr(streamed, "MAX_COPY_BYTES", 0)
-        monkeypatch.setattr(large_inputs, "MAX_COPY_BYTES", 0)
         monkeypatch.setattr(large_inputs, "_PREDICTED_ELEMENTS", 400)
 
     return set_limits

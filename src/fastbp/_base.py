@@ -118,7 +118,7 @@ class BaseMLP(
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The input data. float32 data are trained in float32, all other data in float64. CSR and CSC matrices are not converted
-            to dense arrays.
+            to dense arrays. Large arrays and memory maps are not copied; their rows are converted when they are read.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The target values: class labels in classification, real numbers in regression.
         sample_weight : array-like of shape (n_samples,), default=None

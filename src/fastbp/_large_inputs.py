@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from ._data.streamed import MAX_COPY_BYTES, is_readable, row_slices
+from ._data.streamed import is_readable, is_small, row_slices
 
 _PREDICTED_ELEMENTS = 1 << 19  # of all temporary arrays of a block
 
@@ -30,8 +30,10 @@ class LargeInputs:
 
         ``n_temporary`` is the number of elements of each row in temporary arrays, without those of a converted X.
         """
+        if type(X) is np.ndarray and X.ndim == 2 and is_small(X.size + len(X) * n_temporary):
+            return predict(self, X)  # at once, because the following lines take as long as a prediction of one row
         n_elements = n_temporary + self._n_converted(X)
-        if not _is_sliced(X) or not _is_much(X.shape[0] * n_elements):
+        if not _is_sliced(X) or is_small(X.shape[0] * n_elements):
             return predict(self, X)
         results: list[np.ndarray] = []
         is_list = False
@@ -71,7 +73,7 @@ class LargeInputs:
 
         ``running_score`` creates an object that adds up blocks, from a function that yields blocks of (y, sample_weight).
         """
-        if not _is_sliced(X) or not _is_much(X.shape[0]) or not _are_scorable(y, sample_weight, X.shape[0], n_columns):
+        if not _is_sliced(X) or is_small(X.shape[0]) or not _are_scorable(y, sample_weight, X.shape[0], n_columns):
             return None
 
         def rows_of(part):
@@ -94,10 +96,6 @@ def _is_sliced(X):
     shape, dtype = getattr(X, "shape", None), getattr(X, "dtype", None)
     is_matrix = isinstance(shape, tuple) and len(shape) == 2 and isinstance(shape[0], (int, np.integer))
     return is_matrix and isinstance(dtype, np.dtype) and dtype.kind in "fiub" and hasattr(X, "__getitem__") and not issparse(X)
-
-
-def _is_much(n_elements):
-    return n_elements * np.dtype(np.float64).itemsize > MAX_COPY_BYTES
 
 
 def _are_scorable(y, sample_weight, n_rows, n_columns):

@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 
 from . import missing
 from .scaling import SMOOTH_CLIP, DataScaling, SmoothClipping
-from .streamed import StreamedRows, float_dtype, is_large, is_readable
+from .streamed import StreamedRows, float_dtype, is_large, is_readable, is_small
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class Preparation:
         A large X is not copied, unless missing values are replaced or inputs are clipped: the result is ``StreamedRows``.
         """
         scaling = self.scaling
-        if self.is_folded and not issparse(X) and (streamed := self._streamed_inputs(X, dtype)) is not None:
+        is_converted = is_small(X.size) and not isinstance(X, StreamedRows)
+        if not is_converted and self.is_folded and not issparse(X) and (streamed := self._streamed_inputs(X, dtype)) is not None:
             return streamed, y if scaling is None else scaling.scale_targets(y)
         X = self.network_inputs(np.asarray(X) if isinstance(X, StreamedRows) else X)
         if self.scaling is not None:

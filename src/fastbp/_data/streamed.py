@@ -14,13 +14,14 @@ import numpy as np
 MAX_COPY_BYTES = 1 << 23
 # So many elements are converted at a time in Python; the temporary arrays of scikit-learn's scalers are several times as large.
 _BLOCK_ELEMENTS = 1 << 18
-_FLOAT_NAMES = {"float32", "float64"}
-_READABLE_NAMES = _FLOAT_NAMES | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"bool"}
+_FLOAT64 = np.dtype(np.float64)
+# The characters of the dtypes that kernels can read; comparisons of dtypes and of their names take longer.
+_FLOATS, _NUMBERS = "fd", "fd?bhilqBHILQ"
 
 
 def is_readable(array):
     """Whether kernels can read this array: a native array of numbers."""
-    return isinstance(array, np.ndarray) and array.dtype.isnative and array.dtype.name in _READABLE_NAMES
+    return isinstance(array, np.ndarray) and array.dtype.char in _NUMBERS and array.dtype.isnative
 
 
 def is_large(array, dtype):
@@ -28,9 +29,14 @@ def is_large(array, dtype):
     return array.size * np.dtype(dtype).itemsize > MAX_COPY_BYTES
 
 
+def is_small(n_elements):
+    """Whether so many numbers of any dtype need so little memory that arrays of them are converted at once."""
+    return 8 * n_elements <= MAX_COPY_BYTES
+
+
 def float_dtype(array):
     """The dtype of an array of floats, and float64 for all other arrays, as in scikit-learn's validation."""
-    return array.dtype if array.dtype.name in _FLOAT_NAMES else np.dtype(np.float64)
+    return array.dtype if array.dtype.char in _FLOATS else _FLOAT64
 
 
 def row_slices(n_rows, n_columns, n_elements=_BLOCK_ELEMENTS):

@@ -16,7 +16,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from .inputs import is_plain
-from .streamed import is_large, is_readable, row_slices
+from .streamed import is_readable, is_small, row_slices
 
 _MAX_CLASSES = 1 << 16  # more classes of a large y are left to scikit-learn
 
@@ -86,7 +86,7 @@ def _labels_of_blocks(y):
 
     scikit-learn sorts copies of all labels.
     """
-    if not is_readable(y) or y.ndim != 1 or not is_large(y, np.int64):
+    if not is_readable(y) or y.ndim != 1 or is_small(y.size):
         return None
     classes = np.unique(y[:1])
     for rows in row_slices(len(y), 1):
@@ -142,7 +142,7 @@ def known_codes(binarizer, y):
     known = binarizer.classes_
     if y.ndim != 1 or y.dtype.kind not in "iub" or not isinstance(known, np.ndarray) or known.dtype.kind not in "iub":
         return None
-    if is_large(y, np.int64):
+    if not is_small(y.size):
         return None
     codes = known.searchsorted(y)
     labels = known.take(codes, mode="clip")
@@ -186,7 +186,7 @@ def encode_labels(binarizer, y):
     if y.ndim == 2 or binarizer.y_type_.startswith("multilabel"):
         indicators = binarizer.transform(y)
         return indicators.toarray() if issparse(indicators) else indicators
-    if is_readable(y) and is_large(y, np.int64):
+    if not is_small(y.size) and is_readable(y):
         return _codes_of_blocks(binarizer.classes_, y).reshape(-1, 1)
     return binarizer.classes_.searchsorted(y).reshape(-1, 1)
 

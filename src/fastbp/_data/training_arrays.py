@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 
 from .inputs import as_rows, as_targets
 from .sources import source_records
-from .streamed import StreamedRows, is_large, is_readable
+from .streamed import StreamedRows, is_large, is_readable, is_small
 
 
 def training_arrays(dtype, X, y, weight):
@@ -17,6 +17,8 @@ def training_arrays(dtype, X, y, weight):
 
     Of a y that is read from a source, an array (0, n_columns) is returned; of such weights, an array (1,).
     """
+    if not isinstance(X, StreamedRows) and not isinstance(y, StreamedRows) and is_small(max(X.size, y.size)):
+        return as_rows(X, dtype), as_targets(y, dtype), as_targets(weight, dtype)
     X = _streamed(X, dtype)
     of_y, of_weight = _streamed(y, dtype), None if weight is None else _streamed(weight[:, None], dtype)
     y_is_read, weight_is_read = isinstance(of_y, StreamedRows), isinstance(of_weight, StreamedRows)
