@@ -34,7 +34,7 @@ CASES = {
     "regressor-target-float64": ("MLPRegressor", "float32", "float64", {}, _FIT),
     "regressor-float64": ("MLPRegressor", "float64", "float64", {"early_stopping": True, "scale": "standard"}, _PREDICT),
     "regressor-float64-as-float32": ("MLPRegressor", "float64", "float64", {"dtype": "float32"}, _PREDICT),
-    "regressor-int16": ("MLPRegressor", "int16", "float32", {"dtype": "float32", "scale": "standard"}, _PREDICT),
+    "regressor-int16": ("MLPRegressor", "int16", "float32", {"dtype": "float32", "scale": "standard"}, _PREDICT[:3]),
     "regressor-uint8": ("MLPRegressor", "uint8", "float32", {}, _FIT),
     "classifier": ("MLPClassifier", "float32", "int64", {}, _PREDICT),
     "classifier-early-stopping": ("MLPClassifier", "float32", "int64", {"early_stopping": True}, _FIT),
@@ -45,8 +45,8 @@ CASES = {
 
 
 def write_files(folder, megabytes, dtype, y_dtype, n_classes):
-    """Write X.npy and y.npy with about so many megabytes in X; return the number of rows."""
-    itemsize, rng = np.dtype(dtype).itemsize, np.random.default_rng(0)
+    """Write X.npy and y.npy with about so many megabytes in X, or fewer for small integers; return the number of rows."""
+    itemsize, rng = max(4, np.dtype(dtype).itemsize), np.random.default_rng(0)
     n_rows = int(megabytes * 1e6 / (N_COLUMNS * itemsize))
     X = np.lib.format.open_memmap(folder / "X.npy", "w+", dtype, (n_rows, N_COLUMNS))
     y = np.lib.format.open_memmap(folder / "y.npy", "w+", y_dtype, (n_rows,))

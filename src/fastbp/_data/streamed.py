@@ -93,5 +93,6 @@ class StreamedRows:
 
 
 def largest_of_rows(values):
-    """The largest absolute value of an array (n_rows, n_columns) or of ``StreamedRows``."""
-    return float(max(np.abs(values[rows]).max() for rows in row_slices(*values.shape)))
+    """The largest absolute value of an array or of ``StreamedRows``."""
+    n_rows = len(values)
+    return float(np.max([np.abs(values[rows]).max() for rows in row_slices(n_rows, values.size // n_rows)]))
