@@ -48,14 +48,16 @@ def _stratified(codes, counts, n_train, n_held_out, rng):
     in_train = _approximate_mode(counts, n_train, rng)
     in_held_out = _approximate_mode(counts - in_train, n_held_out, rng)
     order, starts = _rows_by_class(codes, counts), np.cumsum(counts) - counts
-    parts, at = [], 0
+    held_out, n_filled, at = np.empty(np.minimum(in_held_out, counts - in_train).sum(), order.dtype), 0, 0
     for start, count, n, n_out in zip(starts, counts, in_train, in_held_out, strict=True):
         of_class = order[start : start + count]
         rng.shuffle(of_class)
-        parts.append(of_class[n : n + n_out].copy())
+        selected = of_class[n : n + n_out]
+        held_out[n_filled : n_filled + len(selected)] = selected
+        n_filled += len(selected)
         _move_forward(order, start, at, n)
         at += n
-    train, held_out = order[:at], np.concatenate(parts)
+    train = order[:at]
     rng.shuffle(train)
     rng.shuffle(held_out)
     return train, held_out
