@@ -48,16 +48,20 @@ def _stratified(codes, counts, n_train, n_held_out, rng):
     in_train = _approximate_mode(counts, n_train, rng)
     in_held_out = _approximate_mode(counts - in_train, n_held_out, rng)
     order, starts = _rows_by_class(codes, counts), np.cumsum(counts) - counts
-    held_out, n_filled, at = np.empty(np.minimum(in_held_out, counts - in_train).sum(), order.dtype), 0, 0
+    parts, at, n_rows = [], 0, len(order)
     for start, count, n, n_out in zip(starts, counts, in_train, in_held_out, strict=True):
         of_class = order[start : start + count]
         rng.shuffle(of_class)
         selected = of_class[n : n + n_out]
-        held_out[n_filled : n_filled + len(selected)] = selected
-        n_filled += len(selected)
+        # the held-out rows of the last class are in place if all rows are used
+        is_in_place = start + n + len(selected) == n_rows
+        parts.append(selected if is_in_place else selected.copy())
         _move_forward(order, start, at, n)
         at += n
-    train = order[:at]
+    train, held_out, n_filled = order[:at], order[at : at + sum(map(len, parts))], 0
+    for part in parts:
+        held_out[n_filled : n_filled + len(part)] = part
+        n_filled += len(part)
     rng.shuffle(train)
     rng.shuffle(held_out)
     return train, held_out
