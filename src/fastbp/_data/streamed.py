@@ -16,12 +16,12 @@ MAX_COPY_BYTES = 1 << 23
 _BLOCK_ELEMENTS = 1 << 18
 _FLOAT64 = np.dtype(np.float64)
 # The characters of the dtypes that kernels can read; comparisons of dtypes and of their names take longer.
-_FLOATS, _NUMBERS = "fd", "fd?bhilqBHILQ"
+_FLOAT_CHARACTERS, _READABLE_CHARACTERS = "fd", "fd?bhilqBHILQ"
 
 
 def is_readable(array):
     """Whether kernels can read this array: a native array of numbers."""
-    return isinstance(array, np.ndarray) and array.dtype.char in _NUMBERS and array.dtype.isnative
+    return isinstance(array, np.ndarray) and array.dtype.char in _READABLE_CHARACTERS and array.dtype.isnative
 
 
 def is_large(array, dtype):
@@ -36,7 +36,7 @@ def is_small(n_elements):
 
 def float_dtype(array):
     """The dtype of an array of floats, and float64 for all other arrays, as in scikit-learn's validation."""
-    return array.dtype if array.dtype.char in _FLOATS else _FLOAT64
+    return array.dtype if array.dtype.char in _FLOAT_CHARACTERS else _FLOAT64
 
 
 def row_slices(n_rows, n_columns, n_elements=_BLOCK_ELEMENTS):
