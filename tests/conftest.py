@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from fastbp._data.inputs import IN_ORDER, as_rows, as_targets
+from fastbp._data.inputs import IN_ORDER, as_rows, as_targets, row_numbers
 from fastbp._kernels import epochs
 from fastbp._kernels import network as passes
 from fastbp._kernels.codes import ScheduleCode, Status
@@ -127,7 +127,7 @@ class Network:
         self.y = self._exact(self._targets(random, n_rows, sizes[-1]))
         self.weight = self._exact(random.uniform(0, 2, n_rows) * (np.arange(n_rows) != 1)) if weighted else None
         self.rows = as_rows(csr_array(self.X) if sparse else self.X, self.dtype)
-        self.order = np.arange(n_rows)
+        self.order = row_numbers(n_rows)
         self.losses, self.rates = np.full((2, self.options["max_epochs"]), np.nan)
         self.best = self.params[:0]
         _, key, position, *_ = np.random.RandomState(seed).get_state()

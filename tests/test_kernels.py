@@ -23,9 +23,10 @@ from fastbp._kernels.lazy.activations import ACTIVATIONS
 from fastbp._kernels.lazy.losses import LOSSES
 from fastbp._kernels.lazy.schedules import SCHEDULES as LAZY_SCHEDULES
 from fastbp._kernels.lazy.solvers import N_MOMENTS
-from fastbp._kernels.network import evaluate, gather_targets
+from fastbp._kernels.network import evaluate
 from fastbp._kernels.scratch import PENALTY_NUMBERS, SCHEDULE_NUMBERS
 from fastbp._kernels.settings import record
+from fastbp._kernels.sources import gather_targets
 from fastbp._kernels.tables import SEGMENT
 from fastbp._kernels.targets import VECTOR_BYTES
 from fastbp._network.activations import ACTIVATION_NAMES
@@ -300,7 +301,7 @@ def test_gathered_rows_and_targets(order, weighted, dtype, network):
     picked = (order if order.size else np.arange(7))[start : start + 3]
     y, weight = np.full((3, 2), np.nan, dtype), np.full(3, np.nan, dtype)
     assert not products.is_sparse(net.rows)
-    gather_targets(*net.targets, order, start, y, weight)
+    gather_targets(net.rows, *net.targets, order, start, y, weight)
     if order.size:  # without an order, the first layer reads the rows directly from the data
         X = padded(np.full((3, 3), np.nan, dtype))
         products.gather(net.rows, order, start, X)

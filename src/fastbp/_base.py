@@ -17,7 +17,7 @@ from sklearn.metrics import check_scoring
 from ._batch_fitting import BatchFitting
 from ._compat import _check_sample_weight, fit_method, validate_parameter_constraints
 from ._config import FitConfig, check_config, check_lbfgs, check_output_layer, dropout_rates, hidden_sizes
-from ._data.inputs import Matrix
+from ._data.inputs import IN_ORDER, Matrix, row_numbers
 from ._data.preparation import Preparation
 from ._data.sample_weights import relative_weights
 from ._data.targets import check_validation_rows
@@ -103,6 +103,10 @@ class BaseMLP(
     def _score_outputs(self, y, outputs, sample_weight):
         """The score for early stopping; higher is better."""
 
+    @abstractmethod
+    def _running_score(self, blocks):
+        """An object that computes the same score from blocks of rows, or None; ``blocks()`` yields (y, sample_weight)."""
+
     # ------------------------------------------------------------------ fit
 
     @fit_method
@@ -122,7 +126,7 @@ class BaseMLP(
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The input data. float32 data are trained in float32, all other data in float64. CSR and CSC matrices are not converted
-            to dense arrays.
+            to dense arrays. Large arrays and memory maps are not copied; their rows are converted when they are read.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The target values: class labels in classification, real numbers in regression.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -374,7 +378,7 @@ class BaseMLP(
         if context.resume is not None:
             return TrainingRows(n_rows, context.resume.order, context.resume.held_out)
         if not config.early_stopping or data.is_validated:
-            rows = TrainingRows(n_rows, np.arange(n_rows))
+            rows = TrainingRows(n_rows, row_numbers(n_rows))
         else:
             rows = split_rows(config, state.rng, n_rows, (data.X, data.given[1]), self._stratify(data.y))
         return rows.for_members(state.layout.n_members) if state.layout.n_members else rows
@@ -384,16 +388,19 @@ class BaseMLP(
     def _validation(self, state, config, data, sample_weight, rows):
         """The ``Validation`` of a fit, or None."""
         if data.is_validated:
-            held_out, given = self._prepared_validation_rows(state, config, *data.validation), data.validation[:2]
+            validated, order = self._prepared_validation_rows(state, config, *data.validation), IN_ORDER
         elif rows.held_out is not None:
-            held_out, given = held_out_rows(data.X, data.y, sample_weight, data.given, rows.held_out)
+            validated, order = (data.X, data.y, sample_weight), rows.held_out
         else:
             return None
         scores = {"scoring": config.scoring, "score_outputs": self._output_score(state), "score_model": None}
+        scores["running_score"] = self._running_output_score(state)
         if config.scoring not in (None, "loss"):
-            scores["score_model"] = self._model_score(state, config.scoring, given, held_out[2])
+            given = held_out_rows(data.given, order) if order.size else data.validation[:2]
+            weight = validated[2] if validated[2] is None or not order.size else validated[2][order]
+            scores["score_model"] = self._model_score(state, config.scoring, given, weight)
         plan = self._prediction_plan(state.published_layout, state)
-        return Validation(plan, held_out, state.params.dtype, **scores)
+        return Validation(plan, validated, order, state.params.dtype, **scores)
 
     def _prepared_validation_rows(self, state, config, X, y, sample_weight):
         """The validation rows that the user passed to ``fit``, prepared for the network."""

@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import type_of_target
 from ._base import BaseMLP
 from ._compat import Interval, StrOptions, _check_partial_fit_first_call, available_with, fit_method
 from ._data.inputs import Matrix
-from ._data.scores import accuracy
+from ._data.scores import RunningMean, accuracy, correct_rows
 from ._data.targets import (
     are_grouped,
     check_known_labels,
@@ -40,6 +40,11 @@ from ._network.activations import Activation
 from ._network.architecture import Objective
 from ._network.losses import Loss, link_of_classifier
 from ._parameters import CONSTRAINTS, documented
+
+
+def _count_of_hits(blocks):
+    """The fraction of rows whose label is predicted; labels and predictions have shape (n_rows, 1)."""
+    return RunningMean(lambda labels, predicted: (labels == predicted)[:, 0])
 
 
 @documented(
@@ -284,8 +289,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : ndarray of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_outputs)
             The most probable class of each row and output; for a multilabel y, the labels with a probability above 0.5.
         """
-        outputs = self._outputs(X)
-        return decode_labels(self._label_binarizer, outputs)
+        if getattr(self._label_binarizer, "sparse_input_", False):
+            return decode_labels(self._label_binarizer, self._outputs(X))
+        return self._by_blocks(X, type(self)._labels_at_once, self.n_outputs_)
+
+    def _labels_at_once(self, X):
+        return decode_labels(self._label_binarizer, self._outputs_at_once(X))
 
     @on_snapshot
     def predict_proba(self, X: Matrix) -> np.ndarray | list[np.ndarray]:
@@ -304,7 +313,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The probabilities of the classes in the order of `classes_`, or the probability of each label if y is multilabel. If y
             has several multiclass outputs, this is a list with the probabilities of each output.
         """
-        outputs = self._outputs(X)
+        return self._by_blocks(X, type(self)._probabilities_at_once, self.n_outputs_)
+
+    def _probabilities_at_once(self, X):
+        outputs = self._outputs_at_once(X)
         if self._groups:
             return [self._as_probabilities(part, exclusive=True) for part in split_groups(outputs, self._groups)]
         labels = getattr(self, "_label_binarizer", None)  # probabilities do not need it, as in scikit-learn
@@ -355,7 +367,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             outputs, the mean accuracy of the outputs.
         """
         if not self._groups:
-            return super().score(X, y, sample_weight)
+            score, kinds = None, (getattr(labels, "dtype", np.dtype(object)).kind for labels in (y, self.classes_))
+            if type(self).predict is MLPClassifier.predict and set(kinds) <= set("iub") and np.ndim(y) == 1:
+                score = self._score_in_blocks(X, y, sample_weight, type(self)._labels_at_once, 1, _count_of_hits)
+            return super().score(X, y, sample_weight) if score is None else score
         predicted, y = self.predict(X), np.asarray(y)
         labels_in(y, self.classes_)  # checks the shape of y
         pairs = zip(y.T, predicted.T, strict=True)
@@ -437,12 +452,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return Objective(self.loss, smoothing=self.label_smoothing, of_classes=True)
 
     def _stratify(self, y):
-        return y.astype(bool) if self.n_outputs_ == 1 else None
+        return y if self.n_outputs_ == 1 else None
 
     def _score_outputs(self, y, outputs, sample_weight):
         if len(self.classes_) == 1:
             return 1.0  # every prediction is correct
         return accuracy(y, outputs, sample_weight, self._groups)
+
+    def _running_score(self, blocks):
+        groups, is_constant = self._groups, len(self.classes_) == 1
+        return RunningMean(lambda y, outputs: np.ones(len(y)) if is_constant else correct_rows(y, outputs, groups))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

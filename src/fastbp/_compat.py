@@ -57,6 +57,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 # scikit-learn adds to `transform` can name only the columns of the default layer.
 from sklearn.utils._set_output import ADAPTERS_MANAGER, _get_output_config
 
+# The numbers of rows of each class in a stratified split, in which ties are broken at random. No public replacement.
+from sklearn.utils.extmath import _approximate_mode
+
 # Makes a method available only under a condition. The function is public, but has no type annotations.
 from sklearn.utils.metaestimators import available_if
 
@@ -106,6 +109,7 @@ __all__ = [
     "Method",
     "Options",
     "StrOptions",
+    "_approximate_mode",
     "_check_categorical_features",
     "_check_partial_fit_first_call",
     "_check_sample_weight",

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._config import FitConfig
 from ._data.inputs import as_matrix
 from ._data.sample_weights import relative_weights
+from ._data.streamed import StreamedRows
 from ._network.architecture import Plan
 from ._training.context import InspectedFit
 from ._wrong_estimator import wrong_estimator_error
@@ -50,7 +51,7 @@ class InspectableFit:
         state, X, y = self._continued(config, X, y, np.random.RandomState(0))
         plan = self._inspected_plan(state)
         state.activations = plan.architecture.activations
-        return InspectedFit(state, config, plan, X, y, sample_weight)
+        return InspectedFit(state, config, plan, _in_memory(X), _in_memory(y), sample_weight)
 
     def _inspected_plan(self, state):
         """The plan of the network that is trained, without dropout and noise."""
@@ -64,16 +65,20 @@ class InspectableFit:
         if optimizer is not None and callable(optimizer.hyperparams["learning_rate"]):
             # only the fit itself may call the schedule, which may count its calls; the factor of the last epoch is kept
             state = replace(state, optimizer=replace(optimizer, hyperparams=optimizer.hyperparams | {"learning_rate": "constant"}))
-        weight = problem.weight if problem.weight.size else None
-        fit = InspectedFit(
-            state,
-            FitConfig.of(self),
-            self._inspected_plan(state),
-            as_matrix(problem.rows, state.layout.sizes[0]),
-            problem.y,
-            weight,
-        )
-        return fit.drawn(max_rows, None if paused.run is None else paused.run.rows.order)
+        if problem.rows.sources.size:
+            X, y, weight = problem.data
+        else:
+            X, y = as_matrix(problem.rows, state.layout.sizes[0]), problem.y
+            weight = problem.weight if problem.weight.size else None
+        fit = InspectedFit(state, FitConfig.of(self), self._inspected_plan(state), X, y, weight)
+        # sorted, so that the same rows are drawn after each epoch
+        drawn = fit.drawn(max_rows, None if paused.run is None else np.sort(paused.run.rows.order))
+        return drawn._replace(X=_in_memory(drawn.X), y=_in_memory(drawn.y))
+
+
+def _in_memory(rows):
+    """An array of all rows; for inspection, rows of a large array are converted at once."""
+    return np.asarray(rows) if isinstance(rows, StreamedRows) else rows
 
 
 def inspected_fit(estimator, X, y, sample_weight, *, weighted=True):

@@ -23,7 +23,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._compat import ADAPTERS_MANAGER, Method, _get_output_config
 from ._data.inputs import FLOATS, Matrix, as_rows, common_float, is_plain
 from ._data.sparse import check_converted_indices, check_indices
+from ._data.streamed import StreamedRows, is_large, is_readable
 from ._data.targets import labels_from_plain, labels_to_plain
+from ._large_inputs import LargeInputs
 from ._network.activations import per_layer
 from ._network.architecture import Architecture, Plan
 from ._network.hidden_layers import first_layers
@@ -106,7 +108,7 @@ def continues_run(method: Method) -> Method:
     return cast(Method, run)
 
 
-class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC, auto_wrap_output_keys=None):
+class NetworkModel(LargeInputs, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC, auto_wrap_output_keys=None):
     """The part of the estimators that does not depend on training."""
 
     # `layer` is not metadata that scikit-learn should route
@@ -258,6 +260,9 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _outputs(self, X):
         """The network outputs (n_rows, n_outputs) for the X that the user passed."""
+        return self._by_blocks(X, type(self)._outputs_at_once)
+
+    def _outputs_at_once(self, X):
         X = self._inputs(X)
         params, layout = self._flat_params()
         dtype = common_float(X, params)
@@ -311,11 +316,15 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             self.__dict__.pop("feature_names_in_", None)
         else:
             check_indices(X, "X")
-            options |= {"accept_sparse": ["csr", "csc"], "dtype": FLOATS, "multi_output": True}
+            # a large array of integers is converted when its rows are read
+            is_streamed = is_readable(X) and X.ndim == 2 and X.dtype.kind != "f" and is_large(X, np.float64)
+            options |= {"accept_sparse": ["csr", "csc"], "dtype": None if is_streamed else FLOATS, "multi_output": True}
             finite = _finite_or_nan(self.missing == "indicator")
             given = X
             X, y = validate_data(self, X, y, ensure_all_finite=finite, reset=reset, **options)
             check_converted_indices(X, given, "X")
+            if is_streamed:
+                X = StreamedRows(X, np.dtype(np.float64))
             if y.ndim == 2 and y.shape[1] == 1:
                 y = column_or_1d(y, warn=True)
         return X, y
@@ -377,6 +386,9 @@ class NetworkModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         layer = int(layer) % n_layers
         if layer == n_layers - 1:
             return self._outputs(X)
+        return self._by_blocks(X, lambda model, X: model._layer_outputs_at_once(X, layer))
+
+    def _layer_outputs_at_once(self, X, layer):
         X = self._inputs(X)
         params, layout = self._flat_params()
         dtype = common_float(X, params)

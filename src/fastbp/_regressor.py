@@ -16,7 +16,8 @@ from sklearn.base import RegressorMixin
 from ._base import BaseMLP
 from ._compat import Interval, StrOptions, fit_method
 from ._data.inputs import Matrix
-from ._data.scores import negative_pinball, r2
+from ._data.scores import RunningR2, negative_pinball, r2, running_pinball
+from ._data.streamed import is_large
 from ._data.targets import check_values
 from ._model import continues_run, on_snapshot
 from ._network.activations import Activation
@@ -303,10 +304,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         score : float
             R²; for several quantiles, the negative mean pinball loss.
         """
+        if type(self).predict is MLPRegressor.predict and isinstance(y, np.ndarray):
+            is_repeated = self._n_quantiles > 1 and y.ndim == 1
+            targets = np.broadcast_to(y[:, None], (len(y), self._n_quantiles)) if is_repeated else y
+            predict = type(self)._values_at_once
+            score = self._score_in_blocks(X, targets, sample_weight, predict, self.n_outputs_, self._running_score)
+            if score is not None:
+                return score
         if self._n_quantiles == 1:
             return super().score(X, y, sample_weight)
         y = check_values(np.asarray(y))
         return self._score_outputs(np.repeat(y, self._n_quantiles, axis=1), self._clipped_outputs(X), sample_weight)
+
+    def _values_at_once(self, X):
+        return self._clipped_outputs(X)
 
     # ------------------------------------------------------------------ implementation of the base class
 
@@ -323,7 +334,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X, y = self._validated(X, y, reset, y_numeric=True)
         y = check_values(y)
         check_targets(self.loss, y, self.tweedie_power)
-        return X, y if self._n_quantiles == 1 else np.repeat(y, self._n_quantiles, axis=1)
+        if self._n_quantiles == 1:
+            return X, y
+        if y.shape[1] == 1 and is_large(y, np.float64):
+            return X, np.broadcast_to(y, (len(y), self._n_quantiles))  # not a copy
+        return X, np.repeat(y, self._n_quantiles, axis=1)
 
     @property
     def _n_quantiles(self):
@@ -354,3 +369,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if self._n_quantiles > 1:
             return negative_pinball(y, outputs, np.tile(self._quantiles, y.shape[1] // self._n_quantiles), sample_weight)
         return r2(y, outputs, sample_weight)
+
+    def _running_score(self, blocks):
+        return RunningR2(blocks) if self._n_quantiles == 1 else running_pinball(self._quantiles)

@@ -16,6 +16,7 @@ class LimitedPredictions:
     # defined by the other base classes of the estimators
     _outputs: Callable[[Any], np.ndarray]
     _score_outputs: Callable[..., float]
+    _running_score: Callable[[Any], Any]
     _state: Any
     y_range_: np.ndarray
 
@@ -39,12 +40,39 @@ class LimitedPredictions:
     def _clipped_outputs(self, X):
         """The network outputs (n_rows, n_outputs) for the X that the user passed, limited to ``y_range_``."""
         outputs, limits = self._outputs(X), vars(self).get("y_range_")
-        return outputs if limits is None else outputs.clip(*limits.astype(outputs.dtype))
+        return outputs if limits is None else outputs.clip(*limits.astype(outputs.dtype), out=outputs)
 
     def _output_score(self, state):
         """The function that scores the outputs for validation rows, whose targets are scaled as in training."""
-        limits, scaling = vars(self).get("y_range_"), state.preparation.scaling
+        limits = self._scaled_range(state)
         if limits is None:
             return self._score_outputs
-        low, high = limits if scaling is None else scaling.scale_targets(limits)
-        return lambda y, outputs, sample_weight: self._score_outputs(y, outputs.clip(low, high), sample_weight)
+        return lambda y, outputs, sample_weight: self._score_outputs(y, outputs.clip(*limits), sample_weight)
+
+    def _running_output_score(self, state):
+        """The function that creates a score of many validation rows, as ``_running_score``."""
+        limits = self._scaled_range(state)
+        if limits is None:
+            return self._running_score
+
+        def limited_score(blocks):
+            score = self._running_score(blocks)
+            return None if score is None else _LimitedScore(score, limits)
+
+        return limited_score
+
+    def _scaled_range(self, state):
+        """The lowest and the highest target, scaled as in training, or None."""
+        limits, scaling = vars(self).get("y_range_"), state.preparation.scaling
+        return limits if limits is None or scaling is None else scaling.scale_targets(limits)
+
+
+class _LimitedScore:
+    """A running score of limited outputs."""
+
+    def __init__(self, score, limits):
+        self.score, self.limits = score, limits
+        self.start, self.result = score.start, score.result
+
+    def add(self, y, outputs, sample_weight):
+        self.score.add(y, outputs.clip(*self.limits), sample_weight)

@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array, issparse, sparray, spmatrix
 
 from .._kernels.products import Rows
+from .sources import source_records
+from .streamed import StreamedRows
 
 Matrix = ArrayLike | sparray | spmatrix  # the types of X that users may pass
-IN_ORDER = np.empty(0, np.int64)  # an empty order of rows means the order of the array
+IN_ORDER = np.empty(0, np.int32)  # an empty order of rows means the order of the array
 FLOATS = (np.float64, np.float32)
 # Up to this size, scikit-learn's validation takes longer than `is_plain`, and for many small networks longer than the fit.
 _MAX_PLAIN_SIZE = 100_000
@@ -50,8 +52,22 @@ def common_float(*arrays):
     return dtype if dtype in FLOATS else np.dtype(np.float64)
 
 
+def row_numbers(n_rows):
+    """The numbers of all rows in their order; int64 would take twice the memory, and is used only where it is needed."""
+    return np.arange(n_rows, dtype=row_dtype(n_rows))
+
+
+def row_dtype(n_rows):
+    """The dtype of the row numbers of n_rows rows."""
+    return np.int32 if n_rows <= np.iinfo(np.int32).max else np.int64
+
+
 def as_rows(X, dtype):
-    """``Rows`` over X of shape (n_rows, n_features), an array or a CSR or CSC matrix, in the given dtype."""
+    """``Rows`` over X of shape (n_rows, n_features), an array, ``StreamedRows`` or a CSR or CSC matrix, in the given dtype."""
+    if isinstance(X, StreamedRows):
+        dense = _kernel_array(np.empty((0, X.shape[1])), dtype)
+        records, numbers = source_records((X.converted_to(dtype), None, None), dtype)
+        return Rows(dense, _empty(dtype), _empty(np.int32), _empty(np.int64), records, numbers)
     if issparse(X):
         X = X.tocsr()
         # row pointers are few and always int64, so that one compiled version can be used for all matrices

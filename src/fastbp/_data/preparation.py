@@ -13,6 +13,7 @@ from scipy.sparse import issparse
 
 from . import missing
 from .scaling import SMOOTH_CLIP, DataScaling, SmoothClipping
+from .streamed import StreamedRows, float_dtype, is_large, is_readable, is_small
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Preparation:
     @classmethod
     def learned(cls, X, y, config, out_activation):
         """Fit, on all rows, the imputer and the scalings that ``config`` (the parameters of the estimator) selects."""
+        if isinstance(X, StreamedRows) and (config.missing == "indicator" or config.scale not in (None, "standard")):
+            X = np.asarray(X)
         imputer = missing.learned(X) if config.missing == "indicator" else None
         if config.scale is None and config.scale_y is None:
             return cls(imputer)
@@ -71,18 +74,45 @@ class Preparation:
         return X if self.clipping is None else self.clipping(X)
 
     def prepared(self, X, y, dtype):
-        """The X and y on which the network is trained; X is cast to ``dtype`` unless it is 'auto'."""
-        X = self.network_inputs(X)
+        """The X and y on which the network is trained; X is cast to ``dtype`` unless it is 'auto'.
+
+        A large X is not copied, unless missing values are replaced or inputs are clipped: the result is ``StreamedRows``.
+        """
+        scaling = self.scaling
+        is_converted = is_small(X.size) and not isinstance(X, StreamedRows)
+        if not is_converted and self.is_folded and not issparse(X) and (streamed := self._streamed_inputs(X, dtype)) is not None:
+            return streamed, y if scaling is None else scaling.scale_targets(y)
+        X = self.network_inputs(np.asarray(X) if isinstance(X, StreamedRows) else X)
         if self.scaling is not None:
             X, y = self.scaling.scale_inputs(X), self.scaling.scale_targets(y)
         return X if dtype == "auto" or X.dtype == dtype else _cast(X, dtype), y
+
+    def _streamed_inputs(self, X, dtype):
+        """``StreamedRows`` of the prepared X if it is large and would have to be copied, otherwise None."""
+        array = X.array if isinstance(X, StreamedRows) else X
+        scaling = None if self.scaling is None else self.scaling.inputs
+        dtype = X.dtype if dtype == "auto" else np.dtype(dtype)
+        is_copied = scaling is not None or array.dtype != dtype or not array.flags.c_contiguous
+        if not is_copied or not is_readable(array) or not is_large(array, dtype):
+            return None
+        streamed = StreamedRows(array, dtype, scaling)
+        if dtype != float_dtype(array) and (array.dtype.kind == "f" or scaling is not None):
+            for block in streamed.blocks():
+                _check_cast(block)
+        return streamed
 
 
 def _cast(X, dtype):
     with np.errstate(over="ignore"):
         X = X.astype(dtype)
-    if not np.isfinite(X.data if issparse(X) else X).all():
-        raise ValueError(
-            f"X must hold numbers that fit into dtype={dtype!r}, but some are too large: set dtype='float64' or scale='standard'."
-        )
+    _check_cast(X.data if issparse(X) else X)
     return X
+
+
+def _check_cast(values):
+    """Raise a ValueError if the conversion of finite numbers to the dtype of ``values`` gave infinity."""
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"X must hold numbers that fit into dtype={values.dtype.name!r}, but some are too large: set dtype='float64' or "
+            "scale='standard'."
+        )

@@ -14,6 +14,7 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 from sklearn.utils.sparsefuncs import inplace_column_scale
 
 from .numeric_inputs import clip_smoothly, median_and_factor
+from .streamed import StreamedRows, float_dtype, is_large, is_readable
 
 SMOOTH_CLIP = "smooth_clip"  # the value of `scale` for which inputs are clipped
 
@@ -29,7 +30,7 @@ class AffineScaling:
     def learned(cls, values, name, *, centered):
         """The scaling of scikit-learn's scaler ``name``; a constant column has scale 1."""
         if name == "standard":
-            scaler = StandardScaler(with_mean=centered).fit(values)
+            scaler = _fitted_standard_scaler(values, centered)
             center = scaler.mean_
         else:
             scaler = RobustScaler(with_centering=centered).fit(values)
@@ -46,6 +47,20 @@ class AffineScaling:
         values -= self.center
         values /= self.scale
         return values
+
+
+def _fitted_standard_scaler(values, centered):
+    """The scaler that is fitted to all rows; to blocks of rows, if ``values`` is large."""
+    scaler = StandardScaler(with_mean=centered)
+    if isinstance(values, StreamedRows):
+        blocks = values.blocks()
+    elif is_readable(values) and is_large(values, values.dtype):
+        blocks = StreamedRows(values, float_dtype(values)).blocks()
+    else:
+        return scaler.fit(values)
+    for block in blocks:
+        scaler.partial_fit(block)
+    return scaler
 
 
 @dataclass(frozen=True)
@@ -129,6 +144,9 @@ class DataScaling:
         return X if self.inputs is None else self.inputs(X)
 
     def scale_targets(self, y):
+        """The scaled y; ``StreamedRows`` if it is large."""
+        if self.targets is not None and is_readable(y) and is_large(y, float_dtype(y)):
+            return StreamedRows(y, float_dtype(y), self.targets)
         return y if self.targets is None else self.targets(y)
 
     def fold(self, coefs, intercepts, out_activation):

@@ -16,6 +16,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from .inputs import is_plain
+from .streamed import is_readable, is_small, row_slices
+
+_MAX_CLASSES = 1 << 16  # more classes of a large y are left to scikit-learn
 
 
 @dataclass
@@ -69,9 +72,35 @@ def learn_labels(y):
         binarizer.classes_, binarizer.sparse_input_ = np.unique(y), False
         binarizer.y_type_ = "binary" if binarizer.classes_.size <= 2 else "multiclass"
         return binarizer
+    if (classes := _labels_of_blocks(y)) is not None:
+        binarizer.classes_, binarizer.sparse_input_ = classes, False
+        binarizer.y_type_ = "binary" if classes.size <= 2 else "multiclass"
+        return binarizer
     if y.ndim == 2 and not issparse(y) and type_of_target(y) == "multiclass-multioutput":
         return GroupedLabels([np.unique(column) for column in y.T])
     return binarizer.fit(y)
+
+
+def _labels_of_blocks(y):
+    """The sorted labels of a large y of numbers, found in blocks of rows; None for other y, which scikit-learn examines.
+
+    scikit-learn sorts copies of all labels.
+    """
+    if not is_readable(y) or y.ndim != 1 or is_small(y.size):
+        return None
+    classes = np.unique(y[:1])
+    for rows in row_slices(len(y), 1):
+        block = np.asarray(y[rows])
+        if block.dtype.kind == "f" and not (np.isfinite(block) & (block == np.floor(block))).all():
+            return None  # an error follows
+        if len(classes) > _MAX_CLASSES or not _are_in(block, classes):
+            classes = np.union1d(classes, block)
+    return None if len(classes) > _MAX_CLASSES else classes
+
+
+def _are_in(block, classes):
+    """Whether all elements of a block are in the sorted classes."""
+    return bool((classes.take(classes.searchsorted(block), mode="clip") == block).all())
 
 
 def learn_first_classes(y, classes):
@@ -84,7 +113,8 @@ def learn_first_classes(y, classes):
 def labels_in(y, known):
     """Pairs of the sorted labels in y and the ``known`` labels: one pair, or one for each output if classes are grouped."""
     if not are_grouped(known):
-        return [(unique_labels(y), known)]
+        labels = _labels_of_blocks(y)
+        return [(unique_labels(y) if labels is None else labels, known)]
     if y.ndim != 2 or y.shape[1] != len(known):
         raise ValueError(f"y must have {len(known)} columns, one for each output of the network; got an array of shape {y.shape}.")
     return [(np.unique(column), classes) for column, classes in zip(y.T, known, strict=True)]
@@ -111,6 +141,8 @@ def known_codes(binarizer, y):
     """The codes (n_rows, 1) of integer labels; None for unknown or other labels, which need scikit-learn's checks."""
     known = binarizer.classes_
     if y.ndim != 1 or y.dtype.kind not in "iub" or not isinstance(known, np.ndarray) or known.dtype.kind not in "iub":
+        return None
+    if not is_small(y.size):
         return None
     codes = known.searchsorted(y)
     labels = known.take(codes, mode="clip")
@@ -154,7 +186,19 @@ def encode_labels(binarizer, y):
     if y.ndim == 2 or binarizer.y_type_.startswith("multilabel"):
         indicators = binarizer.transform(y)
         return indicators.toarray() if issparse(indicators) else indicators
+    if not is_small(y.size) and is_readable(y):
+        return _codes_of_blocks(binarizer.classes_, y).reshape(-1, 1)
     return binarizer.classes_.searchsorted(y).reshape(-1, 1)
+
+
+def _codes_of_blocks(classes, y):
+    """The codes of a large y in the smallest integer type, without a copy if the labels are the codes."""
+    if y.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes))):
+        return y
+    codes = np.empty(len(y), np.min_scalar_type(len(classes) - 1))
+    for rows in row_slices(len(y), 1):
+        codes[rows] = classes.searchsorted(y[rows])
+    return codes
 
 
 def decode_labels(binarizer, outputs):

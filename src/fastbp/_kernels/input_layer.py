@@ -11,13 +11,13 @@ from .views import matrix, vector
 
 
 @kernel()
-def columns_of_block(table, rows, order, start, n_rows, columns):
-    """Return X (n_rows, n_features) of rows order[start:start + n_rows] for the encoders.
+def columns_of_block(table, rows, is_gathered, start, n_rows, columns):
+    """Return X (n_rows, n_features) of a block of rows for the encoders.
 
-    With an order, this is a view of `columns`, to which the forward pass gathers the rows.
+    If `is_gathered`, this is a view of `columns`, to which the forward pass gathers the rows.
     """
     n_features = table[0].n_features
-    return matrix(columns, 0, n_rows, n_features) if order.size else matrix(rows.dense, start * n_features, n_rows, n_features)
+    return matrix(columns, 0, n_rows, n_features) if is_gathered else matrix(rows.dense, start * n_features, n_rows, n_features)
 
 
 @kernel(optimize=False)

@@ -28,8 +28,9 @@ from .products import (
 )
 from .references import reference
 from .residuals import add_inputs, add_kept_derivative, keep_derivative
+from .sources import SOURCE_OF_X, gather_targets, has_source, read_source
 from .tiles import lanes_of
-from .views import flat, matrix, stack_array, vector
+from .views import empty_array, flat, matrix, vector
 
 # The layer numbers from which the random numbers for the inputs are derived. The numbers of hidden layers start at 0.
 _INPUT_DROPOUT, _INPUT_NOISE = -1, -2
@@ -83,10 +84,16 @@ def layer_packed(table, layer, buffer):
 
 
 @kernel()
+def _is_gathered(rows, order):
+    """Return whether dense rows are copied to scratch memory before they are used."""
+    return order.size > 0 or has_source(rows, SOURCE_OF_X)
+
+
+@kernel()
 def layer_inputs(table, layer, rows, order, start, n_rows, activations):
     """Return A[l−1] (n_rows, ≥ n_in) of a layer; for the first layer, without order and encoders, this is a view of the data."""
     row = table[layer]
-    if layer == 0 and order.size == 0 and row.n_features == 0:
+    if layer == 0 and row.n_features == 0 and not _is_gathered(rows, order):
         A = matrix(rows.dense, start * row.n_in, n_rows, row.n_in)
     else:
         A = matrix(activations, row.inputs_at, n_rows, row.input_stride)
@@ -123,6 +130,15 @@ def prepare_weights(table, params, rows, scratch):
                 pack_strips(W, layer_packed(table, layer, packed))
 
 
+@kernel()
+def _gather_inputs(rows, order, start, out):
+    """Write X of rows order[start:start + n], or start to start + n if it is read from a source without an order, to out."""
+    if has_source(rows, SOURCE_OF_X):
+        read_source(rows, SOURCE_OF_X, order, start, out)
+    else:
+        gather(rows, order, start, out)
+
+
 @kernel(optimize=False)
 def forward(settings, table, params, rows, order, start, n_rows, scratch):
     """Compute A[l] = g(A[l−1]·W[l] + b[l]) for rows order[start:start + n_rows] and apply the link.
@@ -132,15 +148,16 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
     last = table.shape[0] - 1
     sparse = is_sparse(rows)
     activations = scratch.activations
-    if not sparse and (order.size or table[0].n_features):
+    is_gathered = _is_gathered(rows, order)
+    if not sparse and (is_gathered or table[0].n_features):
         A = layer_inputs(table, 0, rows, order, start, n_rows, activations)
         if table[0].n_features:
-            X = columns_of_block(table, rows, order, start, n_rows, scratch.columns)
-            if order.size:
-                gather(rows, order, start, X)
+            X = columns_of_block(table, rows, _is_gathered(rows, order), start, n_rows, scratch.columns)
+            if is_gathered:
+                _gather_inputs(rows, order, start, X)
             encode(table, params, X, scratch, A)
         else:
-            gather(rows, order, start, A)
+            _gather_inputs(rows, order, start, A)
         none, draw_state = vector(scratch.slopes, 0, 0), scratch.draw_state
         if settings.input_noise:
             call(settings.noise_address, A, none, none, A.shape[1], draw_state, _INPUT_NOISE, settings.input_noise)
@@ -270,7 +287,7 @@ def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
                 backward_product(delta, layer_transposed(table, 0, scratch.transposed), A, before, False)
                 if row.adapt_inputs_address:
                     _adapt_inputs_back(table, 0, params, before, start, scratch, gradient, add)
-                X = columns_of_block(table, rows, order, start, n_rows, scratch.columns)
+                X = columns_of_block(table, rows, _is_gathered(rows, order), start, n_rows, scratch.columns)
                 encode_back(table, params, X, scratch, before, gradient, add)
             if layer > 0:
                 before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
@@ -314,28 +331,6 @@ def _multiply_by_slopes(table, layer, A, delta, scratch, gradient, add):
 
 
 @kernel()
-def gather_targets(y, weight, order, start, y_out, weight_out):
-    """Copy rows order[start:start + n] of y to y_out (n, ≥ n_columns), and of weight to weight_out (n,) or (0,).
-
-    If the order is empty, these are the rows start, start + 1, …
-    """
-    n_rows, n_weights = y_out.shape[0], weight_out.size if weight.size else 0
-    if order.size:
-        rows = vector(order, start, n_rows)
-        for j in range(y.shape[1]):
-            for i in range(n_rows):
-                y_out[i, j] = y[rows[i], j]
-        for i in range(n_weights):
-            weight_out[i] = weight[rows[i]]
-    else:
-        for j in range(y.shape[1]):
-            for i in range(n_rows):
-                y_out[i, j] = y[start + i, j]
-        for i in range(n_weights):
-            weight_out[i] = weight[start + i]
-
-
-@kernel()
 def _sum_of_weights(weights):
     """Return Σ weights; NumPy's function would take long to compile."""
     total = 0.0
@@ -345,7 +340,7 @@ def _sum_of_weights(weights):
 
 
 @kernel(optimize=False)
-def _loss_of_outputs(settings, table, A, y, weight, order, start, scratch):
+def _loss_of_outputs(settings, table, A, rows, y, weight, order, start, scratch):
     """Return Σ weight · loss and Σ weight for the outputs A (n_rows, ≥ n_outputs) of rows order[start:start + n_rows].
 
     Write ∂/∂Z[L] to the delta of the last layer; A is overwritten.
@@ -356,7 +351,7 @@ def _loss_of_outputs(settings, table, A, y, weight, order, start, scratch):
     n_columns = y.shape[1] if codes else table[last].output_stride
     targets = matrix(scratch.targets, 0, n_rows, n_columns)
     weights = vector(scratch.weights, 0, n_rows if weight.size else 0)
-    gather_targets(y, weight, order, start, targets, weights)
+    gather_targets(rows, y, weight, order, start, targets, weights)
     delta = layer_outputs(table, last, n_rows, scratch.deltas)
     if settings.loss == LossCode.by_address:
         address, loss_address, output_numbers = settings.output_delta_address, settings.loss_address, scratch.output_numbers
@@ -378,7 +373,7 @@ def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_
         prepare_weights(table, params, rows, scratch)
         transpose_weights(table, params, scratch)
     A = forward(settings, table, params, rows, order, start, n_rows, scratch)
-    sums = _loss_of_outputs(settings, table, A, y, weight, order, start, scratch)
+    sums = _loss_of_outputs(settings, table, A, rows, y, weight, order, start, scratch)
     backward(table, params, rows, order, start, n_rows, scratch, gradient, add)
     return sums
 
@@ -391,7 +386,7 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
     """
     rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
-    order = vector(stack_array(1), 0, 0)  # an empty array; entries cannot allocate memory
+    order = empty_array(np.int32)  # entries cannot allocate memory
     loss, weight_sum = 0.0, 0.0
     for at in range(start, stop, options.block_size):
         n_rows = minimum(options.block_size, stop - at)
@@ -442,7 +437,7 @@ def evaluate(settings, table, params, rows, y, weight, order, start, stop, scrat
         A = forward(options, table, params, rows, order, at, n_rows, scratch)
         if out.size:
             _copy_columns(A, matrix(out, at * out.shape[1], n_rows, out.shape[1]))
-        loss, weight_sum = _loss_of_outputs(options, table, A, y, weight, order, at, scratch)
+        loss, weight_sum = _loss_of_outputs(options, table, A, rows, y, weight, order, at, scratch)
         block = at // options.block_size
         sums[block, 0] = loss
         sums[block, 1] = weight_sum

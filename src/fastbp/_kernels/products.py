@@ -15,6 +15,7 @@ import numpy as np
 from .dots import row_dots, weighted_rows
 from .integers import maximum, minimum
 from .jit import kernel
+from .tables import SOURCE
 from .targets import VECTOR_BYTES
 from .tiles import (
     TILE_ROWS,
@@ -28,14 +29,22 @@ from .tiles import (
 )
 from .views import flat, vector
 
+_NO_SOURCES, _NO_NUMBERS = np.empty(0, SOURCE), np.empty(0)
+
 
 class Rows(NamedTuple):
-    """The inputs of a network: `dense` (n_rows, n_features), or, if `dense` has shape (0, 0), the three arrays of a CSR matrix."""
+    """The inputs of a network: `dense` (n_rows, n_features), or, if `dense` has shape (0, 0), the three arrays of a CSR matrix.
+
+    If some arrays are converted when they are read, `sources` (3,) describes X, the targets and the sample weights; the
+    read_address of an array that is passed to the kernel itself is 0. `numbers` are the centers and scales of the sources.
+    """
 
     dense: np.ndarray
     data: np.ndarray
     indices: np.ndarray
     indptr: np.ndarray
+    sources: np.ndarray = _NO_SOURCES
+    numbers: np.ndarray = _NO_NUMBERS
 
 
 @kernel()

@@ -132,3 +132,22 @@ ENCODER = np.dtype(
         ],
     )
 )
+
+# For rows that are converted when they are read: the function, and the array in the memory of the user, which need not be
+# contiguous. Strides are in bytes. If `center_at` is not negative, the columns are scaled: `Rows.numbers` contains the centers from
+# `center_at` and the scales after them, and results are rounded to float32 after each operation if `rounds` is 1.
+SOURCE = np.dtype(
+    (
+        np.record,
+        [
+            ("read_address", np.int64),
+            ("first_address", np.int64),
+            ("row_stride", np.int64),
+            ("column_stride", np.int64),
+            ("n_columns", np.int64),
+            ("center_at", np.int64),
+            ("rounds", np.int64),
+        ],
+    )
+)
+N_SOURCES = 3  # X, the targets and the sample weights

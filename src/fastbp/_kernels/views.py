@@ -3,8 +3,10 @@
 ``matrix`` and ``vector`` return views of a part of a buffer, ``flat`` returns a view of a whole array. Unlike slices and
 ``reshape``, they do not check their arguments and do not count references, because this would take longer than the arithmetic of a
 small network. Therefore the caller must keep the buffer alive and pass valid offsets. ``stack_array`` returns a small array on the
-stack, and ``prefetch`` loads a cache line in advance.
+stack, ``prefetch`` loads a cache line in advance, and ``element`` reads a number at an address.
 """
+
+from ctypes import c_char
 
 import numpy as np
 from llvmlite import ir
@@ -95,8 +97,8 @@ def _empty_array(dtype):
 
 @intrinsic_kernel(_empty_array)
 def empty_array(typing_context, dtype):
-    """Return an array (0,) of a dtype that is a constant."""
-    if not isinstance(dtype, types.DType):
+    """Return an array (0,) of a dtype, or a class of numbers, that is a constant."""
+    if not isinstance(dtype, (types.DType, types.NumberClass)):
         return None
     kind = types.Array(dtype.dtype, 1, "C")
 
@@ -127,3 +129,19 @@ def prefetch(typing_context, array, index):
         return context.get_dummy_value()
 
     return types.void(array, types.intp), build
+
+
+def _element(kind, address, index):
+    memory = (c_char * kind.itemsize).from_address(address + index * kind.itemsize)
+    return np.frombuffer(memory, kind.dtype)[0]
+
+
+@intrinsic_kernel(_element)
+def element(typing_context, kind, address, index):
+    """Return the element `index` of a contiguous array at an address, whose elements have the type of `kind` and any alignment."""
+
+    def build(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[1], context.get_value_type(kind).as_pointer())
+        return builder.load(builder.gep(pointer, [arguments[2]]), align=1)
+
+    return kind(kind, types.intp, types.intp), build

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._data.inputs import IN_ORDER
+from .._data.inputs import IN_ORDER, row_numbers
 from .._kernels.network import evaluate, predict
 from .._kernels.scratch import Scratch
 from .._kernels.settings import SETTINGS, record
@@ -30,6 +30,7 @@ _MIN_PARTS, _PART_WORK = 2, 1e8
 # The maximum size of buffers that are kept. Their allocation takes about a quarter of the time of a prediction of one row.
 _MAX_KEPT_BYTES = 1 << 17
 _ROWS_OF_MEMBERS = 1 << 12  # so many rows at a time are predicted by all members of a network
+_SCORED_BLOCKS = 512  # the outputs of so many blocks of rows are scored together
 _versions: dict[tuple, Callable] = {}  # of `predict`, by the dtypes of the parameters, the rows and the order
 
 
@@ -40,7 +41,7 @@ def outputs(plan, params, rows, n_rows, order=IN_ORDER, n_threads=1):
     network of members are the means over its members.
     """
     if plan.layout.n_members:
-        order = order if order.size else np.arange(n_rows)
+        order = order if order.size else row_numbers(n_rows)
         parts = [order[start : start + _ROWS_OF_MEMBERS] for start in range(0, n_rows, _ROWS_OF_MEMBERS)]
         return np.concatenate([member_outputs(plan, params, rows, part, n_threads).mean(axis=1) for part in parts])
     return _outputs(plan, params, rows, n_rows, order, n_threads)
@@ -99,7 +100,7 @@ def loss_and_outputs(plan, params, rows, y, weight, order=IN_ORDER, crew=None, *
     if not n_members:
         sums, out = _evaluated(plan, params, (rows, y, weight, order), n_rows, crew, with_outputs)
         return _mean_of_blocks(sums), out if with_outputs else None
-    order, sums, means = order if order.size else np.arange(n_rows), [], []
+    order, sums, means = order if order.size else row_numbers(n_rows), [], []
     for start in range(0, n_rows, _ROWS_OF_MEMBERS):
         part = np.repeat(order[start : start + _ROWS_OF_MEMBERS], n_members)
         part_sums, out = _evaluated(plan, params, (rows, y, weight, part), len(part), crew, with_outputs)
@@ -109,19 +110,35 @@ def loss_and_outputs(plan, params, rows, y, weight, order=IN_ORDER, crew=None, *
     return _mean_of_blocks(sums), np.concatenate(means) if with_outputs else None
 
 
+def loss_and_scores(plan, params, data, score, crew=None):
+    """Return the mean loss of the rows of ``data`` (rows, y, weight, order), and call score(start, outputs) for parts of the rows.
+
+    The outputs are those of the rows order[start : start + len(outputs)]. The threads of the ``crew`` take part.
+    """
+    rows, y, weight, order = data
+    n_block = plan.layout.block_size(order.size, params.dtype.itemsize)
+    step, sums = n_block * _SCORED_BLOCKS, []
+    for start in range(0, order.size, step):
+        part = order[start : start + step]
+        part_sums, out = _evaluated(plan, params, (rows, y, weight, part), part.size, crew, True, n_block)
+        sums += part_sums
+        score(start, out)
+    return _mean_of_blocks(sums)
+
+
 def _mean_of_blocks(sums):
     """Return the mean loss for the (Σ weight · loss, Σ weight) of each block."""
     loss, weight = (sum(column) for column in zip(*sums, strict=True))  # in this order, so that threads do not change the result
     return loss / weight if weight else np.nan
 
 
-def _evaluated(plan, params, data, n_rows, crew, with_outputs):
+def _evaluated(plan, params, data, n_rows, crew, with_outputs, block_size=None):
     """Return a list of [Σ weight · loss, Σ weight] of each block, and the outputs, which are empty if they are not wanted.
 
     ``data`` are (rows, y, weight, order).
     """
     params, (rows, _, _, order) = padded(params), data
-    block_size = plan.layout.block_size(n_rows, params.dtype.itemsize)
+    block_size = block_size or plan.layout.block_size(n_rows, params.dtype.itemsize)
     forward, n_blocks = _forward_pass(plan, block_size, params.dtype, *_kind(rows, order), True), -(-n_rows // block_size)
     sums, out = np.empty((n_blocks, 2)), np.empty((n_rows if with_outputs else 0, plan.layout.sizes[-1]), params.dtype)
     if crew is None or useful_threads(crew.n_threads, n_rows * params.nbytes, n_blocks) == 1:
@@ -137,7 +154,7 @@ def _evaluated(plan, params, data, n_rows, crew, with_outputs):
 def _kind(rows, order):
     """Return whether the rows must be gathered and whether they are sparse."""
     sparse = rows.indptr.size > 0
-    return order.size > 0 and not sparse, sparse
+    return (order.size > 0 or rows.sources.size > 0) and not sparse, sparse
 
 
 class _ForwardPass(NamedTuple):

@@ -160,6 +160,9 @@ class _MemberNetwork(BaseMLP):
     def _validate_validation_rows(self, X, y):
         return X, y
 
+    def _running_score(self, blocks):
+        return None  # all outputs are scored at once
+
     def trained(self):
         """Return the ``TrainedNetwork``, which does not refer to this estimator."""
         plan = self._prediction_plan(self._state.published_layout, self._state)

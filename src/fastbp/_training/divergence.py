@@ -10,7 +10,8 @@ from math import exp, isfinite, isnan, log
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._data.inputs import as_targets
+from .._data.inputs import as_rows, row_numbers
+from .._data.streamed import largest_of_rows
 from .._kernels.user_warnings import warn_user
 from .._network.architecture import Architecture, Plan
 from .._network.layout import Layout, padded_copy
@@ -28,6 +29,7 @@ _HUGE = 1e30
 # values can be much larger than their arguments, there is no such bound: predictions are tested for weights of this size, and in a
 # fit, the predictions of up to _N_TESTED rows are tested in any case.
 _LARGE_WEIGHT, _N_TESTED = 10.0, 1000
+_TESTED_AT_ONCE = 1 << 16
 
 
 def divergence_error(divergence, n_earlier=0):
@@ -77,7 +79,7 @@ def has_grown(end, dtype, earlier=()):
     first, last = earlier[0] if earlier else end.losses[0], end.losses[-1]
     if last <= _GROWTH * max(1.0, first) and first < _HUGE:
         return False
-    largest = float(np.abs(end.y).max())
+    largest = largest_of_rows(end.y)
     of_zeros = max(1.0, largest * largest)
     limit = _GROWTH * max(of_zeros, first if first <= _HUGE * of_zeros else 0.0)
     return isnan(last) or (limit < float(np.finfo(dtype).max) and last > limit)
@@ -108,17 +110,18 @@ def _count_overflows(end, state):
         return 0, 0
     n_rows = order.size or len(end.y)
     if not is_large and n_rows > _N_TESTED:
-        order = (order if order.size else np.arange(n_rows))[:_N_TESTED]
+        order = (order if order.size else row_numbers(n_rows))[:_N_TESTED]
         n_rows = _N_TESTED
     if not np.isfinite(params).all():
         return n_rows, n_rows
     plan = Plan(state.published_layout, plan.architecture.for_prediction(), plan.objective)
-    predicting, rows = state.predicting_params(), end.rows
-    if rows.dense.dtype != predicting.dtype:  # after L-BFGS, weights are float64
-        dense, data = (as_targets(values, predicting.dtype) for values in (rows.dense, rows.data))
-        rows = rows._replace(dense=dense, data=data)
-    predictions = outputs(plan, predicting, rows, n_rows, order)
-    return int(n_rows - np.isfinite(predictions).all(axis=1).sum()), n_rows
+    predicting, n_finite = state.predicting_params(), 0
+    rows = as_rows(end.X, predicting.dtype)  # after L-BFGS, weights are float64
+    order = order if order.size else row_numbers(n_rows)
+    for start in range(0, n_rows, _TESTED_AT_ONCE):
+        part = order[start : start + _TESTED_AT_ONCE]
+        n_finite += np.isfinite(outputs(plan, predicting, rows, len(part), part)).all(axis=1).sum()
+    return int(n_rows - n_finite), n_rows
 
 
 @lru_cache(maxsize=64)

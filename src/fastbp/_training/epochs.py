@@ -11,6 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from .._data.inputs import row_numbers
+from .._data.training_arrays import training_arrays
 from .._kernels.barrier import ABORTED
 from .._kernels.codes import Status
 from .._kernels.epochs import EpochTrace, train, update_early_stopping
@@ -37,7 +39,8 @@ class Problem:
     """A network and its training data, in the form that kernels require.
 
     ``penalties`` are the ``PENALTY_NUMBERS``, ``seed`` is the seed of the random numbers that are drawn in each step. ``segments``
-    is the segment table; None stands for the table without special factors.
+    is the segment table; None stands for the table without special factors. ``data`` are the (X, y, sample_weight) of which rows, y
+    and weight are the converted arrays, unless kernels read them from their sources.
     """
 
     plan: Plan
@@ -47,6 +50,7 @@ class Problem:
     penalties: np.ndarray | None = None
     seed: int = 0
     segments: np.ndarray | None = None
+    data: tuple | None = None
 
     def __post_init__(self):
         if self.segments is None:
@@ -54,7 +58,7 @@ class Problem:
 
     @property
     def n_rows(self):
-        return self.y.shape[0]
+        return self.y.shape[0] if self.data is None else len(self.data[1])
 
     def workspace(self, state, settings, batch_size, n_threads, n_shares, schedule=None):
         """Set the block size for a batch size; return the layer table, the ``Team``, and the ``Scratch`` of each thread."""
@@ -173,17 +177,18 @@ class EpochRunner:
         self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
         self._n_counted = self._n_blocks() if self._first_epoch else 0
 
-    def restart(self, state, source, rows, start, shuffles=None):
-        """Continue with another state of the same network and other rows, whose batches are not larger than the buffers.
+    def restart(self, state, source, data, start, shuffles=None):
+        """Continue with another state of the same network and other ``data``, whose batches are not larger than the buffers.
 
         The parameters and moments are those of the state ``source``, and the first update writes the new ones to ``state``. Without
         `shuffles`, the rows are processed in the same order as in the last call.
         """
         problem = self.problem
-        problem.rows, problem.y, problem.weight = rows
+        problem.rows, problem.y, problem.weight = training_arrays(state.params.dtype, *data)
+        problem.data = data
         self.state, self._losses, self._rates, self._first_epoch, self._n_counted = state, [], [], 0, 0
         if shuffles is not None:
-            self.shuffles, self.order, self.settings["shuffle"] = shuffles, np.arange(problem.n_rows), shuffles.by_kernel
+            self.shuffles, self.order, self.settings["shuffle"] = shuffles, row_numbers(problem.n_rows), shuffles.by_kernel
         self.progress[0] = _first_values(start, shuffled=shuffles is None, from_source=True, **state.optimizer.progress())
         self._source = source
         if self._kernel is train:

@@ -8,8 +8,9 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from .._data.inputs import IN_ORDER, as_rows, as_targets
+from .._data.inputs import IN_ORDER
 from .._data.sample_weights import zero_weights_error
+from .._data.training_arrays import training_arrays
 from .._kernels.network import loss_and_gradient
 from .._kernels.settings import SETTINGS, record
 from .._kernels.team import share_start
@@ -28,11 +29,12 @@ from .result import FitResult, TrainingEnd
 
 def fit_lbfgs(state, config, plan, data, hooks):
     """Train ``state`` on ``data`` (X, y, sample_weight); return a ``FitResult``."""
-    X, y, sample_weight = data
+    X, y, _ = data
     state.params = padded_copy(state.params, X.dtype)
     settings, dtype = record(SETTINGS), X.dtype
     penalties = write_penalties(settings, config, dtype)
-    problem = Problem(plan, as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype), penalties)
+    rows, targets, weight = training_arrays(dtype, *data)
+    problem = Problem(plan, rows, targets, weight, penalties, data=data)
     hooks.begin_epoch()
     objective = _Objective(problem, state, settings, config.n_threads, hooks)
     try:
@@ -52,7 +54,7 @@ def fit_lbfgs(state, config, plan, data, hooks):
     n_iter = min(result.nit, config.max_iter)
     _warn(result, ended_by, n_iter, config)
     losses = [] if objective.first_loss is None else [objective.first_loss, float(result.fun)]
-    end = TrainingEnd(config, plan, problem.rows, problem.y, IN_ORDER, losses, largest_absolute(state.params))
+    end = TrainingEnd(config, plan, X, y, IN_ORDER, losses, largest_absolute(state.params))
     return FitResult(n_iter, float(result.fun), end=end)
 
 

@@ -54,15 +54,15 @@ class Divergence:
 class TrainingEnd(NamedTuple):
     """The end of training without an error, from which it is found out whether training diverged.
 
-    ``rows`` and ``y`` are the data, and ``order`` are the numbers of the training rows, or an empty array for all rows. ``losses``
-    are those of all epochs or, for L-BFGS, the first and the last loss. ``largest_weight`` is an upper bound of the absolute
-    values of the trained parameters. ``incremental`` is True for ``partial_fit``.
+    ``X`` and ``y`` are the prepared data, and ``order`` are the numbers of the training rows, or an empty array for all rows.
+    ``losses`` are those of all epochs or, for L-BFGS, the first and the last loss. ``largest_weight`` is an upper bound of the
+    absolute values of the trained parameters. ``incremental`` is True for ``partial_fit``.
     """
 
     config: Any
     plan: Any
-    rows: Any
-    y: np.ndarray
+    X: Any
+    y: Any
     order: np.ndarray
     losses: list
     largest_weight: float

@@ -49,11 +49,11 @@ class ResumePoint:
 
     @classmethod
     def of(cls, state, rows, progress, seed):
-        """A ``ResumePoint`` with copies of the current values; ``rows`` are the rows on which ``state`` is trained."""
+        """A ``ResumePoint`` with copies of the current values; ``rows``, which are not copied, are those that train ``state``."""
         validated = state.best is not None
         return cls(
             n_rows=rows.n_rows,
-            order=rows.order.copy(),
+            order=rows.order,
             held_out=None if rows.held_out is None else np.array(rows.held_out),  # it may be mapped from a file
             early_stopping=validated,
             progress={name: progress[name].item() for name in _KEPT},

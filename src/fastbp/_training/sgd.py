@@ -12,8 +12,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from .._data.inputs import as_rows, as_targets
+from .._data.inputs import as_targets, row_numbers
 from .._data.sample_weights import zero_weights_error
+from .._data.training_arrays import training_arrays
 from .._kernels.codes import Status
 from .._kernels.user_warnings import warn_user
 from .._network.optimizers import Optimizer, write_penalties
@@ -62,7 +63,8 @@ class SGDRun:
             settings,
             rates,
             progress,
-            rows.order.copy(),
+            # a resumed fit must not change the order that the state of the last fit contains
+            rows.order if context.resume is None else rows.order.copy(),
             shuffles,
             *self.division,
             keep_best=keep_best,
@@ -112,17 +114,16 @@ class SGDRun:
         return self.config.max_iter
 
     def _problem(self, plan, data, settings):
-        X, y, sample_weight = data
         dtype = self.state.params.dtype
         config = self.config
         penalties = write_penalties(settings, config, dtype)
-        rows, y, weight = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
         if self.context.resume is not None:
             seed = self.context.resume.seed
         else:  # draw a number only if it is needed, because scikit-learn does not draw one
             seed = int(self.state.rng.randint(np.iinfo(np.int32).max)) if plan.architecture.draws else 0
         segments = segment_table(plan.layout, config.factors(plan.layout))
-        return Problem(plan, rows, y, weight, penalties, seed, segments)
+        rows, y, weight = training_arrays(dtype, *data)
+        return Problem(plan, rows, y, weight, penalties, seed, segments, data)
 
     def _divide(self, batch_size, n_rows):
         """The number of threads, and the number of shares of a batch that they compute."""
@@ -158,11 +159,9 @@ class SGDRun:
 
         Training starts with the parameters and moments of the state ``source``.
         """
-        X, y, sample_weight = data
-        dtype, n_rows, seed = state.params.dtype, y.shape[0], self.config.random_state
+        n_rows, seed = len(data[1]), self.config.random_state
         self.state, self.rows, self.runner.settings["batch_size"] = state, None, _batch_size(self.config.batch_size, n_rows)
-        rows = as_rows(X, dtype), as_targets(y, dtype), as_targets(sample_weight, dtype)
-        self.runner.restart(state, source, rows, start, self._shuffles(state, n_rows))
+        self.runner.restart(state, source, data, start, self._shuffles(state, n_rows))
         result = self.train()
         self._n_ordered = n_rows if result.n_iter and isinstance(seed, Integral) else None
         return result
@@ -181,7 +180,7 @@ class SGDRun:
 
     def release_rows(self):
         """Drop the references to the rows of the last call."""
-        problem, problem.rows = self.runner.problem, None
+        problem, problem.rows, problem.data = self.runner.problem, None, None
         problem.y = problem.weight = self._no_values
 
     # ------------------------------------------------------------------ epochs
@@ -309,15 +308,15 @@ class SGDRun:
 
     def _end(self, losses, largest_weight):
         problem, order = self.runner.problem, self.runner.order[:: self.state.layout.n_members or 1]
-        data = problem.plan, problem.rows, problem.y, order
-        return TrainingEnd(self.config, *data, losses, largest_weight, self.context.incremental)
+        X, y, _ = problem.data
+        return TrainingEnd(self.config, problem.plan, X, y, order, losses, largest_weight, self.context.incremental)
 
     def finish(self, ended_by, progress):
         """Publish the trained state and return the result; ``progress`` are the ``ProgressValues``."""
         state = self.state
         if progress.status == _ZERO_WEIGHTS:
             raise zero_weights_error()
-        resume = self._resume_point() if self.context.resumable else None
+        resume = self._resume_point(self.runner.order) if self.context.resumable else None
         self._restore_best()
         largest_weight = bound_of_absolute(state.params)
         if progress.status == _DIVERGED or not isfinite(largest_weight):
@@ -332,7 +331,7 @@ class SGDRun:
 
     def state_if_stopped(self):
         """Return the state that the fit would have if it ended after the last epoch, as a copy with a ``ResumePoint``."""
-        resume = self._resume_point()
+        resume = self._resume_point(self.runner.order.copy())
         state = self.state.copy()
         if self.state.best is not None:
             state.restore(self.state.best)
@@ -340,9 +339,9 @@ class SGDRun:
         self._keep_resume_point(state, resume)
         return state
 
-    def _resume_point(self):
+    def _resume_point(self, order):
         self.runner.write_back()
-        rows = TrainingRows(self.rows.n_rows, self.runner.order, self.rows.held_out)
+        rows = TrainingRows(self.rows.n_rows, order, self.rows.held_out)
         return ResumePoint.of(self.state, rows, self.runner.progress[0], self.runner.problem.seed)
 
     def _keep_resume_point(self, state, resume):
@@ -397,7 +396,7 @@ def one_step(state, config, plan, data):
     quiet = {"early_stopping": False, "callbacks": None, "n_threads": 1, "n_shares": None}
     config = config._replace(batch_size=n_rows, shuffle=False, **quiet)
     context = FitContext(EpochHooks(), EarlyStoppingStart(), True, False, False, False, None)
-    result = SGDRun(state, config, plan, data, TrainingRows(n_rows, np.arange(n_rows)), None, context).train()
+    result = SGDRun(state, config, plan, data, TrainingRows(n_rows, row_numbers(n_rows)), None, context).train()
     return state, result.epochs.rates[-1] if result.epochs.rates else np.nan
 
 

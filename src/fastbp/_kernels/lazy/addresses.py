@@ -14,7 +14,7 @@ from numba import from_dtype, types
 from ..function_pointers import address_of
 from ..jit import is_interpreted
 from ..scratch import DRAW_STATE, HYPERPARAMS, LOSS_NUMBERS, NORM_STATE, PENALTY_NUMBERS, SCHEDULE_NUMBERS
-from ..tables import ENCODER, LAYER, ROW_LAYER
+from ..tables import ENCODER, LAYER, ROW_LAYER, SOURCE
 
 # for each kind, the module and the name of its registry
 _REGISTRIES = {
@@ -38,6 +38,7 @@ _REGISTRIES = {
     "rows": ("rows", "ROWS"),
     "schedule": ("schedules", "SCHEDULES"),
     "solver": ("solvers", "SOLVERS"),
+    "source": ("sources", "SOURCES"),
 }
 
 
@@ -100,7 +101,7 @@ def signature(kind, dtype):
         # (A, y, n_codes, weight, delta, n_outputs, numbers, output_numbers, loss_address)
         "output_delta": (matrix, vector, n, vector, matrix, n, loss_numbers, doubles, n),
         # (order, key and position of the generator, n_members, shares_batches)
-        "member_shuffle": (integers, _array_of(np.uint32), integers, n, n),
+        "member_shuffle": (_array_of(np.int32), _array_of(np.uint32), integers, n, n),
         # (Z, normalized, gamma, beta, inv_std, moving, exchange, barrier, state, exchange_at, add)
         "norm": (matrix, matrix, vector, vector, vector, doubles, exchange, integers, _array_of(NORM_STATE), n, n),
         # (Z, differences, slopes, alphas, activation_address)
@@ -117,6 +118,8 @@ def signature(kind, dtype):
         "schedule": (_array_of(SCHEDULE_NUMBERS),),
         # (w, g, first moment, second moment, hyperparams)
         "solver": (vector, vector, vector, vector, _array_of(HYPERPARAMS)),
+        # (sources, index, numbers, positions, out)
+        "source": (_array_of(SOURCE), n, doubles, integers, matrix),
     }[kind]
 
 
