@@ -12,6 +12,7 @@ import numpy as np
 from numpy.random import MT19937, RandomState, SeedSequence
 from scipy.sparse import issparse, vstack
 
+from .._data.inputs import row_numbers
 from .._data.preparation import Preparation
 from .._network.layout import padded_copy
 from .._network.optimizers import Optimizer
@@ -58,7 +59,7 @@ def local_train(blocks, start, specification, round_number, shard, n_parts):
     first, last = range_of_round(config.batch_size, n_rows, part, n_parts)
     order = order_of_epoch(specification.seed, epoch, shard, n_rows, config.shuffle)[first:last]
     if len(blocks) > 1:
-        block, order = _gathered(blocks, order), np.arange(len(order))
+        block, order = _gathered(blocks, order), row_numbers(len(order))
     else:
         block = blocks[0]
     rows = TrainingRows(len(block.y), order)

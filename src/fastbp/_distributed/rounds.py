@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import SeedSequence
 
 from .._config import FitConfig
+from .._data.inputs import row_dtype, row_numbers
 from .._network.architecture import Plan
 
 
@@ -111,5 +112,6 @@ def range_of_round(batch_size, n_rows, part, n_parts):
 def order_of_epoch(seed, epoch, shard, n_rows, shuffle):
     """Return the order (n_rows,) of the rows of a shard in an epoch, in which each row occurs once."""
     if not shuffle:
-        return np.arange(n_rows)
-    return np.random.default_rng(SeedSequence(seed, spawn_key=(epoch, shard))).permutation(n_rows)
+        return row_numbers(n_rows)
+    order = np.random.default_rng(SeedSequence(seed, spawn_key=(epoch, shard))).permutation(n_rows)
+    return order.astype(row_dtype(n_rows))

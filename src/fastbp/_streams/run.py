@@ -6,9 +6,8 @@ another. If the source fails, the result contains the exception and a state from
 know about estimators and sources.
 """
 
-import numpy as np
-
-from .._data.inputs import as_rows, as_targets
+from .._data.inputs import row_numbers
+from .._data.training_arrays import training_arrays
 from .._training.context import TrainingRows
 from .._training.epochs import EpochRunner
 from .._training.progress import Standing
@@ -54,8 +53,8 @@ class SegmentRunner(EpochRunner):
 
     def _use(self, segment):
         problem, dtype = self.problem, self.state.params.dtype
-        X, y, weight = segment.rows
-        problem.rows, problem.y, problem.weight = as_rows(X, dtype), as_targets(y, dtype), as_targets(weight, dtype)
+        problem.rows, problem.y, problem.weight = training_arrays(dtype, *segment.rows)
+        problem.data = segment.rows
         self.order, self._segment, self._is_finished = segment.order, segment, False
         self.progress["first_row"], self.progress["has_more"] = segment.first_row, not segment.is_last
         self._use_order(segment.order)
@@ -128,9 +127,9 @@ class StreamRun(SGDRun):
             )
         return super().finish(ended_by, progress)._replace(failure=self.failure)
 
-    def _resume_point(self):
+    def _resume_point(self, order):
         self.runner.write_back()
-        no_rows = TrainingRows(0, np.empty(0, np.int64))
+        no_rows = TrainingRows(0, row_numbers(0))
         point = ResumePoint.of(self.state, no_rows, self.runner.progress[0], self.runner.problem.seed)
         point.segments = {"capacity": self._shuffling.capacity, "seed": self._shuffling.seed}
         return point

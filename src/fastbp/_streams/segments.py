@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse, vstack
 
+from .._data.inputs import row_dtype, row_numbers
+
 _INITIAL_ROWS = 4096  # the rows of a new buffer, unless the number of rows is known
 _PARTS = 2**32 - 1  # the number that stands for the order of the parts, in place of that of a segment
 
@@ -56,8 +58,8 @@ class Shuffling:
     def row_order(self, n_rows, epoch, number):
         """The order of the rows of a segment."""
         if self.seed is None:
-            return np.arange(n_rows)
-        return self._generator(epoch, number).permutation(n_rows)
+            return row_numbers(n_rows)
+        return self._generator(epoch, number).permutation(n_rows).astype(row_dtype(n_rows))
 
     def _generator(self, epoch, number):
         # the stream of `RandomState` does not change in later versions of NumPy
