@@ -116,6 +116,7 @@ def test_large_checkpoints_are_read_in_parts(tmp_path):
 
 
 def set_order(resume, value):
+    resume.order = resume.order.astype(np.int64)
     resume.order[5] = value
 
 

@@ -289,12 +289,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : ndarray of shape (n_samples,), (n_samples, n_labels) or (n_samples, n_outputs)
             The most probable class of each row and output; for a multilabel y, the labels with a probability above 0.5.
         """
-        if getattr(self._label_binarizer, "sparse_input_", False):
+        if getattr(getattr(self, "_label_binarizer", None), "sparse_input_", False):
             return decode_labels(self._label_binarizer, self._outputs(X))
-        return self._by_blocks(X, type(self)._labels_at_once, self.n_outputs_)
+        return self._by_blocks(X, type(self)._labels_at_once, self._n_units_out)
 
     def _labels_at_once(self, X):
-        return decode_labels(self._label_binarizer, self._outputs_at_once(X))
+        outputs = self._outputs_at_once(X)  # first, because it checks that the estimator is fitted
+        return decode_labels(self._label_binarizer, outputs)
+
+    @property
+    def _n_units_out(self):
+        return getattr(self, "n_outputs_", 0)
 
     @on_snapshot
     def predict_proba(self, X: Matrix) -> np.ndarray | list[np.ndarray]:
@@ -313,7 +318,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The probabilities of the classes in the order of `classes_`, or the probability of each label if y is multilabel. If y
             has several multiclass outputs, this is a list with the probabilities of each output.
         """
-        return self._by_blocks(X, type(self)._probabilities_at_once, self.n_outputs_)
+        return self._by_blocks(X, type(self)._probabilities_at_once, self._n_units_out)
 
     def _probabilities_at_once(self, X):
         outputs = self._outputs_at_once(X)
