@@ -4,10 +4,13 @@ A fit that reads rows must have the same bits as a fit on converted rows. Theref
 limit of 0 for conversions. Row numbers, splits and labels must be scikit-learn's. Peaks of memory are measured in other processes.
 """
 
+import errno
 import json
 import re
 import subprocess
 import sys
+import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from sklearn.metrics import accuracy_score, mean_pinball_loss, r2_score
 from sklearn.model_selection import ShuffleSplit, train_test_split
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
+import fastbp._data.array_likes as array_likes
 import fastbp._data.streamed as streamed
 import fastbp._large_inputs as large_inputs
 import fastbp._training.validation as validation
@@ -343,6 +347,133 @@ def test_predictions_for_objects_with_slices_of_rows(kind, no_copies):
         assert_allclose(getattr(model, name)(X_sliced), expected, rtol=1e-5, atol=1e-6)
         assert max(X_sliced.n_read) <= 80
     assert_allclose(model.score(Slices(X), y), score, rtol=1e-6)
+
+
+class ChunkedSlices(Slices):
+    """The same with chunks: one size for each dimension as in zarr, or a list of sizes as in Dask."""
+
+    def __init__(self, array, chunks):
+        super().__init__(array)
+        self.chunks = chunks
+
+
+CHUNKS = {"none": None, "one_size": (40, 5), "sizes": ((100, 20, 180), (5,)), "one": (1000, 5)}
+
+
+@pytest.fixture
+def temporary_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("chunks", CHUNKS)
+@each_kind
+def test_fit_reads_blocks_of_objects_with_slices(kind, chunks, no_copies, monkeypatch, temporary_folder):
+    X = inputs("float32")
+    y = targets(kind, X)
+    options = SMALL | {"early_stopping": True, "scale": "standard"}
+    want = KINDS[kind](**options).fit(X, y)
+    no_copies()
+    monkeypatch.setattr(array_likes, "_COPIED_ELEMENTS", 300)
+    X_sliced, y_sliced = ChunkedSlices(X, CHUNKS[chunks]), Slices(y)
+    model = KINDS[kind](**options).fit(X_sliced, y_sliced)
+    assert_same_fit(model, want)
+    assert model.n_features_in_ == 5
+    n_read = {"none": [60] * 5, "one_size": [80, 80, 80, 60], "sizes": [100, 200], "one": [300]}[chunks]
+    assert X_sliced.n_read == n_read if chunks != "one_size" else sum(X_sliced.n_read) == 300
+    assert len(y_sliced.n_read) == 1  # a smaller array has one block
+    assert not list(temporary_folder.iterdir())
+    assert_same_fit(KINDS[kind](**options).fit(Slices(X), y), want)
+    partial = KINDS[kind](**SMALL)
+    classes = {} if kind == "regressor" else {"classes": np.unique(y)}
+    assert_array_equal(
+        partial.partial_fit(Slices(X), Slices(y), **classes).coefs_[0], KINDS[kind](**SMALL).partial_fit(X, y, **classes).coefs_[0]
+    )
+    no_early = SMALL | {"scale": "standard"}
+    validated = KINDS[kind](**no_early).fit(Slices(X), y, np.ones(N_ROWS), X_val=Slices(X), y_val=Slices(y))
+    assert_same_fit(validated, KINDS[kind](**no_early).fit(X, y, np.ones(N_ROWS), X_val=X, y_val=y))
+
+
+@pytest.mark.parametrize("dtype", ["float16", ">f4", ">i4", "longdouble"])
+def test_fit_reads_objects_whose_dtype_kernels_cannot_read(dtype, no_copies, temporary_folder):
+    X = inputs().astype(dtype)
+    y = targets("regressor", inputs())
+    want = MLPRegressor(**SMALL).fit(X, y)
+    no_copies()
+    assert_same_fit(MLPRegressor(**SMALL).fit(Slices(X), y), want)
+
+
+def test_full_disk_is_an_error_with_a_remedy(no_copies, monkeypatch, temporary_folder):
+    class FullFile:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    X = inputs()
+    y = targets("regressor", X)
+    model = MLPRegressor(**SMALL).fit(X, y)
+    coefs = [W.copy() for W in model.coefs_]
+    no_copies()
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: FullFile())
+    with pytest.raises(OSError, match="No space left") as error:
+        model.fit(Slices(X), y)
+    (note,) = error.value.__notes__
+    assert "A Slices is copied" in note
+    assert f"{8 * X.size:,} bytes" in note
+    assert "TMPDIR" in note
+    for W, expected in zip(model.coefs_, coefs, strict=True):
+        assert_array_equal(W, expected)
+
+
+@pytest.mark.parametrize("case", ["numbers", "missing", "batch"])
+def test_fit_reads_blocks_of_tables_of_pyarrow(case, no_copies, monkeypatch, temporary_folder):
+    pa = pytest.importorskip("pyarrow")
+    X = inputs("float32")
+    y = targets("regressor", X)
+    columns = {f"x{n}": pa.array(X[:, n].astype("int32" if n == 1 else "float32")) for n in range(5)}
+    options = SMALL | {"scale": "standard"}
+    if case == "missing":
+        columns["x1"] = pa.array([None if n % 7 == 0 else n for n in range(N_ROWS)])
+        options["missing"] = "indicator"
+    table = pa.table(columns)
+    table = table.to_batches()[0] if case == "batch" else pa.concat_tables([table.slice(0, 33), table.slice(33)])
+    want = MLPRegressor(**options).fit(table, y)
+    expected, score = want.predict(table), want.score(table, y)
+    read = []
+    monkeypatch.setattr(array_likes, "_COPIED_ELEMENTS", 300)
+    monkeypatch.setattr(array_likes._TableRows, "__getitem__", spied(array_likes._TableRows.__getitem__, read))
+    no_copies()
+    model = MLPRegressor(**options).fit(table, y)
+    assert len(read) == 5
+    assert_same_fit(model, want)
+    if case != "batch":  # scikit-learn does not read the names of a batch
+        assert list(model.feature_names_in_) == list(table.schema.names)
+    with warnings.catch_warnings(action="error"):
+        assert_allclose(model.predict(table), expected, rtol=1e-6)
+        assert_allclose(model.score(table, y), score)
+    if case != "batch":
+        with pytest.raises(ValueError, match="feature names should match"):
+            model.predict(table.select(table.schema.names[::-1]))
+
+
+def spied(function, calls):
+    def call(*args):
+        calls.append(args)
+        return function(*args)
+
+    return call
+
+
+def test_tables_with_texts_are_an_error_as_before(no_copies):
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({"a": np.arange(N_ROWS), "b": ["x"] * N_ROWS})
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        MLPRegressor(**SMALL).fit(table, np.arange(N_ROWS))
 
 
 # ====================================================================== splits and labels

@@ -17,6 +17,7 @@ from sklearn.metrics import check_scoring
 from ._batch_fitting import BatchFitting
 from ._compat import _check_sample_weight, fit_method, validate_parameter_constraints
 from ._config import FitConfig, check_config, check_lbfgs, check_output_layer, dropout_rates, hidden_sizes
+from ._data.array_likes import in_file
 from ._data.inputs import IN_ORDER, Matrix, row_numbers
 from ._data.preparation import Preparation
 from ._data.sample_weights import relative_weights
@@ -158,6 +159,7 @@ class BaseMLP(
     def _fit(self, X, y, sample_weight, *, incremental=False, classes=None, validation=_NO_ROWS, batches=None):
         """Train a snapshot and commit its attributes; after an error, restore the attributes that were changed for callbacks."""
         check_no_overridden_hooks(self, BaseMLP)
+        X, y, sample_weight, *validation = (in_file(values) for values in (X, y, sample_weight, *validation))
         fitting = self._snapshot_with_lists()
         fitting._validate_changed_params()
         deadline, publication = float("inf") if incremental else deadline_after(fitting.max_time), Publication()

@@ -2,16 +2,16 @@
 
 X and a function that predicts rows go in; the predictions of all rows, or a score, come out. A block of rows is validated,
 converted and predicted before the next one is read, so that temporary arrays do not grow with the number of rows. X can also be an
-object that is not an array but has a shape, a dtype and slices of rows, such as a dataset in an HDF5 file. This module does not
-know how predictions are computed.
+object that is not an array but of which blocks of rows can be read (``array_likes``). This module does not know how predictions
+are computed.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
+from ._data.array_likes import block_of, in_file, is_sliced, is_table
 from ._data.streamed import is_readable, is_small, row_slices
 
 _PREDICTED_ELEMENTS = 1 << 19  # of all temporary arrays of a block
@@ -33,7 +33,7 @@ class LargeInputs:
         if type(X) is np.ndarray and X.ndim == 2 and is_small(X.size + len(X) * n_temporary):
             return predict(self, X)  # at once, because the following lines take as long as a prediction of one row
         n_elements = n_temporary + self._n_converted(X)
-        if not _is_sliced(X) or is_small(X.shape[0] * n_elements):
+        if not is_sliced(X) or is_small(X.shape[0] * n_elements):
             return predict(self, X)
         results: list[np.ndarray] = []
         is_list = False
@@ -50,12 +50,13 @@ class LargeInputs:
         """Yield (rows, predict(model, X[rows])) for blocks of rows with about n_elements temporary elements for each row."""
         model = self._snapshot()
         for rows in row_slices(X.shape[0], n_elements, _PREDICTED_ELEMENTS):
-            yield rows, predict(model, np.asarray(X[rows]))
-            vars(model).pop("feature_names_in_", None)  # the names, which X does not have, were checked for the first block
+            yield rows, predict(model, block_of(X, rows))
+            if not is_table(X):
+                vars(model).pop("feature_names_in_", None)  # the names, which X does not have, were checked for the first block
 
     def _n_converted(self, X):
         """The number of columns of X that are converted for predictions, or 0 if the kernels can read X itself."""
-        if not _is_sliced(X):
+        if not is_sliced(X):
             return 0
         state, coefs = self._state, vars(self).get("coefs_")
         is_read_directly = (
@@ -73,7 +74,8 @@ class LargeInputs:
 
         ``running_score`` creates an object that adds up blocks, from a function that yields blocks of (y, sample_weight).
         """
-        if not _is_sliced(X) or is_small(X.shape[0]) or not _are_scorable(y, sample_weight, X.shape[0], n_columns):
+        y, sample_weight = in_file(y), in_file(sample_weight)
+        if not is_sliced(X) or is_small(X.shape[0]) or not _are_scorable(y, sample_weight, X.shape[0], n_columns):
             return None
 
         def rows_of(part):
@@ -87,15 +89,6 @@ class LargeInputs:
             values, weight = rows_of(rows)
             running.add(values, predictions.reshape(values.shape[0], -1), weight)
         return running.result()
-
-
-def _is_sliced(X):
-    """Whether X is a matrix of numbers whose rows can be read in blocks; a subclass of arrays needs scikit-learn's checks."""
-    if isinstance(X, np.ndarray):
-        return type(X) in (np.ndarray, np.memmap) and X.ndim == 2 and is_readable(X)
-    shape, dtype = getattr(X, "shape", None), getattr(X, "dtype", None)
-    is_matrix = isinstance(shape, tuple) and len(shape) == 2 and isinstance(shape[0], (int, np.integer))
-    return is_matrix and isinstance(dtype, np.dtype) and dtype.kind in "fiub" and hasattr(X, "__getitem__") and not issparse(X)
 
 
 def _are_scorable(y, sample_weight, n_rows, n_columns):

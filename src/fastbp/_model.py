@@ -18,9 +18,10 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
 from ._compat import ADAPTERS_MANAGER, Method, _get_output_config
+from ._data.array_likes import is_table, table_in_file
 from ._data.inputs import FLOATS, Matrix, as_rows, common_float, is_plain
 from ._data.sparse import check_converted_indices, check_indices
 from ._data.streamed import StreamedRows, is_large, is_readable
@@ -320,8 +321,12 @@ class NetworkModel(LargeInputs, ClassNamePrefixFeaturesOutMixin, TransformerMixi
             is_streamed = is_readable(X) and X.ndim == 2 and X.dtype.kind != "f" and is_large(X, np.float64)
             options |= {"accept_sparse": ["csr", "csc"], "dtype": None if is_streamed else FLOATS, "multi_output": True}
             finite = _finite_or_nan(self.missing == "indicator")
-            given = X
-            X, y = validate_data(self, X, y, ensure_all_finite=finite, reset=reset, **options)
+            given, rows = X, table_in_file(X) if is_table(X) else X
+            if rows is X:
+                X, y = validate_data(self, X, y, ensure_all_finite=finite, reset=reset, **options)
+            else:
+                validate_data(self, X, skip_check_array=True, reset=reset)  # the names and the number of columns
+                X, y = check_X_y(rows, y, ensure_all_finite=finite, estimator=self, **options)
             check_converted_indices(X, given, "X")
             if is_streamed:
                 X = StreamedRows(X, np.dtype(np.float64))
