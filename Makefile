@@ -34,7 +34,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-all test-examples test-browser test-tools test-tools-ci test-dask test-nojit test-plain test-stress test-soak test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-streams bench-tables bench-serving bench-compare clean
+.PHONY: help demo test test-slow test-long test-all test-examples test-browser test-tools test-tools-ci test-dask test-nojit test-plain test-stress test-soak test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-streams bench-tables bench-serving bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -49,14 +49,17 @@ demo: $(VENV)/.has-demo ## train on real data and compare with scikit-learn
 
 test: $(VENV)/.has-test ## run the tests and the examples in the docstrings, except the slow tests
 	@$(COMPILE)
-	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not long" $(ARGS)
 
 test-slow: $(VENV)/.has-test $(VENV)/.has-bench ## run the slow tests: those with many cases, new compilations, processes or benchmarks
-	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not examples" $(ARGS)
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not examples and not long" $(ARGS)
+
+test-long: $(VENV)/.has-test $(VENV)/.has-bench ## run the tests that take longest, which .ci/run leaves out
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "long" $(ARGS)
 
 test-all: $(VENV)/.has-test $(VENV)/.has-bench ## run make test and make test-slow as one run, which takes less time
 	@$(COMPILE)
-	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples" $(ARGS)
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples and not long" $(ARGS)
 
 test-examples: $(VENV)/.has-test ## run the gallery in examples/ and check its claims; takes several minutes
 	@$(COMPILE)
@@ -94,12 +97,12 @@ test-torch: $(ORACLE)/.has-oracle ## compare training with PyTorch, pytabkit and
 	$(ORACLE)/$(BIN)/python -m pytest -n $(WORKERS) tests/test_torch.py tests/test_tabular_torch.py $(ARGS)
 
 test-floor: $(FLOOR)/.has-test ## run all tests with the oldest supported dependencies (FLOOR_PYTHON: Python 3.11 or 3.12)
-	$(FLOOR)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples" $(ARGS)
+	$(FLOOR)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples and not long" $(ARGS)
 
 test-coverage: $(VENV)/.has-test ## measure the branch coverage of src/fastbp; fails below fail_under in pyproject.toml
 	rm -rf .coverage $(COVERAGE_CACHE)
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" --cov=src/fastbp --cov-report= --cov-fail-under=0 tests/test_kernels.py
-	NUMBA_CACHE_DIR="$(COVERAGE_CACHE)" $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples" --cov=src/fastbp --cov-append --cov-report= --cov-fail-under=0 $(ARGS)
+	NUMBA_CACHE_DIR="$(COVERAGE_CACHE)" $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not examples and not long" --cov=src/fastbp --cov-append --cov-report= --cov-fail-under=0 $(ARGS)
 	$(VENV)/$(BIN)/python -m coverage report
 
 fuzz: $(FUZZ)/.has-fuzz ## fuzz fastbp.load for FUZZ_SECONDS seconds (600) in .venv-fuzz; needs Linux or macOS

@@ -140,7 +140,7 @@ def test_serving_prints_calls_and_requests():
     assert all(float(line.split("|")[-2]) > 0 for line in lines if line.split(",")[0].strip("| ") in ways)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_peers_reach_equal_losses_and_write_the_page(tmp_path):
     pytest.importorskip("matplotlib")
     parts = ["10-16-1 b10 sgd", "20-100-1 b200 adam float64", "CSR", "wine", "growth over depth"]
@@ -164,7 +164,7 @@ def test_peers_reach_equal_losses_and_write_the_page(tmp_path):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_peers_measure_everyday_use():
     parts = [
         "partial_fit of 1 row",

@@ -338,7 +338,7 @@ def test_unknown_names_are_errors():
     assert "A method must be one of" in run("--method", "tensorflow", status=2).stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_is_continued_and_writes_its_page(tmp_path):
     command = ("--only", "vowel", "--only", "588", "--method", "fastbp-mlp", "--seeds", 1, "--epochs", 2, "--output", tmp_path)
     first = run(*command)
@@ -357,7 +357,7 @@ def test_a_run_is_continued_and_writes_its_page(tmp_path):
         assert stored["peak_bytes"] >= stored["before_bytes"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_time_and_memory_are_printed():
     printed = run("--only", "vowel", "--method", "fastbp-mlp", "--time", "--rounds", 1, "--epochs", 40).stdout
     assert "## fastbp-mlp: time of sklearn-mlp ÷ time of fastbp-mlp, 40 epochs" in printed

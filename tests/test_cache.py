@@ -434,7 +434,7 @@ print(json.dumps(len(recorder.buffer)))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @compiled
 @on_x86
 def test_kernels_are_compiled_for_other_levels_without_running_them(tmp_path):

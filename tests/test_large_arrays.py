@@ -611,7 +611,7 @@ def test_weighted_scores_of_blocks_are_those_of_scikit_learn(kind, no_copies):
 # ====================================================================== memory
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="RssAnon is in /proc")
 def test_peaks_of_memory(tmp_path):
     """The order of the rows needs 4 bytes for each row. 200 MB stand for the whole file: one copy of it would exceed all limits."""

@@ -521,8 +521,9 @@ def test_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.slow
-@each_preset
+@pytest.mark.parametrize(
+    "preset", [pytest.param(preset, marks=pytest.mark.long if preset == "best" else pytest.mark.slow) for preset in PRESETS]
+)
 def test_california_housing(preset):
     """With a part of the rows and epochs, RealMLP is better than a linear model and than the default parameters of MLPRegressor."""
     data = load_california_housing()
