@@ -244,10 +244,15 @@ def test_out_of_bag_estimates_of_folds(kind):
 @each_kind
 def test_members_of_the_preset_best(kind):
     model = small(kind, "best").fit(X, target(kind))
-    assert [member.inputs.pieces is not None for member in model.members_] == [False, True] * 3
-    assert [member.network.plan.layout.n_features for member in model.members_[:2]] == [
-        member.inputs.n_outputs + len(member.embedded) for member in model.members_[:2]
-    ]
+    for n, member in enumerate(model.members_):
+        layout, encoders = member.network.plan.layout, member.network.plan.architecture.encoders
+        assert [encoder.kind for encoder in encoders].count("piecewise_linear") == n % 2
+        assert layout.n_features == member.inputs.n_outputs + len(member.embedded)  # the encoding has no columns of its own
+        edges = member.network.columns.edges
+        assert len(edges) == (member.inputs.n_numbers if n % 2 else 0)
+        assert layout.sizes[0] == sum(encoder.n_out for encoder in encoders)
+        if n % 2:  # the number has 16 bins, and the constant has none
+            assert [len(edges[0]), len(edges[-1])] == [17, 1]
     given = small(kind, "best").fit(X, target(kind), X_val=X, y_val=target(kind))
     assert len(given.members_) == 6
     assert len(small(kind, "best", n_cv=1, n_ensemble=2).fit(X, target(kind)).members_) == 2
