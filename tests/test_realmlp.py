@@ -266,6 +266,33 @@ def test_best_epoch_of_the_preset_best_has_the_lowest_brier_score():
     assert scores[member.best_epoch_ - 1] == max(scores) == pytest.approx(-error, rel=1e-5)
 
 
+@each_preset
+def test_epochs_are_selected_by_the_scoring(preset):
+    rows = {"X_val": X, "y_val": LABELS}
+    default, accuracy, brier = (
+        small(preset=preset, n_cv=1, max_iter=12, scoring=scoring).fit(X, LABELS, **rows)
+        for scoring in (None, "accuracy", "neg_brier_score")
+    )
+    scores = accuracy.members_[0].validation_scores_
+    assert scores[accuracy.members_[0].best_epoch_ - 1] == accuracy.score(X, LABELS) == max(scores)
+    errors = ((brier.predict_proba(X) - (LABELS[:, None] == brier.classes_)) ** 2).sum(axis=1)
+    assert max(brier.members_[0].validation_scores_) == pytest.approx(-errors.mean(), rel=1e-5)
+    same = brier if preset == "best" else accuracy
+    assert default.members_[0].validation_scores_ == same.members_[0].validation_scores_
+
+
+@each_kind
+@each_preset
+def test_number_of_bins_of_every_second_network(kind, preset):
+    def n_bins(**params):
+        members = small(kind, preset, n_cv=1, n_ensemble=2, **params).fit(X, target(kind)).members_
+        return [max((len(one) for one in member.network.columns.means), default=0) for member in members]
+
+    assert n_bins(n_bins=5) == [0, 5]
+    assert n_bins(n_bins=0) == [0, 0]
+    assert n_bins() == [0, 16 if preset == "best" else 0]
+
+
 def test_predictions_are_means_of_the_members_with_their_standard_deviation():
     model = small(RealMLPRegressor, n_ensemble=3).fit(X, VALUES)
     mean, deviation = model.predict(X, return_std=True)
@@ -411,6 +438,8 @@ ERRORS = {
         "calibrate='temperature' needs validation rows",
     ),
     "decreasing quantiles": (RealMLPRegressor, {"loss": "quantile", "quantile": [0.9, 0.1]}, (X, VALUES), {}, "increasing order"),
+    "a single bin": (RealMLPRegressor, {"n_bins": 1}, (X, VALUES), {}, r"'n_bins' parameter .* range \[2, inf\)"),
+    "an unknown scoring": (RealMLPClassifier, {"scoring": "f1"}, (X, LABELS), {}, "'scoring' parameter"),
     "an unknown preset": (RealMLPRegressor, {"preset": "large"}, (X, VALUES), {}, "'preset' parameter"),
 }
 

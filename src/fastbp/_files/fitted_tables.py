@@ -92,7 +92,7 @@ _SETTINGS_OF_ALL = {
     **dict.fromkeys(("learning_rate_init", "beta_1", "beta_2", "epsilon", "weight_decay", "dropout", "label_smoothing"), is_real),
     **dict.fromkeys(("n_iter_no_change", "tolerance"), is_real),
     **dict.fromkeys(("n_frequencies", "max_one_hot_size", "n_submodels"), _is_count_or_scalar),
-    "selects_by_brier": is_flag,
+    "scoring": one_of("accuracy", "neg_brier_score"),
     **dict.fromkeys(("embedding_size", "max_iter", "n_cv"), _is_positive),
 }
 _SETTINGS = {

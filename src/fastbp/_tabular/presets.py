@@ -49,10 +49,10 @@ class NetworkSettings(NamedTuple):
     n_iter_no_change: float = np.inf
     tolerance: float = 0.0
     clip_norm: float | None = None
-    # without parameters, except n_cv
+    # those of ensembles; regressors do not use the scoring
     n_cv: int = 1
     n_bins: int = 0
-    selects_by_brier: bool = False
+    scoring: str = "accuracy"
 
     def of_member(self, n):
         """Return the settings of the member with this number: members 0, 2, 4, … have no piecewise-linear encoding."""
@@ -92,7 +92,7 @@ _TD: dict[str, Any] = {
     "max_one_hot_size": 9,
 }
 _OF_REGRESSION: dict[str, Any] = {"activation": "mish", "label_smoothing": 0.0}
-_BEST: dict[str, Any] = {**_TD, "n_cv": 6, "n_bins": 16, "selects_by_brier": True}
+_BEST: dict[str, Any] = {**_TD, "n_cv": 6, "n_bins": 16, "scoring": "neg_brier_score"}
 # by the preset, and whether the task is regression
 _PRESETS: dict[tuple[str, bool], dict[str, Any]] = {
     ("td", False): _TD,

@@ -63,7 +63,7 @@ class TabMSettings(NamedTuple):
     label_smoothing: float = 0.0
     clip_predictions: bool = False
     tolerance: float = 1e-10  # an equally good epoch is not an improvement
-    selects_by_brier: bool = False
+    scoring: str = "accuracy"
 
     def of_member(self, n):
         """Return the settings of the member with this number, which are those of all members."""
