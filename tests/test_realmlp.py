@@ -18,14 +18,14 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastbp import MLPRegressor, RealMLPClassifier, RealMLPRegressor
 from fastbp._data.table_inputs import InputTable
-from fastbp._tabular.ensembles import Ensemble
+from fastbp._tabular.ensembles import Ensemble, drawn_splits
 from fastbp.datasets import load_california_housing
 
 SMALL = {"hidden_layer_sizes": (16, 16), "max_iter": 3, "random_state": 0}
@@ -239,6 +239,19 @@ def test_out_of_bag_estimates_of_folds(kind):
         assert model.oob_score_ == np.mean(model.classes_[estimates.argmax(axis=1)] == y)
     else:
         assert model.oob_score_ == pytest.approx(1 - np.sum((estimates - y) ** 2) / np.sum((y - y.mean()) ** 2))
+
+
+@pytest.mark.parametrize("classes", [None, np.arange(40) % 3, np.arange(40)], ids=["no classes", "stratified", "rare classes"])
+def test_folds_are_those_of_scikit_learn(classes):
+    splits = drawn_splits(40, np.random.RandomState(3), classes, n_cv=7, n_ensemble=2, validation_fraction=0.2)
+    assert [split.folds is splits[0].folds for split in splits] == [True] * 7 + [False] * 7
+    rng, expected = np.random.RandomState(3), []
+    for _ in range(2):
+        splitter = KFold if classes is None or len(np.unique(classes)) == 40 else StratifiedKFold
+        expected += splitter(7, shuffle=True, random_state=rng).split(np.zeros((40, 0)), classes)
+    for split, (training, validation) in zip(splits, expected, strict=True):
+        np.testing.assert_array_equal(split.training, training)
+        np.testing.assert_array_equal(split.validation, validation)
 
 
 @each_kind

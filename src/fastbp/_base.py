@@ -352,7 +352,7 @@ class BaseMLP(
     def _training_rows(self, state, config, data, context):
         n_rows = len(data.y)
         if context.resume is not None:
-            return TrainingRows(n_rows, context.resume.order, context.resume.held_out)
+            return TrainingRows(n_rows, context.resume.order.copy(), context.resume.held_out)
         if not config.early_stopping or data.is_validated:
             rows = TrainingRows(n_rows, np.arange(n_rows))
         else:

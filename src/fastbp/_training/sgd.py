@@ -39,8 +39,8 @@ _MAX_EPOCHS = 2**62  # the largest number of epochs of a fit, because kernels co
 class SGDRun:
     """A fit, which ``train`` runs once.
 
-    It trains ``state`` in place on ``data`` (X, y, sample_weight). ``rows`` are the ``TrainingRows``, ``validation`` is a
-    ``Validation`` or None, and ``context`` is the ``FitContext``.
+    It trains ``state`` in place on ``data`` (X, y, sample_weight). ``rows`` are the ``TrainingRows``, whose order is changed in
+    place, ``validation`` is a ``Validation`` or None, and ``context`` is the ``FitContext``.
     """
 
     def __init__(self, state, config, plan, data, rows, validation, context):
@@ -62,7 +62,7 @@ class SGDRun:
             settings,
             rates,
             progress,
-            rows.order.copy(),
+            np.ascontiguousarray(rows.order),
             shuffles,
             *self.division,
             keep_best=keep_best,
