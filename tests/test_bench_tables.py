@@ -354,7 +354,7 @@ def test_page_of_the_ablation_has_a_row_for_each_change():
     records = [record(name, method, 0, error) for name, row in errors.items() for method, error in zip(names, row, strict=True)]
     lines = ablation_page(records, "a machine").splitlines()
     assert "| change | classification | regression |" in lines
-    assert "| two networks on different folds instead of one | 0.500 ± 0.000 (2) | – |" in lines
+    assert "| two networks with different validation rows instead of one | 0.500 ± 0.000 (2) | – |" in lines
     assert "| all changes above together | 0.250 ± 0.000 (2) | – |" in lines
 
 

@@ -13,10 +13,10 @@ from sidebyside.report import table
 from .report import mean_errors
 from .tables import TASKS
 
-_TWO = "fastbp-realmlp-td[n_cv=2]"
-_WITH_RATE = "fastbp-realmlp-td[n_cv=2, learning_rate_init=0.08]"
-_WITH_SCORING = "fastbp-realmlp-td[n_cv=2, scoring='neg_brier_score']"
-_BEST_OF_TWO = "fastbp-realmlp-best[n_cv=2]"
+_TWO = "fastbp-realmlp-td[n_ensemble=2]"
+_WITH_RATE = "fastbp-realmlp-td[n_ensemble=2, learning_rate_init=0.08]"
+_WITH_SCORING = "fastbp-realmlp-td[n_ensemble=2, scoring='neg_brier_score']"
+_BEST_OF_TWO = "fastbp-realmlp-best[n_cv=1, n_ensemble=2]"
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,10 @@ class Change:
     base: str
 
 
-# each step adds a part of the preset "best" to the step before it; two networks take a third of the time of its six networks
+# Each step adds a part of the preset "best" to the step before it. Two networks take a third of the time of its six networks. They
+# are trained on 80 % of the rows, like a network of the preset "td"; with n_cv=2, they would have half of the rows.
 CHANGES = (
-    *(Change("two networks on different folds instead of one", task, _TWO, "fastbp-realmlp-td") for task in TASKS),
+    *(Change("two networks with different validation rows instead of one", task, _TWO, "fastbp-realmlp-td") for task in TASKS),
     Change("the learning rate 0.08 instead of 0.2", "regression", _WITH_RATE, _TWO),
     Change("the best epoch by the Brier score instead of the accuracy", "classification", _WITH_SCORING, _TWO),
     Change("the piecewise-linear encoding in the second network", "regression", _BEST_OF_TWO, _WITH_RATE),
