@@ -34,7 +34,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-long test-all test-examples test-browser test-tools test-tools-ci test-dask test-nojit test-plain test-stress test-soak test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-streams bench-tables bench-serving bench-compare clean
+.PHONY: help demo test test-slow test-long test-all test-examples test-browser test-tools test-tools-ci test-dask test-nojit test-plain test-stress test-soak test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-streams bench-tables bench-ablation bench-serving bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -137,6 +137,9 @@ bench-streams: $(PEERS)/.has-peers ## compare training on Parquet files with sci
 
 bench-tables: $(TABLES)/.has-table-peers ## compare the estimators for tables with CatBoost, LightGBM, XGBoost and pytabkit (installed in .venv-tables); takes hours
 	$(TABLES)/$(BIN)/python bench/tables.py $(ARGS)
+
+bench-ablation: $(VENV)/.has-test ## print what the parts of preset="best" contribute, in the same tables; takes hours without ARGS="--rows 1000"
+	$(VENV)/$(BIN)/python bench/tables.py --ablation $(ARGS)
 
 bench-serving: $(VENV)/.has-serving ## compare predictions of one row, and requests to a web server, with scikit-learn and onnxruntime
 	$(VENV)/$(BIN)/python bench/serving.py $(ARGS)

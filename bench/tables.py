@@ -2,8 +2,9 @@
 
 Each fit runs in its own process with two threads, and its record is stored in `results/tables/`. If the script is interrupted, the
 next call continues. The page of results is printed; if all tables and methods were selected, it is also saved as
-`results/tables.md`. `--time` compares the speed with equal numbers of epochs, and `--memory` the memory of large fits; both print
-their results and store nothing. Methods whose package or class does not exist are left out.
+`results/tables.md`. `--ablation` (`make bench-ablation`) measures the configurations of `tabular/ablation.py` instead and prints
+their page. `--time` compares the speed with equal numbers of epochs, and `--memory` the memory of large fits; both print their
+results and store nothing. Methods whose package or class does not exist are left out.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from statistics import median
 
 from sidebyside.remote import Remote
 from sidebyside.report import table
-from tabular import methods, report, speed, tables
+from tabular import ablation, methods, report, speed, tables
 from tabular.fit import digest_of_source
 from tabular.records import FOLDER, Job, Records, Settings
 
@@ -41,6 +42,8 @@ def main():
         failures = time_mode(arguments, selected, chosen)
     elif arguments.memory:
         failures = memory_mode(arguments, selected, chosen)
+    elif arguments.ablation:
+        failures = ablation_mode(arguments, selected)
     else:
         failures = accuracy_mode(arguments, selected, chosen)
     if failures:
@@ -65,6 +68,7 @@ def parse():
     parser.add_argument("--report", action="store_true", help="print the page from the stored records without new measurements")
     parser.add_argument("--time", action="store_true", help="compare the speed with the reference of each method")
     parser.add_argument("--memory", action="store_true", help="compare the memory of fits with many rows")
+    parser.add_argument("--ablation", action="store_true", help="compare the configurations of tabular/ablation.py")
     parser.add_argument("--list", action="store_true", help="print the selected tables and methods and exit")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder of the page and the records")
     return parser.parse_args(), parser
@@ -95,12 +99,7 @@ def select_methods(names):
 def accuracy_mode(arguments, selected, chosen):
     from suite.common import environment  # limits the threads of BLAS in this process
 
-    records = Records(Settings(arguments.rows, arguments.epochs, arguments.threads), arguments.output or FOLDER)
-    jobs = list(jobs_of(selected, chosen, arguments.seeds))
-    failures = [] if arguments.report else measure(jobs, records, arguments)
-    found = records.find(jobs)
-    for line in old_code(found):
-        say(line)
+    found, failures = records_of(list(jobs_of(selected, chosen, arguments.seeds)), arguments)
     page = report.page(found, f"{environment()}, {packages(found)}")
     print(page)
     parts = (arguments.only, arguments.method, arguments.rows, arguments.epochs, arguments.largest, arguments.seeds, failures)
@@ -108,6 +107,28 @@ def accuracy_mode(arguments, selected, chosen):
         folder = arguments.output or RESULTS
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tables.md").write_text(page, encoding="utf-8")
+    return failures
+
+
+def records_of(jobs, arguments):
+    """The records of the jobs, after those without a record were measured, and the errors as lines."""
+    records = Records(Settings(arguments.rows, arguments.epochs, arguments.threads), arguments.output or FOLDER)
+    failures = [] if arguments.report else measure(jobs, records, arguments)
+    found = records.find(jobs)
+    for line in old_code(found):
+        say(line)
+    return found, failures
+
+
+def ablation_mode(arguments, selected):
+    from suite.common import environment
+
+    tasks = tables.names(arguments.tables)
+    needed = {task: ablation.methods_of_task(task) for task in tables.TASKS}
+    every = dict.fromkeys(method for of_task in needed.values() for method in of_task)
+    jobs = [job for job in jobs_of(selected, every, arguments.seeds) if job.method in needed[tasks[job.table]]]
+    found, failures = records_of(jobs, arguments)
+    print(ablation.ablation_page(found, f"{environment()}, {packages(found)}"))
     return failures
 
 

@@ -263,24 +263,26 @@ class PLR(Layer):
 class PiecewiseLinearEncoding(Layer):
     """Encode column j by its edges b[0] < ... < b[T]: u[t] = (x - b[t-1]) / (b[t] - b[t-1]), clipped to [0, 1].
 
-    The first u has no lower limit and the last u no upper limit. Without `width`, the output has ΣT columns. With `width`, each
-    column has that many components (..., n_in, width), the last of them zero if T is smaller.
+    The first u has no lower limit and the last u no upper limit; with `means`, they have, and `means` are subtracted. Without
+    `width`, the output has ΣT columns. With `width`, each column has that many components (..., n_in, width), the last of them zero
+    if T is smaller.
     """
 
-    def __init__(self, edges, width=None):
+    def __init__(self, edges, width=None, means=None):
         super().__init__()
-        self.edges, self.width = [np.asarray(b, float) for b in edges], width
+        self.edges, self.width, self.means = [np.asarray(b, float) for b in edges], width, means
 
     def forward(self, x):
         parts, self.slopes = [], []
         for j, b in enumerate(self.edges):
             u = (x[..., j, None] - b[:-1]) / np.diff(b)
             low, high = np.zeros(len(b) - 1), np.ones(len(b) - 1)
-            low[0], high[-1] = -np.inf, np.inf
+            if self.means is None:
+                low[0], high[-1] = -np.inf, np.inf
             parts.append(np.clip(u, low, high))
             self.slopes.append(((low < u) & (u < high)) / np.diff(b))
         if self.width is None:
-            return np.concatenate(parts, axis=-1)
+            return np.concatenate(parts, axis=-1) - (0 if self.means is None else self.means)
         padded = np.zeros((*x.shape, self.width))
         for j, part in enumerate(parts):
             padded[..., j, : part.shape[-1]] = part

@@ -312,6 +312,52 @@ def test_page_marks_the_least_error_and_missing_records():
     assert "| ÷ catboost (tables) |  |  | 1.000 (2) | 0.500 (1) |" in lines
 
 
+def test_ratios_of_the_ablation_have_standard_errors_over_the_tables():
+    from tabular.ablation import Change, ratio_of_errors
+
+    change = Change("a part", "regression", "with", "without")
+    errors = {"x": (0.1, 0.2), "y": (0.3, 0.3), "z": (0.8, 0.4)}
+    records = [record(name, "with", 0, error, "regression") for name, (error, _) in errors.items()]
+    records += [record(name, "without", 0, error, "regression") for name, (_, error) in errors.items()]
+    records += [record("only one", "with", 0, 0.9, "regression"), record("x", "with", 1, 0.9, "regression")]
+    records += [record("another task", method, 0, 0.9) for method in ("with", "without")]
+    ratio, deviation, n_tables = ratio_of_errors(records, change)
+    logs = np.log([0.5, 1, 2])
+    assert (ratio, deviation, n_tables) == (pytest.approx(1), pytest.approx(logs.std(ddof=1) / 3**0.5), 3)
+    ratio, deviation, n_tables = ratio_of_errors([one for one in records if one["table"] == "x"], change)
+    assert (ratio, n_tables) == (pytest.approx(0.5), 1)
+    assert math.isnan(deviation)
+    assert ratio_of_errors(records[:3], change) is None
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_changes_of_the_ablation_lead_from_one_preset_to_the_other(task):
+    from tabular import methods
+    from tabular.ablation import CHANGES, methods_of_task
+
+    *steps, total = [change for change in CHANGES if change.task == task]
+    assert [step.base for step in steps[1:]] == [step.method for step in steps[:-1]]
+    assert (total.base, total.method) == (steps[0].base, steps[-1].method)
+    assert methods_of_task(task) == [total.base, *(step.method for step in steps)]
+    first, *_, last_but_one, last = [methods.make(text, small_table(task), 0)._settings() for text in methods_of_task(task)]
+    unused = {"scoring": last.scoring} if task == "regression" else {}
+    assert last_but_one._replace(n_bins=16, **unused) == last
+    assert last._replace(n_cv=6) == methods.make("fastbp-realmlp-best", small_table(task), 0)._settings()
+    assert first == methods.make("fastbp-realmlp-td", small_table(task), 0)._settings()
+
+
+def test_page_of_the_ablation_has_a_row_for_each_change():
+    from tabular.ablation import ablation_page, methods_of_task
+
+    errors = {"x": (0.4, 0.2, 0.2, 0.1), "y": (0.4, 0.2, 0.2, 0.1)}
+    names = methods_of_task("classification")
+    records = [record(name, method, 0, error) for name, row in errors.items() for method, error in zip(names, row, strict=True)]
+    lines = ablation_page(records, "a machine").splitlines()
+    assert "| change | classification | regression |" in lines
+    assert "| two networks with different validation rows instead of one | 0.500 ± 0.000 (2) | – |" in lines
+    assert "| all changes above together | 0.250 ± 0.000 (2) | – |" in lines
+
+
 def test_ratio_per_epoch_leaves_out_the_set_up():
     from tabular.speed import Pair, pair_summary
 
@@ -355,6 +401,18 @@ def test_a_run_is_continued_and_writes_its_page(tmp_path):
         stored = json.loads(path.read_text())
         assert stored["n_train"] == {"vowel": 792, "588_fri_c4_1000_100": 800}[stored["table"]]
         assert stored["peak_bytes"] >= stored["before_bytes"] > 0
+
+
+@pytest.mark.long
+def test_the_ablation_is_printed_and_continued(tmp_path):
+    command = ("--ablation", "--only", "vowel", "--seeds", 1, "--epochs", 1, "--rows", 200, "--output", tmp_path)
+    first = run(*command)
+    assert first.stderr.count("seed 0") == 4
+    rows = [line for line in first.stdout.splitlines() if " ± nan (1) | – |" in line]
+    assert len(rows) == 4
+    second = run(*command)
+    assert (second.stderr, second.stdout) == ("", first.stdout)
+    assert not (tmp_path / "tables.md").exists()
 
 
 @pytest.mark.long

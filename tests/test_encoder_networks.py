@@ -10,9 +10,11 @@ import tabular_reference as reference
 from fastbp._kernels.lazy.encoders import ENCODERS
 from fastbp._network.encoders import (
     copy_encoder,
+    edges_of_encoder,
     embedding_encoder,
     encoder_constants,
     encoder_table,
+    means_of_encoder,
     one_hot_encoder,
     pbld_encoder,
     piecewise_linear_embedding_encoder,
@@ -24,7 +26,14 @@ from fastbp._network.layer_kinds import LayerKinds
 EDGES = [np.array([-1.5, -0.25, 0.5, 2.0]), np.array([-1.0, 1.0]), np.array([-2.0, 0.0, 0.25])]
 OTHER_EDGES = [np.array([-0.5, 0.0, 0.125, 0.75, 1.0])]
 NETWORKS = {
-    "piecewise_linear": (copy_encoder(1), piecewise_linear_encoder(EDGES), piecewise_linear_encoder(OTHER_EDGES)),
+    "piecewise_linear": (
+        copy_encoder(1),
+        piecewise_linear_encoder([*EDGES[:2], np.array([0.5])], [np.array([0.5, 0.25, 0]), np.array([-0.5]), np.empty(0)]),
+        plr_encoder(3, 2, 2, frequency_scale=0.5),
+        piecewise_linear_encoder(EDGES, [np.full(3, 0.5), np.ones(1), np.zeros(2)], reads_again=True),
+        piecewise_linear_encoder(OTHER_EDGES, [np.arange(4.0)]),
+        copy_encoder(2),
+    ),
     "piecewise_linear_embedding": (
         piecewise_linear_embedding_encoder(EDGES, 3),
         copy_encoder(2),
@@ -39,7 +48,7 @@ NETWORKS = {
         one_hot_encoder(2),
         pbld_encoder(1, 3, 3),
         embedding_encoder(4, 2),
-        piecewise_linear_encoder(OTHER_EDGES),
+        piecewise_linear_encoder(OTHER_EDGES, [np.arange(4.0)]),
         one_hot_encoder(3),
     ),
 }
@@ -54,20 +63,15 @@ def parts_of(params, *shapes):
     return [part.reshape(shape) for part, shape in zip(np.split(params, ends[:-1]), shapes, strict=True)]
 
 
-def edges_of(encoder):
-    rows = np.frombuffer(encoder.constants).reshape(encoder.n_columns, -1)
-    return [row[1 : int(row[0]) + 2] for row in rows]
-
-
 def layer_of(encoder, params):
     """The layer of the reference with the parameters of an encoder."""
     n, k, d = encoder.n_columns, encoder.n_units, encoder.n_out // encoder.n_columns
     if encoder.kind == "copy":
         return reference.Identity()
     if encoder.kind == "piecewise_linear":
-        return reference.PiecewiseLinearEncoding(edges_of(encoder))
+        return reference.PiecewiseLinearEncoding(edges_of_encoder(encoder), means=means_of_encoder(encoder))
     if encoder.kind == "piecewise_linear_embedding":
-        edges = edges_of(encoder)
+        edges = edges_of_encoder(encoder)
         n_bins = [len(of_column) - 1 for of_column in edges]
         w0, b0, *rows = parts_of(params, (n, d), (n, d), *((number, d) for number in n_bins))
         W = np.stack([np.vstack([of_column, np.zeros((k - len(of_column), d))]) for of_column in rows])
@@ -88,8 +92,8 @@ def expected_outputs(net, params, X):
     layout, params, at, parts = net.layout, params.astype(float), 0, []
     for index, encoder in enumerate(net.options["kinds"].encoders):
         layer = layer_of(encoder, layout.extra(params, f"encoder_{index}"))
-        parts.append((slice(at, at + encoder.n_columns), layer))
-        at += encoder.n_columns
+        at += 0 if encoder.reads_again else encoder.n_columns
+        parts.append((slice(at - encoder.n_columns, at), layer))
     (W, V), (b, c) = layout.views(params)
     return np.tanh(reference.Columns(parts).forward(X) @ W + b) @ V + c
 
@@ -162,6 +166,13 @@ def test_tables_and_constants_of_all_kinds_follow_each_other():
     ends = [("column_at", "n_columns", 0), ("output_at", "n_out", 0), ("params_at", "n_params", 5), ("saved_at", "n_saved", 0)]
     for start, size, first in ends:
         assert list(table[start]) == [first, *(first + np.cumsum(table[size])[:-1])]
+
+
+def test_an_encoder_can_read_the_columns_of_the_encoder_before_it():
+    encoders = NETWORKS["piecewise_linear"]
+    assert [encoder.n_columns for encoder in encoders] == [1, 3, 3, 3, 1, 2]
+    assert list(encoder_table(encoders, 0, np.dtype(np.float64))["column_at"]) == [0, 1, 4, 4, 7, 8]
+    assert LayerKinds(encoders=encoders).n_features == 10
 
 
 # ---------------------------------------------------------------------- initial values

@@ -17,6 +17,7 @@ from fastbp._kernels.tables import ENCODER
 N_COLUMNS, N_FEATURES, COLUMN_AT = 3, 5, 1
 OUTPUT_AT, N_EXTRA, SAVED_AT = 2, 4, 1
 N_BINS = (4, 1, 6)
+N_BINS_OF_ENCODING = (4, 0, 6)
 N_CODES = 4
 OF_CODES = ("one_hot", "embedding")
 
@@ -63,7 +64,7 @@ def naive_plr(case, x, params, lite=False):
 
 
 def naive_piecewise_linear(case, x, params):
-    return np.hstack([encoding(x[:, c], edges) for c, edges in enumerate(case.edges)])
+    return np.hstack([np.clip((x[:, [c]] - edges[:-1]) / np.diff(edges), 0, 1) for c, edges in enumerate(case.edges)]) - case.means
 
 
 def naive_piecewise_linear_embedding(case, x, params):
@@ -132,10 +133,12 @@ class Case:
         if self.name == "one_hot":
             self.constants = rng.normal(size=2 * self.n_out).astype(self.dtype)
         if self.name.startswith("piecewise"):
-            self.edges = [np.sort(rng.normal(size=n_bins + 1)).astype(self.dtype) for n_bins in N_BINS]
-            self.constants = np.full((N_COLUMNS, self.n_units + 2), np.nan, self.dtype)
-            for row, edges in zip(self.constants, self.edges, strict=True):
+            self.edges = [np.sort(rng.normal(size=n_bins + 1)).astype(self.dtype) for n_bins in bins_of(self.name)]
+            rows = np.full((N_COLUMNS, self.n_units + 2), np.nan, self.dtype)
+            for row, edges in zip(rows, self.edges, strict=True):
                 row[0], row[1 : edges.size + 1] = edges.size - 1, edges
+            self.means = rng.uniform(size=self.n_out * (self.name == "piecewise_linear")).astype(self.dtype)
+            self.constants = np.concatenate([rows.ravel(), self.means])
         self.encoders = np.zeros(2, ENCODER)
         self.encoders[1] = self.record()
         self.delta = rng.normal(size=(self.n_rows, self.n_out + N_EXTRA)).astype(self.dtype)
@@ -192,6 +195,11 @@ class Case:
         return (self.naive(params) * delta).sum()
 
 
+def bins_of(name):
+    """The number of bins of each column."""
+    return N_BINS_OF_ENCODING if name == "piecewise_linear" else N_BINS
+
+
 @cache
 def sizes(name, n_units, d):
     """Return the number of parameters and of outputs."""
@@ -203,7 +211,7 @@ def sizes(name, n_units, d):
         "pbld": (n * (2 * n_units + n_units * d + d), n * (d + 1)),
         "plr": (n * (n_units + 2 * n_units * d + d), n * d),
         "plr_lite": (n * n_units + 2 * n_units * d + d, n * d),
-        "piecewise_linear": (0, sum(N_BINS)),
+        "piecewise_linear": (0, sum(N_BINS_OF_ENCODING)),
         "piecewise_linear_embedding": (2 * n * d + sum(N_BINS) * d, n * d),
     }[name]
 
@@ -307,7 +315,7 @@ def test_nan_propagates(name, dtype):
     """Every output of a missing number is NaN, or at least one of them; other rows and columns do not change."""
     case = a_case(name, dtype)
     want, X = case.forward(), case.X.copy()
-    X[3, COLUMN_AT + 1] = np.nan
+    X[3, COLUMN_AT + 2] = np.nan
     got = case.forward(X)
     of_column = np.isnan(case.naive(X=X)[3])
     assert of_column.any()
@@ -344,7 +352,8 @@ def test_bins_of_edges_and_values_outside(dtype):
         case.X[5:, COLUMN_AT + c] = edges[0] - 2, edges[-1] + 3
     np.testing.assert_allclose(case.forward(), case.naive(), rtol=1e-6, atol=tolerance(dtype))
     encoded = a_case("piecewise_linear", dtype, 7)
-    encoded.edges, encoded.constants, encoded.X = case.edges, case.constants, case.X
+    encoded.X[:5, COLUMN_AT] = encoded.edges[0]
+    encoded.X[5:, COLUMN_AT : COLUMN_AT + N_COLUMNS] = [[-5], [np.inf]]
     np.testing.assert_allclose(encoded.forward(), encoded.naive(), rtol=1e-6, atol=tolerance(dtype))
-    assert encoded.forward()[5, 0] < 0
-    assert encoded.forward()[6, -1] > 1
+    np.testing.assert_array_equal(encoded.forward()[5], -encoded.means)
+    np.testing.assert_array_equal(encoded.forward()[6], 1 - encoded.means)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, RobustScaler
 
-from fastbp._data.numeric_inputs import QuantileInputs, RobustInputs, bin_edges, clip_smoothly
+from fastbp._data.numeric_inputs import QuantileInputs, RobustInputs, bin_edges, centered_bins, clip_smoothly
 from fastbp._files.values import Decoder, Encoder
 
 NO_CODES = np.empty(0, np.int64)
@@ -239,6 +239,28 @@ def test_bin_edges_of_float32_are_different():
 def test_wrong_number_of_bins(n_bins):
     with pytest.raises(ValueError, match=f"less than the number of rows, got n_bins={n_bins} and 10 rows. Use fewer bins"):
         bin_edges(np.ones((10, 1)), n_bins)
+
+
+def test_columns_with_one_bin_have_one_of_the_centered_bins():
+    numbers = np.column_stack([np.arange(41.0), np.arange(41) < 25, np.ones(41), np.arange(41) ** 2.0])
+    edges, means = centered_bins(numbers, 4)
+    assert [len(one) for one in edges] == [5, 1, 1, 5]
+    assert [len(one) for one in means] == [4, 0, 0, 4]
+    np.testing.assert_array_equal(edges[3], bin_edges(numbers, 4)[3])
+    np.testing.assert_allclose(means[0], [5.5 + 30, 5.5 + 20, 5.5 + 10, 5.5] / np.float64(41))
+    assert centered_bins(numbers[:, 1:3], 4) == centered_bins(numbers[:, :0], 4) == ((), ())
+
+
+def test_number_of_centered_bins_is_limited():
+    def n_bins(*arguments):
+        return [len(one) for one in centered_bins(*arguments)[1]]
+
+    numbers = np.random.default_rng(0).normal(size=(100, 200))
+    assert n_bins(numbers, 16) == [2] * 200
+    assert n_bins(numbers[:, :60], 16) == [8] * 60
+    assert n_bins(numbers[:, :2], 1000) == [99] * 2  # fewer bins than rows
+    assert n_bins(numbers[:3, :2], 16) == [2, 2]
+    assert n_bins(numbers[:2], 16) == n_bins(numbers[:1], 16) == []
 
 
 # ---------------------------------------------------------------------- state

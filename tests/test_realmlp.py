@@ -18,14 +18,14 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastbp import MLPRegressor, RealMLPClassifier, RealMLPRegressor
 from fastbp._data.table_inputs import InputTable
-from fastbp._tabular.ensembles import Ensemble
+from fastbp._tabular.ensembles import Ensemble, drawn_splits
 from fastbp.datasets import load_california_housing
 
 SMALL = {"hidden_layer_sizes": (16, 16), "max_iter": 3, "random_state": 0}
@@ -241,13 +241,31 @@ def test_out_of_bag_estimates_of_folds(kind):
         assert model.oob_score_ == pytest.approx(1 - np.sum((estimates - y) ** 2) / np.sum((y - y.mean()) ** 2))
 
 
+@pytest.mark.parametrize("classes", [None, np.arange(40) % 3, np.arange(40)], ids=["no classes", "stratified", "rare classes"])
+def test_folds_are_those_of_scikit_learn(classes):
+    splits = drawn_splits(40, np.random.RandomState(3), classes, n_cv=7, n_ensemble=2, validation_fraction=0.2)
+    assert [split.folds is splits[0].folds for split in splits] == [True] * 7 + [False] * 7
+    rng, expected = np.random.RandomState(3), []
+    for _ in range(2):
+        splitter = KFold if classes is None or len(np.unique(classes)) == 40 else StratifiedKFold
+        expected += splitter(7, shuffle=True, random_state=rng).split(np.zeros((40, 0)), classes)
+    for split, (training, validation) in zip(splits, expected, strict=True):
+        np.testing.assert_array_equal(split.training, training)
+        np.testing.assert_array_equal(split.validation, validation)
+
+
 @each_kind
 def test_members_of_the_preset_best(kind):
     model = small(kind, "best").fit(X, target(kind))
-    assert [member.inputs.pieces is not None for member in model.members_] == [False, True] * 3
-    assert [member.network.plan.layout.n_features for member in model.members_[:2]] == [
-        member.inputs.n_outputs + len(member.embedded) for member in model.members_[:2]
-    ]
+    for n, member in enumerate(model.members_):
+        layout, encoders = member.network.plan.layout, member.network.plan.architecture.encoders
+        assert [encoder.kind for encoder in encoders].count("piecewise_linear") == n % 2
+        assert layout.n_features == member.inputs.n_outputs + len(member.embedded)  # the encoding has no columns of its own
+        edges = member.network.columns.edges
+        assert len(edges) == (member.inputs.n_numbers if n % 2 else 0)
+        assert layout.sizes[0] == sum(encoder.n_out for encoder in encoders)
+        if n % 2:  # the number has 16 bins, and the constant has none
+            assert [len(edges[0]), len(edges[-1])] == [17, 1]
     given = small(kind, "best").fit(X, target(kind), X_val=X, y_val=target(kind))
     assert len(given.members_) == 6
     assert len(small(kind, "best", n_cv=1, n_ensemble=2).fit(X, target(kind)).members_) == 2
@@ -259,6 +277,33 @@ def test_best_epoch_of_the_preset_best_has_the_lowest_brier_score():
     member, scores = model.members_[0], model.members_[0].validation_scores_
     error = np.mean(((model.predict_proba(X) - (LABELS[:, None] == model.classes_)) ** 2).sum(axis=1))
     assert scores[member.best_epoch_ - 1] == max(scores) == pytest.approx(-error, rel=1e-5)
+
+
+@each_preset
+def test_epochs_are_selected_by_the_scoring(preset):
+    rows = {"X_val": X, "y_val": LABELS}
+    default, accuracy, brier = (
+        small(preset=preset, n_cv=1, max_iter=12, scoring=scoring).fit(X, LABELS, **rows)
+        for scoring in (None, "accuracy", "neg_brier_score")
+    )
+    scores = accuracy.members_[0].validation_scores_
+    assert scores[accuracy.members_[0].best_epoch_ - 1] == accuracy.score(X, LABELS) == max(scores)
+    errors = ((brier.predict_proba(X) - (LABELS[:, None] == brier.classes_)) ** 2).sum(axis=1)
+    assert max(brier.members_[0].validation_scores_) == pytest.approx(-errors.mean(), rel=1e-5)
+    same = brier if preset == "best" else accuracy
+    assert default.members_[0].validation_scores_ == same.members_[0].validation_scores_
+
+
+@each_kind
+@each_preset
+def test_number_of_bins_of_every_second_network(kind, preset):
+    def n_bins(**params):
+        members = small(kind, preset, n_cv=1, n_ensemble=2, **params).fit(X, target(kind)).members_
+        return [max((len(one) for one in member.network.columns.means), default=0) for member in members]
+
+    assert n_bins(n_bins=5) == [0, 5]
+    assert n_bins(n_bins=0) == [0, 0]
+    assert n_bins() == [0, 16 if preset == "best" else 0]
 
 
 def test_predictions_are_means_of_the_members_with_their_standard_deviation():
@@ -406,6 +451,8 @@ ERRORS = {
         "calibrate='temperature' needs validation rows",
     ),
     "decreasing quantiles": (RealMLPRegressor, {"loss": "quantile", "quantile": [0.9, 0.1]}, (X, VALUES), {}, "increasing order"),
+    "a single bin": (RealMLPRegressor, {"n_bins": 1}, (X, VALUES), {}, r"'n_bins' parameter .* range \[2, inf\)"),
+    "an unknown scoring": (RealMLPClassifier, {"scoring": "f1"}, (X, LABELS), {}, "'scoring' parameter"),
     "an unknown preset": (RealMLPRegressor, {"preset": "large"}, (X, VALUES), {}, "'preset' parameter"),
 }
 

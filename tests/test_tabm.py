@@ -27,7 +27,7 @@ from fastbp.inspection import summary
 SMALL = {"n_submodels": 4, "hidden_layer_sizes": (16, 16), "max_iter": 3, "batch_size": 32, "random_state": 0}
 KINDS = [TabMClassifier, TabMRegressor]
 ARCHITECTURES = ["tabm", "tabm-mini"]
-EMBEDDINGS = [None, "piecewise_linear", "periodic"]
+EMBEDDINGS = [None, "piecewise_linear", "periodic", "periodic_lite"]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 each_embedding = pytest.mark.parametrize("embedding", EMBEDDINGS)
@@ -112,9 +112,11 @@ def reference_of(member):
         w0, b0, *W = np.split(of_encoder, np.cumsum([first.n_out] * 2 + [(len(e) - 1) * 16 for e in edges])[:-1])
         padded = [np.vstack([part.reshape(-1, 16), np.zeros((first.n_units - part.size // 16, 16))]) for part in W]
         weights |= {"ple.w0": w0.reshape(n, 16), "ple.b0": b0.reshape(n, 16), "ple.W": np.stack(padded)}
-    elif first.kind == "plr":
-        w, W, b = np.split(of_encoder, np.cumsum([n * 48, n * 96 * 24]))
-        weights |= {"plr.w": w.reshape(n, 48), "plr.W": W.reshape(n, 96, 24), "plr.b": b.reshape(n, 24)}
+    elif first.kind in ("plr", "plr_lite"):
+        n_layers = n if first.kind == "plr" else 1
+        w, W, b = np.split(of_encoder, np.cumsum([n * 48, n_layers * 96 * 24]))
+        W, b = (np.broadcast_to(part.reshape(n_layers, *shape), (n, *shape)) for part, shape in ((W, (96, 24)), (b, (24,))))
+        weights |= {"plr.w": w.reshape(n, 48), "plr.W": W, "plr.b": b}
     return reference.tabm(weights, edges)
 
 
@@ -421,7 +423,7 @@ def test_checks(estimator, check):
 
 
 @pytest.mark.parametrize("architecture", ["tabm", "tabm-mini"])
-@pytest.mark.parametrize("embedding", [None, "piecewise_linear", "periodic"])
+@each_embedding
 def test_summary_counts_all_parameters(architecture, embedding):
     model = TabMRegressor(architecture, n_submodels=3, hidden_layer_sizes=(6, 5), numeric_embedding=embedding, max_iter=2)
     table = pd.DataFrame({"a": np.arange(60.0), "b": list("xyz") * 20, "c": list("pqrstu") * 10})
@@ -435,7 +437,7 @@ def test_summary_counts_all_parameters(architecture, embedding):
 
 
 @pytest.mark.parametrize("kind", [TabMClassifier, TabMRegressor])
-@pytest.mark.parametrize("embedding", [None, "piecewise_linear", "periodic"])
+@each_embedding
 def test_files_and_pickles(kind, embedding, tmp_path):
     table = pd.DataFrame({"a": np.arange(60.0), "b": list("xyz") * 20})
     model = kind(n_submodels=3, hidden_layer_sizes=(6, 5), numeric_embedding=embedding, n_cv=2, max_iter=4, random_state=0)
@@ -455,11 +457,11 @@ def test_files_and_pickles(kind, embedding, tmp_path):
         {"n_iter_no_change": 16},
         {"architecture": "tabm-mini"},
         {"numeric_embedding": "piecewise_linear", "n_bins": 4},
-        {"numeric_embedding": "periodic", "n_frequencies": 3},
+        {"numeric_embedding": "periodic_lite", "n_frequencies": 3},
         {"shares_batches": True, "n_cv": 2},
         {"architecture": "tabm-mini", "numeric_embedding": "piecewise_linear", "n_bins": 4, "shares_batches": True, "n_cv": 2},
     ],
-    ids=["early stopping", "all epochs", "tabm-mini", "piecewise linear", "periodic", "shared batches", "all"],
+    ids=["early stopping", "all epochs", "tabm-mini", "piecewise linear", "periodic lite", "shared batches", "all"],
 )
 def test_a_fit_that_was_ended_continues_with_the_same_bits(changes):
     class Ended(Exception):

@@ -289,6 +289,28 @@ def test_damaged_models_are_refused(name, path):
         load(path)
 
 
+BINS = ("_ensemble", "members", 1)
+DAMAGED_BINS = {
+    "a missing column": lambda tree, tensors: entry(decoded(tree, *BINS), "edges")[1].pop(),
+    "missing means": lambda tree, tensors: entry(decoded(tree, *BINS), "means")[1].pop(),
+    "no bins": lambda tree, tensors: [entry(decoded(tree, *BINS), name)[1].clear() for name in ("edges", "means")],
+    "fewer means": set_array("members.1.means.0", lambda array: array[1:]),
+    "fewer bins": set_array("members.1.edges.0", lambda array: array[1:]),
+    "other edges": set_array("members.1.edges.0", lambda array: array[::-1].copy()),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_BINS)
+def test_damaged_bins_are_refused(name, path):
+    save(fitted(preset="best", n_cv=2), path)
+    tree, tensors = read_parts(path)
+    tensors = {key: np.array(array) for key, array in tensors.items()}
+    DAMAGED_BINS[name](tree, tensors)
+    path.write_bytes(b"".join(file_parts(tree, tensors)))
+    with pytest.raises(ValueError, match=r"must be a file written by fastbp\.save or a fastbp\.Checkpoint, but"):
+        load(path)
+
+
 def test_changed_bytes_are_refused(path):
     save(fitted(), path)
     data = bytearray(path.read_bytes())

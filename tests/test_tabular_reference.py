@@ -163,6 +163,8 @@ def test_piecewise_linear_encoding_by_hand():
     X = np.array([[-1.0], [0.5], [2.0], [3.5], [6.0]])
     expected = [[-1, 0, 0], [0.5, 0, 0], [1, 0.5, 0], [1, 1, 0.5], [1, 1, 3]]
     np.testing.assert_allclose(layer.forward(X), expected)
+    centered = reference.PiecewiseLinearEncoding([[0.0, 1.0, 3.0, 4.0], [7.0]], means=[0.5, 0, 0.25])
+    np.testing.assert_allclose(centered.forward(np.hstack([X, X])), np.clip(expected, 0, 1) - [0.5, 0, 0.25])
     single = reference.PiecewiseLinearEncoding([[0.0, 2.0]])
     np.testing.assert_allclose(single.forward(np.array([[-1.0], [3.0]])), [[-0.5], [1.5]])
 

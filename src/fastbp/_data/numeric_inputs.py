@@ -7,11 +7,10 @@ the preparation of RealMLP, and ``QuantileInputs`` that of TabM. This module doe
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from sklearn.preprocessing import QuantileTransformer
-
-from .pieces import Pieces
 
 SMOOTH_LIMIT = 3.0  # the limit of the smooth clipping
 LARGEST_INPUT = 1e9  # larger values have the same clipped value, in both dtypes, and their squares do not overflow
@@ -21,6 +20,7 @@ _BLOCK_SIZE = 1 << 18  # so many elements are prepared at a time, which limits t
 _INDICATOR_SCALE = 0.25
 _NO_COLUMNS = np.empty(0, np.int64)
 _MIN_QUANTILES, _MAX_QUANTILES, _ROWS_PER_QUANTILE = 10, 1000, 30
+_MAX_BINS = 512  # of all numbers together in `centered_bins`, which limits the size of the first layer
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class _Inputs(ABC):
     @property
     def n_outputs(self):
         """The number of columns of the result of ``transform``."""
-        return self._n_single + self._n_coded + self._n_other
+        return self._n_single + self._n_coded
 
     @property
     def _n_single(self):
@@ -107,11 +107,6 @@ class _Inputs(ABC):
         """The number of outputs for the columns of codes."""
 
     @property
-    def _n_other(self):
-        """The number of outputs that ``_write_rest`` writes."""
-        return 0
-
-    @property
     def wide_tables(self):
         """The outputs that are codes: a tuple of the number of the output, and the table of `CodeTables` with two rows."""
         return ()
@@ -119,10 +114,6 @@ class _Inputs(ABC):
     @abstractmethod
     def _write_coded(self, codes, out):
         """Write the outputs for the codes (n_rows, n_categorical)."""
-
-    @abstractmethod
-    def _write_rest(self, numbers, out):
-        """Write the columns after the one-hot columns for ``numbers`` (n_rows, n_numeric) with NaN."""
 
     @abstractmethod
     def _write_numbers(self, numbers, is_missing, out):
@@ -141,14 +132,12 @@ class _Inputs(ABC):
         n_outputs = self.n_outputs
         out = np.empty((len(numeric), n_outputs + len(embedded)), numeric.dtype)
         n_rows, n_single = max(1, _BLOCK_SIZE // max(1, n_outputs)), self._n_single
-        n_coded = n_single + self._n_coded
         for start in range(0, len(numeric), n_rows):
             rows = slice(start, start + n_rows)
             is_missing = np.isnan(numeric[rows])
             self._write_numbers(numeric[rows], is_missing, out[rows, : self.n_numbers])
             self.indicators.write(is_missing.view(np.int8), out[rows, self.n_numbers : n_single])
-            self._write_coded(codes[rows], out[rows, n_single:n_coded])
-            self._write_rest(numeric[rows], out[rows, n_coded:n_outputs])
+            self._write_coded(codes[rows], out[rows, n_single:n_outputs])
             out[rows, n_outputs:] = codes[rows][:, embedded]
         return out
 
@@ -161,15 +150,13 @@ class RobustInputs(_Inputs):
     is 2 / (max − min), and 0 for a constant column (Holzmüller, Grinsztajn and Steinwart, 2024, "Better by default"). A missing
     number becomes 0, the value of the median. A column with missing numbers in the training rows has an indicator of 0 and 1, which
     is scaled like a one-hot column and then multiplied by 0.25. A categorical column has one output: a number if it has at most two
-    codes, otherwise the code, from which the network computes the one-hot columns of ``wide_tables``. With ``pieces``, the
-    piecewise-linear encoding of the numbers follows.
+    codes, otherwise the code, from which the network computes the one-hot columns of ``wide_tables``.
     """
 
     factors: np.ndarray
-    pieces: Pieces | None = None
 
     @classmethod
-    def learned(cls, numeric, codes, n_codes, sources, max_one_hot_size=None, n_bins=0):
+    def learned(cls, numeric, codes, n_codes, sources, max_one_hot_size=None):
         """The preparation of the training rows.
 
         Parameters
@@ -183,24 +170,17 @@ class RobustInputs(_Inputs):
         max_one_hot_size : int, default=None
             Only columns with at most so many codes, including 0, become one-hot columns: 9 in RealMLP-TD. None means all columns,
             as in RealMLP-TD-S. The others are in ``embedded``.
-        n_bins : int, default=0
-            The largest number of columns of the piecewise-linear encoding of a number, or 0 for no such encoding.
         """
         statistics = np.array([median_and_factor(column) for column in numeric.T], numeric.dtype).reshape(-1, 2)
         limit = np.inf if max_one_hot_size is None else max_one_hot_size
         columns = np.flatnonzero(np.asarray(n_codes) + 1 <= limit)
         tables = tuple(_scaled_one_hot(np.bincount(codes[:, j], minlength=n_codes[j] + 1)) for j in columns)
         indicators = _indicators(numeric, sources, _scaled_values)
-        pieces = Pieces.learned(numeric, statistics[:, 0].copy(), n_bins) if n_bins else None
-        return cls(statistics[:, 0].copy(), indicators, CodeTables(columns, tables), statistics[:, 1].copy(), pieces)
+        return cls(statistics[:, 0].copy(), indicators, CodeTables(columns, tables), statistics[:, 1].copy())
 
     @property
     def _n_coded(self):
         return len(self.one_hot.filled)
-
-    @property
-    def _n_other(self):
-        return 0 if self.pieces is None else self.pieces.n_outputs
 
     @property
     def wide_tables(self):
@@ -208,10 +188,6 @@ class RobustInputs(_Inputs):
 
     def _write_coded(self, codes, out):
         self.one_hot.write_codes(codes, out)
-
-    def _write_rest(self, numbers, out):
-        if self.pieces is not None:
-            self.pieces.write(numbers, out)
 
     def embedded(self, n_categorical):
         """The numbers of the categorical columns that are not one-hot columns, whose codes need embeddings."""
@@ -227,15 +203,13 @@ class RobustInputs(_Inputs):
     def to_plain(self):
         """The learned state as a dict of plain values and arrays."""
         tables = {"indicators": self.indicators.to_plain(), "one_hot": self.one_hot.to_plain()}
-        pieces = {} if self.pieces is None else {"pieces": self.pieces.to_plain()}
-        return {"medians": self.medians, **tables, "factors": self.factors, **pieces}
+        return {"medians": self.medians, **tables, "factors": self.factors}
 
     @classmethod
     def from_plain(cls, plain):
         """The preparation in the result of ``to_plain``."""
         indicators, one_hot = CodeTables.from_plain(plain["indicators"]), CodeTables.from_plain(plain["one_hot"])
-        pieces = Pieces.from_plain(plain["pieces"]) if "pieces" in plain else None
-        return cls(plain["medians"], indicators, one_hot, plain["factors"], pieces)
+        return cls(plain["medians"], indicators, one_hot, plain["factors"])
 
 
 @dataclass(frozen=True)
@@ -272,9 +246,6 @@ class QuantileInputs(_Inputs):
 
     def _write_coded(self, codes, out):
         self.one_hot.write(codes, out)
-
-    def _write_rest(self, numbers, out):
-        """There are no other columns."""
 
     def _write_numbers(self, numbers, is_missing, out):
         if len(self.kept):
@@ -317,6 +288,25 @@ def bin_edges(numbers, n_bins=48):
     shares = np.linspace(0, 1, n_bins + 1)
     # different quantiles can be equal after the conversion, and a bin without a width would divide by 0
     return [np.unique(np.quantile(column, shares).astype(numbers.dtype)) for column in numbers.T]
+
+
+def centered_bins(numbers, n_bins):
+    """The edges of ``bin_edges``, and the means of the encoding of the rows, which is limited to [0, 1]: two tuples of arrays.
+
+    A column that would have one bin has one edge and no mean, because its encoding is a linear function. All columns together have
+    at most 512 bins, or two bins each. The tuples are empty if no column has bins.
+    """
+    n_bins = min(max(2, min(n_bins, _MAX_BINS // max(1, numbers.shape[1]))), len(numbers) - 1)
+    edges = bin_edges(numbers, n_bins) if n_bins > 1 else []
+    if all(len(one) <= 2 for one in edges):
+        return (), ()
+    edges = tuple(one if len(one) > 2 else one[:1] for one in edges)
+    return edges, tuple(_means_of_encoding(column, one) for column, one in zip(numbers.T, edges, strict=True))
+
+
+def _means_of_encoding(column, edges):
+    shares = (((column - low) / (high - low)).clip(0, 1) for low, high in pairwise(edges))
+    return np.array([share.mean(dtype=np.float64) for share in shares])
 
 
 def median_and_factor(column):

@@ -92,7 +92,7 @@ _SETTINGS_OF_ALL = {
     **dict.fromkeys(("learning_rate_init", "beta_1", "beta_2", "epsilon", "weight_decay", "dropout", "label_smoothing"), is_real),
     **dict.fromkeys(("n_iter_no_change", "tolerance"), is_real),
     **dict.fromkeys(("n_frequencies", "max_one_hot_size", "n_submodels"), _is_count_or_scalar),
-    "selects_by_brier": is_flag,
+    "scoring": one_of("accuracy", "neg_brier_score"),
     **dict.fromkeys(("embedding_size", "max_iter", "n_cv"), _is_positive),
 }
 _SETTINGS = {
@@ -106,7 +106,7 @@ _SETTINGS = {
     "TabM": {
         **_SETTINGS_OF_ALL,
         "architecture": one_of("tabm", "tabm-mini"),
-        "numeric_embedding": one_of("piecewise_linear", "periodic", None),
+        "numeric_embedding": one_of("piecewise_linear", "periodic", "periodic_lite", None),
         "frequency_scale": is_real,
         "shares_batches": is_flag,
         "batch_size": lambda value: _is_positive(value) or one_of("auto")(value),
@@ -114,10 +114,15 @@ _SETTINGS = {
         "numeric_embedding_size": _is_count_or_scalar,
     },
 }
-_MEMBER = {"inputs": _is_dict, "edges": list_of(is_reals), "target": optional(_is_dict), "network": _is_dict}
+_MEMBER = {
+    "inputs": _is_dict,
+    "edges": list_of(is_reals),
+    "means": list_of(is_vector),
+    "target": optional(_is_dict),
+    "network": _is_dict,
+}
 _TABLES = {"columns": is_indices, "tables": list_of(is_reals)}
 _ROBUST_INPUTS = {"medians": is_vector, "factors": is_vector, "indicators": _is_dict, "one_hot": _is_dict}
-_PIECES = {"columns": is_indices, "edges": list_of(is_reals), "means": is_vector, "medians": is_vector}
 _QUANTILE_INPUTS = {"medians": is_vector, "kept": is_indices, "quantiles": is_reals, "indicators": _is_dict, "n_codes": is_indices}
 _TARGET = {"mean": is_vector, "scale": is_vector, "limits": optional(list_of(is_vector, tuple))}
 _NETWORK = {
@@ -199,27 +204,16 @@ def _check_kind(kind, n_outputs):
         raise DamagedValueError("the number of outputs is wrong")
 
 
-def _check_robust_inputs(inputs, n_codes):
-    has_pieces = "pieces" in inputs
-    check_types(inputs, _ROBUST_INPUTS | ({"pieces": _is_dict} if has_pieces else {}), "inputs")
+def _check_robust_inputs(inputs, edges, means, n_codes):
+    check_types(inputs, _ROBUST_INPUTS, "inputs")
     n_numbers = len(inputs["medians"])
     if len(inputs["factors"]) != n_numbers:
         raise DamagedValueError("the scaling of the inputs has a wrong size")
     _check_tables(inputs["indicators"], "indicators", [1] * n_numbers)
     _check_tables(inputs["one_hot"], "one_hot", n_codes)
-    if has_pieces:
-        _check_pieces(inputs["pieces"], n_numbers)
-
-
-def _check_pieces(pieces, n_numbers):
-    check_types(pieces, _PIECES, "pieces")
-    columns, edges = pieces["columns"], pieces["edges"]
-    if (np.diff(columns) <= 0).any() or not np.isin(columns, np.arange(n_numbers)).all() or len(edges) != len(columns):
-        raise DamagedValueError("the columns of the pieces are wrong")
-    if any(one.ndim != 1 or len(one) < 2 or (np.diff(one) <= 0).any() for one in edges):
-        raise DamagedValueError("the edges of the pieces are wrong")
-    if len(pieces["means"]) != sum(len(one) - 1 for one in edges) or len(pieces["medians"]) != n_numbers:
-        raise DamagedValueError("the pieces have a wrong size")
+    _check_edges(edges, n_numbers, least=1)
+    if [len(one) for one in means] != [len(one) - 1 for one in edges]:
+        raise DamagedValueError("the means of the bins have a wrong size")
 
 
 def _check_quantile_inputs(inputs, edges):
@@ -229,18 +223,23 @@ def _check_quantile_inputs(inputs, edges):
         raise DamagedValueError("the columns of the inputs are wrong")
     if len(kept) and (quantiles.ndim != 2 or len(quantiles) < 2 or quantiles.shape[1] != n_numbers):
         raise DamagedValueError("the quantiles of the inputs have a wrong size")
-    if edges and (len(edges) != len(kept) or any(one.ndim != 1 or len(one) < 2 or (np.diff(one) <= 0).any() for one in edges)):
-        raise DamagedValueError("the bins of the inputs are wrong")
+    _check_edges(edges, len(kept), least=2)
     _check_tables(inputs["indicators"], "indicators", [1] * n_numbers)
+
+
+def _check_edges(edges, n_columns, least):
+    """Raise an error unless ``edges`` is empty or has at least ``least`` increasing numbers for each column."""
+    if edges and (len(edges) != n_columns or any(one.ndim != 1 or len(one) < least or (np.diff(one) <= 0).any() for one in edges)):
+        raise DamagedValueError("the bins of the inputs are wrong")
 
 
 def _check_member(member, family, n_codes, n_outputs, is_regression):
     check_types(member, _MEMBER, "member")
-    inputs, edges, target, network = (member[name] for name in _MEMBER)
+    inputs, edges, means, target, network = (member[name] for name in _MEMBER)
     if family == "TabM":
         _check_quantile_inputs(inputs, edges)
     else:
-        _check_robust_inputs(inputs, n_codes)
+        _check_robust_inputs(inputs, edges, means, n_codes)
     if (target is not None) != is_regression:
         raise DamagedValueError("the scale of the targets does not belong to the estimator")
     if target is not None:

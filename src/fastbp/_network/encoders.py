@@ -24,7 +24,8 @@ class ColumnEncoder:
     ``kind`` is a name in `ENCODERS`. ``n_units`` is the number of frequencies of a column for "pbld", "plr" and "plr_lite", the
     largest number of bins of a column for the piecewise-linear kinds, and the number of codes for "embedding" and "one_hot".
     ``constants`` are the bytes of a float64 array, because the hash of bytes is computed only once. ``frequency_scale`` is the
-    standard deviation of the initial frequencies of "plr" and "plr_lite".
+    standard deviation of the initial frequencies of "plr" and "plr_lite". With ``reads_again``, the columns are those of the
+    encoder before it, which has as many.
     """
 
     kind: str
@@ -35,6 +36,12 @@ class ColumnEncoder:
     n_saved: int = 0
     constants: bytes = b""
     frequency_scale: float = 0.0
+    reads_again: bool = False
+
+    @property
+    def n_new_columns(self):
+        """The number of columns that the encoder before it does not read."""
+        return 0 if self.reads_again else self.n_columns
 
     @property
     def n_constants(self):
@@ -122,10 +129,16 @@ def plr_encoder(n_columns, n_frequencies=48, n_out=24, *, frequency_scale=0.01, 
     return ColumnEncoder("plr_lite" if is_lite else "plr", *sizes, frequency_scale=float(frequency_scale))
 
 
-def piecewise_linear_encoder(edges):
-    """Return the piecewise-linear encoder for a list of sorted arrays, the edges of the bins of each column."""
-    n_bins = [len(of_column) - 1 for of_column in edges]
-    return ColumnEncoder("piecewise_linear", len(edges), sum(n_bins), max(n_bins), constants=_constants_of_edges(edges))
+def piecewise_linear_encoder(edges, means, *, reads_again=False):
+    """Return the piecewise-linear encoder for a list of sorted arrays, the edges of the bins of each column.
+
+    ``means`` has an array for each column: the numbers that are subtracted from the encoding, one for each bin. A column with one
+    edge has no output. With ``reads_again``, the columns are those of the encoder before it.
+    """
+    n_bins, constants = [len(of_column) - 1 for of_column in edges], _constants_of_edges(edges)
+    constants += np.concatenate(means).astype(np.float64).tobytes()
+    sizes = len(edges), sum(n_bins), max(n_bins)
+    return ColumnEncoder("piecewise_linear", *sizes, constants=constants, reads_again=reads_again)
 
 
 def piecewise_linear_embedding_encoder(edges, n_out=16):
@@ -146,6 +159,18 @@ def _constants_of_edges(edges):
     return rows.tobytes()
 
 
+def edges_of_encoder(encoder):
+    """Return the edges of the bins of each column of a piecewise-linear encoder, as a list of arrays."""
+    n = encoder.n_columns
+    rows = np.frombuffer(encoder.constants, count=n * (encoder.n_units + 2)).reshape(n, -1)
+    return [row[1 : int(row[0]) + 2] for row in rows]
+
+
+def means_of_encoder(encoder):
+    """Return the numbers (n_out,) that a "piecewise_linear" encoder subtracts."""
+    return np.frombuffer(encoder.constants)[-encoder.n_out :]
+
+
 def encoder_constants(encoders, dtype):
     """Return the constants of all encoders, one after the other, in a buffer for kernels."""
     values = np.frombuffer(b"".join(encoder.constants for encoder in encoders))
@@ -157,16 +182,17 @@ def encoder_constants(encoders, dtype):
 def encoder_table(encoders, params_at, dtype):
     """Return the records (n_encoders,) of `ENCODER` for encoders whose columns, inputs and parameters follow each other."""
     table = np.zeros(len(encoders), ENCODER)
-    column_at = output_at = saved_at = constants_at = 0
+    next_column = output_at = saved_at = constants_at = 0
     for record, encoder in zip(table, encoders, strict=True):
         record["forward_address"] = lazy_address("encoder", encoder.kind, dtype)
         if encoder.kind in lazy_functions("encoder_back"):
             record["back_address"] = lazy_address("encoder_back", encoder.kind, dtype)
-        record["column_at"], record["n_columns"] = column_at, encoder.n_columns
+        next_column += encoder.n_new_columns
+        record["column_at"], record["n_columns"] = next_column - encoder.n_columns, encoder.n_columns
         record["output_at"], record["n_out"] = output_at, encoder.n_out
         record["params_at"], record["n_params"], record["n_units"] = params_at, encoder.n_params, encoder.n_units
         record["saved_at"], record["n_saved"] = saved_at, encoder.n_saved
         record["constants_at"], constants_at = constants_at, constants_at + encoder.n_constants
-        column_at, output_at = column_at + encoder.n_columns, output_at + encoder.n_out
+        output_at += encoder.n_out
         params_at, saved_at = params_at + encoder.n_params, saved_at + encoder.n_saved
     return table

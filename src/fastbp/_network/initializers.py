@@ -83,6 +83,7 @@ INITIALIZERS = {
 BIAS_INITIALIZERS = {**INITIALIZERS, "zeros": zeros}
 DATA = "data"  # the initializer for which values depend on the training rows
 _RELATIVE_TOLERANCE = 100
+_UNITS_AT_A_TIME = 64
 
 
 def draw_into(coefs, intercepts, activations, random_state, weight_init, bias_init, *, normalized=False):
@@ -166,7 +167,9 @@ def draw_fitted_weights(W, A, random_state):
     """
     drawn = random_state.normal(size=W.shape).astype(A.dtype)
     Z = A @ drawn
-    deviations, largest = Z.std(axis=0), np.abs(Z).max(axis=0)
+    parts = np.array_split(Z, max(1, Z.shape[1] // _UNITS_AT_A_TIME), axis=1)  # because temporary arrays have the size of a part
+    deviations = np.concatenate([part.std(axis=0) for part in parts])
+    largest = np.maximum(Z.max(axis=0), -Z.min(axis=0))
     is_varying = deviations > _RELATIVE_TOLERANCE * np.finfo(A.dtype).eps * largest  # otherwise, only rounding errors differ
     scales = np.divide(1, deviations, out=np.ones_like(deviations), where=is_varying)
     W[...] = drawn * scales

@@ -59,7 +59,7 @@ class LayerKinds:
     @property
     def n_features(self):
         """The number of columns of X that the encoders read, or 0 without encoders."""
-        return sum(encoder.n_columns for encoder in self.encoders)
+        return sum(encoder.n_new_columns for encoder in self.encoders)
 
     def n_inputs(self, n_features):
         """Return the number of inputs of the first dense layer for rows with this number of columns."""

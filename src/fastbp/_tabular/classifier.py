@@ -114,12 +114,12 @@ class TableClassifier(ClassifierMixin, BaseTableEstimator):
     def _encode_targets(self, y):
         labels = _checked_labels(y)
         self.classes_, codes = np.unique(labels, return_inverse=True)
-        return codes[:, None]
+        return codes.astype(np.int32)[:, None]
 
     def _encode_validation_targets(self, y):
         labels = _checked_labels(y)
         check_validation_labels(labels, self.classes_)
-        return self.classes_.searchsorted(labels)[:, None]
+        return self.classes_.searchsorted(labels).astype(np.int32)[:, None]
 
     def _row_weights(self, y, sample_weight):
         if self.class_weight is None:

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from .._data.columns import ColumnReader, EncodedTable
+from .._data.inputs import row_dtype, row_numbers
 from .members import Member
 from .network_kind import NetworkKind
 
@@ -22,6 +23,24 @@ class Split(NamedTuple):
 
     training: np.ndarray
     validation: np.ndarray | None
+
+
+class FoldSplit(NamedTuple):
+    """The split of the member whose validation rows are those with this ``number`` in ``folds`` (n_rows,).
+
+    The members of a cross-validation share ``folds``, which need much less memory than the numbers of all rows of all members.
+    """
+
+    folds: np.ndarray
+    number: int
+
+    @property
+    def training(self):
+        return np.flatnonzero(self.folds != self.number)
+
+    @property
+    def validation(self):
+        return np.flatnonzero(self.folds == self.number)
 
 
 class RowData(NamedTuple):
@@ -109,22 +128,35 @@ class Ensemble:
 
 
 def drawn_splits(n_rows, rng, classes, *, n_cv, n_ensemble, validation_fraction):
-    """Return the ``Split`` of each member; folds are stratified by ``classes`` (n_rows,) unless it is None."""
+    """Return the ``Split`` or ``FoldSplit`` of each member; folds are stratified by ``classes`` (n_rows,) unless it is None."""
     if n_cv > n_rows:
         raise ValueError(
             f"n_cv must be at most the number of rows with a weight above 0, which is {n_rows}; got {n_cv}. Pass more rows, or "
             "decrease n_cv."
         )
-    splits = []
+    splits: list[Split | FoldSplit] = []
     for _ in range(n_ensemble):
         if n_cv > 1:
             is_stratified = classes is not None and np.unique(classes, return_counts=True)[1].min() >= n_cv
-            folds = (StratifiedKFold if is_stratified else KFold)(n_cv, shuffle=True, random_state=rng)
-            splits += [Split(*pair) for pair in folds.split(np.zeros((n_rows, 0)), classes)]
+            splitter = (StratifiedKFold if is_stratified else KFold)(n_cv, shuffle=True, random_state=rng)
+            folds = np.empty(n_rows, np.min_scalar_type(n_cv))
+            for number, (_, validation) in enumerate(splitter.split(np.zeros((n_rows, 0)), classes)):
+                folds[validation] = number
+            splits += [FoldSplit(folds, number) for number in range(n_cv)]
         else:
-            order, n_training = rng.permutation(n_rows), int(np.ceil((1 - validation_fraction) * n_rows))
+            order, n_training = _small(rng.permutation(n_rows)), int(np.ceil((1 - validation_fraction) * n_rows))
             splits.append(Split(order[:n_training], order[n_training:] if n_training < n_rows else None))
     return splits
+
+
+def all_rows(n_rows):
+    """Return the ``Split`` of a member that is trained on all rows."""
+    return Split(row_numbers(n_rows), None)
+
+
+def _small(numbers):
+    """Numbers of rows in the smallest type that has them."""
+    return numbers.astype(row_dtype(len(numbers)))
 
 
 def _rows_at(rows, numbers):

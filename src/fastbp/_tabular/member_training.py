@@ -17,7 +17,7 @@ import numpy as np
 
 from .._network.threads import allowed_threads
 from .control import TrainingControl
-from .ensembles import Ensemble, RowData, Split
+from .ensembles import Ensemble, FoldSplit, RowData, Split
 from .members import trained_member
 from .network_kind import NetworkKind
 
@@ -46,7 +46,7 @@ class EnsembleTraining:
     reader: Any
     data: RowData
     given: RowData | None
-    splits: list[Split]
+    splits: list[Split | FoldSplit]
     seeds: np.ndarray
     limits: Limits
     options: tuple[dict, dict]

@@ -118,8 +118,8 @@ class Member:
     def to_plain(self):
         """Return a dict of plain values and arrays."""
         target = None if self.target is None else vars(self.target)
-        edges, network = list(self.network.columns.edges), self.network.to_plain()
-        return {"inputs": self.inputs.to_plain(), "edges": edges, "target": target, "network": network}
+        bins = {name: list(getattr(self.network.columns, name)) for name in ("edges", "means")}
+        return {"inputs": self.inputs.to_plain(), **bins, "target": target, "network": self.network.to_plain()}
 
     @classmethod
     def from_plain(cls, plain, reader, kind):
@@ -128,8 +128,8 @@ class Member:
 
         inputs, embedded = kind.settings.stored_inputs(plain["inputs"], reader)
         target = None if plain["target"] is None else TargetScale(**plain["target"])
-        n_codes, edges = reader.n_codes[embedded], tuple(plain["edges"])
-        columns = NetworkColumns(inputs.n_numbers, inputs.n_outputs, n_codes, edges, inputs.wide_tables)
+        n_codes, bins = reader.n_codes[embedded], (tuple(plain["edges"]), tuple(plain["means"]))
+        columns = NetworkColumns(inputs.n_numbers, inputs.n_outputs, n_codes, *bins, inputs.wide_tables)
         network = TrainedNetwork.from_plain(plain["network"], kind, columns)
         return cls(inputs, embedded, network, target)
 

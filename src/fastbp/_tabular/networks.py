@@ -123,7 +123,6 @@ class _MemberNetwork(BaseMLP):
     kinds: Any = None
     control: Any = None
     columns: Any = None
-    selects_by_brier = False
 
     def _train(self, X, y, sample_weight, validation, incremental, hooks):
         end_epoch = None if self.control.callbacks is None else self._end_epoch_of_member
@@ -186,6 +185,7 @@ class ClassifierNetwork(_MemberNetwork, MLPClassifier):
     """A classifier with one output for each of ``n_classes`` classes, also for two classes and for classes without rows."""
 
     n_classes = 2
+    selects_by_brier = False
 
     def _validate_input(self, X, y, incremental, reset):
         self.n_features_in_ = X.shape[1]
@@ -232,7 +232,7 @@ def trained_network(settings, columns, data, validation, attributes, parameters,
     network.kinds = settings.layer_kinds(columns)
     for name, value in attributes.items():
         setattr(network, name, value)
-    network.columns, network.selects_by_brier = columns, settings.selects_by_brier
+    network.columns, network.selects_by_brier = columns, settings.scoring == "neg_brier_score"
     network.tol *= np.mean(attributes.get("target_scales", 1.0))  # in the units of the scores
     if before is not None:
         network.restore(before)

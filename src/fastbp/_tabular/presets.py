@@ -10,8 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._data.numeric_inputs import RobustInputs
-from .._network.encoders import copy_encoder, embedding_encoder, one_hot_encoder_of, pbld_encoder
+from .._data.numeric_inputs import RobustInputs, centered_bins
+from .._network.encoders import (
+    copy_encoder,
+    embedding_encoder,
+    one_hot_encoder_of,
+    pbld_encoder,
+    piecewise_linear_encoder,
+)
 from .._network.layer_kinds import LayerKinds
 from .network_columns import NetworkColumns
 
@@ -43,10 +49,10 @@ class NetworkSettings(NamedTuple):
     n_iter_no_change: float = np.inf
     tolerance: float = 0.0
     clip_norm: float | None = None
-    # without parameters, except n_cv
+    # those of ensembles; regressors do not use the scoring
     n_cv: int = 1
     n_bins: int = 0
-    selects_by_brier: bool = False
+    scoring: str = "accuracy"
 
     def of_member(self, n):
         """Return the settings of the member with this number: members 0, 2, 4, … have no piecewise-linear encoding."""
@@ -58,8 +64,8 @@ class NetworkSettings(NamedTuple):
 
     def learned_inputs(self, rows, reader):
         """Return the preparation of the encoded training rows, and the numbers of the columns whose codes the network reads."""
-        limit = self.max_one_hot_size
-        inputs = RobustInputs.learned(rows.numeric, rows.codes, reader.n_codes, reader.numeric_sources, limit, self.n_bins)
+        sources = reader.numeric_sources
+        inputs = RobustInputs.learned(rows.numeric, rows.codes, reader.n_codes, sources, self.max_one_hot_size)
         return inputs, inputs.embedded(len(reader.n_codes))
 
     def stored_inputs(self, plain, reader):
@@ -69,7 +75,8 @@ class NetworkSettings(NamedTuple):
 
     def network_columns(self, inputs, n_codes, X):
         """Return the ``NetworkColumns`` of prepared training rows X; ``n_codes`` are those of the columns of codes."""
-        return NetworkColumns(inputs.n_numbers, inputs.n_outputs, n_codes, wide_tables=inputs.wide_tables)
+        edges, means = centered_bins(X[:, : inputs.n_numbers], self.n_bins) if self.n_bins else ((), ())
+        return NetworkColumns(inputs.n_numbers, inputs.n_outputs, n_codes, edges, means, inputs.wide_tables)
 
     def layer_kinds(self, columns):
         """Return the ``LayerKinds`` for these columns."""
@@ -85,7 +92,7 @@ _TD: dict[str, Any] = {
     "max_one_hot_size": 9,
 }
 _OF_REGRESSION: dict[str, Any] = {"activation": "mish", "label_smoothing": 0.0}
-_BEST: dict[str, Any] = {**_TD, "n_cv": 6, "n_bins": 16, "selects_by_brier": True}
+_BEST: dict[str, Any] = {**_TD, "n_cv": 6, "n_bins": 16, "scoring": "neg_brier_score"}
 # by the preset, and whether the task is regression
 _PRESETS: dict[tuple[str, bool], dict[str, Any]] = {
     ("td", False): _TD,
@@ -109,10 +116,12 @@ def settings_of(estimator, *, is_regression):
 
 
 def _encoders_of_columns(settings, columns):
-    if not settings.n_frequencies and not columns.n_codes.size and not columns.wide_tables:
+    if not settings.n_frequencies and not columns.n_codes.size and not columns.wide_tables and not columns.edges:
         return ()
     at, size = columns.n_numbers, settings.embedding_size
     encoders = [pbld_encoder(at, settings.n_frequencies) if settings.n_frequencies else copy_encoder(at)]
+    if columns.edges:
+        encoders.append(piecewise_linear_encoder(columns.edges, columns.means, reads_again=True))
     for column, table in columns.wide_tables:
         encoders += [copy_encoder(column - at), one_hot_encoder_of(table)]
         at = column + 1

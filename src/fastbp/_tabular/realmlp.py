@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._compat import Interval, StrOptions
+from .._compat import Interval, Options, StrOptions
 from .._parameters import documented
 from .base import OF_TABLE_NETWORKS, set_parameters
 from .classifier import OF_TABLE_CLASSIFIERS, TableClassifier
@@ -30,9 +30,8 @@ from .regressor import OF_TABLE_REGRESSORS, TableRegressor
 _PRESET = """\
 preset : {{'td', 'td-s', 'best'}}, default='td'
     The values of the parameters that are None: 'td' is RealMLP-TD, 'td-s' is RealMLP-TD-S, which has fewer parts and needs about
-    0.7 times as long [1]_. 'best' is 'td' with other values of `n_cv` and, in regression, `learning_rate_init`, and two more parts,
-    which have no parameters: every second network also has a piecewise-linear encoding of the numbers [5]_, and the best epochs of
-    classifiers are selected by the Brier score. It needs about seven times as long as 'td'.
+    0.7 times as long [1]_. 'best' is 'td' with other values of `n_cv`, `n_bins` and {of_best}. It needs about seven times as
+    long as 'td'.
 """
 
 _PARAMETERS_OF_REALMLP = """\
@@ -69,6 +68,9 @@ weight_init : {{'normal', 'data'}}, default=None
 n_frequencies : int, default=None
     The number of frequencies of the periodic embedding of each number ("PBLD"), or 0 for no embedding. None means 0 for
     'td-s' and 16 otherwise.
+n_bins : int, default=None
+    The maximum number of bins of the piecewise-linear encoding of each number [5]_, which every second network has in addition: the
+    members 1, 3, 5, ..., so that there must be several networks. 0 means no encoding. None means 16 for 'best' and 0 otherwise.
 max_one_hot_size : int, default=None
     Categorical columns with at most so many codes, including the code of missing values, become one-hot columns. The others have
     an embedding. None means 256 for 'td-s' and 9 otherwise.
@@ -79,7 +81,7 @@ embedding_size : int, default=None
     training rows if there are fewer.
 max_iter : int, default=None
     The number of epochs. Training never ends earlier without an error, except after `max_time`. None means 256.
-"""
+{scoring}"""
 
 _REFERENCES_OF_REALMLP = """\
 .. [1] Holzmüller, Grinsztajn and Steinwart, "Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data", NeurIPS
@@ -118,6 +120,7 @@ _RULES_OF_REALMLP = {
     "n_cv": [Interval(Integral, 1, None, closed="left"), None],
     "weight_init": [StrOptions({"normal", "data"}), None],
     "n_frequencies": [Interval(Integral, 0, None, closed="left"), None],
+    "n_bins": [Interval(Integral, 2, None, closed="left"), Options(Integral, {0}), None],
 }
 
 
@@ -138,6 +141,7 @@ class _RealMLP:
     dropout: float | None
     weight_init: str | None
     n_frequencies: int | None
+    n_bins: int | None
     max_one_hot_size: int | None
     embedding_size: int | None
     batch_size: int | None
@@ -150,7 +154,13 @@ class _RealMLP:
 
 @documented(
     _TEXTS_OF_REALMLP,
-    **WORDS_OF_CLASSIFIERS | {"scores": "the accuracies, or with the preset 'best' the negative Brier scores,"},
+    **WORDS_OF_CLASSIFIERS | {"scores": "the accuracies or the negative Brier scores, see `scoring`,"},
+    of_best="`scoring`",
+    scoring="""scoring : {'accuracy', 'neg_brier_score'}, default=None
+    The score of the validation rows by which the best epoch is selected: the accuracy, or the negative Brier score, which is the
+    mean over the rows of the sum over the classes of -(p - 1)^2 for the true class and -p^2 for other classes, with the predicted
+    probabilities p. None means 'neg_brier_score' for 'best' and 'accuracy' otherwise.
+""",
     activation="selu",
     learning_rate_init="0.04",
     own="""label_smoothing : float, default=None
@@ -204,11 +214,13 @@ class RealMLPClassifier(_RealMLP, TableClassifier):
     """
 
     label_smoothing: float | None
+    scoring: str | None
 
     _parameter_constraints = {
         **OF_TABLE_CLASSIFIERS,
         **_RULES_OF_REALMLP,
         "label_smoothing": [Interval(Real, 0, 1, closed="left"), None],
+        "scoring": [StrOptions({"accuracy", "neg_brier_score"}), None],
     }
 
     def __init__(
@@ -229,11 +241,13 @@ class RealMLPClassifier(_RealMLP, TableClassifier):
         dropout: float | None = None,
         weight_init: str | None = None,
         n_frequencies: int | None = None,
+        n_bins: int | None = None,
         max_one_hot_size: int | None = None,
         embedding_size: int | None = None,
         label_smoothing: float | None = None,
         batch_size: int | None = None,
         max_iter: int | None = None,
+        scoring: str | None = None,
         validation_fraction: float = 0.2,
         n_cv: int | None = None,
         n_ensemble: int = 1,
@@ -252,6 +266,8 @@ class RealMLPClassifier(_RealMLP, TableClassifier):
 @documented(
     _TEXTS_OF_REALMLP,
     **WORDS_OF_REGRESSORS,
+    of_best="`learning_rate_init`",
+    scoring="",
     activation="mish",
     learning_rate_init="0.2 for 'td', 0.08 for 'best' and 0.07 for 'td-s'",
     own="""clip_predictions : bool, default=None
@@ -325,6 +341,7 @@ class RealMLPRegressor(_RealMLP, TableRegressor):
         dropout: float | None = None,
         weight_init: str | None = None,
         n_frequencies: int | None = None,
+        n_bins: int | None = None,
         max_one_hot_size: int | None = None,
         embedding_size: int | None = None,
         clip_predictions: bool | None = None,

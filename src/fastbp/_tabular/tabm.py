@@ -41,9 +41,10 @@ hidden_layer_sizes : array-like of int or int, default=None
     The number of units in each hidden layer. None means (512, 512, 512), or (512, 512) with `numeric_embedding`.
 activation : str, default='relu'
     The activation function of the hidden layers, one of those of `{sibling}`.
-numeric_embedding : {{'piecewise_linear', 'periodic'}}, default=None
+numeric_embedding : {{'piecewise_linear', 'periodic', 'periodic_lite'}}, default=None
     The embedding of each number: 'piecewise_linear' is b + w x + u W, where u is the piecewise-linear encoding of x in bins between
-    quantiles, and 'periodic' is max(0, [cos(2 pi c x), sin(2 pi c x)] W + b) with frequencies c [3]_. None means the number itself.
+    quantiles, and 'periodic' is max(0, [cos(2 pi c x), sin(2 pi c x)] W + b) with frequencies c [3]_. With 'periodic_lite', all
+    numbers have the same W and b. None means the number itself.
 n_bins : int, default=48
     The maximum number of bins of the piecewise-linear embedding. With at most so many training rows, there is one bin less than
     rows.
@@ -52,7 +53,7 @@ n_frequencies : int, default=48
 frequency_scale : float, default=0.01
     The standard deviation of the initial frequencies of the periodic embedding.
 numeric_embedding_size : int, default=None
-    The number of inputs of the network for a number with an embedding. None means 16 for 'piecewise_linear' and 24 for 'periodic'.
+    The number of inputs of the network for a number with an embedding. None means 16 for 'piecewise_linear' and 24 otherwise.
 max_one_hot_size : int, default=256
     Categorical columns with at most so many codes, including the code of missing values, become one-hot columns. The others have
     an embedding.

@@ -25,7 +25,7 @@ from .network_columns import NetworkColumns
 _BATCH_SIZES = ((2_799, 32), (4_499, 64), (6_399, 128), (31_999, 256), (107_999, 512))
 _LARGEST_BATCH = 1024
 _N_LAYERS, _N_UNITS = {False: 3, True: 2}, 512  # the number of layers depends on whether numbers have embeddings
-_EMBEDDING_SIZES = {None: 0, "piecewise_linear": 16, "periodic": 24}
+_EMBEDDING_SIZES = {None: 0, "piecewise_linear": 16, "periodic": 24, "periodic_lite": 24}
 _MIN_EMBEDDED_ROWS = 3  # bins need at least so many training rows
 _ADAPTERS = {"tabm": "all", "tabm-mini": "input"}
 ARCHITECTURES = tuple(_ADAPTERS)
@@ -63,7 +63,7 @@ class TabMSettings(NamedTuple):
     label_smoothing: float = 0.0
     clip_predictions: bool = False
     tolerance: float = 1e-10  # an equally good epoch is not an improvement
-    selects_by_brier: bool = False
+    scoring: str = "accuracy"
 
     def of_member(self, n):
         """Return the settings of the member with this number, which are those of all members."""
@@ -116,13 +116,14 @@ class TabMSettings(NamedTuple):
         n_numbers, size = columns.n_numbers, self.numeric_embedding_size
         if columns.edges:
             return piecewise_linear_embedding_encoder(columns.edges, size)
-        if self.numeric_embedding == "periodic" and n_numbers:
-            return plr_encoder(n_numbers, self.n_frequencies, size, frequency_scale=self.frequency_scale)
+        if self.numeric_embedding in ("periodic", "periodic_lite") and n_numbers:
+            is_lite = self.numeric_embedding == "periodic_lite"
+            return plr_encoder(n_numbers, self.n_frequencies, size, frequency_scale=self.frequency_scale, is_lite=is_lite)
         return copy_encoder(n_numbers)
 
 
 # groups of parameters, other than the weights, to which the weight decay applies
-_DECAYED = ("input_adapters", "output_adapters", "piecewise_linear_embedding", "plr", "embedding")
+_DECAYED = ("input_adapters", "output_adapters", "piecewise_linear_embedding", "plr", "plr_lite", "embedding")
 
 
 def tabm_settings(estimator):

@@ -40,8 +40,8 @@ _MAX_EPOCHS = 2**62  # the largest number of epochs of a fit, because kernels co
 class SGDRun:
     """A fit, which ``train`` runs once.
 
-    It trains ``state`` in place on ``data`` (X, y, sample_weight). ``rows`` are the ``TrainingRows``, ``validation`` is a
-    ``Validation`` or None, and ``context`` is the ``FitContext``.
+    It trains ``state`` in place on ``data`` (X, y, sample_weight). ``rows`` are the ``TrainingRows``, whose order is changed in
+    place, ``validation`` is a ``Validation`` or None, and ``context`` is the ``FitContext``.
     """
 
     def __init__(self, state, config, plan, data, rows, validation, context):
@@ -64,7 +64,7 @@ class SGDRun:
             rates,
             progress,
             # a resumed fit must not change the order that the state of the last fit contains
-            rows.order if context.resume is None else rows.order.copy(),
+            np.ascontiguousarray(rows.order) if context.resume is None else rows.order.copy(),
             shuffles,
             *self.division,
             keep_best=keep_best,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._data.numeric_inputs import LARGEST_INPUT, SMOOTH_LIMIT
+from .._network.encoders import edges_of_encoder, means_of_encoder
 from ._activations import ACTIVATION_EXPRESSIONS, ordered_quantile_nodes
 from ._labels import stored_classes
 from ._model import DEFAULT_OPSET, LABEL, PREDICTION, PROBABILITIES, ROW_DIMENSION, check_dtype, check_opset, tensor_info
@@ -82,7 +83,6 @@ def _member_outputs(member, inputs, graph):
     network = member.network
     plan, params = network.plan, network.params
     columns = [*_prepared_numbers(member.inputs, inputs.numbers), *_one_hot_nodes(member.inputs.one_hot, inputs.codes)]
-    columns += _piecewise_nodes(member.inputs.pieces, inputs.numbers)
     embedded = [inputs.codes[j] for j in member.embedded]
     if not columns and not embedded:  # a network has at least one input, which is 0
         raise ValueError(
@@ -136,17 +136,6 @@ def _prepared_numbers(inputs, numbers):
     return parts
 
 
-def _piecewise_nodes(pieces, numbers):
-    """The piecewise-linear encoding of numbers, as a list of tensors; it is computed in float64, as in `Pieces`."""
-    if pieces is None or not len(pieces.columns):
-        return []
-    exact, places = numbers.graph.exact_constant, np.repeat(pieces.columns, pieces.widths)
-    low, high = (np.concatenate([edges[part] for edges in pieces.edges]) for part in (slice(None, -1), slice(1, None)))
-    x = numbers.apply("IsNaN").where(pieces.medians, numbers).apply("Gather", places, axis=1).apply("Cast", to=_DOUBLE)
-    shares = ((x - exact(low)) / exact(high - low)).apply("Clip", exact(np.array(0.0)), exact(np.array(1.0)))
-    return [(shares - exact(pieces.means)).apply("Cast", to=FLOAT)]
-
-
 def _one_hot_nodes(one_hot, codes):
     """The scaled one-hot columns, as a list of tensors."""
     parts = []
@@ -173,18 +162,32 @@ def _encoded(plan, params, columns, embedded):
     encoders = plan.architecture.encoders
     if not encoders:
         return columns
-    parts, n_used, codes = [], 0, iter(embedded)
+    parts: list[Any] = []
+    n_used, codes, part = 0, iter(embedded), None
     X: Any = _joined(columns) if columns else None
     for index, encoder in enumerate(encoders):
         values = plan.layout.extra(params, f"encoder_{index}")
         if encoder.kind == "embedding":
             parts.append(_rows_of(values.reshape(encoder.n_units, encoder.n_out), next(codes)))
             continue
+        if encoder.kind == "piecewise_linear":
+            parts.append(_piecewise_linear_node(encoder, part))
+            continue
         width = encoder.n_out if encoder.kind == "one_hot" else encoder.n_columns
         part = X.apply("Gather", np.arange(n_used, n_used + width), axis=1)
         parts += _pbld_nodes(encoder, values, part) if encoder.kind == "pbld" else [part]
         n_used += width
     return parts
+
+
+def _piecewise_linear_node(encoder, x):
+    """The piecewise-linear encoding of columns x, which are those of the encoder before this one; see `_kernels.lazy.encoders`."""
+    assert encoder.reads_again
+    edges = edges_of_encoder(encoder)
+    low, high = (np.concatenate([of_column[part] for of_column in edges]) for part in (slice(None, -1), slice(1, None)))
+    places = np.repeat(np.arange(len(edges)), [len(of_column) - 1 for of_column in edges])
+    shares = (x.apply("Gather", places, axis=1) - low) / (high - low)
+    return shares.apply("Clip", 0.0, 1.0) - means_of_encoder(encoder)
 
 
 def _pbld_nodes(encoder, values, x):

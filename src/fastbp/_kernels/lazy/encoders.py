@@ -110,36 +110,34 @@ def _bin_and_share(x, edges, zero, one):
 
 @lazy_entry
 def piecewise_linear(X, A, params, saved, scratch, constants, encoders, index):
-    """Compute the encoding u_t = (x − e_t) / (e_{t+1} − e_t), limited to [0, 1], with one output for each bin t of a column.
+    """Compute u_t − m_t for each bin t of a column, with u_t = (x − e_t) / (e_{t+1} − e_t) limited to [0, 1].
 
-    The first output of a column may be less than 0, and the last one greater than 1 (Gorishniy, Rubachev and Babenko 2022). From
-    constants_at, each column has n_units + 2 constants: the number of its bins, which is at most n_units, and their edges e. There
-    are no parameters.
+    In the paper (Gorishniy, Rubachev and Babenko 2022), nothing is subtracted, and the first and the last bin have no outer limit.
+    Here, outputs are centered, and numbers outside narrow bins do not have large outputs. From constants_at, each column has
+    n_units + 2 constants: the number of its bins, which is at most n_units, and their edges e. A column without bins has one edge.
+    Then follow the constants m of all outputs. There are no parameters.
     """
     encoder, zero, one = encoders[index], X.dtype.type(0), X.dtype.type(1)
-    at = encoder.output_at
+    at, means_at = encoder.output_at, encoder.constants_at + encoder.n_columns * (encoder.n_units + 2)
     for c in range(encoder.n_columns):
         edges = _edges_of(constants, encoder, c)
         n_bins = edges.size - 1
+        means = vector(constants, means_at + at - encoder.output_at, n_bins)
         for i in range(X.shape[0]):
             x, a = X[i, encoder.column_at + c], vector(A, i * A.shape[1] + at, n_bins)
             for t in range(n_bins):
-                a[t] = clip((x - edges[t]) / (edges[t + 1] - edges[t]), zero, one)
-            if x < edges[0]:
-                a[0] = (x - edges[0]) / (edges[1] - edges[0])
-            if x > edges[n_bins]:
-                a[n_bins - 1] = (x - edges[n_bins - 1]) / (edges[n_bins] - edges[n_bins - 1])
+                a[t] = clip((x - edges[t]) / (edges[t + 1] - edges[t]), zero, one) - means[t]
         at += n_bins
 
 
 @lazy_entry
 def piecewise_linear_embedding(X, A, params, saved, scratch, constants, encoders, index):
-    """Compute b + w x + u·W for each column, where u is its encoding by `piecewise_linear`.
+    """Compute b + w x + u·W for each column, where u is its piecewise-linear encoding.
 
     This is version B of the embedding in the package rtdl_num_embeddings, which TabM uses (Gorishniy, Kotelnikov and Babenko 2024).
     params contains w (n_columns, d), b (n_columns, d) with d = n_out / n_columns, and W (number of bins, d) of the first column, of
-    the second column and so on. The constants are those of `piecewise_linear`. Because u is 1 below the bin of x and 0 above it,
-    u·W is read from the cumulative sums of the rows of W.
+    the second column and so on. The constants are those of `piecewise_linear`, without m. The first and the last bin have no outer
+    limit, as in the paper. Because u is 1 below the bin of x and 0 above it, u·W is read from the cumulative sums of the rows of W.
     """
     encoder, zero, one = encoders[index], X.dtype.type(0), X.dtype.type(1)
     n_columns, d = encoder.n_columns, encoder.n_out // encoder.n_columns
