@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from fastbp._data.inputs import IN_ORDER, as_rows, as_targets, row_numbers
+from fastbp._data.inputs import IN_ORDER, as_rows, as_targets
+from fastbp._data.row_numbers import row_numbers
 from fastbp._kernels import epochs
 from fastbp._kernels import network as passes
 from fastbp._kernels.codes import ScheduleCode, Status

@@ -18,8 +18,9 @@ from ._batch_fitting import BatchFitting
 from ._compat import _check_sample_weight, fit_method, validate_parameter_constraints
 from ._config import FitConfig, check_config, check_lbfgs, check_output_layer, dropout_rates, hidden_sizes
 from ._data.array_likes import in_file
-from ._data.inputs import IN_ORDER, Matrix, row_numbers
+from ._data.inputs import IN_ORDER, Matrix
 from ._data.preparation import Preparation
+from ._data.row_numbers import row_numbers
 from ._data.sample_weights import relative_weights
 from ._data.targets import check_validation_rows
 from ._export_methods import ExportMethods

@@ -16,7 +16,7 @@ from scipy.sparse import issparse
 from .streamed import float_dtype, is_readable, is_small, row_slices
 
 _COPIED_ELEMENTS = 1 << 20  # of a block of rows that is copied to a file
-_NUMBER_KINDS = "fiub"
+_SLICED_KINDS = "fiub"
 
 
 def is_sliced(X):
@@ -54,7 +54,7 @@ def _is_array_like(values):
     """Whether ``values`` is a vector or a matrix of numbers with a shape, a dtype and slices of rows, but not in memory."""
     shape, dtype = getattr(values, "shape", None), getattr(values, "dtype", None)
     has_shape = isinstance(shape, tuple) and len(shape) in (1, 2) and all(isinstance(n, (int, np.integer)) for n in shape)
-    has_numbers = isinstance(dtype, np.dtype) and dtype.kind in _NUMBER_KINDS and dtype.names is None
+    has_numbers = isinstance(dtype, np.dtype) and dtype.kind in _SLICED_KINDS and dtype.names is None
     is_in_memory = any(hasattr(values, name) for name in ("to_numpy", "__array_interface__", "__dlpack__"))
     return has_shape and has_numbers and hasattr(values, "__getitem__") and not is_in_memory and not issparse(values)
 
@@ -77,7 +77,7 @@ class _TableRows:
             dtype = np.dtype(column.type.to_pandas_dtype())
         except (NotImplementedError, TypeError):
             return None
-        if dtype.kind not in _NUMBER_KINDS or (dtype.kind == "b" and column.null_count):
+        if dtype.kind not in _SLICED_KINDS or (dtype.kind == "b" and column.null_count):
             return None
         return np.dtype(np.float64) if dtype.kind in "iu" and column.null_count else dtype
 

@@ -52,16 +52,6 @@ def common_float(*arrays):
     return dtype if dtype in FLOATS else np.dtype(np.float64)
 
 
-def row_numbers(n_rows):
-    """The numbers of all rows in their order; int64 would take twice the memory, and is used only where it is needed."""
-    return np.arange(n_rows, dtype=row_dtype(n_rows))
-
-
-def row_dtype(n_rows):
-    """The dtype of the row numbers of n_rows rows."""
-    return np.int32 if n_rows <= np.iinfo(np.int32).max else np.int64
-
-
 def as_rows(X, dtype):
     """``Rows`` over X of shape (n_rows, n_features), an array, ``StreamedRows`` or a CSR or CSC matrix, in the given dtype."""
     if isinstance(X, StreamedRows):

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import MT19937, RandomState, SeedSequence
 from scipy.sparse import issparse, vstack
 
-from .._data.inputs import row_numbers
 from .._data.preparation import Preparation
+from .._data.row_numbers import row_numbers
 from .._network.layout import padded_copy
 from .._network.optimizers import Optimizer
 from .._network.workspace import MovingStatistics

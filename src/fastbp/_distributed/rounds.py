@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import SeedSequence
 
 from .._config import FitConfig
-from .._data.inputs import row_dtype, row_numbers
+from .._data.row_numbers import row_dtype, row_numbers
 from .._network.architecture import Plan
 
 

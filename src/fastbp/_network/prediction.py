@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._data.inputs import IN_ORDER, row_numbers
+from .._data.inputs import IN_ORDER
+from .._data.row_numbers import row_numbers
 from .._kernels.network import evaluate, predict
 from .._kernels.scratch import Scratch
 from .._kernels.settings import SETTINGS, record

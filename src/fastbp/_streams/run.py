@@ -6,7 +6,7 @@ another. If the source fails, the result contains the exception and a state from
 know about estimators and sources.
 """
 
-from .._data.inputs import row_numbers
+from .._data.row_numbers import row_numbers
 from .._data.training_arrays import training_arrays
 from .._training.context import TrainingRows
 from .._training.epochs import EpochRunner

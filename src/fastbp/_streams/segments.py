@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse, vstack
 
-from .._data.inputs import row_dtype, row_numbers
+from .._data.row_numbers import row_dtype, row_numbers
 
 _INITIAL_ROWS = 4096  # the rows of a new buffer, unless the number of rows is known
 _PARTS = 2**32 - 1  # the number that stands for the order of the parts, in place of that of a segment

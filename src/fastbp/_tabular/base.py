@@ -23,7 +23,7 @@ from .._network.activations import ACTIVATION_NAMES
 from .._network.schedules import SCHEDULE_NAMES
 from .._training.callback_runner import callback_functions
 from .._training.generators import generator_of
-from .ensembles import Ensemble, RowData, all_rows, drawn_splits
+from .ensembles import Ensemble, RowData, drawn_splits, split_of_all_rows
 from .export import ExportedTables
 from .member_callbacks import CallbackTurn, MemberCallbacks
 from .member_training import EnsembleTraining, Limits, PausedEnsemble, ensemble_of
@@ -323,7 +323,7 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
 
     def _drawn_splits(self, n_cv, data, given, rng):
         if given is not None:
-            return [all_rows(len(data.y))] * (n_cv * self.n_ensemble)
+            return [split_of_all_rows(len(data.y))] * (n_cv * self.n_ensemble)
         n_cv = min(n_cv, len(data.y)) if self.n_cv is None else n_cv
         classes, counts = None if self._is_regression else data.y[:, 0], {"n_cv": n_cv, "n_ensemble": self.n_ensemble}
         return drawn_splits(len(data.y), rng, classes, validation_fraction=self.validation_fraction, **counts)

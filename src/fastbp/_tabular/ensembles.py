@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from .._data.columns import ColumnReader, EncodedTable
-from .._data.inputs import row_dtype, row_numbers
+from .._data.row_numbers import row_dtype, row_numbers
 from .members import Member
 from .network_kind import NetworkKind
 
@@ -149,7 +149,7 @@ def drawn_splits(n_rows, rng, classes, *, n_cv, n_ensemble, validation_fraction)
     return splits
 
 
-def all_rows(n_rows):
+def split_of_all_rows(n_rows):
     """Return the ``Split`` of a member that is trained on all rows."""
     return Split(row_numbers(n_rows), None)
 

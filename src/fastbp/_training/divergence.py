@@ -10,7 +10,8 @@ from math import exp, isfinite, isnan, log
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._data.inputs import as_rows, row_numbers
+from .._data.inputs import as_rows
+from .._data.row_numbers import row_numbers
 from .._data.streamed import largest_of_rows
 from .._kernels.user_warnings import warn_user
 from .._network.architecture import Architecture, Plan

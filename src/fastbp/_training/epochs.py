@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .._data.inputs import row_numbers
+from .._data.row_numbers import row_numbers
 from .._data.training_arrays import training_arrays
 from .._kernels.barrier import ABORTED
 from .._kernels.codes import Status

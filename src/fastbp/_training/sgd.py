@@ -12,7 +12,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from .._data.inputs import as_targets, row_numbers
+from .._data.inputs import as_targets
+from .._data.row_numbers import row_numbers
 from .._data.sample_weights import zero_weights_error
 from .._data.training_arrays import training_arrays
 from .._kernels.codes import Status

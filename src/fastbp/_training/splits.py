@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from .._compat import _approximate_mode
-from .._data.inputs import row_dtype, row_numbers
+from .._data.row_numbers import row_dtype, row_numbers
 from .._data.streamed import row_slices
 
 

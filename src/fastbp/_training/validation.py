@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._compat import _safe_indexing, accepts_sample_weight
-from .._data.inputs import row_numbers
+from .._data.row_numbers import row_numbers
 from .._data.streamed import row_slices
 from .._data.training_arrays import training_arrays
 from .._network.prediction import loss_and_outputs, loss_and_scores
