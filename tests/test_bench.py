@@ -129,7 +129,7 @@ def test_ratios_prints_its_table():
     assert "sklearn" in lines[-1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_serving_prints_calls_and_requests():
     """The servers answer all requests; `measured_calls` compares the probabilities of all ways of prediction."""
     lines = run(BENCH / "serving.py", "--quick").splitlines()

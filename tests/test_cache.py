@@ -117,7 +117,7 @@ def start(script, *arguments, **environment):
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @compiled
 @on_x86
 def test_code_is_generated_for_the_target():

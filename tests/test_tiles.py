@@ -496,7 +496,7 @@ def run_in_process(*calls, script=SCRIPT, **environment):
     return json.loads(process.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="no mprotect")
 def test_no_access_beyond_the_required_memory():
     run_in_process("at_the_edge_of_memory(dtype)")
@@ -511,10 +511,14 @@ has_avx2 = pytest.mark.skipif(VECTOR_BYTES < 32, reason="without AVX2, its code 
 on_x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="requires an x86 processor")
 
 
-@pytest.mark.slow
 @on_x86
 @pytest.mark.parametrize(
-    ("processor", "shape"), [pytest.param(AVX2, [32, 6], marks=has_avx2), (SSE2, [16, 6])], ids=["AVX2", "SSE2"]
+    ("processor", "shape"),
+    [
+        pytest.param(AVX2, [32, 6], marks=[has_avx2, pytest.mark.long]),
+        pytest.param(SSE2, [16, 6], marks=pytest.mark.slow),
+    ],
+    ids=["AVX2", "SSE2"],
 )
 def test_processors_with_narrower_vectors(processor, shape):
     calls = (
@@ -527,7 +531,7 @@ def test_processors_with_narrower_vectors(processor, shape):
     assert run_in_process(*calls, **processor) == shape
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @on_x86
 def test_avx_can_be_disabled():
     """The vectors are those of SSE2, for which the test above checks all products."""
@@ -547,7 +551,7 @@ print(json.dumps([model.loss_curve_, model.predict(X).ravel().tolist()]))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @on_x86
 @pytest.mark.skipif(VECTOR_BYTES < 32, reason="this processor has no AVX2")
 def test_fit_with_narrower_vectors():
