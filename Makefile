@@ -74,7 +74,7 @@ test-tools: $(TOOLS)/.has-tools $(TOOLS)/.has-more-tools ## test with other tool
 	$(TOOLS)/$(BIN)/python -m pytest tests/tools $(ARGS)
 
 test-tools-ci: $(TOOLS)/.has-tools ## the part of test-tools for ONNX, skops, mlflow, Optuna and Dask, which .ci/run runs
-	$(TOOLS)/$(BIN)/python -m pytest tests/tools --ignore tests/tools/test_pmml.py -k "onnx or skops or mlflow or optuna or test_dask or test_array_files" -m "not slow" $(ARGS)
+	$(TOOLS)/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/tools --ignore tests/tools/test_pmml.py -k "onnx or skops or mlflow or optuna or test_dask or test_array_files" -m "not slow" $(ARGS)
 
 test-dask: $(TOOLS)/.has-tools ## all tests on clusters of Dask, also those that test-tools-ci leaves out; takes several minutes
 	$(TOOLS)/$(BIN)/python -m pytest tests/tools/test_dask.py $(ARGS)
