@@ -52,7 +52,7 @@ class SerialExecutor(Executor):
     is_remote = False
 
     def load(self, parts):
-        return [part.compute(scheduler="synchronous") if hasattr(part, "compute") else part for part in parts]
+        return [_computed(part) for part in parts]
 
     def put(self, value):
         return value
@@ -68,3 +68,12 @@ class SerialExecutor(Executor):
 
     def repeated(self, function):
         return function(0)
+
+
+def _computed(part):
+    """The value of a lazy object of Dask, computed in this thread; or the array itself."""
+    if not hasattr(part, "compute"):
+        return part
+    import dask
+
+    return part.compute(scheduler=dask.get)  # the name "synchronous" warns in some versions if the process has a client
