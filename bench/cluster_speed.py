@@ -8,10 +8,11 @@ of shards. It fits the model
 in which transfers are 0, because the workers share one machine. Then it measures rounds of the same cluster with an injected
 network: each task waits for its inputs, and the driver waits for its messages, as long as a network with the given latency and
 bandwidth would need. The measured durations are printed beside those of the model. At last, it prints projected speed-ups for more
-machines with one thread each, relative to one thread without a cluster. These are projections and no measurements: ``--epochs``
-takes the ratios of epochs that averaged networks need, as ``bench/averaging.py`` measures them.
+machines with one thread each, relative to one thread without a cluster. These are projections and no measurements. ``--epochs``
+takes how many times as many epochs the averaged networks need, as ``bench/averaging.py`` measures it.
 
-Example: ``python bench/cluster_speed.py --epochs 4=1.3 16=2.1 64=4``. It needs the extra `dask`.
+Example: ``python bench/cluster_speed.py --epochs 4,64=1.5 16,64=4`` for 4 and 16 machines and 64 local steps. It needs the extra
+`dask`.
 """
 
 import argparse
@@ -176,9 +177,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=6, help="rounds of each measurement")
     parser.add_argument("--steps", type=int, nargs="+", default=[16, 64, 256], help="local steps of the checks")
     parser.add_argument("--machines", type=int, nargs="+", default=[4, 16, 64])
-    parser.add_argument("--epochs", nargs="*", default=[], metavar="SHARDS=RATIO", help="epochs relative to one network")
+    parser.add_argument("--projected-steps", type=int, nargs="+", default=[16, 64, 256, 1024])
+    parser.add_argument("--epochs", nargs="*", default=[], metavar="MACHINES,STEPS=RATIO", help="epochs relative to one network")
     arguments = parser.parse_args()
-    ratios = {int(shards): float(ratio) for shards, _, ratio in (text.partition("=") for text in arguments.epochs)}
+    ratios = {tuple(map(int, key.split(","))): float(ratio) for key, _, ratio in (text.partition("=") for text in arguments.epochs)}
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         round_seconds(client, arguments, NO_NETWORK, 2, 4)  # compiles
         costs = measured_costs(client, arguments)
@@ -197,15 +199,15 @@ def main():
                 cells.append(f"{1000 * duration:.0f} ÷ {1000 * expected:.0f} ms = {duration / expected:.2f}")
             print(f"| {network.name} | " + " | ".join(cells) + " |", flush=True)
     print("\n### Projected speed-up over one thread without a cluster (not measured)\n")
-    print("In brackets: for the same loss, if the ratio of the epochs was given.\n")
+    print("The ratio of the rows per second, and in brackets that of the times until the same score, if --epochs was given.\n")
     print("| network | local steps | " + " | ".join(f"{n} machines" for n in arguments.machines) + " |")
     print("|---|---|" + "---|" * len(arguments.machines))
     for network in NETWORKS:
-        for n_steps in (64, 256, 1024):
+        for n_steps in arguments.projected_steps:
             cells = []
             for n in arguments.machines:
                 speed = n * n_steps * costs.per_step / costs.round(network, n, n, n_steps)
-                cells.append(f"{speed:.1f}" + (f" ({speed / ratios[n]:.1f})" if n in ratios else ""))
+                cells.append(f"{speed:.1f}" + (f" ({speed / ratios[n, n_steps]:.1f})" if (n, n_steps) in ratios else ""))
             print(f"| {network.name} | {n_steps} | " + " | ".join(cells) + " |")
 
 
