@@ -37,8 +37,12 @@ def lazy_prediction(X, model, reader, method, options):
 
     arguments = {"model": delayed(model), "reader": reader, "method": method, "options": options}
     if reader.columns is not None:
+        from dask.dataframe import from_delayed
+
         example = predict_part(getattr(X, "_meta", X), model, reader, method, options)
-        return X.map_partitions(predict_part, **arguments, meta=example)
+        # map_partitions of dask before 2025.5 does not compute delayed arguments
+        parts = [delayed(predict_part)(part, **arguments) for part in X.to_delayed()]
+        return from_delayed(parts, meta=example, divisions=X.divisions, verify_meta=False)
     if X.ndim != 2:
         raise ValueError(f"X must have two dimensions, got a Dask array of shape {X.shape}.")
     X = X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
