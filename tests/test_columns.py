@@ -162,6 +162,23 @@ def test_categories_of_arrow(name):
     assert reading.read(extension).codes[0, 0] in (1, 2)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint8", "uint16", "uint32", "uint64"])
+def test_indices_of_arrow_dictionaries(dtype):
+    """polars writes unsigned indices."""
+    array = pa.DictionaryArray.from_arrays(pa.array([1, None, 0, 1], dtype), pa.array(["b", "a"]))
+    np.testing.assert_array_equal(Reading().fit_read(pa.table({"x": array})).codes[:, 0], [1, 0, 2, 1])
+
+
+def test_dates_as_categories():
+    days = pa.array([dt.date(2021, 1, 1), dt.date(2020, 1, 1)])
+    array = pa.DictionaryArray.from_arrays(pa.array([1, None, 0, 1], "int32"), days)
+    reading = Reading()
+    np.testing.assert_array_equal(reading.fit_read(pa.table({"x": array})).codes[:, 0], [1, 0, 2, 1])
+    for unit in ("s", "ns"):
+        frame = pd.DataFrame({"x": pd.Categorical(pd.to_datetime(["2021-01-01", None, "2020-01-01"]).as_unit(unit))})
+        np.testing.assert_array_equal(reading.read(frame).codes[:, 0], [2, 0, 1])
+
+
 @pytest.mark.parametrize("values", [[3, 1, None, 3], [3.5, -1.0, None, 3.5], [True, False, None, True]])
 def test_numbers_as_categories(values):
     expected = [2, 1, 0, 2]

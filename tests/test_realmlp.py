@@ -5,6 +5,7 @@ import pickle
 import signal
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -588,3 +589,45 @@ def test_table_with_one_constant_column(preset):
     X, y = np.full((60, 1), 3.0), np.arange(60.0)
     model = RealMLPRegressor(preset, max_iter=5, random_state=0).fit(X, y)
     assert abs(model.predict(X) - y.mean()).max() < 20
+
+
+def test_bins_need_several_networks():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    options = {"max_iter": 1, "hidden_layer_sizes": (4,), "random_state": 0}
+    with pytest.raises(ValueError, match="n_bins must be 0 or None with one network"):
+        RealMLPRegressor("td-s", n_bins=4, **options).fit(X, X[:, 0])
+    for own in ({"n_bins": 4, "n_ensemble": 2}, {"n_bins": 0}, {}):
+        RealMLPRegressor("td-s", **own, **options).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize(
+    "y",
+    [["yes", "no"] * 30, np.array(["yes", "no"] * 30, object), ["1"] * 60, np.arange(60).astype("datetime64[D]")],
+)
+def test_targets_that_are_not_numbers(y):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    with pytest.raises(TypeError, match=r"y must hold real numbers for regression.*Convert it to float"):
+        RealMLPRegressor("td-s", max_iter=1).fit(X, y)
+
+
+def test_a_complete_model_refuses_other_columns_and_parameters():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    model = RealMLPRegressor("td-s", max_iter=1, hidden_layer_sizes=(4,), warm_start="resume", random_state=0).fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="X has 1 features"):
+        model.fit(X[:, :1], X[:, 0])
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes must not change .* Set hidden_layer_sizes=\(4,\)"):
+        model.set_params(hidden_layer_sizes=(5,)).fit(X, X[:, 0])
+    with pytest.warns(ConvergenceWarning, match="is complete"):
+        model.set_params(hidden_layer_sizes=(4,)).fit(X, X[:, 0])
+
+
+def test_the_memory_does_not_grow_with_the_square_of_the_columns():
+    X = np.random.default_rng(0).normal(size=(64, 1500)).astype(np.float32)
+    model = RealMLPRegressor("td", max_iter=1, hidden_layer_sizes=(4,), n_threads=1, random_state=0)
+    tracemalloc.start()
+    try:
+        model.fit(X, X[:, 0])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 60e6  # a matrix of the 6,000 inputs of the network and as many units has 144 MB

@@ -95,6 +95,7 @@ COPIES = {
 }
 OPTIONS = {
     "td": {"preset": "td", "n_cv": 2},
+    "best": {"preset": "best", "n_cv": 2, "n_bins": 4},
     "td-s": {"n_ensemble": 2},
     "no validation rows": {"validation_fraction": 0},
     "residual connections": {"residual_connections": True, "hidden_layer_sizes": (8, 8, 4)},
@@ -495,7 +496,9 @@ RESIDUAL = {"preset": "td", "residual_connections": True, "hidden_layer_sizes": 
 
 
 @pytest.mark.parametrize("way", [None, *COPIES])
-@pytest.mark.parametrize("options", [{}, RESIDUAL, {"preset": "td", "n_cv": 3}, {"validation_fraction": 0, "n_ensemble": 2}])
+@pytest.mark.parametrize(
+    "options", [{}, RESIDUAL, {"preset": "best", "n_cv": 3, "n_bins": 4}, {"validation_fraction": 0, "n_ensemble": 2}]
+)
 @each_kind
 def test_training_continues_after_an_exception(kind, options, way, path):
     model = paused_model(kind, member=options.get("n_cv", 1) - 1, **options)

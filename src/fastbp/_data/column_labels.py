@@ -21,7 +21,7 @@ def plain_numbers(values):
     """An array of numbers; dates and durations become microseconds, with NaN for missing values."""
     if values.dtype.kind not in "mM":
         return values
-    numbers = values.view(np.int64).astype(np.float64)
+    numbers = values.astype(f"{values.dtype.kind}8[us]").view(np.int64).astype(np.float64)
     numbers[np.isnat(values)] = np.nan
     return numbers
 
@@ -59,7 +59,8 @@ class Labels:
 
     def numbers(self):
         """The values of all rows as floats, or None if the values are not numbers."""
-        values = np.concatenate([*self._blocks(), np.array([np.nan])])  # the code -1 refers to the last element
+        blocks = (plain_numbers(block) for block in self._blocks())
+        values = np.concatenate([*blocks, np.array([np.nan])])  # the code -1 refers to the last element
         return values.astype(np.float64)[self.codes] if values.dtype.kind in "biuf" else None
 
     def count(self, min_count, few):
@@ -183,5 +184,6 @@ def _arrow_strings(native):
 def _arrow_labels(chunks):
     chunks = chunks.unify_dictionaries()
     values = chunks.chunk(0).dictionary
-    codes = np.concatenate([chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks.chunks])
+    # indices can be unsigned, as in categories of polars
+    codes = np.concatenate([chunk.indices.cast("int64").fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks.chunks])
     return Labels(codes, len(values), lambda where: values[where].to_numpy(zero_copy_only=False))

@@ -118,7 +118,7 @@ class LayerKinds:
         if self.n_members:
             self._initialize_members(layout, params, rng)
             return
-        A = self._encoded(layout, params, X) if self.encoders and self.initialization == "data" else X
+        A = _EncodedInputs(self.encoders, layout, params, X) if self.encoders else X
         layout.extra(params, "input_scale")[:] = 1
         layout.extra(params, "slopes")[:] = 1
         coefs, intercepts = layout.views(params)
@@ -157,18 +157,27 @@ class LayerKinds:
         n_inputs = layout.sizes[0]
         layout.extra(params, "input_adapters")[: self.n_members * n_inputs] = np.repeat(r, n_outs, axis=1).ravel()
 
-    def _encoded(self, layout, params, X):
-        """Return the inputs of the first dense layer for the rows X, as the outputs of a network with an identity matrix."""
+
+class _EncodedInputs:
+    """The inputs of the first dense layer for the rows X: the outputs of ``encoders``, which are not stored.
+
+    Only the product with a matrix (n_inputs, n_units) is available. It is computed as the outputs of a network with one layer.
+    """
+
+    def __init__(self, encoders, layout, params, X):
+        self.encoders, self.X, self.dtype = encoders, X, params.dtype
+        n_params = sum(encoder.n_params for encoder in encoders)
+        self.params, self.layout = params[layout.n_params - n_params :], layout
+
+    def __matmul__(self, W):
         from .prediction import outputs  # imported here, because the chain of module-level imports would become too long
 
-        n_inputs = layout.sizes[0]
-        n_params = sum(encoder.n_params for encoder in self.encoders)
-        encoding = Layout((n_inputs, n_inputs), 0, (("encoders", n_params),), layout.n_features, layout.n_saved)
-        flat = aligned_zeros(encoding.n_params, params.dtype)
-        encoding.views(flat)[0][0][...] = np.eye(n_inputs)
-        encoding.extra(flat, "encoders")[...] = params[layout.n_params - n_params :]
-        plan = Plan(encoding, Architecture((), encoders=self.encoders))
-        return outputs(plan, flat, as_rows(X, params.dtype), len(X))
+        layout = Layout(W.shape, 0, (("encoders", self.params.size),), self.layout.n_features, self.layout.n_saved)
+        flat = aligned_zeros(layout.n_params, self.dtype)
+        layout.views(flat)[0][0][...] = W
+        layout.extra(flat, "encoders")[...] = self.params
+        plan = Plan(layout, Architecture((), encoders=self.encoders))
+        return outputs(plan, flat, as_rows(self.X, self.dtype), len(self.X))
 
 
 def _group_of(index):

@@ -182,7 +182,7 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
         fitting = object.__new__(type(self))
         fitting.__dict__.update(self.get_params(deep=False))
         if self.warm_start == "resume" and hasattr(self, "_ensemble"):
-            if not self._can_resume():
+            if not self._can_resume(X):
                 return self
             fitting.__dict__.update({name: value for name, value in vars(self).items() if name in _CONTINUED})
         error = fitting._set_fitted(X, y, sample_weight, (X_val, y_val, sample_weight_val))
@@ -196,7 +196,7 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
             raise error
         return self
 
-    def _can_resume(self):
+    def _can_resume(self, X):
         """Whether training can be continued; if it is complete, warn."""
         if self._paused is not None:
             return True
@@ -208,6 +208,9 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
                 "was loaded from a checkpoint. The training of this model was ended by a callback, or in a fit with another "
                 "warm_start. Set warm_start=False to fit it again."
             )
+        InputTable.checked(X, self, reset=False)
+        if settings is not None:
+            _check_same_settings(self._settings(), settings)
         warn_user(
             "The training of this model is complete, and warm_start='resume' did nothing. Set warm_start=False to fit it again.",
             ConvergenceWarning,
@@ -292,6 +295,7 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
             splits, seeds, members = before.splits, before.seeds, list(before.members)
         else:
             splits = self._drawn_splits(settings.n_cv, data, given, rng)
+            self._check_members(settings, len(splits))
             seeds, members = rng.randint(np.iinfo(np.int32).max, size=len(splits)), [None] * len(splits)
         limits, options = Limits(self.n_threads, self.max_time, self.verbose), self._network_options()
         training = EnsembleTraining(settings, reader, data, given, splits, seeds, limits, options, members)
@@ -319,6 +323,14 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
                 f"Training ended after max_time={self.max_time:g} seconds, before max_iter={settings.max_iter} epochs: the "
                 f"networks were trained for {min(epochs)} to {max(epochs)} epochs. Increase max_time, or decrease max_iter.",
                 ConvergenceWarning,
+            )
+
+    def _check_members(self, settings, n_members):
+        n_bins = getattr(self, "n_bins", None)
+        if n_members == 1 and n_bins and not settings.n_submodels:
+            raise ValueError(
+                "n_bins must be 0 or None with one network, because only every second network has the encoding; got "
+                f"n_bins={n_bins}. Set n_cv or n_ensemble to at least 2, or n_bins=None."
             )
 
     def _drawn_splits(self, n_cv, data, given, rng):
@@ -373,6 +385,15 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
         return tags
+
+
+def _check_same_settings(settings, trained):
+    for name, value in settings._asdict().items():
+        if value != getattr(trained, name):
+            raise ValueError(
+                f"{name} must not change with warm_start='resume', because the training of this model is complete; it was "
+                f"{getattr(trained, name)!r} and is {value!r} now. Set {name}={getattr(trained, name)!r}, or warm_start=False."
+            )
 
 
 def fitted_ensemble(estimator):

@@ -70,7 +70,7 @@ n_frequencies : int, default=None
     'td-s' and 16 otherwise.
 n_bins : int, default=None
     The maximum number of bins of the piecewise-linear encoding of each number [5]_, which every second network has in addition: the
-    members 1, 3, 5, ..., so that there must be several networks. 0 means no encoding. None means 16 for 'best' and 0 otherwise.
+    members 1, 3, 5, ... With one network, it must be 0 or None. 0 means no encoding. None means 16 for 'best' and 0 otherwise.
 max_one_hot_size : int, default=None
     Categorical columns with at most so many codes, including the code of missing values, become one-hot columns. The others have
     an embedding. None means 256 for 'td-s' and 9 otherwise.
@@ -164,8 +164,8 @@ class _RealMLP:
     activation="selu",
     learning_rate_init="0.04",
     own="""label_smoothing : float, default=None
-    The fraction of each target that is spread evenly over the classes. It makes most probabilities too small; see `calibrate`. None
-    means 0.1.
+    The fraction of each target that is spread evenly over the classes. It makes the probability of the predicted class too small in
+    most rows; see `calibrate`. None means 0.1.
 """,
     at_max_time=_AT_MAX_TIME,
     n_cv="None",

@@ -185,7 +185,15 @@ def _check_variance(values):
 
 
 def _checked_values(y):
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    dtype = np.asarray(y).dtype
+    if dtype.kind in "mMSU":  # `check_array` would convert dates, and strings of digits
+        raise TypeError(f"y must hold real numbers for regression, got an array of dtype {dtype}. Convert it to float first.")
+    try:
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    except ValueError as error:
+        if dtype.kind == "O" and "could not convert" in str(error):
+            raise TypeError(f"y must hold real numbers for regression: {error}. Convert it to float first.") from error
+        raise
     if y.ndim == 2 and y.shape[1] == 1:
         return column_or_1d(y, warn=True)
     if y.ndim != 2 and y.ndim != 1:
