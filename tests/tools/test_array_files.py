@@ -1,5 +1,6 @@
 """Fits on datasets of h5py, arrays of zarr and arrays of Dask: the same bits as with the rows in memory, and little memory."""
 
+import os
 import re
 import select
 import subprocess
@@ -64,6 +65,30 @@ def test_fits_have_the_same_bits_as_in_memory(kind, case, rows, tmp_path, monkey
     assert len(copied) == (case not in ("h5py", "h5py-float64"))  # these are mapped
     assert_allclose(model.predict(X_stored), model.predict(X), rtol=1e-5, atol=1e-6)
     assert_allclose(model.score(X_stored, y), want.score(X, y), rtol=1e-6)
+
+
+@pytest.mark.parametrize("change", ["replaced", "removed", "folder"])
+def test_rows_of_an_open_file_do_not_depend_on_its_name(change, rows, tmp_path, monkeypatch):
+    h5py = pytest.importorskip("h5py")
+    X, y = rows
+    monkeypatch.chdir(tmp_path)
+    for name, values in {"X.h5": X, "other.h5": X[::-1]}.items():
+        with h5py.File(name, "w") as file:
+            file["X"] = values
+    want = MLPClassifier(**SMALL).fit(X, y)
+    with h5py.File("X.h5", "r") as file:
+        try:
+            if change == "replaced":
+                os.replace("other.h5", "X.h5")
+            elif change == "removed":
+                os.remove("X.h5")
+        except PermissionError:
+            pytest.skip("this system does not change the names of open files")
+        if change == "folder":
+            (tmp_path / "empty").mkdir()
+            monkeypatch.chdir(tmp_path / "empty")
+        model = MLPClassifier(**SMALL).fit(file["X"], y)
+    assert_array_equal(model.coefs_[0], want.coefs_[0])
 
 
 SCRIPT = """

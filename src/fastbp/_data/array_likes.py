@@ -7,6 +7,7 @@ temporary arrays does not depend on the number of rows. This module does not kno
 """
 
 import errno
+import os
 import tempfile
 from functools import cached_property
 
@@ -95,7 +96,17 @@ def _map_of_dataset(values):
     if is_written or file.driver != "sec2" or file.userblock_size or values.chunks or values.is_virtual or values.external:
         return None
     start = values.id.get_offset()
-    return None if start is None else np.memmap(file.filename, values.dtype, "r", start, values.shape)
+    try:  # another file may have this name now, or the name may be relative to an earlier working directory
+        with open(file.filename, "rb") as opened:
+            is_same = _identity_of_file(opened.fileno()) == _identity_of_file(file.id.get_vfd_handle())
+            return np.memmap(opened, values.dtype, "r", start, values.shape) if is_same and start is not None else None
+    except (OSError, RuntimeError, TypeError, ValueError):  # a copy of the rows does not need the name
+        return None
+
+
+def _identity_of_file(descriptor):
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino, status.st_size
 
 
 def _copy_in_file(values):
