@@ -189,6 +189,31 @@ def test_wrong_arguments_are_errors(options, message):
         MLPRegressor(**SMALL).fit_batches(stream(X, TARGET), **{"epochs": 1} | options)
 
 
+@few_epochs
+def test_validation_can_be_lists():
+    options, rows = {"epochs": 2, "shuffle": False}, (X[:60], TARGET[:60], WEIGHT[:60])
+    weighted = trained(MLPRegressor, stream(X, TARGET), validation=rows, **options)
+    plain = trained(MLPRegressor, stream(X, TARGET), validation=rows[:2], **options)
+    lists, blocks = [part.tolist() for part in rows], [tuple(part[n : n + 30] for part in rows) for n in (0, 30)]
+    given = {
+        "lists": (tuple(lists), weighted),
+        "a list of lists": (lists[:2], plain),
+        "a list of arrays": ((list(rows[0]), *lists[1:]), weighted),
+        "mixed": ((rows[0], lists[1]), plain),
+        "blocks": (blocks, weighted),
+        "blocks of lists": ([tuple(part.tolist() for part in block) for block in blocks], weighted),
+    }
+    for name, (validation, expected) in given.items():
+        model = trained(MLPRegressor, stream(X, TARGET), validation=validation, **options)
+        assert model.history_["val_loss"] == expected.history_["val_loss"], name
+
+
+@pytest.mark.parametrize("validation", [3, X, [1, 2, 3, 4], {"X": X}, ([1.0, 2.0], [1.0, 2.0])], ids=range(5))
+def test_errors_for_wrong_validation_rows_name_the_argument(validation):
+    with pytest.raises(TypeError, match=r"^validation must be a tuple \(X, y\), or a function .*Pass validation=\(X, y\)"):
+        MLPRegressor(**SMALL).fit_batches(stream(X, TARGET), epochs=1, validation=validation)
+
+
 @pytest.mark.parametrize(
     "params", [{"solver": "lbfgs"}, {"scale": "robust"}, {"scale": "smooth_clip"}, {"scale_y": "robust"}, {"early_stopping": True}]
 )
