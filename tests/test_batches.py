@@ -428,7 +428,9 @@ def test_a_source_that_fails_loses_nothing(name, block, epoch):
     assert np.isfinite(model.predict(X)).all()
     if name != "list":  # whose last block has fewer rows and is not always the last one
         assert model._state.resume.progress["row"] == (block * 50 - 1) // 112 * 112
-    assert f"epochs={4 - epoch}" in caught.value.__notes__[-1]
+    assert (
+        f"set warm_start='resume' with set_params and call fit_batches again with epochs={4 - epoch}." in caught.value.__notes__[-1]
+    )
     assert_same(read_again(model, again, 4 - epoch, **options), whole)
 
 

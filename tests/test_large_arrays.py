@@ -357,7 +357,25 @@ class ChunkedSlices(Slices):
         self.chunks = chunks
 
 
-CHUNKS = {"none": None, "one_size": (40, 5), "sizes": ((100, 20, 180), (5,)), "one": (1000, 5)}
+CHUNKS = {
+    "none": None,
+    "one_size": (40, 5),
+    "sizes": ((100, 20, 180), (5,)),
+    "one": (1000, 5),
+    "columns": (300, 1),
+    "long_columns": (400, 1),
+    "sizes_of_columns": ((150, 40, 110), (1,) * 5),
+}
+# With 60 rows in a block; a larger chunk is read as a whole, because it has to be decoded as a whole.
+N_READ = {
+    "none": [60] * 5,
+    "one_size": [40] * 6 + [60],
+    "sizes": [120, 180],
+    "one": [300],
+    "columns": [60] * 5,
+    "long_columns": [75] * 4,
+    "sizes_of_columns": [50] * 3 + [40] + [55] * 2,
+}
 
 
 @pytest.fixture
@@ -379,8 +397,7 @@ def test_fit_reads_blocks_of_objects_with_slices(kind, chunks, no_copies, monkey
     model = KINDS[kind](**options).fit(X_sliced, y_sliced)
     assert_same_fit(model, want)
     assert model.n_features_in_ == 5
-    n_read = {"none": [60] * 5, "one_size": [80, 80, 80, 60], "sizes": [100, 200], "one": [300]}[chunks]
-    assert X_sliced.n_read == n_read if chunks != "one_size" else sum(X_sliced.n_read) == 300
+    assert X_sliced.n_read == N_READ[chunks]
     assert len(y_sliced.n_read) == 1  # a smaller array has one block
     assert not list(temporary_folder.iterdir())
     assert_same_fit(KINDS[kind](**options).fit(Slices(X), y), want)
@@ -392,6 +409,23 @@ def test_fit_reads_blocks_of_objects_with_slices(kind, chunks, no_copies, monkey
     no_early = SMALL | {"scale": "standard"}
     validated = KINDS[kind](**no_early).fit(Slices(X), y, np.ones(N_ROWS), X_val=Slices(X), y_val=Slices(y))
     assert_same_fit(validated, KINDS[kind](**no_early).fit(X, y, np.ones(N_ROWS), X_val=X, y_val=y))
+
+
+@pytest.mark.parametrize("case", [((20, 5), [20] * 15), ((70, 5), [70] * 4 + [20]), ((70, 1), [23, 23, 24] * 4 + [20])])
+def test_predictions_read_pieces_that_end_with_chunks(case, no_copies, monkeypatch):
+    chunks, n_read = case
+    X = inputs("float32")
+    model = MLPRegressor(**SMALL).fit(X, targets("regressor", X))
+    expected, score = model.predict(X), model.score(X, X[:, 0])
+    no_copies()
+    X_sliced, predicted = ChunkedSlices(X, chunks), []
+    monkeypatch.setattr(large_inputs, "_PREDICTED_ELEMENTS", 400)
+    result = model._by_blocks(X_sliced, lambda model, part: predicted.append(len(part)) or model.predict(part), 8)
+    assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+    assert X_sliced.n_read == n_read
+    assert max(predicted) <= 400 // 13
+    assert_allclose(model.predict(X_sliced), expected, rtol=1e-5, atol=1e-6)
+    assert_allclose(model.score(X_sliced, X[:, 0]), score, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float16", ">f4", ">i4", "longdouble"])

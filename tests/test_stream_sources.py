@@ -189,6 +189,31 @@ def test_wrong_arguments_are_errors(options, message):
         MLPRegressor(**SMALL).fit_batches(stream(X, TARGET), **{"epochs": 1} | options)
 
 
+@few_epochs
+def test_validation_can_be_lists():
+    options, rows = {"epochs": 2, "shuffle": False}, (X[:60], TARGET[:60], WEIGHT[:60])
+    weighted = trained(MLPRegressor, stream(X, TARGET), validation=rows, **options)
+    plain = trained(MLPRegressor, stream(X, TARGET), validation=rows[:2], **options)
+    lists, blocks = [part.tolist() for part in rows], [tuple(part[n : n + 30] for part in rows) for n in (0, 30)]
+    given = {
+        "lists": (tuple(lists), weighted),
+        "a list of lists": (lists[:2], plain),
+        "a list of arrays": ((list(rows[0]), *lists[1:]), weighted),
+        "mixed": ((rows[0], lists[1]), plain),
+        "blocks": (blocks, weighted),
+        "blocks of lists": ([tuple(part.tolist() for part in block) for block in blocks], weighted),
+    }
+    for name, (validation, expected) in given.items():
+        model = trained(MLPRegressor, stream(X, TARGET), validation=validation, **options)
+        assert model.history_["val_loss"] == expected.history_["val_loss"], name
+
+
+@pytest.mark.parametrize("validation", [3, X, [1, 2, 3, 4], {"X": X}, ([1.0, 2.0], [1.0, 2.0])], ids=range(5))
+def test_errors_for_wrong_validation_rows_name_the_argument(validation):
+    with pytest.raises(TypeError, match=r"^validation must be a tuple \(X, y\), or a function .*Pass validation=\(X, y\)"):
+        MLPRegressor(**SMALL).fit_batches(stream(X, TARGET), epochs=1, validation=validation)
+
+
 @pytest.mark.parametrize(
     "params", [{"solver": "lbfgs"}, {"scale": "robust"}, {"scale": "smooth_clip"}, {"scale_y": "robust"}, {"early_stopping": True}]
 )
@@ -387,6 +412,84 @@ def test_errors_name_the_row_group(path):
 def test_wrong_columns_are_errors(path, columns, message):
     with pytest.raises(ValueError, match=message):
         from_files(MLPRegressor, path, columns=columns)
+
+
+def written(folder, *tables, ending=".parquet"):
+    """A folder with a file for each table: 0.parquet, 1.parquet and so on."""
+    for n, table in enumerate(tables):
+        write = pq.write_table if ending == ".parquet" else pa_csv.write_csv
+        write(table, str(folder / f"{n}{ending}"))
+    return folder
+
+
+@few_epochs
+@pytest.mark.parametrize("ending", [".parquet", ".csv"])
+@pytest.mark.parametrize("order", [1, -1], ids=["second", "first"])
+@pytest.mark.parametrize("lacking", ["x2", "color", "y", "w"])
+@pytest.mark.parametrize("columns", [COLUMNS, COLUMNS | {"feature_columns": [*NAMES, "color"]}], ids=["all", "named"])
+def test_files_that_lack_a_column_are_errors(tmp_path, lacking, columns, order, ending):
+    """Without an error, the numbers would be imputed and the texts would have no category."""
+    whole = table_of(color=COLORS)
+    written(tmp_path, *[whole, whole.drop([lacking])][::order], ending=ending)
+    files = [tmp_path / f"{n}{ending}" for n in range(2)]
+    remedy = "or leave the column out with feature_columns" if lacking in ("x2", "color") else "or leave the file out"
+    message = rf"but '.*{1 if order == 1 else 0}{ending}' has no column '{lacking}'. Add the column to the file.* {remedy}"
+    datasets = [ds.dataset(files, format=ending[1:])] if order == 1 else []  # the others have the schema of the first file
+    for source in (files, *datasets, *(dataset.filter(ds.field("x0") > -100) for dataset in datasets)):
+        with pytest.raises(ValueError, match=message):
+            from_files(MLPRegressor, source, columns=columns, params={"missing": "indicator"})
+    with pytest.raises(ValueError, match=message):
+        from_files(MLPRegressor, whole, columns=columns, validation=files)
+
+
+@few_epochs
+def test_columns_that_are_not_used_can_be_absent(tmp_path):
+    table = table_of(color=COLORS)
+    written(tmp_path, table[:250], table[250:].drop(["color"]))
+    model = from_files(MLPRegressor, tmp_path, columns=COLUMNS | {"feature_columns": NAMES}, params={"shuffle": False})
+    assert_same(model, trained(MLPRegressor, stream(X, TARGET, WEIGHT), epochs=3, shuffle=False))
+
+
+@few_epochs
+def test_names_of_folders_can_be_columns(tmp_path):
+    table = table_of(n=np.arange(N_ROWS) // 300)
+    by_folder = ds.partitioning(pa.schema([("n", pa.int64())]), flavor="hive")
+    ds.write_dataset(table, tmp_path, format="parquet", partitioning=by_folder)
+    dataset = ds.dataset(tmp_path, partitioning=by_folder)
+    rows = np.column_stack([X, np.arange(N_ROWS) // 300])
+    for source in (dataset, dataset.filter(ds.field("n") >= 0)):
+        columns = COLUMNS | {"feature_columns": [*NAMES, "n"]}
+        model = from_files(MLPRegressor, source, columns=columns, params={"shuffle": False})
+        assert_same(model, trained(MLPRegressor, stream(rows, TARGET, WEIGHT), epochs=3, shuffle=False))
+    late = table[300:].append_column("late", pa.array(np.ones(N_ROWS - 300)))  # in the files of one folder only
+    pq.write_table(late.drop(["n"]), next((tmp_path / "n=1").iterdir()))
+    schema = pa.schema([*dataset.schema, ("late", pa.float64())])
+    dataset = ds.dataset(tmp_path, partitioning=by_folder, schema=schema)
+    assert from_files(MLPRegressor, dataset.filter(ds.field("n") == 1)).n_features_in_ == len(NAMES) + 2
+    with pytest.raises(ValueError, match=r"n=0.*parquet' has no column 'late'"):
+        from_files(MLPRegressor, dataset)
+
+
+@few_epochs
+@pytest.mark.parametrize("classes", [None, ["blue", "green", "red"]])
+@pytest.mark.parametrize("kind", ["text", "dictionary", "integer", "float", "regressor"])
+def test_missing_targets_are_errors_that_name_the_file(tmp_path, kind, classes):
+    values = {"text": COLORS, "dictionary": COLORS, "integer": CODES, "float": CODES.astype(float), "regressor": TARGET}[kind]
+    is_missing = np.isin(np.arange(N_ROWS), [330, 331])
+    column = pa.array(values, mask=is_missing) if kind != "float" else pa.array(np.where(is_missing, np.nan, values))
+    table = table_of(y=column.dictionary_encode() if kind == "dictionary" else column)
+    written(tmp_path, table[:250], table[250:])
+    options = {} if kind == "regressor" else {"classes": classes if values is COLORS or classes is None else [0, 1, 2]}
+    message = r"\(1.parquet, row group 0\) cannot be used: y must not have missing values, but the column 'y' has 2"
+    with pytest.raises(ValueError, match=message):
+        from_files(MLPRegressor if kind == "regressor" else MLPClassifier, tmp_path, **options)
+
+
+def test_a_folder_without_files_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"but the folder '.*' contains no Parquet files. Write Parquet files to the folder"):
+        from_files(MLPRegressor, tmp_path)
+    with pytest.raises(ValueError, match="but the dataset contains no Parquet files"):
+        from_files(MLPRegressor, ds.dataset(tmp_path))
 
 
 def test_types_that_are_no_features_are_errors():

@@ -23,7 +23,7 @@ from ._streams.arrow_source import ENCODINGS, ColumnNames, arrow_source, is_data
 from ._streams.first_pass import Wanted
 from ._streams.prefetch import Prefetcher
 from ._streams.segments import RowBuffer, SegmentReader, Shuffling, whole_batches
-from ._streams.sources import StreamSource, is_path, source_of_blocks
+from ._streams.sources import StreamSource, is_block, is_path, source_of_blocks
 from ._training.context import FitContext, TrainingData
 from ._training.generators import generator_of
 
@@ -61,8 +61,8 @@ class Batches:
         """Train an estimator, which is a snapshot, and return its training state and the ``FitResult``."""
         return estimator._train_batches(self, hooks)
 
-    def open(self, source: Any, categories: dict | None = None) -> StreamSource:
-        """The ``StreamSource`` of the training source or of the validation source."""
+    def open(self, source: Any, categories: dict | None = None, argument: str = "source") -> StreamSource:
+        """The ``StreamSource`` of the training source or of the validation source, which is named in errors."""
         if is_path(source) or is_dataset(source):
             return arrow_source(source, self.columns, categories)
         columns = self.columns
@@ -73,17 +73,16 @@ class Batches:
                     f"{name}={value!r} needs a source of named columns, such as Parquet files; for other sources, the blocks "
                     "contain X, y and the weights. Leave it out."
                 )
-        return source_of_blocks(source)
+        return source_of_blocks(source, argument)
 
     def open_validation(self, trained: StreamSource) -> StreamSource | None:
         """The ``StreamSource`` of the validation rows, or None; they have the categories of the training source."""
         rows = self.validation
         if rows is None:
             return None
-        is_rows = isinstance(rows, (list, tuple)) and len(rows) in (2, 3) and not isinstance(rows[0], (list, tuple, str))
-        if is_rows and not is_path(rows):
+        if is_block(rows):
             return source_of_blocks([tuple(rows)])
-        return self.open(rows, getattr(trained, "categories", None))
+        return self.open(rows, getattr(trained, "categories", None), "validation")
 
 
 class BatchFitting(BlockEncoding):
@@ -156,6 +155,7 @@ class BatchFitting(BlockEncoding):
             The name of the column with sample weights, for files and datasets.
         feature_columns : list of str, default=None
             The names of the columns of X, for files and datasets. By default, these are all other columns.
+            Each file must have all columns that are used.
         categories : {'one_hot', 'codes'}, default='one_hot'
             The encoding of texts and dictionaries in files and datasets. The categories of a column are its sorted values, which
             are found by reading the column once. 'one_hot' makes a column of 0 and 1 for each category, with the name that
@@ -178,10 +178,11 @@ class BatchFitting(BlockEncoding):
 
         Notes
         -----
-        If the source raises an exception, the exception is raised after the weights of the last batch have been stored. A call with
-        ``warm_start="resume"`` then continues with the next batch and gives the same bits as a call without the exception. It reads
-        the epoch from its beginning and leaves out the rows that were trained, so the source must return the same rows again. The
-        same is true for a call that `max_time` or Ctrl-C has ended. `max_time` has an effect after the first rows have been read.
+        If the source raises an exception, the exception is raised after the weights of the last batch have been stored. If the
+        parameter `warm_start` is "resume", another call continues with the next batch and gives the same bits as a call without the
+        exception. It reads the epoch from its beginning and leaves out the rows that were trained, so the source must return the
+        same rows again. The same is true for a call that `max_time` or Ctrl-C has ended. `max_time` has an effect after the first
+        rows have been read.
 
         With ``shuffle=False``, an epoch gives the same bits as `fit` with all rows in memory. The order of the rows depends on
         `random_state` and, except for sources with an order of blocks that can be shuffled, not on the sizes of the blocks.

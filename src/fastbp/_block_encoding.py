@@ -68,7 +68,7 @@ class BlockEncoding:
         elif known is not None and list(known) != names:
             raise ValueError(
                 f"source must have the features of the previous fit, {list(known)}, while training continues; got {names}. Pass "
-                "feature_columns in the same order, or call fit_batches with warm_start=False."
+                "feature_columns in the same order, or set warm_start=False with set_params."
             )
 
     def _checked_block(self, block, *, reset=False, encoded=False):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._data.array_likes import block_of, in_file, is_sliced, is_table
+from ._data.array_likes import blocks_of, in_file, is_sliced, is_table
 from ._data.streamed import is_readable, is_small, row_slices
 
 _PREDICTED_ELEMENTS = 1 << 19  # of all temporary arrays of a block
@@ -49,8 +49,9 @@ class LargeInputs:
     def _parts(self, X, predict, n_elements):
         """Yield (rows, predict(model, X[rows])) for blocks of rows with about n_elements temporary elements for each row."""
         model = self._snapshot()
-        for rows in row_slices(X.shape[0], n_elements, _PREDICTED_ELEMENTS):
-            yield rows, predict(model, block_of(X, rows))
+        for rows, block in blocks_of(X, n_elements, _PREDICTED_ELEMENTS):
+            yield rows, predict(model, block)
+            del block  # a view of rows that are no longer needed when the next ones are read
             if not is_table(X):
                 vars(model).pop("feature_names_in_", None)  # the names, which X does not have, were checked for the first block
 

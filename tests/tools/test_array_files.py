@@ -1,5 +1,6 @@
 """Fits on datasets of h5py, arrays of zarr and arrays of Dask: the same bits as with the rows in memory, and little memory."""
 
+import os
 import re
 import select
 import subprocess
@@ -66,6 +67,57 @@ def test_fits_have_the_same_bits_as_in_memory(kind, case, rows, tmp_path, monkey
     assert_allclose(model.score(X_stored, y), want.score(X, y), rtol=1e-6)
 
 
+@pytest.mark.parametrize("change", ["replaced", "removed", "folder"])
+def test_rows_of_an_open_file_do_not_depend_on_its_name(change, rows, tmp_path, monkeypatch):
+    h5py = pytest.importorskip("h5py")
+    X, y = rows
+    monkeypatch.chdir(tmp_path)
+    for name, values in {"X.h5": X, "other.h5": X[::-1]}.items():
+        with h5py.File(name, "w") as file:
+            file["X"] = values
+    want = MLPClassifier(**SMALL).fit(X, y)
+    with h5py.File("X.h5", "r") as file:
+        try:
+            if change == "replaced":
+                os.replace("other.h5", "X.h5")
+            elif change == "removed":
+                os.remove("X.h5")
+        except PermissionError:
+            pytest.skip("this system does not change the names of open files")
+        if change == "folder":
+            (tmp_path / "empty").mkdir()
+            monkeypatch.chdir(tmp_path / "empty")
+        model = MLPClassifier(**SMALL).fit(file["X"], y)
+    assert_array_equal(model.coefs_[0], want.coefs_[0])
+
+
+@pytest.mark.parametrize("compression", [None, "lzf"])
+@pytest.mark.parametrize("chunks", [(7000, 3), (N_ROWS, 1), (N_ROWS, N_COLUMNS)])
+def test_pieces_of_chunks_have_limited_sizes(chunks, compression, rows, tmp_path, monkeypatch):
+    """A piece is not larger than a block, or than a chunk that has to be decoded as a whole."""
+    h5py = pytest.importorskip("h5py")
+    X, y = rows
+    read = []
+
+    class Dataset(h5py.Dataset):
+        def __getitem__(self, *key):
+            read.append(super().__getitem__(*key))
+            return read[-1]
+
+    Dataset.__module__ = h5py.Dataset.__module__
+    want = MLPClassifier(**SMALL).fit(X, y)
+    monkeypatch.setattr(array_likes, "_COPIED_ELEMENTS", 1 << 17)
+    with h5py.File(tmp_path / "X.h5", "w") as file:
+        file.create_dataset("X", data=X, chunks=chunks, compression=compression)
+        model = MLPClassifier(**SMALL).fit(Dataset(file["X"].id), y)
+        assert_array_equal(np.concatenate(read), X)
+        assert max(part.size for part in read) <= max(1 << 17, np.prod(chunks) if compression else 0)
+        read.clear()
+        assert_array_equal(model.predict(Dataset(file["X"].id)), model.predict(X))
+        assert_array_equal(np.concatenate(read), X)
+    assert_array_equal(model.coefs_[0], want.coefs_[0])
+
+
 SCRIPT = """
 import sys, warnings
 import h5py, numpy as np
@@ -88,7 +140,7 @@ def anonymous_megabytes(pid):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RssAnon is in /proc")
-@pytest.mark.parametrize("chunks", [None, (20_000, 20)])
+@pytest.mark.parametrize("chunks", [None, (20_000, 20), (2_000_000, 1), (2_000_000, 20)])
 def test_fit_on_a_file_needs_little_memory(chunks, tmp_path):
     h5py = pytest.importorskip("h5py")
     n_rows = 2_000_000  # 160 MB

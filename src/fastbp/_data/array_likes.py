@@ -7,6 +7,7 @@ temporary arrays does not depend on the number of rows. This module does not kno
 """
 
 import errno
+import os
 import tempfile
 from functools import cached_property
 
@@ -34,6 +35,18 @@ def is_table(X):
 def block_of(X, rows):
     """The rows of a slice: a table of a table, with the names of its columns, and otherwise an array."""
     return X.slice(rows.start, rows.stop - rows.start) if is_table(X) else np.asarray(X[rows])
+
+
+def blocks_of(X, n_of_row, n_elements):
+    """Yield (rows, X[rows]) for slices with at most n_elements elements, if each row has n_of_row elements in temporary arrays.
+
+    Each chunk of X is read once if it fits into a block, or if it has to be decoded as a whole.
+    """
+    for piece in _slices_of_chunks(X, n_of_row, n_elements):
+        values = block_of(X, piece)
+        for rows in row_slices(piece.stop - piece.start, n_of_row, n_elements):
+            yield slice(piece.start + rows.start, piece.start + rows.stop), block_of(values, rows)
+        del values  # before the next piece is read
 
 
 def in_file(values):
@@ -95,7 +108,17 @@ def _map_of_dataset(values):
     if is_written or file.driver != "sec2" or file.userblock_size or values.chunks or values.is_virtual or values.external:
         return None
     start = values.id.get_offset()
-    return None if start is None else np.memmap(file.filename, values.dtype, "r", start, values.shape)
+    try:  # another file may have this name now, or the name may be relative to an earlier working directory
+        with open(file.filename, "rb") as opened:
+            is_same = _identity_of_file(opened.fileno()) == _identity_of_file(file.id.get_vfd_handle())
+            return np.memmap(opened, values.dtype, "r", start, values.shape) if is_same and start is not None else None
+    except (OSError, RuntimeError, TypeError, ValueError):  # a copy of the rows does not need the name
+        return None
+
+
+def _identity_of_file(descriptor):
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino, status.st_size
 
 
 def _copy_in_file(values):
@@ -103,7 +126,7 @@ def _copy_in_file(values):
     dtype = values.dtype if is_readable(np.empty(0, values.dtype)) else float_dtype(np.empty(0, values.dtype))
     with tempfile.TemporaryFile(prefix="fastbp-") as file:
         try:
-            for rows in _slices_of_chunks(values):
+            for rows in _slices_of_chunks(values, int(np.prod(values.shape[1:])), _COPIED_ELEMENTS):
                 file.write(np.ascontiguousarray(np.asarray(values[rows]), dtype).data)
             file.flush()
         except OSError as error:
@@ -117,17 +140,45 @@ def _copy_in_file(values):
         return np.memmap(file, dtype, "r", shape=values.shape)
 
 
-def _slices_of_chunks(values):
-    """Slices of rows that end where chunks of ``values`` end, so that each chunk is read once."""
+def _slices_of_chunks(values, n_of_row, n_elements):
+    """Slices of rows with at most n_elements elements, n_of_row in each row, so that chunks of ``values`` are rarely read twice.
+
+    A slice has whole chunks if these are small enough. A longer chunk is read in equal parts, but if it has to be decoded as a
+    whole, and needs that memory anyway, the limit is its number of elements.
+    """
     n_rows, n_columns = values.shape[0], int(np.prod(values.shape[1:]))
     chunks = getattr(values, "chunks", None)
     if not chunks:
-        yield from row_slices(n_rows, n_columns, _COPIED_ELEMENTS)
+        yield from row_slices(n_rows, n_of_row, n_elements)
         return
-    # Dask has a list of sizes for each dimension, h5py and zarr have one size
-    ends = range(chunks[0], n_rows, chunks[0]) if isinstance(chunks[0], int) else np.cumsum(chunks[0]).tolist()
-    start = 0
-    for end in (*ends, n_rows):
-        if (end - start) * n_columns >= _COPIED_ELEMENTS or end == n_rows > start:
+    n_block = max(1, n_elements // max(1, n_of_row), _n_decoded_at_once(values) // max(1, n_columns))
+    if isinstance(chunks[0], int):  # h5py and zarr have one size for each dimension, Dask has a list of sizes
+        step = max(chunks[0], n_block // chunks[0] * chunks[0])
+        sizes = [min(step, n_rows - start) for start in range(0, n_rows, step)]
+    else:
+        sizes = chunks[0]
+    start = end = 0
+    for size in sizes:
+        if start < end and end + size - start > n_block:
             yield slice(start, end)
             start = end
+        end += size
+        if size > n_block:
+            yield from (slice(start + part.start, start + part.stop) for part in _equal_parts(size, n_block))
+            start = end
+    if start < end:
+        yield slice(start, end)
+
+
+def _equal_parts(n_rows, n_block):
+    """Slices of n_rows rows, with at most n_block rows each."""
+    n_parts = -(-n_rows // n_block)
+    edges = [n * n_rows // n_parts for n in range(n_parts + 1)]
+    return map(slice, edges[:-1], edges[1:])
+
+
+def _n_decoded_at_once(values):
+    """The number of elements of the largest chunk, or 0 if parts of a chunk can be read from the file."""
+    if type(values).__module__.startswith("h5py.") and not values.id.get_create_plist().get_nfilters():
+        return 0
+    return int(np.prod([size if isinstance(size, int) else max(size, default=0) for size in values.chunks]))

@@ -59,7 +59,13 @@ def arrow_source(source: Any, names: ColumnNames, categories: dict | None = None
     else:
         paths = [os.fspath(path) for path in source] if isinstance(source, (list, tuple)) else os.fspath(source)
         dataset = ds.dataset(paths, format=_format_of(paths if isinstance(paths, str) else paths[0]))
-    return _ArrowSource(dataset, names, categories, ds)
+    if not getattr(dataset, "files", True):
+        place = "the dataset" if is_dataset(source) else f"the folder {paths!r}"
+        raise ValueError(
+            f"source must have at least one file, but {place} contains no Parquet files. Write Parquet files to the folder, or "
+            "pass another folder or the paths of files."
+        )
+    return _ArrowSource(dataset, names, categories, ds, has_all_columns=is_dataset(source))
 
 
 def _format_of(path):
@@ -75,16 +81,26 @@ def _format_of(path):
 
 
 class _ArrowSource(StreamSource):
-    """A dataset of pyarrow, whose parts are the row groups of Parquet files, or other files as a whole."""
+    """A dataset of pyarrow, whose parts are the row groups of Parquet files, or other files as a whole.
+
+    ``has_all_columns`` is False if the schema of the dataset is that of its first file, which may lack columns of other files.
+    """
 
     kind = "the dataset"
 
-    def __init__(self, dataset, names, categories, ds):
+    def __init__(self, dataset, names, categories, ds, *, has_all_columns):
         super().__init__()
         self._dataset: Any
         self._dataset, self._names, self._ds = dataset, names, ds
+        try:
+            files = list(dataset.get_fragments())
+        except ValueError:  # a dataset with a filter has no fragments
+            files = None
+        self._check_columns(files or [], has_all_columns)
         self._features = _feature_names(dataset.schema, names)
-        self._fragments, self._places = self._parts()
+        self._fragments: list
+        self._places: list
+        self._fragments, self._places = ([dataset], ["the dataset"]) if files is None else self._parts(files)
         self.n_parts: int = len(self._fragments)
         sizes = [_n_rows_of(fragment) for fragment in self._fragments]
         self.part_sizes = None if None in sizes else sizes
@@ -94,14 +110,19 @@ class _ArrowSource(StreamSource):
 
     # ------------------------------------------------------------------ parts
 
-    def _parts(self):
-        """The fragments of the dataset, and the text that names each of them in errors."""
-        try:
-            fragments = list(self._dataset.get_fragments())
-        except ValueError:  # a dataset with a filter has no fragments
-            return [self._dataset], ["the dataset"]
+    def _check_columns(self, files, has_all_columns):
+        """Raise a ValueError if one of the fragments lacks a column that is used."""
+        found: dict = {}
+        for file in files:  # the folders of a file can be columns
+            schema, keys = file.physical_schema, self._ds.get_partition_keys(file.partition_expression)
+            found[getattr(file, "path", None) or f"part {len(found)} of the dataset"] = schema, {*schema.names, *keys}
+        _check_columns_of_files(found, self._dataset.schema, self._names, has_all_columns)
+
+    @staticmethod
+    def _parts(files):
+        """The fragments that are read one after another, and the text that names each of them in errors."""
         parts, places = [], []
-        for fragment in fragments:
+        for fragment in files:
             name = os.path.basename(getattr(fragment, "path", "") or "") or "the dataset"
             if not hasattr(fragment, "split_by_row_group"):
                 parts.append(fragment)
@@ -123,7 +144,16 @@ class _ArrowSource(StreamSource):
             # otherwise, the whole row group would be in memory
             scan = self._ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True, buffer_size=1 << 16)
             options["fragment_scan_options"] = scan
-        return part.to_batches(**options)
+        return part.to_batches(**options) if part is not self._dataset else self._filtered_batches(options)
+
+    def _filtered_batches(self, options):
+        """The batches of a dataset with a filter, which can leave out files that lack columns."""
+        checked = None
+        for batch in self._dataset.scanner(**options).scan_batches():
+            if batch.record_batch.num_rows and batch.fragment is not checked:
+                self._check_columns([batch.fragment], has_all_columns=True)
+                checked = batch.fragment
+            yield batch.record_batch
 
     def _read(self, parts, with_features):
         features = self._features if with_features else []
@@ -136,11 +166,11 @@ class _ArrowSource(StreamSource):
 
     def _block(self, place, batch, features):
         try:
-            y = [_column_values(batch.column(name)) for name in self._names.targets]
+            y = [_target_values(batch.column(name), name) for name in self._names.targets]
             weight = None if self._names.weight is None else _column_values(batch.column(self._names.weight))
             X = self._matrix(batch, features) if features else None
         except (ValueError, TypeError) as error:
-            raise type(error)(f"{place}: {error}") from error
+            raise type(error)(f"{place} cannot be used: {error}") from error
         return Block(place, X, y[0] if isinstance(self._names.target, str) else np.column_stack(y), weight)
 
     # ------------------------------------------------------------------ features
@@ -199,6 +229,30 @@ class _ArrowSource(StreamSource):
                     "or set categories='codes'."
                 )
         return {name: sorted(values) for name, values in found.items()}
+
+
+def _check_columns_of_files(files, schema, names, has_all_columns):
+    """Raise a ValueError if a file lacks a column that is used; pyarrow would fill it with missing values."""
+    known, indexes = dict.fromkeys(schema.names), {*_index_names(schema)}
+    if not has_all_columns:
+        for of_file, _ in files.values():
+            known |= dict.fromkeys(of_file.names)
+            indexes |= {*_index_names(of_file)}
+    given, features = [*names.targets, *([] if names.weight is None else [names.weight])], names.features
+    features = [name for name in known if name not in indexes] if features is None else features
+    used = [*given, *([features] if isinstance(features, str) else features)]
+    for path, (_, columns) in files.items():
+        lacking = [name for name in used if name in known and name not in columns]
+        if lacking:
+            remedy = (
+                "or leave the file out"
+                if lacking[0] in given
+                else "leave the file out, or leave the column out with feature_columns"
+            )
+            raise ValueError(
+                f"Each file of source must have all columns that are used, but {path!r} has no column {lacking[0]!r}. Add the "
+                f"column to the file, {remedy}."
+            )
 
 
 def _feature_names(schema, names):
@@ -289,6 +343,19 @@ def _column_values(column):
     if pa.types.is_decimal(kind) or (column.null_count and (pa.types.is_boolean(kind) or pa.types.is_integer(kind))):
         column = column.cast(pa.int8()).cast(pa.float64()) if pa.types.is_boolean(kind) else column.cast(pa.float64())
     return column.to_numpy(zero_copy_only=False)
+
+
+def _target_values(column, name):
+    """The values of a column with targets; raise a ValueError if a target is missing."""
+    column = _dictionary_values(column)
+    values = _column_values(column)
+    n_missing = column.null_count or (np.count_nonzero(np.isnan(values)) if values.dtype.kind == "f" else 0)
+    if n_missing:
+        raise ValueError(
+            f"y must not have missing values, but the column {name!r} has {n_missing} (null or NaN). Remove these rows from "
+            "the source."
+        )
+    return values
 
 
 def _category_codes(column, categories):

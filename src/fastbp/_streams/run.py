@@ -123,7 +123,8 @@ class StreamRun(SGDRun):
             n_left = self.config.max_iter - len(self.runner.losses)
             self.failure.add_note(
                 f"The model keeps the weights after {progress.row} rows of epoch {progress.epoch + 1}. To train the rest with the "
-                f"same result as without this error, call fit_batches with warm_start='resume' and epochs={n_left}."
+                "same result as without this error, set warm_start='resume' with set_params and call fit_batches again with "
+                f"epochs={n_left}."
             )
         return super().finish(ended_by, progress)._replace(failure=self.failure)
 

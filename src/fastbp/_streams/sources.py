@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class Block(NamedTuple):
     """Rows as the user's source returned them; ``place`` names the block in errors. X is None if only the targets are read."""
@@ -168,23 +170,26 @@ class _DataIterSource(StreamSource):
             n += 1
 
 
-def source_of_blocks(source: Any) -> StreamSource:
-    """Return the ``StreamSource`` of a function, a list, another iterable, an iterator, or a ``DataIter``."""
+def source_of_blocks(source: Any, name: str = "source") -> StreamSource:
+    """Return the ``StreamSource`` of a function, a list, another iterable, an iterator, or a ``DataIter``.
+
+    ``name`` is the name of the argument in errors: 'source' or 'validation'.
+    """
     if callable(getattr(source, "next", None)) and callable(getattr(source, "reset", None)):
         return _DataIterSource(source)
     if isinstance(source, (list, tuple)):
         if source and not all(_is_tuple_of_rows(block) for block in source):
-            raise _wrong_source(source)
+            raise _wrong_source(source, name)
         return _BlockList(source)
     if isinstance(source, Iterator):
         return _OneShot(source)
     if hasattr(source, "shape"):
-        raise _wrong_source(source)
+        raise _wrong_source(source, name)
     if callable(source):
         return _Iterations(source, "this function")
     if isinstance(source, Iterable) and not isinstance(source, (dict, set, bytes)):
         return _Iterations(lambda: iter(source), f"the {type(source).__name__}")
-    raise _wrong_source(source)
+    raise _wrong_source(source, name)
 
 
 def is_path(source: Any) -> bool:
@@ -192,6 +197,20 @@ def is_path(source: Any) -> bool:
     if isinstance(source, (list, tuple)):
         return len(source) > 0 and all(isinstance(path, (str, os.PathLike)) for path in source)
     return isinstance(source, (str, os.PathLike))
+
+
+def is_block(value: Any) -> bool:
+    """Return whether a value is (X, y) or (X, y, sample_weight), where X can be a list of rows, and not a list of such blocks."""
+    if not isinstance(value, (list, tuple)) or len(value) not in (2, 3) or isinstance(value[0], (str, os.PathLike)):
+        return False
+    X = value[0]
+    if not isinstance(X, (list, tuple)):
+        return True
+    return len(X) > 0 and (np.ndim(X[0]) == 1 if isinstance(X[0], np.ndarray) else _is_list_of_numbers(X[0]))
+
+
+def _is_list_of_numbers(row):
+    return isinstance(row, (list, tuple)) and not any(hasattr(number, "__len__") for number in row)
 
 
 def _is_tuple_of_rows(block):
@@ -214,9 +233,11 @@ def _described(value):
     return f"an object of type {type(value).__name__}"
 
 
-def _wrong_source(source):
+def _wrong_source(source, name):
+    is_validation = name == "validation"
+    remedy = "Pass validation=(X, y) if X and y are arrays" if is_validation else "If X and y are arrays, call fit(X, y)"
     return TypeError(
-        "source must be a function without arguments that returns an iterator of (X, y) or (X, y, sample_weight), a list of such "
-        "tuples, paths of Parquet or CSV files, a pyarrow Dataset, or an object with the methods next(input_data) and reset(); got "
-        f"{_described(source)}. If X and y are arrays, call fit(X, y)."
+        f"{name} must be {'a tuple (X, y), or ' if is_validation else ''}a function without arguments that returns an iterator of "
+        "(X, y) or (X, y, sample_weight), a list of such tuples, paths of Parquet or CSV files, a pyarrow Dataset, or an object "
+        f"with the methods next(input_data) and reset(); got {_described(source)}. {remedy}."
     )
