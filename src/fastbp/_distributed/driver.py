@@ -82,9 +82,9 @@ class Driver:
         return sum(self.data.rows_of_shards)
 
     def continue_to(self, max_iter):
-        """Continue a restored fit, which may have ended because it had fewer epochs."""
-        if self._status == Status.exhausted and self.n_epochs < max_iter:
-            self.progress["status"] = Status.running
+        """Continue a restored fit up to max_iter epochs, which may be more or fewer than before."""
+        if self._status in (Status.exhausted, Status.running):
+            self.progress["status"] = Status.running if self.n_epochs < max_iter else Status.exhausted
 
     # ------------------------------------------------------------------ the fit
 
