@@ -554,8 +554,8 @@ def test_other_schedules_continue_with_another_max_iter(tmp_path, options):
     ("options", "message"),
     [
         ({"solver": "lbfgs"}, "solver='lbfgs' is not supported by DaskMLPClassifier"),
-        ({"warm_start": True}, "warm_start=True"),
-        ({"missing": "indicator"}, "missing='indicator'"),
+        ({"warm_start": True}, r"warm_start=True is not supported by DaskMLPClassifier\. Set the parameter checkpoint"),
+        ({"missing": "indicator"}, r"missing='indicator' is not supported by DaskMLPClassifier\. Replace missing values"),
         ({"scale": "robust"}, "scale='robust'"),
         ({"scoring": "roc_auc"}, "scoring='roc_auc'"),
         ({"early_stopping": True}, "Pass eval_set="),
@@ -620,3 +620,55 @@ def test_divergence_and_zero_weights_are_errors():
     weight = np.repeat([0.0, 1.0], [100, 300])  # two of eight partitions have no weight
     model = fitted(DaskMLPClassifier(**OPTIONS, sample_weight_norm="global"), weight=weight, eval_set=(X, y, weight))
     assert model.history_["val_score"][-1] == pytest.approx(model.score(X, y, weight))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, "NA"])
+def test_missing_labels_are_errors(missing):
+    if missing == "NA":
+        missing = pytest.importorskip("pandas").NA
+    labels = np.array(["a", "b"], object)[y % 2]
+    labels[250] = missing
+    for model, targets in ((DaskMLPClassifier(), labels), (DaskMLPClassifier(), np.stack([labels, labels], 1))):
+        with pytest.raises(ValueError, match=r"y must not contain missing values .* Remove their rows"):
+            fitted(model, X, targets)
+    with pytest.raises(ValueError, match="y must not contain missing values"):
+        fitted(DaskMLPClassifier(**OPTIONS), X, np.array(["a", "b"])[y % 2], eval_set=(X, labels))
+    for kind in (DaskMLPClassifier, DaskMLPRegressor):
+        with pytest.raises(ValueError, match="y must not contain missing values"):
+            fitted(kind(), X, np.where(y == 3, np.nan, y))
+
+
+@pytest.mark.parametrize("norm", ["batch", "global"])
+def test_partitions_without_weight(norm):
+    """Batches of weight 0 are errors as in one process, unless the whole partition has no weight."""
+    options = OPTIONS | {"sample_weight_norm": norm}
+    weight = np.repeat([0.0, 1.0], [100, 300])
+    model = fitted(DaskMLPClassifier(**options), weight=weight)  # two of eight partitions have no weight
+    assert model.n_shards_ == (6 if norm == "batch" else 8)
+    if norm == "batch":
+        assert_same_bits(model, fitted(DaskMLPClassifier(**options, n_shards=6), X[100:], y[100:], np.ones(300)))
+        weight = np.repeat([0.0, 1.0], [80, 320])  # two of twelve batches
+        for estimator in (MLPClassifier(**options, shuffle=False), DaskMLPClassifier(**options, shuffle=False, n_shards=1)):
+            with pytest.raises(ZeroDivisionError, match="the sample weights of a batch must not sum to 0"):
+                fitted(estimator, weight=weight) if hasattr(estimator, "client") else estimator.fit(X, y, weight)
+
+
+def test_the_first_row_may_have_no_weight():
+    """A cluster first compiles the kernels with this row."""
+    weight = np.where(np.arange(400) == 0, 0.0, 1.0)
+    executor = DisorderedExecutor(0)
+    model = fitted(DaskMLPClassifier(**OPTIONS), weight=weight, executor=executor)
+    executor.pool.shutdown()
+    assert_same_bits(model, fitted(DaskMLPClassifier(**OPTIONS), weight=weight))
+
+
+def test_incremental_methods_are_not_available():
+    for model in (DaskMLPClassifier(**OPTIONS), DaskMLPRegressor(**OPTIONS), fitted(DaskMLPClassifier(**OPTIONS))):
+        for name in ("partial_fit", "fit_batches"):
+            assert not hasattr(model, name)
+            with pytest.raises(
+                AttributeError, match=rf"has no method {name}.* Use fit, or after a fit to_local\(\)\.{name}\("
+            ) as error:
+                getattr(model, name)
+            assert error.value.name == name
+    assert hasattr(model.to_local(), "partial_fit")

@@ -256,5 +256,6 @@ class Driver:
 
 
 def _first_rows(blocks):
-    """A `PreparedRows` with the first row of the first block of a shard."""
-    return type(blocks[0])(*(None if part is None else part[:1] for part in blocks[0]))
+    """A `PreparedRows` with the first row of the first block of a shard, and a weight of 1, because its weight may be 0."""
+    X, y, weight = (None if part is None else part[:1] for part in blocks[0])
+    return type(blocks[0])(X, y, None if weight is None else np.ones_like(weight))

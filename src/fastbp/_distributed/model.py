@@ -100,7 +100,8 @@ class DistributedFit(BaseMLP):
         y : Dask array, Series or DataFrame, or array-like of shape (n_samples,) or (n_samples, n_outputs)
             The target values, in the same partitions as X.
         sample_weight : Dask array, Series or array-like of shape (n_samples,), default=None
-            Sample weights.
+            Sample weights. A partition whose weights are all 0 is not used, unless ``sample_weight_norm="global"``. As in the other
+            estimators, the weights of a batch must not sum to 0 then.
         eval_set : tuple (X_val, y_val) or (X_val, y_val, sample_weight_val), default=None
             Validation data of the same types. They are scored after each epoch. Required for ``early_stopping=True``.
         resume : bool, default=False
@@ -133,6 +134,24 @@ class DistributedFit(BaseMLP):
             self.n_shards_, self.n_rounds_, self._reader = fitting.n_shards_, fitting.n_rounds_, fitting._reader
         return self
 
+    @property
+    def partial_fit(self) -> Any:
+        """Not available: raises an AttributeError. Use ``fit``, or ``to_local().partial_fit`` for rows in memory."""
+        raise self._unavailable("partial_fit")
+
+    @property
+    def fit_batches(self) -> Any:
+        """Not available: raises an AttributeError. Use ``fit``, or ``to_local().fit_batches`` in one process."""
+        raise self._unavailable("fit_batches")
+
+    def _unavailable(self, name):
+        return AttributeError(
+            f"{type(self).__name__} has no method {name}, because it would load the rows into this process. Use fit, or after a "
+            f"fit to_local().{name}(...), which trains in this process.",
+            name=name,
+            obj=self,
+        )
+
     # ------------------------------------------------------------------ fit, on a snapshot
 
     def _fit_on(self, executor, given, eval_set, resume):
@@ -146,7 +165,10 @@ class DistributedFit(BaseMLP):
         report = report_of(config.verbose, deadline=deadline)
         parts, self._reader = lazy_parts(self.n_shards or _MAX_DEFAULT_SHARDS, *given)
         data = DataOfFit(executor, parts, self._reader)
-        statistics, partitions = data.statistics(is_classifier(self), config.scale == "standard")
+        needs_weight = config.sample_weight_norm == "batch"  # whose batches are divided by the sums of their weights
+        statistics, partitions = data.statistics(is_classifier(self), config.scale == "standard", needs_weight=needs_weight)
+        if not partitions:
+            raise zero_weights_error()
         state, preparation, dtype = self._new_state(config, statistics)
         self.n_shards_ = min(self.n_shards or _MAX_DEFAULT_SHARDS, len(partitions))
         self._warn_of_data(executor, config, state, statistics, partitions)
