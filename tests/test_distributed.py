@@ -27,6 +27,7 @@ from fastbp._distributed.evaluation import ScoreRule, merged_scores, r2_block
 from fastbp._distributed.executors import Executor, SerialExecutor
 from fastbp._distributed.local_training import local_train
 from fastbp._distributed.partitions import TableReader, lazy_parts
+from fastbp._distributed.predictions import score_part
 from fastbp._network.optimizers import Optimizer
 from fastbp.dask import DaskMLPClassifier, DaskMLPRegressor
 
@@ -633,6 +634,9 @@ def test_missing_labels_are_errors(missing):
             fitted(model, X, targets)
     with pytest.raises(ValueError, match="y must not contain missing values"):
         fitted(DaskMLPClassifier(**OPTIONS), X, np.array(["a", "b"])[y % 2], eval_set=(X, labels))
+    model = MLPClassifier(**OPTIONS).fit(X, np.array(["a", "b"])[y % 2])
+    with pytest.raises(ValueError, match="y must not contain missing values"):
+        score_part((X, labels, None), model, TableReader())
     for kind in (DaskMLPClassifier, DaskMLPRegressor):
         with pytest.raises(ValueError, match="y must not contain missing values"):
             fitted(kind(), X, np.where(y == 3, np.nan, y))

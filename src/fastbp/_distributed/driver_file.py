@@ -18,7 +18,7 @@ from .description import HORIZON
 
 _FILE_KIND = "fastbp driver"
 _LISTS = ("losses", "rates", "val_losses", "scores")
-_REMEDIES = {
+_RESUME_REMEDIES = {
     "eval_set": "Pass the same eval_set in the same partitions, or none if there was none, or set resume=False to start again.",
     HORIZON: "A schedule depends on it. Set learning_rate_horizon={before}, or set resume=False to start again.",
 }
@@ -94,7 +94,7 @@ class DriverFile:
         for name, now in self.description.items():
             before = values["description"].get(name)
             if now != before:
-                remedy = _REMEDIES.get(name, "Pass the same data and parameters, or set resume=False to start again.")
+                remedy = _RESUME_REMEDIES.get(name, "Pass the same data and parameters, or set resume=False to start again.")
                 raise ValueError(
                     f"resume=True continues the fit in {str(self.path)!r}, but {name} was {before} and is {now} now. "
                     f"{remedy.format(before=before)}"

@@ -134,7 +134,7 @@ def partition_statistics(X, y, weight, *, of_classes, with_moments):
     if len(y) == 0:
         return PartitionStatistics(0, X.shape[1], dtype, issparse(X), y.shape[1:], None)
     columns = y.reshape(len(y), -1)
-    _check_targets(columns)
+    check_no_missing_targets(columns)
     if of_classes:
         pairs = [np.unique(column, return_inverse=True) for column in columns.T]
         counts = [np.bincount(places, weight, len(labels)).astype(np.float64) for labels, places in pairs]
@@ -148,12 +148,12 @@ def partition_statistics(X, y, weight, *, of_classes, with_moments):
     return PartitionStatistics(len(y), X.shape[1], dtype, issparse(X), y.shape[1:], weight_sum, **own)
 
 
-def _check_targets(columns):
-    """Raise a ValueError if an array of targets (n_rows, n_columns) has missing values."""
-    if columns.dtype.kind == "O":
-        is_missing = any(is_missing_object(value) or (isinstance(value, Real) and value != value) for value in columns.flat)
+def check_no_missing_targets(y):
+    """Raise a ValueError if an array of targets (n_rows, ...) has missing values."""
+    if y.dtype.kind == "O":
+        is_missing = any(is_missing_object(value) or (isinstance(value, Real) and value != value) for value in y.flat)
     else:
-        is_missing = columns.dtype.kind == "f" and np.isnan(columns).any()
+        is_missing = y.dtype.kind == "f" and np.isnan(y).any()
     if is_missing:
         raise ValueError(
             "y must not contain missing values (NaN, None or pandas.NA), but a partition has some. Remove their rows from X, y and "
