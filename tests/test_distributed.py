@@ -3,8 +3,10 @@
 With one shard, the estimators of scikit-learn's interface in one process are the reference.
 """
 
+import functools
 import pickle
 import random
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,10 +22,12 @@ from fastbp import MLPClassifier, MLPRegressor
 from fastbp._config import FitConfig
 from fastbp._data.scores import accuracy
 from fastbp._distributed import averaging, rounds, statistics
+from fastbp._distributed.description import described_value
 from fastbp._distributed.evaluation import ScoreRule, merged_scores, r2_block
 from fastbp._distributed.executors import Executor, SerialExecutor
 from fastbp._distributed.local_training import local_train
 from fastbp._distributed.partitions import TableReader, lazy_parts
+from fastbp._distributed.predictions import score_part
 from fastbp._network.optimizers import Optimizer
 from fastbp.dask import DaskMLPClassifier, DaskMLPRegressor
 
@@ -408,6 +412,142 @@ def test_files_that_do_not_belong_to_the_fit_are_errors(tmp_path):
         fitted(clone(model).set_params(checkpoint=tmp_path / "missing" / "file"))
 
 
+def killed(model, **data):
+    """Fit until the end of the second epoch."""
+    with pytest.raises(KilledError):
+        fitted(clone(model).set_params(callbacks=killed_after(2)), **data)
+
+
+def test_a_changed_eval_set_is_an_error(tmp_path):
+    model = DaskMLPClassifier(**OPTIONS, n_shards=3, early_stopping=True, checkpoint=tmp_path / "driver.safetensors")
+    held_out, n_rows = (X[:90], y[:90]), "90 rows in 3 partitions"
+    killed(model, eval_set=held_out)
+    expected = fitted(clone(model).set_params(checkpoint=None), eval_set=held_out)
+    others = [(X[:89], y[:89]), (X[:90], y[90:180]), (*held_out, np.arange(90))]
+    for other in others:
+        with pytest.raises(ValueError, match=rf"eval_set was {n_rows}.* and is .* rows in .* now\. Pass the same eval_set"):
+            fitted(clone(model), eval_set=other, resume=True)
+    assert_same_bits(fitted(clone(model), eval_set=held_out, resume=True), expected)
+    model.set_params(early_stopping=False)
+    killed(model, eval_set=held_out)
+    with pytest.raises(ValueError, match=rf"eval_set was {n_rows}.* and is None now"):
+        fitted(clone(model), resume=True)
+    killed(model)
+    with pytest.raises(ValueError, match=rf"eval_set was None and is {n_rows}"):
+        fitted(clone(model), eval_set=held_out, resume=True)
+
+
+def decreasing(epoch, progress):
+    return 1 / (1 + epoch)
+
+
+class Decreasing:
+    def __init__(self, speed):
+        self.speed = speed
+
+    def __call__(self, epoch, progress):
+        return 1 / (1 + self.speed * epoch)
+
+
+def test_values_of_parameters_are_described_without_addresses():
+    """Each pair is the same value in two processes, in which objects have different addresses."""
+
+    def square(z):
+        return z * z
+
+    def again():
+        return type(decreasing)(decreasing.__code__, globals(), "decreasing")
+
+    pairs = [
+        (decreasing, again()),
+        (Decreasing(0.5), Decreasing(0.5)),
+        (Decreasing(0.5).__call__, Decreasing(0.5).__call__),
+        (functools.partial(decreasing, progress=1), functools.partial(again(), progress=1)),
+        (fastbp.Activation(square), fastbp.Activation(type(square)(square.__code__, globals(), "square"))),
+        (np.int64(100), 100),
+        (np.float64(0.25), 0.25),
+        (1, 1.0),
+        ((np.int64(3), 4), [3, 4]),
+        ({np.int64(1): 2.0, 0: 1}, {0: np.float32(1), 1: 2}),
+        (np.zeros(3), np.zeros(3)),
+        ("adam", "adam"),
+    ]
+    pairs[4][1].value.__qualname__ = square.__qualname__
+    for one, other in pairs:
+        assert one is not other or isinstance(one, str)
+        assert described_value(one) == described_value(other)
+        assert "0x" not in described_value(one)
+    values = [one for one, _ in pairs] + [Decreasing(0.25), square, np.ones(3), np.zeros(2000), [3, 5], True, None, "None"]
+    values += [list(range(5000)), [*range(4999), 0]]
+    assert len({described_value(value) for value in values}) == len(values)
+
+
+def test_a_fit_with_functions_continues_in_another_process(tmp_path):
+    """Functions of the same names have other addresses after the process has been started again."""
+    program = """
+import sys, warnings
+import fastbp
+import numpy as np
+from fastbp.dask import DaskMLPClassifier
+warnings.simplefilter("ignore")
+
+class Decreasing:
+    def __call__(self, epoch, progress):
+        return 1 / (1 + epoch)
+
+def bent(z):
+    return z / (1 + abs(z))
+
+def end(estimator, epoch, logs):
+    if epoch == 2 and sys.argv[2] == "kill":
+        sys.exit(3)
+
+held = [object() for _ in range(int(sys.argv[3]))]  # moves the addresses
+schedule = Decreasing() if sys.argv[4] == "object" else lambda epoch, progress: 1 / (1 + epoch)
+model = DaskMLPClassifier((3,), max_iter=4, random_state=0, learning_rate=schedule, activation=fastbp.Activation(bent))
+model.set_params(checkpoint=sys.argv[1], callbacks=end, n_shards=2)
+X = np.random.default_rng(0).normal(size=(60, 3))
+model._fit_on(__import__("fastbp._distributed.executors", fromlist=[""]).SerialExecutor(), (X, (X[:, 0] > 0) * 1, None), None, True)
+print(model.n_iter_)
+"""
+    for kind in ("object", "function"):
+        path = str(tmp_path / kind)
+        first, second = (
+            subprocess.run([sys.executable, "-c", program, path, *arguments, kind], capture_output=True, text=True, check=False)
+            for arguments in (("kill", "0"), ("continue", "100000"))
+        )
+        assert first.returncode == 3, first.stderr
+        assert second.stdout == "4\n", second.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"learning_rate": name} for name in ("cosine", "linear_warmup_cosine", "one_cycle", "exponential", "coslog4", "flat_cosine")]
+    + [{"learning_rate": decreasing}, {"weight_decay": 0.1, "solver": "adamw", "regularization_schedule": "cosine"}],
+    ids=lambda options: str(list(options.values())[-1])[:20],
+)
+def test_schedules_that_depend_on_a_changed_max_iter_are_errors(tmp_path, options):
+    model = DaskMLPClassifier(**OPTIONS | options, n_shards=3, checkpoint=tmp_path / "driver.safetensors")
+    killed(model)
+    for max_iter in (3, 6):
+        message = rf"learning_rate_horizon \(None means max_iter\) was 4 and is {max_iter} now.*Set learning_rate_horizon=4"
+        with pytest.raises(ValueError, match=message):
+            fitted(clone(model).set_params(max_iter=max_iter), resume=True)
+    longer = clone(model).set_params(max_iter=6, learning_rate_horizon=4)
+    assert_same_bits(fitted(longer, resume=True), fitted(clone(longer)))
+
+
+@pytest.mark.parametrize("options", [{}, {"learning_rate": "step"}, {"learning_rate": "adaptive", "solver": "sgd"}])
+def test_other_schedules_continue_with_another_max_iter(tmp_path, options):
+    model = DaskMLPClassifier(**OPTIONS | options, n_shards=3, local_steps=2, checkpoint=tmp_path / "driver.safetensors")
+    for max_iter in (2, 3, 6):
+        other = clone(model).set_params(max_iter=max_iter)
+        killed(model)
+        assert_same_bits(fitted(other, resume=True), fitted(clone(other)))
+    with pytest.raises(ValueError, match=r"max_iter must be at least 6 for resume=True, the number of epochs .* got 5"):
+        fitted(clone(model).set_params(max_iter=5), resume=True)
+
+
 # ---------------------------------------------------------------------- the estimators
 
 
@@ -415,8 +555,8 @@ def test_files_that_do_not_belong_to_the_fit_are_errors(tmp_path):
     ("options", "message"),
     [
         ({"solver": "lbfgs"}, "solver='lbfgs' is not supported by DaskMLPClassifier"),
-        ({"warm_start": True}, "warm_start=True"),
-        ({"missing": "indicator"}, "missing='indicator'"),
+        ({"warm_start": True}, r"warm_start=True is not supported by DaskMLPClassifier\. Set the parameter checkpoint"),
+        ({"missing": "indicator"}, r"missing='indicator' is not supported by DaskMLPClassifier\. Replace missing values"),
         ({"scale": "robust"}, "scale='robust'"),
         ({"scoring": "roc_auc"}, "scoring='roc_auc'"),
         ({"early_stopping": True}, "Pass eval_set="),
@@ -481,3 +621,58 @@ def test_divergence_and_zero_weights_are_errors():
     weight = np.repeat([0.0, 1.0], [100, 300])  # two of eight partitions have no weight
     model = fitted(DaskMLPClassifier(**OPTIONS, sample_weight_norm="global"), weight=weight, eval_set=(X, y, weight))
     assert model.history_["val_score"][-1] == pytest.approx(model.score(X, y, weight))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, "NA"])
+def test_missing_labels_are_errors(missing):
+    if missing == "NA":
+        missing = pytest.importorskip("pandas").NA
+    labels = np.array(["a", "b"], object)[y % 2]
+    labels[250] = missing
+    for model, targets in ((DaskMLPClassifier(), labels), (DaskMLPClassifier(), np.stack([labels, labels], 1))):
+        with pytest.raises(ValueError, match=r"y must not contain missing values .* Remove their rows"):
+            fitted(model, X, targets)
+    with pytest.raises(ValueError, match="y must not contain missing values"):
+        fitted(DaskMLPClassifier(**OPTIONS), X, np.array(["a", "b"])[y % 2], eval_set=(X, labels))
+    model = MLPClassifier(**OPTIONS).fit(X, np.array(["a", "b"])[y % 2])
+    with pytest.raises(ValueError, match="y must not contain missing values"):
+        score_part((X, labels, None), model, TableReader())
+    for kind in (DaskMLPClassifier, DaskMLPRegressor):
+        with pytest.raises(ValueError, match="y must not contain missing values"):
+            fitted(kind(), X, np.where(y == 3, np.nan, y))
+
+
+@pytest.mark.parametrize("norm", ["batch", "global"])
+def test_partitions_without_weight(norm):
+    """Batches of weight 0 are errors as in one process, unless the whole partition has no weight."""
+    options = OPTIONS | {"sample_weight_norm": norm}
+    weight = np.repeat([0.0, 1.0], [100, 300])
+    model = fitted(DaskMLPClassifier(**options), weight=weight)  # two of eight partitions have no weight
+    assert model.n_shards_ == (6 if norm == "batch" else 8)
+    if norm == "batch":
+        assert_same_bits(model, fitted(DaskMLPClassifier(**options, n_shards=6), X[100:], y[100:], np.ones(300)))
+        weight = np.repeat([0.0, 1.0], [80, 320])  # two of twelve batches
+        for estimator in (MLPClassifier(**options, shuffle=False), DaskMLPClassifier(**options, shuffle=False, n_shards=1)):
+            with pytest.raises(ZeroDivisionError, match="the sample weights of a batch must not sum to 0"):
+                fitted(estimator, weight=weight) if hasattr(estimator, "client") else estimator.fit(X, y, weight)
+
+
+def test_the_first_row_may_have_no_weight():
+    """A cluster first compiles the kernels with this row."""
+    weight = np.where(np.arange(400) == 0, 0.0, 1.0)
+    executor = DisorderedExecutor(0)
+    model = fitted(DaskMLPClassifier(**OPTIONS), weight=weight, executor=executor)
+    executor.pool.shutdown()
+    assert_same_bits(model, fitted(DaskMLPClassifier(**OPTIONS), weight=weight))
+
+
+def test_incremental_methods_are_not_available():
+    for model in (DaskMLPClassifier(**OPTIONS), DaskMLPRegressor(**OPTIONS), fitted(DaskMLPClassifier(**OPTIONS))):
+        for name in ("partial_fit", "fit_batches"):
+            assert not hasattr(model, name)
+            with pytest.raises(
+                AttributeError, match=rf"has no method {name}.* Use fit, or after a fit to_local\(\)\.{name}\("
+            ) as error:
+                getattr(model, name)
+            assert error.value.name == name
+    assert hasattr(model.to_local(), "partial_fit")

@@ -242,6 +242,13 @@ def test_a_cluster_without_workers_is_an_error():
             DaskMLPClassifier(**OPTIONS, worker_timeout=2, callbacks=end_workers).fit(*DATA)
 
 
+def test_a_closed_client_is_an_error():
+    with Client(n_workers=0, processes=False, dashboard_address=":0") as client:
+        pass
+    with pytest.raises(RuntimeError, match=r"client must be connected to a scheduler, but its status is 'closed'\. Pass a new"):
+        DaskMLPClassifier(**OPTIONS, client=client).fit(*DATA)
+
+
 @pytest.mark.slow
 def test_a_scheduler_that_ends_is_an_error():
     with local_cluster(1, host="127.0.0.1") as client:

@@ -35,6 +35,7 @@ class DaskExecutor(Executor):
     def load(self, parts):
         from dask import is_dask_collection
 
+        self._check_connection()
         lazy = [part for part in parts if is_dask_collection(part)]
         futures = iter(self.client.compute(lazy, retries=_RETRIES) if lazy else [])
         return [next(futures) if is_dask_collection(part) else self.submit(_passed, part) for part in parts]
@@ -48,6 +49,7 @@ class DaskExecutor(Executor):
             raise CancelledError("All workers ended while parameters were sent to them.") from error
 
     def submit(self, function, *arguments):
+        self._check_connection()
         return self.client.submit(function, *arguments, pure=False, retries=_RETRIES)
 
     def gather(self, handles):
@@ -150,5 +152,10 @@ def executor_of(client, timeout):
         raise TypeError(
             f"client must be None or a distributed.Client that is not asynchronous, got {client!r}. Create it with "
             "distributed.Client(address)."
+        )
+    if client.status not in ("running", "connecting"):
+        raise LostClusterError(
+            f"client must be connected to a scheduler, but its status is {client.status!r}. Pass a new "
+            "distributed.Client(address), or None for the current client."
         )
     return DaskExecutor(client, timeout)

@@ -82,9 +82,9 @@ class Driver:
         return sum(self.data.rows_of_shards)
 
     def continue_to(self, max_iter):
-        """Continue a restored fit, which may have ended because it had fewer epochs."""
-        if self._status == Status.exhausted and self.n_epochs < max_iter:
-            self.progress["status"] = Status.running
+        """Continue a restored fit up to max_iter epochs, which may be more or fewer than before."""
+        if self._status in (Status.exhausted, Status.running):
+            self.progress["status"] = Status.running if self.n_epochs < max_iter else Status.exhausted
 
     # ------------------------------------------------------------------ the fit
 
@@ -256,5 +256,6 @@ class Driver:
 
 
 def _first_rows(blocks):
-    """A `PreparedRows` with the first row of the first block of a shard."""
-    return type(blocks[0])(*(None if part is None else part[:1] for part in blocks[0]))
+    """A `PreparedRows` with the first row of the first block of a shard, and a weight of 1, because its weight may be 0."""
+    X, y, weight = (None if part is None else part[:1] for part in blocks[0])
+    return type(blocks[0])(X, y, None if weight is None else np.ones_like(weight))

@@ -14,9 +14,14 @@ from .._files.container import UnreadableFileError, file_parts, read_parts
 from .._files.values import DamagedValueError, Decoder, Encoder
 from .._kernels.settings import PROGRESS
 from .._training.checkpoint_file import check_target, replace_file
+from .description import HORIZON
 
 _FILE_KIND = "fastbp driver"
 _LISTS = ("losses", "rates", "val_losses", "scores")
+_RESUME_REMEDIES = {
+    "eval_set": "Pass the same eval_set in the same partitions, or none if there was none, or set resume=False to start again.",
+    HORIZON: "A schedule depends on it. Set learning_rate_horizon={before}, or set resume=False to start again.",
+}
 _FIELDS = tuple(PROGRESS.names or ())
 
 
@@ -89,10 +94,17 @@ class DriverFile:
         for name, now in self.description.items():
             before = values["description"].get(name)
             if now != before:
+                remedy = _RESUME_REMEDIES.get(name, "Pass the same data and parameters, or set resume=False to start again.")
                 raise ValueError(
-                    f"resume=True continues the fit in {str(self.path)!r}, but {name} was {before} and is {now} now. Pass the same "
-                    "data and parameters, or set resume=False to start again."
+                    f"resume=True continues the fit in {str(self.path)!r}, but {name} was {before} and is {now} now. "
+                    f"{remedy.format(before=before)}"
                 )
+        n_begun, max_iter = -(-values["n_rounds"] // max(1, driver.n_parts)), driver.config.max_iter
+        if n_begun > max_iter:
+            raise ValueError(
+                f"max_iter must be at least {n_begun} for resume=True, the number of epochs that the fit in {str(self.path)!r} has "
+                f"begun, got {max_iter}. Increase max_iter, or set resume=False to start again."
+            )
         state, optimizer = driver.state, driver.state.optimizer
         pairs = [(values["params"], state.params), (values["moments"], optimizer.moments)]
         if state.moving is not None:

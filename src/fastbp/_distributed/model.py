@@ -26,6 +26,7 @@ from .._training.context import Publication, deadline_after
 from .._training.generators import generator_of
 from .._training.progress import report_of
 from .._training.state import TrainingState
+from .description import HORIZON, described_rows, described_schedules, described_value
 from .driver_file import DriverFile
 from .evaluation import merged_scores
 from .parameters import DISTRIBUTED_DEFAULTS
@@ -42,7 +43,7 @@ _MIN_WORK_OF_ROUND = 200_000_000
 _MAX_CLASS_DEVIATION = 0.25
 # Parameters that only the driver of a fit uses, and that may differ when it is resumed.
 _NOT_IN_FILE = {"client", "verbose", "max_time", "max_iter", "callbacks", "n_threads", "random_state", "worker_timeout"}
-_NOT_IN_FILE |= {"checkpoint", "checkpoint_every", "warm_start"}
+_NOT_IN_FILE |= {"checkpoint", "checkpoint_every", "warm_start", "learning_rate_horizon"}
 
 
 class RowEncoder:
@@ -99,13 +100,16 @@ class DistributedFit(BaseMLP):
         y : Dask array, Series or DataFrame, or array-like of shape (n_samples,) or (n_samples, n_outputs)
             The target values, in the same partitions as X.
         sample_weight : Dask array, Series or array-like of shape (n_samples,), default=None
-            Sample weights.
+            Sample weights. A partition whose weights are all 0 is not used, unless ``sample_weight_norm="global"``. As in the other
+            estimators, the weights of a batch must not sum to 0 then.
         eval_set : tuple (X_val, y_val) or (X_val, y_val, sample_weight_val), default=None
             Validation data of the same types. They are scored after each epoch. Required for ``early_stopping=True``.
         resume : bool, default=False
             Whether to continue from the file `checkpoint` if it exists, for example after the process was killed. The data and the
-            parameters must be the same, except `max_iter`, which can be larger. The result has the same bits as if the fit had not
-            been interrupted.
+            parameters must be the same, except `max_iter`, which can have any value that is not smaller than the number of epochs
+            in the file. The result has the same bits as if the fit had not been interrupted. If a schedule of the learning rate or
+            of the regularization depends on `max_iter`, `learning_rate_horizon` must be the number of epochs as before. Functions
+            are compared by their names.
 
         Returns
         -------
@@ -130,6 +134,24 @@ class DistributedFit(BaseMLP):
             self.n_shards_, self.n_rounds_, self._reader = fitting.n_shards_, fitting.n_rounds_, fitting._reader
         return self
 
+    @property
+    def partial_fit(self) -> Any:
+        """Not available: raises an AttributeError. Use ``fit``, or ``to_local().partial_fit`` for rows in memory."""
+        raise self._unavailable("partial_fit")
+
+    @property
+    def fit_batches(self) -> Any:
+        """Not available: raises an AttributeError. Use ``fit``, or ``to_local().fit_batches`` in one process."""
+        raise self._unavailable("fit_batches")
+
+    def _unavailable(self, name):
+        return AttributeError(
+            f"{type(self).__name__} has no method {name}, because it would load the rows into this process. Use fit, or after a "
+            f"fit to_local().{name}(...), which trains in this process.",
+            name=name,
+            obj=self,
+        )
+
     # ------------------------------------------------------------------ fit, on a snapshot
 
     def _fit_on(self, executor, given, eval_set, resume):
@@ -143,21 +165,27 @@ class DistributedFit(BaseMLP):
         report = report_of(config.verbose, deadline=deadline)
         parts, self._reader = lazy_parts(self.n_shards or _MAX_DEFAULT_SHARDS, *given)
         data = DataOfFit(executor, parts, self._reader)
-        statistics, partitions = data.statistics(is_classifier(self), config.scale == "standard")
+        needs_weight = config.sample_weight_norm == "batch"  # whose batches are divided by the sums of their weights
+        statistics, partitions = data.statistics(is_classifier(self), config.scale == "standard", needs_weight=needs_weight)
+        if not partitions:
+            raise zero_weights_error()
         state, preparation, dtype = self._new_state(config, statistics)
         self.n_shards_ = min(self.n_shards or _MAX_DEFAULT_SHARDS, len(partitions))
         self._warn_of_data(executor, config, state, statistics, partitions)
         encoder = RowEncoder(self._for_workers(), self._weight_scale(config, statistics))
         encoder.model.class_weight = self._class_weights(statistics)
         data.make_shards(self.n_shards_, [one.n_rows for one in partitions], encoder, preparation, dtype)
-        validation = None if eval_set is None else ValidationData(*self._validation_data(executor, eval_set, state, dtype))
+        validation, rows_of_validation = None, "None"
+        if eval_set is not None:
+            *fields, rows_of_validation = self._validation_data(executor, eval_set, state, dtype)
+            validation = ValidationData(*fields)
         plan, seed = self._training_plan(state, config), _seed_of(config.random_state, state.rng)
         for_workers = worker_config(config)
         hyperparams = state.optimizer.hyperparams | {"learning_rate": for_workers.learning_rate}
         specification = Specification(for_workers, plan, hyperparams, state.norm, state.is_averaged, seed)
         self._start_epochs(config, is_fresh=True)
         outer = self.local_steps, self.outer_learning_rate, self.outer_momentum
-        file = self._checkpoint_file(statistics, data)
+        file = self._checkpoint_file(config, statistics, data, rows_of_validation)
         options = DriverOptions(*outer, deadline, report, self._epoch_function(config), file)
         driver = Driver(executor, state, config, specification, data, validation, options)
         if resume:
@@ -226,7 +254,7 @@ class DistributedFit(BaseMLP):
         return float(total / statistics.n_rows)
 
     def _validation_data(self, executor, eval_set, state, dtype):
-        """The fields of `ValidationData` for the argument ``eval_set``."""
+        """The fields of `ValidationData` for the argument ``eval_set``, and a description of its rows."""
         if not isinstance(eval_set, tuple) or len(eval_set) not in (2, 3):
             raise TypeError(f"eval_set must be a tuple (X_val, y_val) or (X_val, y_val, sample_weight_val), got {eval_set!r:.60}.")
         parts, reader = lazy_parts(self.n_shards_, *eval_set)
@@ -235,12 +263,13 @@ class DistributedFit(BaseMLP):
                 f"X_val must have the columns of X, {self._reader.columns}, but it has {reader.columns}. Select the same columns."
             )
         data = DataOfFit(executor, parts, self._reader)
-        _, partitions = data.statistics(is_classifier(self), False)
+        statistics, partitions = data.statistics(is_classifier(self), False)
         encoder = RowEncoder(self._for_workers(), 1.0)
         encoder.model.class_weight = None
         n_shards = min(self.n_shards_, len(partitions))
         data.make_shards(n_shards, [one.n_rows for one in partitions], encoder, state.preparation, dtype)
-        return data, self._prediction_plan(state.published_layout, state), self._score_rule(state)
+        fields = data, self._prediction_plan(state.published_layout, state), self._score_rule(state)
+        return *fields, described_rows(statistics, partitions)
 
     def _epoch_function(self, config):
         """A function that calls the callbacks with a copy of the model after an epoch, or None."""
@@ -262,14 +291,16 @@ class DistributedFit(BaseMLP):
         state.publish()
         self._set_result(state, result, Publication())
 
-    def _checkpoint_file(self, statistics, data):
+    def _checkpoint_file(self, config, statistics, data, rows_of_validation):
         if self.checkpoint is None:
             return None
         names = [name for name in default_params(type(self)) if name not in _NOT_IN_FILE]
-        description = {name: repr(getattr(self, name))[:1000] for name in names}
-        description |= {"random_state": repr(self.random_state), "the number of features": str(statistics.n_features)}
-        description |= {"the numbers of rows of the shards": str(data.rows_of_shards), "the class": type(self).__name__}
-        description |= {"the classes": repr(vars(self).get("classes_"))[:1000]}
+        description = {name: described_value(getattr(self, name)) for name in names}
+        description |= {"random_state": described_value(self.random_state), "eval_set": rows_of_validation}
+        description |= {"the number of features": str(statistics.n_features), "the class": type(self).__name__}
+        description |= {"the numbers of rows of the shards": described_value(data.rows_of_shards)}
+        description |= {"the classes": described_value(vars(self).get("classes_"))}
+        description |= {HORIZON: described_schedules(config)}
         return DriverFile(self.checkpoint, self.checkpoint_every, description)
 
     def _warn_of_data(self, executor, config, state, statistics, partitions):

@@ -8,6 +8,7 @@ import numpy as np
 
 from .evaluation import BlockScore, r2_block
 from .partitions import checked_length
+from .statistics import check_no_missing_targets
 
 
 def predict_part(X, model, reader, method, options):
@@ -61,6 +62,7 @@ def score_part(part, model, reader):
     y, weight = checked_length(X.shape[0], y, "y"), checked_length(X.shape[0], weight, "sample_weight")
     if len(y) == 0 or (weight is not None and not weight.any()):
         return BlockScore(0.0)
+    check_no_missing_targets(y)
     predicted = model.predict(X)
     if predicted.shape == y.shape and not hasattr(model, "classes_"):
         rows = len(y), -1

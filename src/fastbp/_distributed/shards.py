@@ -63,8 +63,11 @@ class DataOfFit:
         handles = iter(self.executor.load(wanted))
         self.loaded = [[None if value is None else next(handles) for value in part] for part in self.parts]
 
-    def statistics(self, of_classes, with_moments):
-        """The merged `PartitionStatistics`, and those of each partition that has rows."""
+    def statistics(self, of_classes, with_moments, *, needs_weight=False):
+        """The merged `PartitionStatistics`, and those of each partition that is used.
+
+        Partitions without rows are not used, and with ``needs_weight``, also those whose weights are all 0.
+        """
 
         def run(attempt):
             if attempt or self.loaded is None:
@@ -73,8 +76,9 @@ class DataOfFit:
             return self.executor.gather([self.executor.submit(summarize, part, *options) for part in self.loaded])
 
         parts = self.executor.repeated(run)
-        self.used = [n for n, one in enumerate(parts) if one.n_rows]
-        return merged_statistics(parts), [parts[n] for n in self.used]
+        merged = merged_statistics(parts)
+        self.used = [n for n, one in enumerate(parts) if one.n_rows and not (needs_weight and one.weight_sum == 0)]
+        return merged, [parts[n] for n in self.used]
 
     def make_shards(self, n_shards, n_rows, encoder, preparation, dtype):
         """Divide the partitions that have rows into shards; ``n_rows`` are their numbers of rows."""

@@ -7,11 +7,14 @@ know about networks.
 
 from dataclasses import dataclass
 from functools import reduce
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
+
+from .._data.column_objects import is_missing_object
 
 
 class ColumnMoments(NamedTuple):
@@ -131,6 +134,7 @@ def partition_statistics(X, y, weight, *, of_classes, with_moments):
     if len(y) == 0:
         return PartitionStatistics(0, X.shape[1], dtype, issparse(X), y.shape[1:], None)
     columns = y.reshape(len(y), -1)
+    check_no_missing_targets(columns)
     if of_classes:
         pairs = [np.unique(column, return_inverse=True) for column in columns.T]
         counts = [np.bincount(places, weight, len(labels)).astype(np.float64) for labels, places in pairs]
@@ -142,6 +146,19 @@ def partition_statistics(X, y, weight, *, of_classes, with_moments):
         own["inputs"] = ColumnMoments.of(X)
     weight_sum = None if weight is None else float(np.sum(weight, dtype=np.float64))
     return PartitionStatistics(len(y), X.shape[1], dtype, issparse(X), y.shape[1:], weight_sum, **own)
+
+
+def check_no_missing_targets(y):
+    """Raise a ValueError if an array of targets (n_rows, ...) has missing values."""
+    if y.dtype.kind == "O":
+        is_missing = any(is_missing_object(value) or (isinstance(value, Real) and value != value) for value in y.flat)
+    else:
+        is_missing = y.dtype.kind == "f" and np.isnan(y).any()
+    if is_missing:
+        raise ValueError(
+            "y must not contain missing values (NaN, None or pandas.NA), but a partition has some. Remove their rows from X, y and "
+            "the sample weights, or replace the missing values."
+        )
 
 
 def largest_deviation(counts_of_shards):

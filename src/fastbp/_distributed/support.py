@@ -33,8 +33,8 @@ def check_supported(estimator, config, eval_set, resume):
     """Raise a ValueError if a parameter is not supported by a distributed fit."""
     is_wrong = {
         "solver": (config.solver == "lbfgs", "needs the gradient of all rows in each iteration", "Use 'adam' or another solver."),
-        "warm_start": (bool(config.warm_start), "is not supported", "Set the parameter checkpoint, and call fit with resume=True."),
-        "missing": (config.missing != "error", "is not supported", "Replace missing values before fit."),
+        "warm_start": (bool(config.warm_start), None, "Set the parameter checkpoint, and call fit with resume=True."),
+        "missing": (config.missing != "error", None, "Replace missing values before fit."),
         "scale": (
             config.scale not in (None, "standard"),
             "needs the quantiles of all rows",
@@ -60,7 +60,8 @@ def check_supported(estimator, config, eval_set, resume):
     for name, (wrong, reason, remedy) in is_wrong.items():
         if wrong:
             kind = type(estimator).__name__
-            raise ValueError(f"{name}={getattr(config, name)!r} is not supported by {kind}, because it {reason}. {remedy}")
+            reason = "" if reason is None else f", because it {reason}"
+            raise ValueError(f"{name}={getattr(config, name)!r} is not supported by {kind}{reason}. {remedy}")
     if vars(estimator).get("_skl_callbacks"):
         raise ValueError(
             "Callbacks of scikit-learn are not supported by Dask estimators. Pass functions in the parameter callbacks."
