@@ -556,17 +556,31 @@ BY_CHECK = {
     "check_methods_sample_order_invariance": ROUNDED,
     "check_sample_weight_equivalence_on_dense_data": "repeated rows are in other batches than one row with their total weight",
 }
-CHECKED = [kind(preset, hidden_layer_sizes=(64, 32), max_iter=40) for kind in KINDS for preset in PRESETS]
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(CHECKED)
-def test_checks(estimator, check):
+def checked(*presets):
+    return [kind(preset, hidden_layer_sizes=(64, 32), max_iter=40) for kind in KINDS for preset in presets]
+
+
+def run_check(estimator, check):
     reason = BY_CHECK.get(getattr(check, "func", check).__name__)
     if reason is not None:
         pytest.skip(reason)
     check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(checked("td", "td-s"))
+def test_checks(estimator, check):
+    run_check(estimator, check)
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(checked("best"))
+def test_checks_of_best(estimator, check):
+    run_check(estimator, check)
 
 
 @pytest.mark.parametrize(
