@@ -5,6 +5,7 @@ does not know how the layers are computed.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -118,7 +119,7 @@ class LayerKinds:
         if self.n_members:
             self._initialize_members(layout, params, rng)
             return
-        A = _EncodedInputs(self.encoders, layout, params, X) if self.encoders else X
+        A: Any = _EncodedInputs(self.encoders, layout, params, X) if self.encoders else X
         layout.extra(params, "input_scale")[:] = 1
         layout.extra(params, "slopes")[:] = 1
         coefs, intercepts = layout.views(params)
