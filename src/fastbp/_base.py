@@ -360,7 +360,9 @@ class BaseMLP(
         n_hidden, (link, numbers) = len(state.layout.sizes) - 2, self._link
         dropout = dropout_rates(config, n_hidden)
         state.activations = per_layer(config.activation, n_hidden)
-        architecture = Architecture(state.activations, link, state.norm, dropout, config.input_noise, numbers)
+        architecture = Architecture(
+            state.activations, link, state.norm, dropout, config.input_noise, numbers, product_dtype=config.product_dtype
+        )
         if state.kinds is not None:
             architecture = state.kinds.added_to(architecture)
         return Plan(state.layout, architecture, self._objective())

@@ -14,7 +14,11 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
 from ._network.activations import Activation
+from ._network.mixed_precision import check_bfloat16
 from ._network.segments import rate_factors
+
+# The value of the parameter `dtype` for float32 parameters and products of bfloat16 numbers.
+MIXED_BFLOAT16 = "mixed_bfloat16"
 
 
 class FitConfig(NamedTuple):
@@ -75,13 +79,15 @@ class FitConfig(NamedTuple):
     regularization_schedule: str | None
     learning_rate_factors: dict | None
     scale_y: str | None = None
+    product_dtype: str | None = None  # "bfloat16" for dtype="mixed_bfloat16", for which `dtype` is "float32" here
     kinds: Any = None  # a `LayerKinds` of an estimator for tables
 
     @classmethod
     def of(cls, estimator: Any) -> "FitConfig":
         """The parameters of an estimator."""
         values = vars(estimator)
-        return cls(*map(values.get, cls._fields))
+        config = cls(*map(values.get, cls._fields))
+        return config._replace(dtype="float32", product_dtype="bfloat16") if config.dtype == MIXED_BFLOAT16 else config
 
     @property
     def strength_schedule(self) -> str | None:
@@ -155,6 +161,8 @@ def check_config(config, X):
             f"n_shares={config.n_shares} is not supported with batch_norm=True, which needs the statistics of all rows of a batch "
             "at the same time. Set n_shares to None."
         )
+    if config.product_dtype is not None:
+        check_bfloat16()
     if not issparse(X):
         return
     rates = [] if isinstance(config.dropout, Real) else list(_as_rates(config.dropout))
@@ -194,6 +202,11 @@ def check_lbfgs(config, dropout):
         raise ValueError(
             "warm_start='resume' is not supported for solver='lbfgs', because SciPy does not return the past gradients of L-BFGS. "
             "Set warm_start=True to continue from the weights, or use another solver."
+        )
+    if config.product_dtype is not None:
+        raise ValueError(
+            f"dtype={MIXED_BFLOAT16!r} is not supported for solver='lbfgs', whose line searches need exact gradients. Set "
+            "dtype='float32', or use another solver such as 'adam'."
         )
     is_set = {
         "learning_rate": config.learning_rate not in ("constant", "invscaling", "adaptive"),

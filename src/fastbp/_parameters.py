@@ -73,7 +73,7 @@ CONSTRAINTS = {
     "sample_weight_norm": [StrOptions({"batch", "global"})],
     "scale": [StrOptions({"standard", "robust", SMOOTH_CLIP}), None],
     "missing": [StrOptions({"error", "indicator"})],
-    "dtype": [StrOptions({"auto", "float32", "float64"})],
+    "dtype": [StrOptions({"auto", "float32", "float64", "mixed_bfloat16"})],
     "scoring": [str, callable, None],
     "validation_splitter": [HasMethods(["split"]), None],
     "max_time": [_POSITIVE, None],
@@ -272,9 +272,13 @@ missing : {{'error', 'indicator'}}, default='error'
     How NaN in X is handled. 'error' raises an error. 'indicator' replaces NaN by the mean of the feature. It also adds an input of
     0s and 1s for each feature that has NaN in the first fit; these inputs come after the features. `scale` scales all of these
     inputs.
-dtype : {{'auto', 'float32', 'float64'}}, default='auto'
+dtype : {{'auto', 'float32', 'float64', 'mixed_bfloat16'}}, default='auto'
     The floating-point type of training. 'auto' is float32 for float32 X and float64 otherwise. `coefs_` have this type, except in
     two cases: they are float64 after 'lbfgs', and float64 if the scaling of float64 X is folded into them.
+
+    'mixed_bfloat16' is float32, except that the factors of the matrix products of training are rounded to bfloat16, which has 8
+    significant bits. Weights, gradients, losses, sums of products and predictions stay float32. This is faster on processors with
+    instructions for bfloat16, and an error on other processors. See the user guide on mixed precision.
 scoring : str or callable, default=None
     The score of the validation rows; higher is better. The name of a scorer of scikit-learn, a callable with the arguments
     (estimator, X, y), or 'loss' for the negative loss without penalties. None means {score}.

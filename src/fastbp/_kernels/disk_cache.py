@@ -24,7 +24,7 @@ from numba import config
 from .._compat import CompileResult, dumps, llvmlite_version
 from .cache_folders import can_be_written, folders_for
 from .file_lock import FileLock
-from .targets import TARGET
+from .targets import HAS_BFLOAT16, TARGET
 from .user_warnings import warn_once
 
 # After this time in seconds, a process stops waiting for another process that compiles the same function.
@@ -120,7 +120,7 @@ class StampedCache:
         function, python = self._function, f"py{sys.version_info[0]}{sys.version_info[1]}{getattr(sys, 'abiflags', '')}"
         cells = [cell.cell_contents for cell in function.__closure__ or ()]
         code = _sha256(function.__code__.co_code).hex(), _sha256(dumps(cells) if cells else b"").hex()
-        key = _sha256(repr((sig, codegen.magic_tuple(), TARGET, code)).encode())
+        key = _sha256(repr((sig, codegen.magic_tuple(), TARGET, HAS_BFLOAT16, code)).encode())
         qualname = function.__qualname__.replace("<", "").replace(">", "")
         base = f"{self._source.stem}.{qualname}-{function.__code__.co_firstlineno}.{python}{self._suffix}"
         return f"{base}.{key.hex()[:12]}.nbc", key

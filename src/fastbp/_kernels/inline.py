@@ -63,7 +63,7 @@ class _LevelCodegen(JITCPUCodegen):
         return LEVELS[TARGET].cpu
 
     def _get_host_cpu_features(self):
-        return ""  # LLVM knows the features of a level
+        return ",".join(f"+{name}" for name in LEVELS[TARGET].unnamed_features)
 
 
 @cache

@@ -10,77 +10,29 @@ import numpy as np
 from .activations import activate, floor_of, multiply, multiply_by_slope
 from .codes import ActivationCode, LossCode
 from .function_pointers import call
-from .input_layer import columns_of_block, encode, encode_back, scale_weights, unscale_gradient
+from .input_layer import columns_of_block, encode, encode_back
 from .integers import minimum
 from .jit import entry, kernel
-from .losses import link, loss_and_delta
-from .products import (
-    backward_product,
-    column_sums,
-    forward_product,
-    gather,
-    is_sparse,
-    pack_strips,
-    sparse_forward_product,
-    sparse_weight_gradient,
-    transpose,
-    weight_gradient,
+from .layer_products import (
+    layer_biases,
+    layer_weights,
+    multiply_by_transposed_weights,
+    multiply_by_weights,
+    prepare_weights,
+    product_biases,
+    product_weights,
+    set_weight_gradient,
+    transpose_weights,
 )
+from .losses import link, loss_and_delta
+from .products import column_sums, gather, is_sparse, sparse_forward_product, sparse_weight_gradient
 from .references import reference
 from .residuals import add_inputs, add_kept_derivative, keep_derivative
 from .sources import SOURCE_OF_X, gather_targets, has_source, read_source
-from .tiles import lanes_of
 from .views import empty_array, flat, matrix, vector
 
 # The layer numbers from which the random numbers for the inputs are derived. The numbers of hidden layers start at 0.
 _INPUT_DROPOUT, _INPUT_NOISE = -1, -2
-
-
-@kernel()
-def layer_weights(table, layer, buffer):
-    """Return W (n_in, n_out) of a layer as a view of a flat buffer."""
-    row = table[layer]
-    return matrix(buffer, row.weights_at, row.n_in, row.n_out)
-
-
-@kernel()
-def product_weights(table, layer, params, scaled_weights):
-    """Return the W (n_in, n_out) by which the inputs of a layer are multiplied; the first layer may have scaled weights."""
-    if layer == 0 and scaled_weights.size:
-        W = matrix(scaled_weights, 0, table[0].n_in, table[0].n_out)
-    else:
-        W = layer_weights(table, layer, params)
-    return W
-
-
-@kernel()
-def layer_biases(table, layer, buffer):
-    """Return b (n_out,) of a layer as a view of a flat buffer."""
-    return vector(buffer, table[layer].biases_at, table[layer].n_out)
-
-
-@kernel()
-def product_biases(table, layer, params, zeros):
-    """Return the b (n_out,) that is added to the products of a layer; members add their own biases later."""
-    if zeros.size and table[layer].output_adapters_at:
-        b = vector(zeros, 0, table[layer].n_out)
-    else:
-        b = layer_biases(table, layer, params)
-    return b
-
-
-@kernel()
-def layer_transposed(table, layer, buffer):
-    """Return Wᵀ (n_out, ≥ n_in) of a layer as a view of a flat buffer, as `transpose` writes it."""
-    row, lanes = table[layer], lanes_of(buffer)
-    n_columns = (row.n_in + lanes - 1) // lanes * lanes if row.n_in > 1 else 1
-    return matrix(buffer, row.transposed_at, row.n_out, n_columns)
-
-
-@kernel()
-def layer_packed(table, layer, buffer):
-    """Return the copy of W of a layer for `forward_product` as a view of a flat buffer; it is empty if the layer has none."""
-    return vector(buffer, table[layer].packed_at, table[layer].n_packed)
 
 
 @kernel()
@@ -104,30 +56,6 @@ def layer_inputs(table, layer, rows, order, start, n_rows, activations):
 def layer_outputs(table, layer, n_rows, buffer):
     """Return A[l] or delta[l] (n_rows, ≥ n_out) of a layer as a view of a flat buffer."""
     return matrix(buffer, table[layer].outputs_at, n_rows, table[layer].output_stride)
-
-
-@kernel()
-def transpose_weights(table, params, scratch):
-    """Compute Wᵀ of every layer for the backward pass; of the first layer, only if its inputs are encoded."""
-    for layer in range(0 if table[0].n_features else 1, table.shape[0] - (table[table.shape[0] - 1].heads_address != 0)):
-        W = product_weights(table, layer, params, scratch.scaled_weights)
-        transpose(W, layer_transposed(table, layer, scratch.transposed))
-
-
-@kernel()
-def prepare_weights(table, params, rows, scratch):
-    """Scale the weights of the first layer, and copy W of every layer that has a copy for the forward pass.
-
-    A first layer with sparse rows has no copy.
-    """
-    packed = scratch.packed
-    if scratch.scaled_weights.size:
-        scale_weights(table, params, scratch.scaled_weights)
-    if packed.size:
-        for layer in range(1 if is_sparse(rows) else 0, table.shape[0]):
-            if table[layer].n_packed:
-                W = product_weights(table, layer, params, scratch.scaled_weights)
-                pack_strips(W, layer_packed(table, layer, packed))
 
 
 @kernel()
@@ -167,17 +95,20 @@ def forward(settings, table, params, rows, order, start, n_rows, scratch):
         if table[0].adapt_inputs_address:
             _adapt_inputs(table, 0, params, A, start, scratch)
     for layer in range(last + 1):
-        W, b = product_weights(table, layer, params, scratch.scaled_weights), product_biases(table, layer, params, scratch.zeros)
         Z = layer_outputs(table, layer, n_rows, activations)
         floor = floor_of(table[layer].activation) if layer < last else -np.inf
         if layer == 0 and sparse:
+            W, b = (
+                product_weights(table, layer, params, scratch.scaled_weights),
+                product_biases(table, layer, params, scratch.zeros),
+            )
             sparse_forward_product(rows, order, start, W, b, Z, floor)
         elif table[layer].heads_address:
             A = layer_inputs(table, layer, rows, order, start, n_rows, activations)
             call(table[layer].heads_address, table, layer, params, A, Z, start)
         else:
             A = layer_inputs(table, layer, rows, order, start, n_rows, activations)
-            forward_product(A, W, layer_packed(table, layer, scratch.packed), b, Z, floor, scratch.strip)
+            multiply_by_weights(table, layer, params, A, Z, floor, scratch)
         if layer < last:
             _activate(settings, table, layer, params, Z, start, scratch)
         elif settings.link_address:
@@ -255,7 +186,6 @@ def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
     for layer in range(table.shape[0] - 1, -1, -1):
         row, per_unit = table[layer], scratch.moving_statistics.size > 0
         delta = layer_outputs(table, layer, n_rows, scratch.deltas)
-        G = layer_weights(table, layer, gradient)
         if row.norm_back_address and not per_unit:
             g = vector(gradient, row.gamma_at, n_hidden + row.n_out)
             _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
@@ -274,17 +204,13 @@ def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
             g = vector(gradient, row.gamma_at, row.n_out)
             _norm(table, layer, row.norm_back_address, params, g, delta, scratch, row.exchange_back_at, add)
         if layer == 0 and is_sparse(rows):
-            sparse_weight_gradient(rows, order, start, delta, G, add)
+            sparse_weight_gradient(rows, order, start, delta, layer_weights(table, layer, gradient), add)
         else:
             A = layer_inputs(table, layer, rows, order, start, n_rows, scratch.activations)
-            if layer == 0 and scratch.scaled_weights.size:
-                weight_gradient(A, delta, matrix(scratch.scaled_gradient, 0, row.n_in, row.n_out), False, scratch.strip)
-                unscale_gradient(table, params, scratch.scaled_gradient, gradient, add)
-            else:
-                weight_gradient(A, delta, G, add, scratch.strip)
+            set_weight_gradient(table, layer, params, A, delta, gradient, add, scratch)
             if layer == 0 and row.n_features:
                 before = matrix(scratch.deltas, row.inputs_at, n_rows, row.input_stride)
-                backward_product(delta, layer_transposed(table, 0, scratch.transposed), A, before, False)
+                multiply_by_transposed_weights(table, 0, delta, A, before, False, scratch)
                 if row.adapt_inputs_address:
                     _adapt_inputs_back(table, 0, params, before, start, scratch, gradient, add)
                 X = columns_of_block(table, rows, _is_gathered(rows, order), start, n_rows, scratch.columns)
@@ -292,8 +218,7 @@ def backward(table, params, rows, order, start, n_rows, scratch, gradient, add):
             if layer > 0:
                 before = layer_outputs(table, layer - 1, n_rows, scratch.deltas)
                 code = table[layer - 1].activation
-                W_T = layer_transposed(table, layer, scratch.transposed)
-                backward_product(delta, W_T, A, before, code == ActivationCode.relu)
+                multiply_by_transposed_weights(table, layer, delta, A, before, code == ActivationCode.relu, scratch)
                 if row.adapt_inputs_address:
                     _adapt_inputs_back(table, layer, params, before, start, scratch, gradient, add)
                 if row.is_residual:

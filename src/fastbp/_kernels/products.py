@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .bfloat16 import halves_of_words
 from .dots import row_dots, weighted_rows
 from .integers import maximum, minimum
 from .jit import kernel
@@ -84,7 +85,7 @@ def forward_product(A, W, packed, b, Z, floor, strip):
     elif W.shape[1] == 1:
         _forward_one(A, flat(W), b[0], flat(Z), Z.dtype.type(floor))
     else:
-        _forward_strips(A, W, packed, b, Z, Z.dtype.type(floor))
+        forward_by_strips(A, W, packed, b, Z, Z.dtype.type(floor))
 
 
 @kernel(optimize=False)
@@ -98,7 +99,7 @@ def weight_gradient(A, delta, G, add, strip):
     elif G.shape[1] == 1:
         _gradient_one(A, flat(delta), flat(G), add)
     else:
-        _gradient_strips(A, delta, G, add, strip)
+        gradient_by_strips(A, delta, G, add, strip)
 
 
 @kernel(optimize=False)
@@ -111,7 +112,7 @@ def backward_product(delta, W_T, A, out, relu):
     if out.shape[1] == 1:
         _backward_one(delta, flat(W_T), flat(A), flat(out), relu)
     else:
-        _backward_strips(delta, W_T, A, out, relu)
+        backward_by_strips(delta, W_T, A, out, relu)
 
 
 @kernel()
@@ -146,7 +147,7 @@ def pack_strips(W, packed):
     (n_in, n_out), lanes = W.shape, lanes_of(W)
     n_columns, j = (n_out + lanes - 1) // lanes * lanes, 0
     while j < n_columns:
-        width = _strip_width(j, n_columns, lanes)
+        width = strip_width(j, n_columns, lanes)
         pack_panel(width // lanes, W, j, n_out, packed, j * n_in, width, n_in)
         j += width
 
@@ -168,7 +169,7 @@ def transpose(W, W_T):
             target[i] = W[i, 0]
         return
     while start < n_columns:
-        width = _strip_width(start, n_columns, lanes) if n_columns > 1 else 1
+        width = strip_width(start, n_columns, lanes) if n_columns > 1 else 1
         at, stop = start * n_out, minimum(start + width, n_in)
         whole = start + (stop - start) // lanes * lanes
         for j in range(0, n_whole, lanes):  # all rows of a strip, so that whole cache lines are written
@@ -198,7 +199,7 @@ def _n_columns_of_widest(n_columns, lanes):
 
 
 @kernel()
-def _strip_width(at, n_columns, lanes):
+def strip_width(at, n_columns, lanes):
     """Return the number of columns, rounded up to whole vectors, in the strip that starts at column `at`."""
     if at < _n_columns_of_widest(n_columns, lanes):
         return TILE_VECTORS * lanes
@@ -214,17 +215,35 @@ def _columns(n_columns, M, j, packed, strip):
     return flat(M), j, M.shape[1]
 
 
+def _multiply_in_numpy(A, B):
+    """Return A·B for matrices of numbers, or of words, which contain pairs of bfloat16 numbers."""
+    if A.dtype != np.uint32:
+        return A @ B
+    return sum(a @ b for a, b in zip(halves_of_words(A), halves_of_words(B), strict=True))
+
+
+def _joined_strips(strips, n_rows, n_columns):
+    """Return the matrix (n_rows, n_columns) that consists of strips, which follow each other in memory."""
+    lanes, at, parts = lanes_of(strips), 0, []
+    while at < n_columns:
+        width = strip_width(at, n_columns, lanes)
+        parts.append(strips[at * n_rows : (at + width) * n_rows].reshape(n_rows, width))
+        at += width
+    return np.hstack(parts)[:, :n_columns]
+
+
 def _forward_in_numpy(A, W, packed, b, Z, floor):
-    Z[:, : W.shape[1]] = np.maximum(A[:, : W.shape[0]] @ W + b, floor)
+    W = _joined_strips(packed, *W.shape) if W.dtype == np.uint32 else W
+    Z[:, : W.shape[1]] = np.maximum(_multiply_in_numpy(A[:, : W.shape[0]], W) + b, floor)
 
 
 @kernel(interpreted=_forward_in_numpy)
-def _forward_strips(A, W, packed, b, Z, floor):
+def forward_by_strips(A, W, packed, b, Z, floor):
     (n_rows, lda), (n_in, n_out), ldz, lanes = A.shape, W.shape, Z.shape[1], lanes_of(A)
     is_packed, j = packed.size > 0, 0
     B = packed if is_packed else flat(W)
     while j < n_out:
-        width = _strip_width(j, n_out, lanes)
+        width = strip_width(j, n_out, lanes)
         b_at, ldb = (j * n_in, width) if is_packed else (j, n_out)
         if TILE_VECTORS == 3 and width > 2 * lanes:
             forward_strip(TILE_VECTORS, A, lda, B, b_at, ldb, Z, j, ldz, n_rows, n_in, b, j, floor)
@@ -236,11 +255,11 @@ def _forward_strips(A, W, packed, b, Z, floor):
 
 
 def _gradient_in_numpy(A, delta, G, add, strip):
-    G[:] = (G if add else 0) + A[:, : G.shape[0]].T @ delta[:, : G.shape[1]]
+    G[:] = (G if add else 0) + _multiply_in_numpy(A[:, : G.shape[0]].T, delta[:, : G.shape[1]])
 
 
 @kernel(interpreted=_gradient_in_numpy)
-def _gradient_strips(A, delta, G, add, strip):
+def gradient_by_strips(A, delta, G, add, strip):
     (n_rows, lda), ldd, (n_in, n_out), lanes = A.shape, delta.shape[1], G.shape, lanes_of(A)
     packed, j = should_pack(n_in, ldd, strip), _n_columns_of_widest(n_out, lanes)
     panels = vector(strip, TILE_VECTORS * lanes * n_rows, n_in * n_rows)
@@ -279,18 +298,19 @@ def _pack_panels(A, n_in, panels):
 
 
 def _backward_in_numpy(delta, W_T, A, out, relu):
-    n_in = W_T.shape[1]
-    out[:, :n_in] = delta[:, : W_T.shape[0]] @ W_T
+    n_in = minimum(W_T.shape[1], out.shape[1])
+    W_T = _joined_strips(W_T.reshape(-1), *W_T.shape) if W_T.dtype == np.uint32 else W_T
+    out[:, :n_in] = _multiply_in_numpy(delta[:, : W_T.shape[0]], W_T)[:, :n_in]
     if relu:
         out[A == 0] = 0
 
 
 @kernel(interpreted=_backward_in_numpy)
-def _backward_strips(delta, W_T, A, out, relu):
+def backward_by_strips(delta, W_T, A, out, relu):
     (n_rows, ldd), (n_out, n_in), stride, lanes = delta.shape, W_T.shape, out.shape[1], lanes_of(A)
     B, j = flat(W_T), 0
     while j < n_in:
-        width = _strip_width(j, n_in, lanes)
+        width = strip_width(j, n_in, lanes)
         if TILE_VECTORS == 3 and width > 2 * lanes:
             backward_strip(TILE_VECTORS, delta, ldd, B, j * n_out, width, out, j, stride, n_rows, n_out, A, j, relu)
         elif width > lanes:

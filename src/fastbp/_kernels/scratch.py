@@ -91,7 +91,8 @@ class Scratch(NamedTuple):
     layers, `packed` copies of W of wide layers, `strip` copies of columns for the products, and `inv_std` the statistics of norms:
     three for each unit with batch normalization, one for each row with layer normalization. `hyperparams`, `penalties`, `schedule`,
     `loss_numbers`, `draw_state` and `norm_state` are the records above. `output_numbers` lists quantiles, or the sizes of groups of
-    classes. The threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch normalization needs.
+    classes. For products of bfloat16 numbers, `weight_words` contains the words of W and Wᵀ, and `words` those of a block of rows,
+    both as uint32. The threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch normalization needs.
     """
 
     activations: np.ndarray
@@ -115,6 +116,8 @@ class Scratch(NamedTuple):
     transposed: np.ndarray
     packed: np.ndarray
     strip: np.ndarray
+    weight_words: np.ndarray
+    words: np.ndarray
     inv_std: np.ndarray
     hyperparams: np.ndarray
     penalties: np.ndarray

@@ -28,6 +28,15 @@ LAYER = np.dtype(
             # in the packed weights: a copy of W for the forward pass, and its size, or 0 if the layer has no copy
             ("packed_at", np.int64),
             ("n_packed", np.int64),
+            # for products of bfloat16 numbers: the functions, or 0; the offsets and sizes of the words of W and of Wᵀ
+            ("round_weights_address", np.int64),
+            ("bfloat16_forward_address", np.int64),
+            ("bfloat16_gradient_address", np.int64),
+            ("bfloat16_backward_address", np.int64),
+            ("words_at", np.int64),
+            ("n_words", np.int64),
+            ("transposed_words_at", np.int64),
+            ("n_transposed_words", np.int64),
             # the activation: an `ActivationCode`, and the address for `by_address`
             ("activation", np.int64),
             ("activation_address", np.int64),

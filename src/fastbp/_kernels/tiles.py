@@ -1,7 +1,8 @@
 """Strips of matrix products, as vector code for the current processor.
 
 A strip is C[:, j : j + width] = A·B[:, j : j + width] for one to three vectors of columns. It is computed in tiles of up to twelve
-rows, which stay in registers during the whole inner loop. The last vector of a strip may extend beyond the last column, so B, C
+rows, which stay in registers during the whole inner loop. If A and B are matrices of words, the terms of the sums are the products
+of pairs of bfloat16 numbers, and C and everything else is float32. The last vector of a strip may extend beyond the last column, so B, C
 and the values added at the start must have space for one more vector. If the rows of a gradient C are not a whole number of
 vectors, the elements after the last column are restored. This module does not know which strips form a product.
 """
@@ -11,6 +12,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from .._compat import cgutils
+from .bfloat16 import PairProducts
 from .intrinsics import intrinsic_kernel
 from .targets import HAS_AVX2, HAS_AVX512, HAS_NEON, VECTOR_BYTES
 from .vector_code import I64, VectorCode, argument_types, i64
@@ -33,7 +35,8 @@ class _ProductStrip(VectorCode):
     def __init__(self, context, builder, signature, arguments, n_vectors):
         A, self.lda, B, b_at, self.ldb, C, c_at, self.ldc, self.n_rows, self.depth = arguments[:10]
         kinds = signature.args
-        super().__init__(context, builder, kinds[0].dtype)
+        super().__init__(context, builder, kinds[5].dtype)
+        self.factors = PairProducts(context, builder) if kinds[0].dtype == types.uint32 else self
         self.n_vectors, self.arguments = n_vectors, list(zip(kinds, arguments))[10:]
         self.A = self.pointer_to(kinds[0], A, i64(0))
         self.B, self.C = self.pointer_to(kinds[2], B, b_at), self.pointer_to(kinds[5], C, c_at)
@@ -91,11 +94,11 @@ class _ProductStrip(VectorCode):
                 phi.add_incoming(value, entry)
         b.cbranch(b.icmp_signed("<", k, self.depth), body, done)
         b.position_at_end(body)
-        columns = [self.load(b.gep(self.B, [b_step]), v) for v in range(self.n_vectors)]
+        columns = [self.factors.load(b.gep(self.B, [b_step]), v) for v in range(self.n_vectors)]
         for pointer, row_sums in zip(A, sums):
             a = self.broadcast(b.load(b.gep(pointer, [a_step])))
             for phi, column in zip(row_sums, columns):
-                phi.add_incoming(self.multiply_add(a, column, phi), b.block)
+                phi.add_incoming(self.factors.multiply_add(a, column, phi), b.block)
         for phi, change in [(k, i64(1)), (a_step, step), (b_step, self.ldb)]:
             phi.add_incoming(b.add(phi, change), b.block)
         b.branch(head)

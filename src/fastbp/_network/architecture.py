@@ -23,7 +23,8 @@ class Architecture:
     each hidden layer. `link` is the function of the output layer, and `numbers` are its quantiles or the sizes of its groups of
     classes. `has_input_scale` is True if each input is multiplied by a parameter, and `has_slopes` if hidden layers compute
     z + α (g(z) − z), with a parameter α for each unit. `has_residuals` is True if each hidden layer after the first adds its inputs
-    to its outputs, if there are as many. `encoders` compute the inputs of the network from the columns of X. In a
+    to its outputs, if there are as many. `product_dtype` is "bfloat16" if the factors of products are rounded to this type during
+    training. `encoders` compute the inputs of the network from the columns of X. In a
     network of members, `adapters` is "all" or "input"; otherwise, it is None.
     """
 
@@ -38,6 +39,7 @@ class Architecture:
     encoders: tuple = ()
     adapters: str | None = None
     has_residuals: bool = False
+    product_dtype: str | None = None
 
     @property
     def keeps_slopes(self):
@@ -52,7 +54,7 @@ class Architecture:
     def for_prediction(self):
         """Return the architecture without dropout and noise, and without those parts that are folded into the weights."""
         norm = None if self.norm == "batch_norm" else self.norm
-        return replace(self, dropout=(), input_noise=0.0, norm=norm, has_input_scale=False)
+        return replace(self, dropout=(), input_noise=0.0, norm=norm, has_input_scale=False, product_dtype=None)
 
     def dropout_of(self, layer):
         """Return the dropout rate of a hidden layer."""

@@ -89,6 +89,7 @@ def _empty_scratch(dtype):
     buffers = dict.fromkeys(Scratch._fields, aligned_zeros(0, dtype))
     buffers |= {name: np.empty(0, dtype) for name, dtype in records.items()}
     buffers |= dict.fromkeys(("output_numbers", "moving_statistics"), np.empty(0))
+    buffers |= dict.fromkeys(("weight_words", "words"), np.empty(0, np.uint32))
     return Scratch(**buffers | {"exchange": np.empty((0, 0)), "barrier": np.empty(0, np.int64)})
 
 
@@ -109,11 +110,13 @@ class MovingStatistics:
         return [self.statistics[start:stop].reshape(2, -1) for start, stop in pairwise(ends)]
 
 
-def workspace(plan, block_size, dtype, n_threads, n_shares, *, gathered, moving=None, penalties=None, schedule=None, seed=0):
+def workspace(
+    plan, block_size, dtype, n_threads, n_shares, *, gathered, moving=None, penalties=None, schedule=None, seed=0, words=(0, 0)
+):
     """Return the `Team` that the threads share in training, and a list with the `Scratch` of each thread.
 
     `moving` are the `MovingStatistics` of batch normalization, `penalties` the `PENALTY_NUMBERS`, and `schedule` the
-    `SCHEDULE_NUMBERS`. `seed` is the seed of dropout and noise.
+    `SCHEDULE_NUMBERS`. `seed` is the seed of dropout and noise, and `words` are the `WordSizes` for products of bfloat16 numbers.
     """
     layout, per_unit = plan.layout, plan.architecture.norm == "batch_norm"
     gradients = aligned_zeros(n_shares * layout.gradient_stride(np.dtype(dtype).itemsize), dtype).reshape(n_shares, -1)
@@ -126,7 +129,8 @@ def workspace(plan, block_size, dtype, n_threads, n_shares, *, gathered, moving=
     for rank in range(n_threads):
         buffers = _training_buffers(plan, block_size, dtype, gathered)
         numbers = _training_numbers(plan, penalties, schedule, seed, rank)
-        scratches.append(shared._replace(**buffers, **numbers))
+        words_of_thread = dict(zip(("weight_words", "words"), aligned_buffers(words, np.uint32), strict=True))
+        scratches.append(shared._replace(**buffers, **numbers, **words_of_thread))
     return Team(np.zeros(BARRIER_SIZE, np.int64), np.zeros((n_shares, N_SUMS)), gradients), scratches
 
 

@@ -23,6 +23,7 @@ from .._kernels.solvers import Source
 from .._kernels.versions import version_for
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
+from .._network.mixed_precision import WordSizes, use_bfloat16
 from .._network.segments import segment_table
 from .._network.threads import ThreadCrew, keep_crew, other_threads_exist, take_crew
 from .._network.turns import BlockPacer
@@ -67,6 +68,7 @@ class Problem:
         whole = plan.architecture.norm == "batch_norm"
         block_size = rows_each if whole else plan.layout.block_size(rows_each, dtype.itemsize)
         table = configure_network(settings, plan, block_size, dtype)
+        is_mixed = plan.architecture.product_dtype == "bfloat16" and dtype == np.float32
         team, scratches = workspace(
             plan,
             block_size,
@@ -78,6 +80,7 @@ class Problem:
             penalties=self.penalties,
             schedule=schedule,
             seed=self.seed,
+            words=use_bfloat16(table, block_size) if is_mixed else WordSizes(),
         )
         return table, team, scratches
 

@@ -21,6 +21,10 @@ _REGISTRIES = {
     "activation": ("activations", "ACTIVATIONS"),
     "adapter": ("members", "ADAPTERS"),
     "adapter_back": ("members", "ADAPTERS_BACK"),
+    "bfloat16_backward": ("bfloat16", "BACKWARD"),
+    "bfloat16_forward": ("bfloat16", "FORWARD"),
+    "bfloat16_gradient": ("bfloat16", "GRADIENT"),
+    "bfloat16_weights": ("bfloat16", "WEIGHTS"),
     "draw": ("draws", "DRAWS"),
     "encoder": ("encoders", "ENCODERS"),
     "encoder_back": ("encoders", "ENCODERS_BACK"),
@@ -77,6 +81,9 @@ def signature(kind, dtype):
     user_vector = types.Array(real, 1, "A", readonly=True, aligned=False)
     loss_numbers, penalties, encoders = _array_of(LOSS_NUMBERS), _array_of(PENALTY_NUMBERS), _array_of(ENCODER)
     layers = _array_of(LAYER)
+    # products of bfloat16 numbers exist only in networks with parameters in float32
+    single, words = types.Array(types.float32, 1, "C"), _array_of(np.uint32)
+    singles = types.Array(types.float32, 2, "C")
     return {
         # (z, slopes)
         "activation": (vector, vector),
@@ -84,6 +91,14 @@ def signature(kind, dtype):
         "adapter": (layers, n, vector, matrix, matrix, n),
         # (table, layer, params, D, values before, gradient, start, add)
         "adapter_back": (layers, n, vector, matrix, matrix, vector, n, n),
+        # (delta, transposed words of W, A, out, n_in, n_out, relu, words)
+        "bfloat16_backward": (singles, words, singles, singles, n, n, n, words),
+        # (A, words of W, b, Z, n_in, relu, words)
+        "bfloat16_forward": (singles, words, single, singles, n, n, words),
+        # (A, delta, G, add, words)
+        "bfloat16_gradient": (singles, singles, singles, n, words),
+        # (W, words of W, transposed words of W, words)
+        "bfloat16_weights": (singles, words, words, words),
         # (A, slopes, differences, n_units, draw_state, layer, rate or deviation)
         "draw": (matrix, vector, vector, n, _array_of(DRAW_STATE), n, n),
         # (X, A, params, saved, scratch, constants, encoders, index)

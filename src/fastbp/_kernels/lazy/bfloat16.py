@@ -1,0 +1,82 @@
+"""The products of one layer with factors that are rounded to bfloat16.
+
+Activations, deltas, weights, results and biases are float32, as for the functions of `products`. The weights are rounded once per
+step, activations and deltas once per block of rows, in the order in which products read them: words with two numbers that are
+neighbors in the direction of the sum. `words` is scratch memory of each thread. This module does not know which layers use these
+functions.
+"""
+
+import numpy as np
+
+from ..bfloat16 import round_row_pairs, round_rows
+from ..jit import kernel, lazy_entry
+from ..products import backward_by_strips, forward_by_strips, gradient_by_strips, strip_width, transpose
+from ..targets import VECTOR_BYTES
+from ..tiles import lanes_of
+from ..views import matrix, vector
+
+
+@kernel()
+def _n_pairs(n):
+    """Return the number of pairs of n numbers; the last pair may have only one."""
+    return (n + 1) // 2
+
+
+@kernel()
+def _stride(n_words):
+    """Return the distance between two rows of words: whole vectors, and not a large power of two, which would share cache sets."""
+    lanes = VECTOR_BYTES // 4
+    stride = (n_words + lanes - 1) // lanes * lanes
+    return stride + lanes if stride % 256 == 0 else stride
+
+
+@lazy_entry
+def weights(W, packed, transposed, words):
+    """Write the words of W (n_in, n_out) for `forward` to packed, and those for `backward` to transposed, unless it is empty."""
+    (n_in, n_out), lanes, j = W.shape, lanes_of(W), 0
+    while j < n_out:
+        width = strip_width(j, n_out, lanes)
+        round_row_pairs(W, j, n_out, n_in, min(width, n_out - j), packed, j * _n_pairs(n_in), width)
+        j += width
+    if transposed.size:
+        n_words, n_columns = _n_pairs(n_out), (n_in + lanes - 1) // lanes * lanes
+        round_rows(W, 0, n_out, n_in, n_out, words, 0, n_words)
+        transpose(matrix(words, 0, n_in, n_words), matrix(transposed, 0, n_words, n_columns))
+
+
+@lazy_entry
+def forward(A, packed, b, Z, n_in, relu, words):
+    """Compute Z = A·W + b, with `relu` at least 0; A (n_rows, ≥ n_in), b (n_out,), Z (n_rows, ≥ n_out)."""
+    stride, n_rows = _stride(_n_pairs(n_in)), A.shape[0]
+    floor = Z.dtype.type(0) if relu else Z.dtype.type(-np.inf)
+    round_rows(A, 0, A.shape[1], n_rows, n_in, words, 0, stride)
+    pairs, W = matrix(words, 0, n_rows, stride), matrix(packed, 0, _n_pairs(n_in), b.size)
+    forward_by_strips(pairs, W, packed, b, Z, floor)
+
+
+@lazy_entry
+def gradient(A, delta, G, add, words):
+    """Compute G = Aᵀ·delta, plus G if `add`; A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out)."""
+    (n_in, n_out), n_rows = G.shape, A.shape[0]
+    n_words, strides = _n_pairs(n_rows), (_stride(n_in), _stride(n_out))
+    delta_at, strip_at = n_words * strides[0], n_words * (strides[0] + strides[1])
+    round_row_pairs(A, 0, A.shape[1], n_rows, n_in, words, 0, strides[0])
+    round_row_pairs(delta, 0, delta.shape[1], n_rows, n_out, words, delta_at, strides[1])
+    pairs, delta_pairs = matrix(words, 0, n_words, strides[0]), matrix(words, delta_at, n_words, strides[1])
+    gradient_by_strips(pairs, delta_pairs, G, add, vector(words, strip_at, words.size - strip_at))
+
+
+@lazy_entry
+def backward(delta, transposed, A, out, n_in, n_out, relu, words):
+    """Compute out = delta·Wᵀ; with `relu`, out is zero where A is; delta (n_rows, ≥ n_out), A and out (n_rows, ≥ n_in)."""
+    stride, n_rows, lanes = _stride(_n_pairs(n_out)), delta.shape[0], lanes_of(A)
+    round_rows(delta, 0, delta.shape[1], n_rows, n_out, words, 0, stride)
+    pairs = matrix(words, 0, n_rows, stride)
+    W_T = matrix(transposed, 0, _n_pairs(n_out), (n_in + lanes - 1) // lanes * lanes)
+    backward_by_strips(pairs, W_T, A, out, relu)
+
+
+WEIGHTS = {"weights": weights}
+FORWARD = {"forward": forward}
+GRADIENT = {"gradient": gradient}
+BACKWARD = {"backward": backward}

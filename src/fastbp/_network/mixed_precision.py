@@ -1,0 +1,90 @@
+"""Networks whose products have factors that are rounded to bfloat16, while everything else is float32.
+
+A layer table and a network's sizes go in; the fields of the layers with such products are written, and the sizes of the buffers for
+the rounded factors come out. Small layers keep products of float32 numbers. This module does not know how products are computed.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._kernels.lazy.addresses import lazy_address
+from .._kernels.targets import EMULATES_BFLOAT16, HAS_BFLOAT16, VECTOR_BYTES
+
+# Rounding a factor takes time in proportion to its size, a product in proportion to the third dimension. With fewer inputs, outputs
+# or rows than these, the product of a layer would gain less than half of what large products gain.
+_MIN_UNITS, _MIN_ROWS = 32, 16
+_LANES = VECTOR_BYTES // 4
+# The strip that a gradient copies has at most this number of vectors of columns.
+_STRIP_VECTORS = 3
+
+
+def check_bfloat16():
+    """Raise a ValueError if products of bfloat16 numbers are not available in this process."""
+    if not (HAS_BFLOAT16 or EMULATES_BFLOAT16):
+        raise ValueError(
+            "dtype='mixed_bfloat16' needs a processor with the instructions AVX512_BF16 (AMD since Zen 4, Intel since Sapphire "
+            "Rapids) or, on ARM, BF16, which this processor does not have, or which the environment variable FASTBP_TARGET "
+            "excludes. Set dtype='float32'. For tests, FASTBP_EMULATE_BF16=1 computes the same results slowly on any processor."
+        )
+
+
+class WordSizes(NamedTuple):
+    """The numbers of words in the buffers of one thread: for rounded weights, and for rounded rows."""
+
+    weights: int = 0
+    rows: int = 0
+
+
+def multiplies_bfloat16(n_in, n_out, block_size):
+    """Return whether the products of a layer with weights (n_in, n_out) use bfloat16 for blocks of block_size rows."""
+    return min(n_in, n_out) >= _MIN_UNITS and block_size >= _MIN_ROWS
+
+
+def use_bfloat16(table, block_size):
+    """Write the fields of the layers whose products use bfloat16 to the layer table; return the `WordSizes` of each thread."""
+    weights_at, rows_size = 0, 0
+    with_deltas = table["n_features"][0] > 0
+    for layer, row in enumerate(table):
+        n_in, n_out = int(row["n_in"]), int(row["n_out"])
+        if row["heads_address"] or not multiplies_bfloat16(n_in, n_out, block_size):
+            continue
+        row["n_packed"] = 0
+        for name in ("forward", "gradient", "backward"):
+            row[f"bfloat16_{name}_address"] = _address(f"bfloat16_{name}", name)
+        row["round_weights_address"] = _address("bfloat16_weights", "weights")
+        has_delta = layer > 0 or with_deltas
+        row["words_at"], row["n_words"] = weights_at, _pairs(n_in) * _whole_vectors(n_out)
+        weights_at += int(row["n_words"]) + 2 * _LANES
+        row["transposed_words_at"], row["n_transposed_words"] = weights_at, has_delta * _pairs(n_out) * _whole_vectors(n_in)
+        weights_at += int(row["n_transposed_words"]) + 2 * _LANES
+        rows_size = max(rows_size, _rows_of_words(n_in, n_out, block_size))
+    return WordSizes(weights_at, rows_size)
+
+
+def _rows_of_words(n_in, n_out, block_size):
+    """Return the size of the scratch memory for the products of a layer: the largest one of the four functions."""
+    n_pairs = _pairs(block_size)
+    strip = (_STRIP_VECTORS * _LANES + n_in) * n_pairs
+    return max(
+        n_in * _pairs(n_out) + 2 * _LANES,
+        block_size * _stride(_pairs(max(n_in, n_out))),
+        n_pairs * (_stride(n_in) + _stride(n_out)) + strip,
+    )
+
+
+def _address(kind, name):
+    return lazy_address(kind, name, np.dtype(np.float32))
+
+
+def _pairs(n):
+    return -(-n // 2)
+
+
+def _whole_vectors(n):
+    return -(-n // _LANES) * _LANES
+
+
+def _stride(n_words):
+    """Return an upper bound of the distance between two rows of words."""
+    return _whole_vectors(n_words) + _LANES
