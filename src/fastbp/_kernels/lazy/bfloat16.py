@@ -11,9 +11,10 @@ import numpy as np
 from ..bfloat16 import round_row_pairs, round_rows
 from ..jit import kernel, lazy_entry
 from ..products import backward_by_strips, forward_by_strips, gradient_by_strips, strip_width, transpose
-from ..targets import VECTOR_BYTES
+from ..targets import HAS_AMX, VECTOR_BYTES
 from ..tiles import lanes_of
 from ..views import matrix, vector
+from .amx import amx_backward, amx_forward, amx_gradient, amx_weights
 
 
 @kernel()
@@ -80,3 +81,8 @@ WEIGHTS = {"weights": weights}
 FORWARD = {"forward": forward}
 GRADIENT = {"gradient": gradient}
 BACKWARD = {"backward": backward}
+if HAS_AMX:  # LLVM cannot compile these functions for other processors
+    WEIGHTS["amx_weights"] = amx_weights
+    FORWARD["amx_forward"] = amx_forward
+    GRADIENT["amx_gradient"] = amx_gradient
+    BACKWARD["amx_backward"] = amx_backward
