@@ -89,7 +89,7 @@ class _TileStrip(VectorCode):
             self.block(row, 1)
 
     def block(self, row, n_tiles):
-        """Generate the code for n_tiles tiles of rows × n_vectors tiles of columns, which stay in registers during the whole sum."""
+        """Generate the code for n_tiles tiles of rows × n_vectors tiles of columns, which stay in registers during the sums."""
         b = self.builder
         tiles = [[_I8(2 * i + j) for j in range(self.n_vectors)] for i in range(n_tiles)]
         for row_tiles in tiles:

@@ -1,8 +1,8 @@
 """The products of one layer with factors that are rounded to bfloat16, for processors with AMX_BF16.
 
-The arguments and results are those of the functions in `bfloat16`, except for the layout of the words: in the direction of the sum,
-there are whole tiles, which end with zeros, and strips have two tiles of columns, or one at the end. `n_words` is the number of words
-in the direction of the sum. Each function configures the tiles of its thread and releases them. This module does not know which
+The arguments and results are those of the functions in `bfloat16`, except for the layout of the words: in the direction of a sum,
+there are whole tiles, which end with zeros, and strips have two tiles of columns, or one at the end. `n_words` is the number of
+words in the direction of a sum. Each function configures the tiles of its thread and releases them. This module does not know which
 layers use these functions.
 """
 
@@ -55,7 +55,7 @@ def _round_strips(M, n_rows, n_columns, words, start):
 
 @lazy_entry
 def amx_weights(W, packed, transposed, words):
-    """Write the words of W (n_in, n_out) for `amx_forward` to packed, and those for `amx_backward` to transposed, unless it is empty."""
+    """Write the words of W (n_in, n_out) for `amx_forward` to packed; for `amx_backward` to transposed, unless it is empty."""
     (n_in, n_out), j = W.shape, 0
     _round_strips(W, n_in, n_out, packed, 0)
     while transposed.size and j < n_in:
