@@ -61,7 +61,7 @@ def use_bfloat16(table, block_size):
         has_delta = layer > 0 or with_deltas
         row["words_at"], row["n_words"] = weights_at, _pairs(n_in, depth) * _whole_vectors(n_out)
         weights_at += int(row["n_words"]) + 2 * _LANES
-        n_transposed = has_delta * _pairs(n_out, depth) * _whole_vectors(n_in)
+        n_transposed = int(has_delta) * _pairs(n_out, depth) * _whole_vectors(n_in)
         row["transposed_words_at"], row["n_transposed_words"] = weights_at, n_transposed
         weights_at += n_transposed + 2 * _LANES
         rows_size = max(rows_size, rows_of_words(n_in, n_out, block_size))
