@@ -27,6 +27,8 @@ class Tiles:
 
     def _execute(self, instruction):
         key = instruction.opcode, instruction.prefix, instruction.is_memory
+        if instruction.opcode == 0x4B and not instruction.has_sib:
+            return False
         if key == (0x49, _NONE, True):
             self._configure(_bytes_at(instruction.address(), 64))
         elif key == (0x49, _NONE, False):
@@ -97,15 +99,15 @@ class _Instruction:
         self.prefix, self.third = second & 3, ~second >> 3 & 15
         self._mode, self.register, self._rm = modrm >> 6, (modrm >> 3 & 7) + self._r, modrm & 7
         self.is_memory, self.other = self._mode != 3, self._rm + self._b
-        self._has_sib = self.is_memory and self._rm == 4
-        self._sib = ctypes.string_at(rip + 5, 1)[0] if self._has_sib else 0
+        self.has_sib = self.is_memory and self._rm == 4
+        self._sib = ctypes.string_at(rip + 5, 1)[0] if self.has_sib else 0
         self._is_relative = self._mode == 0 and self._rm == 5
-        no_base = self._mode == 0 and self._has_sib and self._sib & 7 == 5
-        self._base = None if no_base or self._is_relative else (self._sib & 7 if self._has_sib else self._rm) + self._b
+        no_base = self._mode == 0 and self.has_sib and self._sib & 7 == 5
+        self._base = None if no_base or self._is_relative else (self._sib & 7 if self.has_sib else self._rm) + self._b
         n_bytes = {0: 4 if no_base or self._is_relative else 0, 1: 1, 2: 4, 3: 0}[self._mode]
-        start = rip + 5 + self._has_sib
+        start = rip + 5 + self.has_sib
         self._displacement = int.from_bytes(ctypes.string_at(start, n_bytes), "little", signed=True)
-        self.length = 5 + self._has_sib + n_bytes
+        self.length = 5 + self.has_sib + n_bytes
 
     def _value(self, number):
         name = _NAMES[number]
@@ -114,7 +116,7 @@ class _Instruction:
     def index(self):
         """Return the value of the index register times its scale, as a signed number."""
         number = (self._sib >> 3 & 7) + self._x
-        value = 0 if not self._has_sib or number == 4 else self._value(number) << (self._sib >> 6)
+        value = 0 if not self.has_sib or number == 4 else self._value(number) << (self._sib >> 6)
         return ctypes.c_int64(value).value
 
     def address(self, with_index=True):

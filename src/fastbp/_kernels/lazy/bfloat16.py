@@ -11,9 +11,10 @@ import numpy as np
 from ..bfloat16 import round_row_pairs, round_rows
 from ..jit import kernel, lazy_entry
 from ..products import backward_by_strips, forward_by_strips, gradient_by_strips, strip_width, transpose
-from ..targets import VECTOR_BYTES
+from ..targets import HAS_AMX, VECTOR_BYTES
 from ..tiles import lanes_of
 from ..views import matrix, vector
+from .amx import amx_backward, amx_forward, amx_gradient, amx_weights
 
 
 @kernel()
@@ -83,3 +84,8 @@ WEIGHTS_TO_BFLOAT16 = {"weights": bfloat16_weights}
 BFLOAT16_FORWARD = {"forward": bfloat16_forward}
 BFLOAT16_GRADIENT = {"gradient": bfloat16_gradient}
 BFLOAT16_BACKWARD = {"backward": bfloat16_backward}
+if HAS_AMX:  # LLVM cannot compile these functions for other processors
+    WEIGHTS_TO_BFLOAT16["amx_weights"] = amx_weights
+    BFLOAT16_FORWARD["amx_forward"] = amx_forward
+    BFLOAT16_GRADIENT["amx_gradient"] = amx_gradient
+    BFLOAT16_BACKWARD["amx_backward"] = amx_backward
