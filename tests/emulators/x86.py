@@ -20,7 +20,10 @@ from emulators.amx import Tiles
 CPU = "sapphirerapids"
 FEATURES = ",".join(
     [
-        *(f"+{name}" for name in ("sse2", "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "cx16", "sahf", "movbe", "xsave", "lzcnt")),
+        *(
+            f"+{name}"
+            for name in ("sse2", "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "cx16", "sahf", "movbe", "xsave", "lzcnt")
+        ),
         *(f"+{name}" for name in ("avx", "avx2", "fma", "f16c", "bmi", "bmi2", "avx512f", "avx512bw", "avx512cd", "avx512dq")),
         *(f"+{name}" for name in ("avx512vl", "avx512bf16", "amx-tile", "amx-bf16")),
         "-prefer-256-bit",
@@ -282,7 +285,9 @@ class _Processor:
         """Insert the page of this process that has a physical address, or stop."""
         address, is_mapped = _physical.insert(physical)
         if not is_mapped:
-            self._stop(EmulatedFault(f"The function accesses memory at {address:#x} or later, but this process has no memory there."))
+            self._stop(
+                EmulatedFault(f"The function accesses memory at {address:#x} or later, but this process has no memory there.")
+            )
 
     def _stop(self, error):
         self._error = self._error or error
