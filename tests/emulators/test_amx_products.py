@@ -129,7 +129,7 @@ def check_all():
         assert "vdpbf16ps" not in code
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_products_of_tiles(tmp_path):
     """A process of its own compiles for the emulated processor, whose instructions this one may lack."""
     path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
