@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulators import x86
 from test_tiles import GuardedPages
 
+from emulators import x86
 from fastbp._kernels.lazy.addresses import lazy_functions, signature
 from fastbp._kernels.tables import LAYER
 from fastbp._kernels.targets import HAS_AMX, TARGET

@@ -4,6 +4,7 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from bfloat16_reference import round_to_bfloat16
+
 from emulators import x86
 
 pytestmark = pytest.mark.skipif(bool(x86.unavailable()), reason=x86.unavailable() or "the emulator is available")
