@@ -19,6 +19,7 @@ import pytest
 from scipy.sparse import csr_array
 from test_tiles import GuardedPages
 
+import fastbp
 from fastbp import MLPClassifier, MLPRegressor, load, save
 from fastbp._kernels.jit import is_interpreted
 from fastbp._kernels.lazy import bfloat16
@@ -75,7 +76,7 @@ def whole_vectors(n):
 
 
 class Words:
-    """The buffers of a layer with the sizes of `mixed_precision`, filled with pairs of NaN; words after their ends must not change."""
+    """The buffers of a layer with the sizes of `mixed_precision`, filled with pairs of NaN; words after them must not change."""
 
     NAN, GUARD = 0x7FC07FC0, 0xA5A5A5A5
 
@@ -160,17 +161,19 @@ def test_products_of_a_layer(every_layer):
         A, W, b, D, G = (random.normal(size=shape).astype(np.float32) for shape in shapes)
         A[random.random(A.shape) < 0.3] = 0
         words = Words(n_in, n_out, n_rows)
-        bfloat16.weights(padded(W), words.packed, words.transposed, words.rows)
+        bfloat16.bfloat16_weights(padded(W), words.packed, words.transposed, words.rows)
         Z = padded(np.full((n_rows, n_out), np.nan), whole_vectors(n_out))
-        bfloat16.forward(padded(A), words.packed, padded(b)[0], Z, n_in, int(relu), words.rows)
+        bfloat16.bfloat16_forward(padded(A), words.packed, padded(b)[0], Z, n_in, int(relu), words.rows)
         expected = product(A, W, b)
         np.testing.assert_array_equal(Z[:, :n_out], np.maximum(expected, 0) if relu else expected)
         g = padded(G)
-        bfloat16.gradient(padded(A, whole_vectors(n_in)), padded(D, whole_vectors(n_out)), g, int(add), words.rows)
+        bfloat16.bfloat16_gradient(padded(A, whole_vectors(n_in)), padded(D, whole_vectors(n_out)), g, int(add), words.rows)
         np.testing.assert_array_equal(g, product(A.T, D, G if add else 0))
         out = padded(np.full((n_rows, n_in), np.nan), whole_vectors(n_in))
         activations = padded(A, whole_vectors(n_in))
-        bfloat16.backward(padded(D, whole_vectors(n_out)), words.transposed, activations, out, n_in, n_out, int(relu), words.rows)
+        bfloat16.bfloat16_backward(
+            padded(D, whole_vectors(n_out)), words.transposed, activations, out, n_in, n_out, int(relu), words.rows
+        )
         expected = product(D, W.T, 0)
         np.testing.assert_array_equal(out[:, :n_in], np.where(A == 0, 0, expected) if relu else expected)
         words.assert_guards_unchanged()
@@ -197,7 +200,7 @@ def test_rounding(every_layer):
     bits = np.random.default_rng(1).integers(0, 1 << 32, 6 * 33 - len(special), dtype=np.uint32).view(np.float32)
     W = np.concatenate([np.array(special, np.float32), bits]).reshape(6, 33)
     words = Words(6, 33, 16)
-    bfloat16.weights(padded(W), words.packed, words.transposed, words.rows)
+    bfloat16.bfloat16_weights(padded(W), words.packed, words.transposed, words.rows)
     rounded_bits = np.append(reference.round_to_bfloat16(W), np.zeros((6, 1), np.uint16), axis=1)
     got = {int(word) for word in words.transposed} - {Words.NAN, 0}
     assert {int(word) for word in rounded_bits.view(np.uint32).ravel()} - {0} <= got
@@ -214,11 +217,11 @@ def test_rows_at_the_end_of_memory(every_layer):
     for n_rows, n_in in itertools.product((1, 2, 7), (1, 3, LANES, LANES + 1, 2 * LANES - 1, 3 * LANES + 5)):
         A, W, b = np.ones((n_rows, n_in)), np.ones((n_in, 33), np.float32), np.zeros((1, 33), np.float32)
         words, Z = Words(n_in, 33, 16), padded(np.zeros((n_rows, 33)), whole_vectors(33))
-        bfloat16.weights(padded(W), words.packed, words.transposed, words.rows)
-        bfloat16.forward(edge.put(A, np.float32, 0), words.packed, padded(b)[0], Z, n_in, 0, words.rows)
+        bfloat16.bfloat16_weights(padded(W), words.packed, words.transposed, words.rows)
+        bfloat16.bfloat16_forward(edge.put(A, np.float32, 0), words.packed, padded(b)[0], Z, n_in, 0, words.rows)
         np.testing.assert_array_equal(Z[:, :33], n_in)
         G = padded(np.zeros((n_in, 33)))
-        bfloat16.gradient(edge.put(A, np.float32, 0), padded(np.ones((n_rows, 33)), whole_vectors(33)), G, 0, words.rows)
+        bfloat16.bfloat16_gradient(edge.put(A, np.float32, 0), padded(np.ones((n_rows, 33)), whole_vectors(33)), G, 0, words.rows)
         np.testing.assert_array_equal(G, n_rows)
 
 
@@ -357,3 +360,24 @@ print(*map(float, model.loss_curve_))
     interpreted = run(code, NUMBA_DISABLE_JIT="1", FASTBP_EMULATE_BF16="1")
     model = MLPClassifier(hidden_layer_sizes=(40, 33), max_iter=2, random_state=0, dtype=MIXED).fit(X, LABELS)
     np.testing.assert_allclose([float(loss) for loss in interpreted.split()], model.loss_curve_, rtol=1e-4)
+
+
+TABLE_MODELS = {
+    "RealMLPClassifier": {"preset": "td", "max_iter": 3},
+    "RealMLPRegressor": {"preset": "td-s", "max_iter": 3, "residual_connections": True},
+    "TabMClassifier": {"n_submodels": 4, "max_iter": 3, "hidden_layer_sizes": (64, 64)},
+    "TabMRegressor": {"n_submodels": 4, "max_iter": 3, "architecture": "tabm-mini", "numeric_embedding": "periodic"},
+}
+
+
+@if_available
+@pytest.mark.parametrize("name", TABLE_MODELS)
+def test_estimators_for_tables(name):
+    """Networks with scaled inputs, encoders, parametric activations, residual connections and submodels use bfloat16, too."""
+    options = TABLE_MODELS[name] | {"random_state": 0, "validation_fraction": 0}
+    y = LABELS if name.endswith("Classifier") else Y
+    mixed, single = (getattr(fastbp, name)(**options, dtype=dtype).fit(X, y) for dtype in (MIXED, "float32"))
+    np.testing.assert_allclose(mixed.members_[0].loss_curve_, single.members_[0].loss_curve_, rtol=0.02)
+    assert mixed.members_[0].loss_curve_ != single.members_[0].loss_curve_
+    copy = pickle.loads(pickle.dumps(mixed))
+    np.testing.assert_array_equal(copy.predict(X), mixed.predict(X))

@@ -209,7 +209,9 @@ class _Processor:
             starts.update(range(low & -_GIB, high, _GIB))
         regions = sorted({start >> 39 for start in starts})
         if len(regions) > _MAX_REGIONS:
-            raise EmulatedFault(f"This process uses memory in {len(regions)} regions of 512 GiB, but at most {_MAX_REGIONS} are possible.")
+            raise EmulatedFault(
+                f"This process uses memory in {len(regions)} regions of 512 GiB, but at most {_MAX_REGIONS} are possible."
+            )
         for number, region in enumerate(regions, 1):
             self._pages.words[region] = _physical.of(self._pages.address + _PAGE * number) | 3
             for start in starts:

@@ -56,12 +56,12 @@ def use_bfloat16(table, block_size):
             continue
         row["n_packed"] = 0
         for name in ("forward", "gradient", "backward"):
-            row[f"bfloat16_{name}_address"] = _address(f"bfloat16_{name}", prefix + name)
-        row["round_weights_address"] = _address("bfloat16_weights", prefix + "weights")
+            row[f"bfloat16_{name}_address"] = _product_address(f"bfloat16_{name}", prefix + name)
+        row["round_weights_address"] = _product_address("bfloat16_weights", prefix + "weights")
         has_delta = layer > 0 or with_deltas
-        row["words_at"], row["n_words"] = weights_at, _pairs(n_in, depth) * _whole_vectors(n_out)
+        row["words_at"], row["n_words"] = weights_at, _pairs_of(n_in, depth) * _in_vectors(n_out)
         weights_at += int(row["n_words"]) + 2 * _LANES
-        n_transposed = int(has_delta) * _pairs(n_out, depth) * _whole_vectors(n_in)
+        n_transposed = int(has_delta) * _pairs_of(n_out, depth) * _in_vectors(n_in)
         row["transposed_words_at"], row["n_transposed_words"] = weights_at, n_transposed
         weights_at += n_transposed + 2 * _LANES
         rows_size = max(rows_size, rows_of_words(n_in, n_out, block_size))
@@ -70,37 +70,37 @@ def use_bfloat16(table, block_size):
 
 def _rows_of_words(n_in, n_out, block_size):
     """Return the size of the scratch memory for the products of a layer: the largest one of the four functions."""
-    n_pairs = _pairs(block_size)
+    n_pairs = _pairs_of(block_size)
     strip = (_STRIP_VECTORS * _LANES + n_in) * n_pairs
     return max(
-        n_in * _pairs(n_out) + 2 * _LANES,
-        block_size * _stride(_pairs(max(n_in, n_out))),
-        n_pairs * (_stride(n_in) + _stride(n_out)) + strip,
+        n_in * _pairs_of(n_out) + 2 * _LANES,
+        block_size * _upper_stride(_pairs_of(max(n_in, n_out))),
+        n_pairs * (_upper_stride(n_in) + _upper_stride(n_out)) + strip,
     )
 
 
 def _rows_of_tiles(n_in, n_out, block_size):
     """Return the same size for the functions of `lazy.amx`, whose matrices consist of whole tiles."""
-    depth = _pairs(block_size, TILE_SIZE)
+    depth = _pairs_of(block_size, TILE_SIZE)
     return max(
-        _whole_vectors(block_size) * _stride(_pairs(max(n_in, n_out), TILE_SIZE)),
-        _whole_vectors(n_in) * _stride(depth) + depth * _whole_vectors(n_out),
+        _in_vectors(block_size) * _upper_stride(_pairs_of(max(n_in, n_out), TILE_SIZE)),
+        _in_vectors(n_in) * _upper_stride(depth) + depth * _in_vectors(n_out),
     )
 
 
-def _address(kind, name):
+def _product_address(kind, name):
     return lazy_address(kind, name, np.dtype(np.float32))
 
 
-def _pairs(n, multiple=1):
+def _pairs_of(n, multiple=1):
     """Return the number of words of n numbers, rounded up to a multiple."""
     return -(-n // (2 * multiple)) * multiple
 
 
-def _whole_vectors(n):
+def _in_vectors(n):
     return -(-n // _LANES) * _LANES
 
 
-def _stride(n_words):
+def _upper_stride(n_words):
     """Return an upper bound of the distance between two rows of words."""
-    return _whole_vectors(n_words) + _LANES
+    return _in_vectors(n_words) + _LANES
