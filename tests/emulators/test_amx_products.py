@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emulators import x86
 from test_tiles import GuardedPages
 
+from emulators import x86
 from fastbp._kernels.lazy.addresses import lazy_functions, signature
 from fastbp._kernels.tables import LAYER
 from fastbp._kernels.targets import HAS_AMX, TARGET
@@ -129,7 +129,7 @@ def check_all():
         assert "vdpbf16ps" not in code
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_products_of_tiles(tmp_path):
     """A process of its own compiles for the emulated processor, whose instructions this one may lack."""
     path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])

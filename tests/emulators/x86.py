@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 from emulators.amx import Tiles
+from emulators.corrections import correct_conversion
 
 # The emulated processor, for LLVM. The prefix "-" of the last feature makes LLVM use vectors of 512 bits.
 CPU = "sapphirerapids"
@@ -330,6 +331,7 @@ def _package():
     import bochscpu.memory
 
     library = ctypes.CDLL(bochscpu._bochscpu.__file__)
+    correct_conversion(library)
     library.sim_get_param_enum.restype = ctypes.c_void_p
     set_parameter = library._ZN15bx_param_enum_c3setEl  # bx_param_enum_c::set(long)
     set_parameter.argtypes = ctypes.c_void_p, ctypes.c_long

@@ -253,27 +253,34 @@ def _build_transposed(joins_rows, A, words):
         def n_squares(n, size):
             return builder.sdiv(builder.add(n, i64(size - 1)), i64(size))
 
-        with cgutils.for_range(builder, n_squares(n_rows, height)) as down:
-            with cgutils.for_range(builder, n_squares(n_columns, width)) as across:
-                row, column = builder.mul(down.index, i64(height)), builder.mul(across.index, i64(width))
-                rows_left, columns_left = builder.sub(n_rows, row), builder.sub(n_columns, column)
-                start = builder.gep(source, [builder.add(builder.mul(row, a_stride), column)])
-                out = builder.mul(builder.mul(across.index, i64(TILE_SIZE)), stride)
-                out = builder.gep(target, [builder.add(out, builder.mul(down.index, i64(TILE_SIZE)))])
+        with (
+            cgutils.for_range(builder, n_squares(n_rows, height)) as down,
+            cgutils.for_range(builder, n_squares(n_columns, width)) as across,
+        ):
+            row, column = builder.mul(down.index, i64(height)), builder.mul(across.index, i64(width))
+            rows_left, columns_left = builder.sub(n_rows, row), builder.sub(n_columns, column)
+            start = builder.gep(source, [builder.add(builder.mul(row, a_stride), column)])
+            out = builder.mul(builder.mul(across.index, i64(TILE_SIZE)), stride)
+            out = builder.gep(target, [builder.add(out, builder.mul(down.index, i64(TILE_SIZE)))])
 
-                def load(i, j):
-                    return code.sums.load(builder.gep(start, [builder.add(builder.mul(a_stride, i64(i)), i64(j))]))
+            def place(i, j):
+                return builder.gep(start, [builder.add(builder.mul(a_stride, i64(i)), i64(j))])
 
-                def load_valid(i, j):
-                    n = builder.select(builder.icmp_signed(">", rows_left, i64(i)), builder.sub(columns_left, i64(j)), i64(0))
-                    return code.load_first(builder.gep(start, [builder.add(builder.mul(a_stride, i64(i)), i64(j))]), n)
+            def load(i, j):
+                return code.sums.load(place(i, j))
 
-                whole = [builder.icmp_signed(">=", n, i64(size)) for n, size in ((rows_left, height), (columns_left, width))]
-                with builder.if_else(builder.and_(*whole)) as (inside, at_the_end):
-                    with inside:
-                        _write_square(code, joins_rows, load, out, stride)
-                    with at_the_end:
-                        _write_square(code, joins_rows, load_valid, out, stride)
+            def load_valid(i, j):
+                n = builder.select(builder.icmp_signed(">", rows_left, i64(i)), builder.sub(columns_left, i64(j)), i64(0))
+                return code.load_first(place(i, j), n)
+
+            is_whole = builder.and_(
+                builder.icmp_signed(">=", rows_left, i64(height)), builder.icmp_signed(">=", columns_left, i64(width))
+            )
+            with builder.if_else(is_whole) as (inside, at_the_end):
+                with inside:
+                    _write_square(code, joins_rows, load, out, stride)
+                with at_the_end:
+                    _write_square(code, joins_rows, load_valid, out, stride)
         return context.get_dummy_value()
 
     n = types.intp
