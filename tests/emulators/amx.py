@@ -1,7 +1,8 @@
 """The AMX instructions for bfloat16, executed in Python: tiles are arrays, and the memory is that of this process.
 
-The address of an instruction and the registers go in; its effect on the tiles and on the memory comes out. The source is the Intel 64
-and IA-32 Architectures Software Developer's Manual, volume 2. This module does not know how the other instructions are executed.
+The address of an instruction and the registers go in; its effect on the tiles and on the memory comes out. The source is the
+Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2. This module does not know how the other instructions are
+executed.
 """
 
 import ctypes
@@ -52,10 +53,14 @@ class Tiles:
             self._configured = False
             return
         if palette != 1 or start_row or data[2:16].any() or data[32:48].any() or data[56:].any():
-            raise ValueError(f"ldtilecfg needs palette 1 and start row 0, and zeros in all other bytes, got {data.tobytes().hex(' ')}.")
+            raise ValueError(
+                f"ldtilecfg needs palette 1 and start row 0, and zeros in all other bytes, got {data.tobytes().hex(' ')}."
+            )
         for number, (n_rows, n_bytes) in enumerate(zip(rows, row_bytes, strict=True)):
             if n_rows > _MAX_ROWS or n_bytes > _MAX_BYTES or bool(n_rows) != bool(n_bytes):
-                raise ValueError(f"ldtilecfg: tile {number} must have 1 to 16 rows of 1 to 64 bytes, got {n_rows} rows of {n_bytes} bytes.")
+                raise ValueError(
+                    f"ldtilecfg: tile {number} must have 1 to 16 rows of 1 to 64 bytes, got {n_rows} rows of {n_bytes} bytes."
+                )
         self._configured = True
         self._tiles = [np.zeros((n_rows, n_bytes), np.uint8) for n_rows, n_bytes in zip(rows, row_bytes, strict=True)]
 
@@ -78,7 +83,9 @@ class Tiles:
     def _multiply(self, number, a, b):
         C, A, B = (self._tile(i) for i in (number, a, b))
         if len({number, a, b}) < 3 or A.shape != (len(C), 4 * len(B)) or B.shape[1] != C.shape[1]:
-            raise ValueError(f"tdpbf16ps needs three different tiles C (m, 4n), A (m, 4k) and B (k, 4n), got {C.shape}, {A.shape}, {B.shape}.")
+            raise ValueError(
+                f"tdpbf16ps needs three different tiles C (m, 4n), A (m, 4k) and B (k, 4n), got {C.shape}, {A.shape}, {B.shape}."
+            )
         C[...] = tile_product(C.view(np.float32), A.view(np.uint16), B.view(np.uint16)).view(np.uint8)
 
 
