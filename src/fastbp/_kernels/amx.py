@@ -28,7 +28,7 @@ _CONFIGURATION = [1, 0, *[0] * 14, *[_ROW_BYTES, 0] * _N_TILES, *[0] * 16, *[TIL
 _A_TILES, _B_TILES = (4, 5), (6, 7)
 
 
-def _call(builder, name, *arguments):
+def _call_intrinsic(builder, name, *arguments):
     kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
     builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{name}"), arguments)
 
@@ -40,7 +40,7 @@ def configure_tiles(typing_context):
     def build(context, builder, signature, arguments):
         kind = ir.ArrayType(_I8, len(_CONFIGURATION))
         constant = cgutils.global_constant(builder, "tile_configuration", ir.Constant(kind, _CONFIGURATION))
-        _call(builder, "ldtilecfg", builder.bitcast(constant, _POINTER))
+        _call_intrinsic(builder, "ldtilecfg", builder.bitcast(constant, _POINTER))
         return context.get_dummy_value()
 
     return types.void(), build
@@ -51,7 +51,7 @@ def release_tiles(typing_context):
     """Remove the configuration of the tiles of this thread."""
 
     def build(context, builder, signature, arguments):
-        _call(builder, "tilerelease")
+        _call_intrinsic(builder, "tilerelease")
         return context.get_dummy_value()
 
     return types.void(), build
@@ -94,7 +94,7 @@ class _TileStrip(VectorCode):
         tiles = [[_I8(2 * i + j) for j in range(self.n_vectors)] for i in range(n_tiles)]
         for row_tiles in tiles:
             for tile in row_tiles:
-                _call(b, "tilezero", tile)
+                _call_intrinsic(b, "tilezero", tile)
         first = b.gep(self.A, [b.mul(row, self.stride)])
         rows = [b.gep(first, [b.mul(self.stride, i64(TILE_SIZE * i))]) for i in range(n_tiles)]
         with cgutils.for_range(b, self.n_steps) as loop:
@@ -120,10 +120,10 @@ class _TileStrip(VectorCode):
                 if i == 0:
                     columns = b.gep(B, [i64(TILE_SIZE * j)])
                     self.move("tileloadd64", _I8(_B_TILES[j]), columns, i64(_ROW_BYTES * self.n_vectors))
-                _call(b, "tdpbf16ps", tile, _I8(_A_TILES[i]), _I8(_B_TILES[j]))
+                _call_intrinsic(b, "tdpbf16ps", tile, _I8(_A_TILES[i]), _I8(_B_TILES[j]))
 
     def move(self, name, tile, pointer, row_bytes):
-        _call(self.builder, name, tile, self.builder.bitcast(pointer, _POINTER), row_bytes)
+        _call_intrinsic(self.builder, name, tile, self.builder.bitcast(pointer, _POINTER), row_bytes)
 
     def as_bool(self, argument):
         return self.builder.trunc(argument, ir.IntType(1))
