@@ -372,12 +372,14 @@ TABLE_MODELS = {
 
 @if_available
 @pytest.mark.parametrize("name", TABLE_MODELS)
-def test_estimators_for_tables(name):
+def test_estimators_for_tables(name, tmp_path):
     """Networks with scaled inputs, encoders, parametric activations, residual connections and submodels use bfloat16, too."""
     options = TABLE_MODELS[name] | {"random_state": 0, "validation_fraction": 0}
     y = LABELS if name.endswith("Classifier") else Y
     mixed, single = (getattr(fastbp, name)(**options, dtype=dtype).fit(X, y) for dtype in (MIXED, "float32"))
     np.testing.assert_allclose(mixed.members_[0].loss_curve_, single.members_[0].loss_curve_, rtol=0.02)
     assert mixed.members_[0].loss_curve_ != single.members_[0].loss_curve_
-    copy = pickle.loads(pickle.dumps(mixed))
-    np.testing.assert_array_equal(copy.predict(X), mixed.predict(X))
+    save(mixed, tmp_path / "model.fastbp")
+    for copy in (pickle.loads(pickle.dumps(mixed)), load(tmp_path / "model.fastbp")):
+        assert copy.dtype == MIXED
+        np.testing.assert_array_equal(copy.predict(X), mixed.predict(X))

@@ -13,6 +13,8 @@ from numba.core.errors import TypingError
 
 from fastbp._kernels import elementary
 from fastbp._kernels.jit import EXACT, FASTMATH
+from fastbp._kernels.lazy.activations import ACTIVATIONS
+from fastbp._kernels.lazy.links import LINKS
 
 WIDE = {"float32": np.float64, "float64": np.longdouble}
 PI = np.longdouble("3.14159265358979323846264338327950288")
@@ -253,3 +255,18 @@ def test_sine_and_cosine_share_the_reduction(dtype, kind):
 def test_other_types_are_rejected(name, value):
     with pytest.raises(TypingError):
         compiled_alone(name)(value)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["activation", "link"])
+def test_softplus_keeps_its_left_tail(kind, dtype):
+    """The correction of the rounding error of 1 + e^z must not be reordered by the compiler, because it is the result for z ≪ 0."""
+    z = np.concatenate([np.linspace(-80, 80, 4001), [-0.0, 1e-8, -1e-8]]).astype(dtype)
+    got = np.zeros((1, -(-z.size // 16) * 16), dtype)
+    got[0, : z.size] = z
+    if kind == "activation":
+        ACTIVATIONS["softplus"](got[0], np.zeros_like(got[0]))
+    else:
+        LINKS["softplus"](got, z.size, np.zeros(0))
+    exact = np.logaddexp(WIDE[z.dtype.name](0), z.astype(WIDE[z.dtype.name]))
+    np.testing.assert_allclose(got[0, : z.size], exact, rtol=5 * np.finfo(dtype).eps)

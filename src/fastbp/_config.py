@@ -14,11 +14,8 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
 from ._network.activations import Activation
-from ._network.mixed_precision import check_bfloat16
+from ._network.mixed_precision import MIXED_BFLOAT16, check_bfloat16
 from ._network.segments import rate_factors
-
-# The value of the parameter `dtype` for float32 parameters and products of bfloat16 numbers.
-MIXED_BFLOAT16 = "mixed_bfloat16"
 
 
 class FitConfig(NamedTuple):

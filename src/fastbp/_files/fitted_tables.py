@@ -7,6 +7,7 @@ parameters are checked where the networks are built. This module does not know h
 import numpy as np
 
 from .._network.activations import ACTIVATION_NAMES
+from .._network.mixed_precision import MIXED_BFLOAT16
 from .._network.schedules import SCHEDULE_NAMES
 from .fitted_attributes import FITTED, check_state
 from .type_checks import (
@@ -93,6 +94,7 @@ _SETTINGS_OF_ALL = {
     **dict.fromkeys(("n_iter_no_change", "tolerance"), is_real),
     **dict.fromkeys(("n_frequencies", "max_one_hot_size", "n_submodels"), _is_count_or_scalar),
     "scoring": one_of("accuracy", "neg_brier_score"),
+    "dtype": one_of("float32", MIXED_BFLOAT16),
     **dict.fromkeys(("embedding_size", "max_iter", "n_cv"), _is_positive),
 }
 _SETTINGS = {

@@ -14,6 +14,8 @@ from .._kernels.lazy.addresses import lazy_address
 from .._kernels.targets import EMULATES_BFLOAT16, HAS_AMX, HAS_BFLOAT16, VECTOR_BYTES
 from .amx_permission import may_use_tiles
 
+# The value of the parameter `dtype` for float32 parameters and products of bfloat16 numbers.
+MIXED_BFLOAT16 = "mixed_bfloat16"
 # Rounding a factor takes time in proportion to its size, a product in proportion to the third dimension. With fewer inputs, outputs
 # or rows than these, the product of a layer would gain less than half of what large products gain.
 _MIN_UNITS, _MIN_ROWS = 32, 16
@@ -26,7 +28,7 @@ def check_bfloat16():
     """Raise a ValueError if products of bfloat16 numbers are not available in this process."""
     if not (HAS_BFLOAT16 or EMULATES_BFLOAT16):
         raise ValueError(
-            "dtype='mixed_bfloat16' needs a processor with the instructions AVX512_BF16 (AMD since Zen 4, Intel since Sapphire "
+            f"dtype={MIXED_BFLOAT16!r} needs a processor with the instructions AVX512_BF16 (AMD since Zen 4, Intel since Sapphire "
             "Rapids) or, on ARM, BF16, which this processor does not have, or which the environment variable FASTBP_TARGET "
             "excludes. Set dtype='float32'. For tests, FASTBP_EMULATE_BF16=1 computes the same results slowly on any processor."
         )

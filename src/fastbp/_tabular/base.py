@@ -15,12 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, Options, StrOptions, _check_sample_weight, _safe_indexing, fit_method
-from .._config import MIXED_BFLOAT16
 from .._data.columns import ColumnReader
 from .._data.table_inputs import InputTable
 from .._data.targets import check_validation_rows
 from .._kernels.user_warnings import warn_user
 from .._network.activations import ACTIVATION_NAMES
+from .._network.mixed_precision import MIXED_BFLOAT16
 from .._network.schedules import SCHEDULE_NAMES
 from .._training.callback_runner import callback_functions
 from .._training.generators import generator_of

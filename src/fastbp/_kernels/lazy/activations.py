@@ -11,7 +11,7 @@ from numba.extending import overload
 
 from ..elementary import exp, log, sigmoid, tanh
 from ..formulas import logistic_slope, tanh_slope
-from ..jit import kernel, lazy_entry
+from ..jit import EXACT, kernel, lazy_entry
 
 
 @lazy_entry
@@ -114,7 +114,7 @@ def mish(z, slopes):
         z[q] = a
 
 
-@lazy_entry
+@lazy_entry(fastmath=EXACT)
 def softplus(z, slopes):
     """ln(1 + e^z), a smooth ReLU (Dugas and others 2000)."""
     one, zero = z.dtype.type(1), z.dtype.type(0)

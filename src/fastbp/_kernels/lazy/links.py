@@ -10,7 +10,7 @@ from ..codes import LinkCode
 from ..elementary import exp, log
 from ..formulas import logistic_slope
 from ..function_pointers import call
-from ..jit import kernel, lazy_entry
+from ..jit import EXACT, kernel, lazy_entry
 from ..views import flat, matrix
 
 
@@ -62,7 +62,7 @@ def ordered_quantiles(Z, n_outputs, output_numbers):
 LINKS = {"relu": relu_link, "softplus": softplus_link, "grouped_softmax": grouped_softmax, "ordered_quantiles": ordered_quantiles}
 
 
-@kernel()
+@kernel(fastmath=EXACT)
 def _softplus(x, real):
     """ln(1 + e^x) = max(x, 0) + ln(1 + e^−|x|).
 
