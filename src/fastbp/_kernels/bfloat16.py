@@ -1,8 +1,8 @@
 """Pairs of bfloat16 numbers: rounding to them, and vector code for their products.
 
-A bfloat16 number is the upper half of a float32 number. A word, which is an uint32, contains two of them: the first one in its lower
-half. Products are sums over pairs, a₀·b₀ + a₁·b₁, which are added to float32 sums. Numbers are rounded to the nearest bfloat16, ties
-to even; subnormal numbers become zero, and NaN stays NaN. Processors with AVX512_BF16 or with the BF16 extension of ARM have
+A bfloat16 number is the upper half of a float32 number. A word, which is an uint32, contains two of them, the first in its lower
+half. Products are sums over pairs, a₀·b₀ + a₁·b₁, which are added to float32 sums. Numbers are rounded to the nearest bfloat16,
+ties to even; subnormal numbers become zero, and NaN stays NaN. Processors with AVX512_BF16 or with the BF16 extension of ARM have
 instructions for this; `targets` determines whether they are used. Without them, the same results are computed with several
 instructions. This module does not know which matrices are multiplied.
 """

@@ -3,8 +3,8 @@
 A level is a set of instructions that all newer processors have, for example "x86-64-v3" (AVX2 and FMA). Machine code for a level
 runs on every processor of the same or a higher level, so that several machines can share one cache. The environment variable
 FASTBP_TARGET selects a level, or "host" for exactly this processor. By default, the highest level that this processor supports is
-used, or "host" if the level has shorter vectors than the processor. With FASTBP_EMULATE_BF16=1, levels with instructions for bfloat16
-are not used, and these instructions are emulated. This module does not know how code is generated.
+used, or "host" if the level has shorter vectors than the processor. With FASTBP_EMULATE_BF16=1, levels with instructions for
+bfloat16 are not used, and these instructions are emulated. This module does not know how code is generated.
 """
 
 import os

@@ -2,8 +2,8 @@
 
 A strip is C[:, j : j + width] = A·B[:, j : j + width] for one to three vectors of columns. It is computed in tiles of up to twelve
 rows, which stay in registers during the whole inner loop. If A and B are matrices of words, the terms of the sums are the products
-of pairs of bfloat16 numbers, and C and everything else is float32. The last vector of a strip may extend beyond the last column, so B, C
-and the values added at the start must have space for one more vector. If the rows of a gradient C are not a whole number of
+of pairs of bfloat16 numbers, and C and everything else is float32. The last vector of a strip may extend beyond the last column, so
+B, C and the values added at the start must have space for one more vector. If the rows of a gradient C are not a whole number of
 vectors, the elements after the last column are restored. This module does not know which strips form a product.
 """
 

@@ -1,0 +1,90 @@
+"""The exact results of the bfloat16 instructions of processors, in NumPy.
+
+A bfloat16 is a uint16 array with the upper half of the bits of a float32.
+"""
+
+import numpy as np
+
+_SIGN, _QUIET = np.uint32(1 << 31), np.uint32(1 << 22)
+_DEFAULT_NAN = np.uint32(0xFFC00000)
+_SMALLEST = np.finfo(np.float32).smallest_normal
+
+
+def round_to_bfloat16(x):
+    """Round float32 to the nearest bfloat16, or to the even one of two; subnormal numbers become zero and NaN becomes quiet."""
+    x = flush_subnormals(x)
+    bits = x.view(np.uint32)
+    rounded = bits + (np.uint32(0x7FFF) + (bits >> 16 & 1))
+    return (np.where(np.isnan(x), bits | _QUIET, rounded) >> 16).astype(np.uint16)
+
+
+def widen(values):
+    """Return bfloat16 as float32, which is exact."""
+    return (np.asarray(values, np.uint16).astype(np.uint32) << 16).view(np.float32)
+
+
+def flush_subnormals(x):
+    """Replace subnormal float32 by zeros with the same sign."""
+    x = np.asarray(x, np.float32)
+    return np.where(np.abs(x) < _SMALLEST, np.copysign(np.float32(0), x), x)
+
+
+def multiply_add(acc, a, b):
+    """Return acc + a * b of float32 arrays that contain bfloat16 in a and b, rounded once to float32.
+
+    Subnormal inputs and results are replaced by zero.
+    """
+    acc, a, b = np.broadcast_arrays(*(flush_subnormals(x) for x in (acc, a, b)))
+    with np.errstate(invalid="ignore"):
+        product = a.astype(np.float64) * b.astype(np.float64)  # exact, because it has 16 significant bits
+    return _first_nan(_rounded_sum(acc.astype(np.float64), product), a, b, acc)
+
+
+def add(x, y):
+    """Return x + y of float32 arrays; subnormal inputs and results are replaced by zero."""
+    x, y = np.broadcast_arrays(flush_subnormals(x), flush_subnormals(y))
+    return _first_nan(_rounded_sum(x.astype(np.float64), y.astype(np.float64)), x, y)
+
+
+def _rounded_sum(x, y):
+    """Return the sum of two float64 arrays, rounded once to float32, with zeros instead of subnormal numbers."""
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        total = x + y
+        # the exact error of the sum (Knuth, The Art of Computer Programming, volume 2, 4.2.2, theorem B)
+        back = total - x
+        error = (x - (total - back)) + (y - back)
+        # If the sum is not exact, its last bit is set to 1 ("round to odd"), so that rounding it again to float32 is correct
+        # (Boldo and Melquiond, Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd, 2008).
+        is_even = total.view(np.int64) & 1 == 0
+        toward = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
+        total = np.where(is_even & np.isfinite(error) & (error != 0), toward, total)
+        rounded = total.astype(np.float32)
+        # A processor decides after rounding to 24 bits, with a larger range of exponents, that a result is subnormal.
+        is_tiny = np.abs((total * 2.0**64).astype(np.float32)) < _SMALLEST * np.float32(2.0**64)
+        return np.where(is_tiny, np.copysign(np.float32(0), rounded), rounded)
+
+
+def _first_nan(result, *operands):
+    """Replace NaN by the quiet form of the first operand that is NaN; without such an operand, by the default NaN of x86."""
+    bits = np.where(np.isnan(result), _DEFAULT_NAN, result.view(np.uint32))
+    for operand in reversed(operands):
+        bits = np.where(np.isnan(operand), operand.view(np.uint32) | _QUIET, bits)
+    return bits.astype(np.uint32).view(np.float32)
+
+
+def dot_pairs(acc, a, b):
+    """Return acc + the product of each pair, as the instruction vdpbf16ps; a and b (..., 2) are bfloat16."""
+    odd = multiply_add(acc, widen(a[..., 1]), widen(b[..., 1]))
+    return multiply_add(odd, widen(a[..., 0]), widen(b[..., 0]))
+
+
+def tile_product(C, A, B):
+    """Return C + A B, as the instruction tdpbf16ps.
+
+    C (m, n) is float32. A (m, 2k) and B (k, 2n) are bfloat16, and each pair of columns of B contains two rows of the matrix.
+    """
+    A, B = A.reshape(len(A), -1, 2), B.reshape(len(B), -1, 2)
+    sums = np.zeros((*C.shape, 2), np.float32)
+    for k in range(len(B)):
+        sums = multiply_add(sums, widen(A[:, k, None]), widen(B[k]))
+    return add(C, add(sums[..., 0], sums[..., 1]))
