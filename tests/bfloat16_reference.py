@@ -37,18 +37,19 @@ def multiply_add(acc, a, b):
     acc, a, b = np.broadcast_arrays(*(flush_subnormals(x) for x in (acc, a, b)))
     with np.errstate(invalid="ignore"):
         product = a.astype(np.float64) * b.astype(np.float64)  # exact, because it has 16 significant bits
-    return _first_nan(_rounded_sum(acc.astype(np.float64), product), a, b, acc)
+    return _first_nan(_rounded_sum(acc, product), a, b, acc)
 
 
 def add(x, y):
     """Return x + y of float32 arrays; subnormal inputs and results are replaced by zero."""
     x, y = np.broadcast_arrays(flush_subnormals(x), flush_subnormals(y))
-    return _first_nan(_rounded_sum(x.astype(np.float64), y.astype(np.float64)), x, y)
+    return _first_nan(_rounded_sum(x, y), x, y)
 
 
 def _rounded_sum(x, y):
-    """Return the sum of two float64 arrays, rounded once to float32, with zeros instead of subnormal numbers."""
+    """Return the sum of two arrays, rounded once to float32, with zeros instead of subnormal numbers."""
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        x, y = x.astype(np.float64), y.astype(np.float64)
         total = x + y
         # the exact error of the sum (Knuth, The Art of Computer Programming, volume 2, 4.2.2, theorem B)
         back = total - x

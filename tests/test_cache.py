@@ -36,6 +36,7 @@ V1 = {"sse2"}
 V2 = V1 | {"cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"}
 V3 = V2 | {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"}
 V4 = V3 | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"}
+BF16 = V4 | {"avx512bf16"}
 
 
 @pytest.fixture
@@ -54,6 +55,9 @@ def x86(monkeypatch):
         (V3, "x86-64-v3"),
         (V3 | {"vaes", "sha"}, "x86-64-v3"),
         (V4 | {"avx512vnni"}, "x86-64-v4"),
+        (BF16 | {"amx-tile", "amx-int8"}, "x86-64-v4-bf16"),
+        (BF16 | {"amx-tile", "amx-bf16"}, "x86-64-v4-amx"),
+        (V4 | {"amx-tile", "amx-bf16"}, "x86-64-v4"),
         (V3 - {"movbe"}, "host"),  # the vectors of level 2 are shorter
         (V4 - {"avx512bw"}, "host"),
         (set(), "host"),

@@ -172,7 +172,7 @@ def test_documented_attributes_are_those_of_estimators_for_tables(kind):
 
 
 def test_fit_config_contains_all_shared_parameters():
-    assert FitConfig._fields == (*CONSTRAINTS, "scale_y", "kinds")
+    assert FitConfig._fields == (*CONSTRAINTS, "scale_y", "product_dtype", "kinds")
 
 
 def test_functions_classes_and_methods_are_checked():

@@ -27,6 +27,8 @@ class Tiles:
 
     def _execute(self, instruction):
         key = instruction.opcode, instruction.prefix, instruction.is_memory
+        if instruction.opcode == 0x4B and not instruction.has_sib:
+            return False
         if key == (0x49, _NONE, True):
             self._configure(_bytes_at(instruction.address(), 64))
         elif key == (0x49, _NONE, False):
@@ -50,10 +52,14 @@ class Tiles:
             self._configured = False
             return
         if palette != 1 or start_row or data[2:16].any() or data[32:48].any() or data[56:].any():
-            raise ValueError(f"ldtilecfg needs palette 1 and start row 0, and zeros in all other bytes, got {data.tobytes().hex(' ')}.")
+            raise ValueError(
+                f"ldtilecfg needs palette 1 and start row 0, and zeros in all other bytes, got {data.tobytes().hex(' ')}."
+            )
         for number, (n_rows, n_bytes) in enumerate(zip(rows, row_bytes, strict=True)):
             if n_rows > _MAX_ROWS or n_bytes > _MAX_BYTES or bool(n_rows) != bool(n_bytes):
-                raise ValueError(f"ldtilecfg: tile {number} must have 1 to 16 rows of 1 to 64 bytes, got {n_rows} rows of {n_bytes} bytes.")
+                raise ValueError(
+                    f"ldtilecfg: tile {number} must have 1 to 16 rows of 1 to 64 bytes, got {n_rows} rows of {n_bytes} bytes."
+                )
         self._configured = True
         self._tiles = [np.zeros((n_rows, n_bytes), np.uint8) for n_rows, n_bytes in zip(rows, row_bytes, strict=True)]
 
@@ -76,7 +82,9 @@ class Tiles:
     def _multiply(self, number, a, b):
         C, A, B = (self._tile(i) for i in (number, a, b))
         if len({number, a, b}) < 3 or A.shape != (len(C), 4 * len(B)) or B.shape[1] != C.shape[1]:
-            raise ValueError(f"tdpbf16ps needs three different tiles C (m, 4n), A (m, 4k) and B (k, 4n), got {C.shape}, {A.shape}, {B.shape}.")
+            raise ValueError(
+                f"tdpbf16ps needs three different tiles C (m, 4n), A (m, 4k) and B (k, 4n), got {C.shape}, {A.shape}, {B.shape}."
+            )
         C[...] = tile_product(C.view(np.float32), A.view(np.uint16), B.view(np.uint16)).view(np.uint8)
 
 
@@ -91,15 +99,15 @@ class _Instruction:
         self.prefix, self.third = second & 3, ~second >> 3 & 15
         self._mode, self.register, self._rm = modrm >> 6, (modrm >> 3 & 7) + self._r, modrm & 7
         self.is_memory, self.other = self._mode != 3, self._rm + self._b
-        self._has_sib = self.is_memory and self._rm == 4
-        self._sib = ctypes.string_at(rip + 5, 1)[0] if self._has_sib else 0
+        self.has_sib = self.is_memory and self._rm == 4
+        self._sib = ctypes.string_at(rip + 5, 1)[0] if self.has_sib else 0
         self._is_relative = self._mode == 0 and self._rm == 5
-        no_base = self._mode == 0 and self._has_sib and self._sib & 7 == 5
-        self._base = None if no_base or self._is_relative else (self._sib & 7 if self._has_sib else self._rm) + self._b
+        no_base = self._mode == 0 and self.has_sib and self._sib & 7 == 5
+        self._base = None if no_base or self._is_relative else (self._sib & 7 if self.has_sib else self._rm) + self._b
         n_bytes = {0: 4 if no_base or self._is_relative else 0, 1: 1, 2: 4, 3: 0}[self._mode]
-        start = rip + 5 + self._has_sib
+        start = rip + 5 + self.has_sib
         self._displacement = int.from_bytes(ctypes.string_at(start, n_bytes), "little", signed=True)
-        self.length = 5 + self._has_sib + n_bytes
+        self.length = 5 + self.has_sib + n_bytes
 
     def _value(self, number):
         name = _NAMES[number]
@@ -108,7 +116,7 @@ class _Instruction:
     def index(self):
         """Return the value of the index register times its scale, as a signed number."""
         number = (self._sib >> 3 & 7) + self._x
-        value = 0 if not self._has_sib or number == 4 else self._value(number) << (self._sib >> 6)
+        value = 0 if not self.has_sib or number == 4 else self._value(number) << (self._sib >> 6)
         return ctypes.c_int64(value).value
 
     def address(self, with_index=True):

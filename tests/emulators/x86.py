@@ -6,6 +6,7 @@ for tiles. Addresses that are not mapped, invalid instructions and other faults 
 function is called, because it is available for Linux on x86-64 only. This module does not know what the functions compute.
 """
 
+import atexit
 import ctypes
 import mmap
 import struct
@@ -14,6 +15,23 @@ from types import SimpleNamespace
 
 import numpy as np
 from emulators.amx import Tiles
+
+# The emulated processor, for LLVM. The prefix "-" of the last feature makes LLVM use vectors of 512 bits.
+CPU = "sapphirerapids"
+FEATURES = ",".join(
+    [
+        *(
+            f"+{name}"
+            for name in ("sse2", "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "cx16", "sahf", "movbe", "xsave", "lzcnt")
+        ),
+        *(f"+{name}" for name in ("avx", "avx2", "fma", "f16c", "bmi", "bmi2", "avx512f", "avx512bw", "avx512cd", "avx512dq")),
+        *(f"+{name}" for name in ("avx512vl", "avx512bf16", "amx-tile", "amx-bf16")),
+        "-prefer-256-bit",
+    ]
+)
+# With these variables, Numba and fastbp compile for the emulated processor. The process can call compiled functions only with
+# `run_numba`, because its own processor may not have their instructions.
+ENVIRONMENT = {"NUMBA_CPU_NAME": CPU, "NUMBA_CPU_FEATURES": FEATURES}
 
 _PAGE, _GIB = 1 << 12, 1 << 30
 _STACK_SIZE = 1 << 20
@@ -59,7 +77,7 @@ def call(address, *arguments, returns=int):
         raise ValueError(f"A function must have at most 8 arguments that are floating-point numbers, got {len(floats)}.")
     processor = _Processor(address, integers[:6], integers[6:], floats)
     processor.run()
-    state = processor.session.cpu.state
+    state = _package().session.cpu.state
     if returns is None:
         return None
     if returns is int:
@@ -108,7 +126,7 @@ class _PhysicalMemory:
     """
 
     def __init__(self):
-        self._slots, self._starts = {}, {}
+        self._slots, self._starts, self._pages = {}, {}, {}
 
     def of(self, address):
         """Return the physical address of an address of this process."""
@@ -120,10 +138,24 @@ class _PhysicalMemory:
             self._slots[start], self._starts[slot * _GIB] = slot * _GIB, start
         return self._slots[start] + address - start
 
-    def address_of(self, physical):
-        """Return the address in this process of a physical address, or None."""
-        start = self._starts.get(physical & -_GIB)
-        return None if start is None else start + physical % _GIB
+    def insert(self, physical):
+        """Make a page of this process available to the emulator; return its address, and whether this process has the page."""
+        page = physical & -_PAGE
+        start = self._starts.get(page & -_GIB)
+        address = page if start is None else start + page % _GIB
+        is_mapped = start is not None and _are_mapped([address])[0]
+        if is_mapped:
+            _package().memory.page_insert(page, address)
+            self._pages[page] = address
+        return address, is_mapped
+
+    def remove_unmapped(self):
+        """Remove the pages that this process no longer has."""
+        mapped = _are_mapped(list(self._pages.values()))
+        for page, is_mapped in zip(list(self._pages), mapped, strict=True):
+            if not is_mapped:
+                _package().memory.page_remove(page)
+                del self._pages[page]
 
 
 _physical = _PhysicalMemory()
@@ -134,7 +166,14 @@ def _mapped_ranges():
     with open("/proc/self/maps", encoding="ascii") as lines:
         fields = [line.split(maxsplit=2) for line in lines]
     ranges = [[int(end, 16) for end in field[0].split("-")] for field in fields if field[1].startswith("r")]
-    return np.array([limits for limits in ranges if limits[1] < 1 << 47], np.uint64)
+    return np.array([limits for limits in ranges if limits[1] < 1 << 47], np.int64)
+
+
+def _are_mapped(addresses):
+    """Return for each address whether this process can read it."""
+    low, high = _mapped_ranges().T
+    last = np.searchsorted(low, addresses, side="right") - 1
+    return (last >= 0) & (np.asarray(addresses, np.int64) < high[last])
 
 
 class _Processor:
@@ -145,17 +184,17 @@ class _Processor:
         self._error, self.tiles = None, Tiles()
         self._stack, self._fault_stack = _Memory(_STACK_SIZE), _Memory(_PAGE)
         self._stubs, self._tables = _Memory(_PAGE), _Memory(_PAGE)
-        self._new_pages = []
         self._write_stubs()
         self._frame = self._fault_stack.address + _PAGE  # where the processor writes the state before a fault
         self._start(address, integers, stacked, floats)
 
     def _write_stubs(self):
-        """Write the handler of each fault, which calls `_on_fault` through a port, and the instruction after the function."""
+        """Write the handler of each fault, which calls `_on_fault` by clflush, and the instruction after the function."""
         idt = b""
         for vector in range(_N_VECTORS):
-            # out %al, $vector; add $8, %rsp; iretq
-            code = bytes([0xE6, vector, *([0x48, 0x83, 0xC4, 8] if vector in _WITH_ERROR_CODE else []), 0x48, 0xCF])
+            # clflush -7(%rip), with the address of this instruction; add $8, %rsp; iretq
+            pop = b"\x48\x83\xc4\x08" if vector in _WITH_ERROR_CODE else b""
+            code = b"\x0f\xae\x3d\xf9\xff\xff\xff" + pop + b"\x48\xcf"
             self._stubs.write(16 * vector, code)
             handler = self._stubs.address + 16 * vector
             idt += struct.pack("<HHBBHII", handler & 0xFFFF, _CODE, 1, 0x8E, handler >> 16 & 0xFFFF, handler >> 32, 0)
@@ -172,7 +211,9 @@ class _Processor:
             starts.update(range(low & -_GIB, high, _GIB))
         regions = sorted({start >> 39 for start in starts})
         if len(regions) > _MAX_REGIONS:
-            raise EmulatedFault(f"This process uses memory in {len(regions)} regions of 512 GiB, but at most {_MAX_REGIONS} are possible.")
+            raise EmulatedFault(
+                f"This process uses memory in {len(regions)} regions of 512 GiB, but at most {_MAX_REGIONS} are possible."
+            )
         for number, region in enumerate(regions, 1):
             self._pages.words[region] = _physical.of(self._pages.address + _PAGE * number) | 3
             for start in starts:
@@ -181,15 +222,15 @@ class _Processor:
         return _physical.of(self._pages.address)
 
     def _start(self, address, integers, stacked, floats):
-        bochs, memory = self._package.module, self._package.memory
+        bochs = self._package.module
         self._package.flush_instructions()
-        self.session = self._package.session
-        self.session.missing_page_handler = self._on_missing_page
+        session = self._package.session
         state = bochs.State()
         self._package.cpu.set_long_mode(state)
         state.cr0 &= ~(1 << 18)  # unaligned accesses are allowed
         state.cr4 |= 1 << 9 | 1 << 10 | 1 << 18  # SSE and XSAVE
         state.xcr0 = 0b111 | 0b111 << 5 | 0b11 << 17  # x87, SSE and AVX, AVX-512, AMX
+        _physical.remove_unmapped()
         state.cr3 = self._page_table()
         state.fpcw, state.mxcsr, state.mxcsr_mask, state.rflags = 0x37F, 0x1F80, 0xFFFF, 2
         state.cs = self._segment(_CODE, 0xA09B)
@@ -199,8 +240,7 @@ class _Processor:
         state.idtr, state.gdtr = self._descriptors(0, 16 * _N_VECTORS), self._descriptors(1024, 24)
         self._set_arguments(state, integers, stacked, floats)
         state.rip = address
-        self.session.cpu.state = state
-        self._memory = memory
+        session.cpu.state = state
 
     def _segment(self, selector, attributes, base=0, limit=0xFFFFFFFF):
         segment = self._package.module.Segment()
@@ -228,34 +268,36 @@ class _Processor:
     def run(self):
         """Run until the function returns or a fault occurs."""
         hook = self._package.module.Hook()
-        hook.hlt, hook.outp = self._on_exit, self._on_fault
-        self.session.run([hook])
-        for page in self._new_pages:
-            self._memory.page_remove(page)
+        hook.hlt, hook.clflush = self._on_exit, self._on_fault
+        self._package.processors.append(self)
+        try:
+            self._package.session.run([hook])
+        finally:
+            self._package.processors.pop()
+            hook.hlt = hook.clflush = _ignore  # the hook would otherwise keep this object
         if self._error is not None:
             raise self._error
 
     def _on_exit(self, session, processor):
         session.stop()
 
-    def _on_missing_page(self, physical):
-        page = physical & -_PAGE
-        address = _physical.address_of(page)
-        low, high = _mapped_ranges().T
-        if address is not None and np.any((low <= address) & (address < high)):
-            self._memory.page_insert(page, address)
-            return
-        self._replacement = _Memory(_PAGE)
-        self._memory.page_insert(page, self._replacement.address)
-        self._new_pages.append(page)
-        self._stop(EmulatedFault(f"The function accesses address {address or page:#x}, but this process has no memory there."))
+    def on_missing_page(self, physical):
+        """Insert the page of this process that has a physical address, or stop."""
+        address, is_mapped = _physical.insert(physical)
+        if not is_mapped:
+            self._stop(
+                EmulatedFault(f"The function accesses memory at {address:#x} or later, but this process has no memory there.")
+            )
 
     def _stop(self, error):
         self._error = self._error or error
-        self.session.stop()
+        self._package.session.stop()
 
-    def _on_fault(self, session, processor, vector, size, value):
+    def _on_fault(self, session, processor, handler, physical):
         """Execute an instruction for tiles, or stop."""
+        vector = (handler - self._stubs.address) // 16
+        if not 0 <= vector < _N_VECTORS:  # the function itself contains clflush
+            return
         rip, _, _, rsp, _ = self._fault_stack.words[-5:].tolist()
         if vector == _INVALID_OPCODE:
             registers = SimpleNamespace(cpu=session.cpu, rsp=rsp)
@@ -272,8 +314,12 @@ class _Processor:
     def _fault(self, vector, rip):
         code = ctypes.string_at(rip, 16 if rip % _PAGE <= _PAGE - 16 else _PAGE - rip % _PAGE).hex(" ")
         name = _FAULTS.get(vector, f"exception {vector}")
-        detail = f", accessing address {self.session.cpu.cr2:#x}" if vector == _PAGE_FAULT else ""
+        detail = f", accessing address {self._package.session.cpu.cr2:#x}" if vector == _PAGE_FAULT else ""
         return EmulatedFault(f"The emulated processor stopped with {name} at address {rip:#x}{detail}; the code there is {code}.")
+
+
+def _ignore(*arguments):
+    pass
 
 
 @cache
@@ -290,9 +336,13 @@ def _package():
     set_parameter(library.sim_get_param_enum(b"cpu.model"), _SAPPHIRE_RAPIDS)
     pthread_self = ctypes.CDLL(None).pthread_self
     pthread_self.restype = ctypes.c_size_t
+    session, processors = bochscpu.Session(), []
+    session.missing_page_handler = lambda physical: processors[-1].on_missing_page(physical)
+    atexit.register(_package.cache_clear)  # the package fails if its session is deleted later
     return SimpleNamespace(
         module=bochscpu,
-        session=bochscpu.Session(),  # deleting it and creating another one would end this process
+        session=session,  # a second session would end this process
+        processors=processors,  # that run at present
         cpu=bochscpu.cpu,
         memory=bochscpu.memory,
         flush_instructions=library._Z12flushICachesv,  # code at the same address may have changed

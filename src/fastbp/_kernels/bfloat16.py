@@ -1,10 +1,8 @@
-"""Pairs of bfloat16 numbers: rounding to them, and vector code for their products.
+"""Matrices of pairs of bfloat16 numbers, rounded from float32.
 
-A bfloat16 number is the upper half of a float32 number. A word, which is an uint32, contains two of them, the first in its lower
-half. Products are sums over pairs, a₀·b₀ + a₁·b₁, which are added to float32 sums. Numbers are rounded to the nearest bfloat16,
-ties to even; subnormal numbers become zero, and NaN stays NaN. Processors with AVX512_BF16 or with the BF16 extension of ARM have
-instructions for this; `targets` determines whether they are used. Without them, the same results are computed with several
-instructions. This module does not know which matrices are multiplied.
+A word, which is an uint32, contains two bfloat16 numbers, see `vector_code`. Products sum over neighboring elements of rows, or
+over elements of neighboring rows; for both, one function writes the pairs as words. This module does not know which matrices are
+multiplied.
 """
 
 import numpy as np
@@ -13,95 +11,9 @@ from numba import types
 
 from .._compat import cgutils
 from .intrinsics import intrinsic_kernel
-from .targets import HAS_BFLOAT16, IS_X86
-from .vector_code import VectorCode, i64
+from .vector_code import PairProducts, i64
 
-_I16, _I32 = ir.IntType(16), ir.IntType(32)
 _UPPER_HALF, _SIGN, _EXPONENT, _QUIET = 0xFFFF0000, 0x80000000, 0x7F800000, 0x00400000
-
-
-class _BFloatType(ir.Type):
-    """LLVM's type bfloat, which llvmlite does not define."""
-
-    intrinsic_name = "bf16"
-
-    def _to_string(self):
-        return "bfloat"
-
-    def __eq__(self, other):
-        return isinstance(other, _BFloatType)
-
-    def __hash__(self):
-        return hash(_BFloatType)
-
-
-class PairProducts(VectorCode):
-    """Generates code for vectors of words, whose products are added to vectors of float32 numbers."""
-
-    def __init__(self, context, builder):
-        super().__init__(context, builder, types.uint32)
-        self.sums = VectorCode(context, builder, types.float32)
-        self.pairs = ir.VectorType(_BFloatType(), 2 * self.lanes)
-
-    def multiply_add(self, a, b, c):
-        """Return c + a₁·b₁ + a₀·b₀ for each word, where c is a vector of float32 numbers."""
-        if HAS_BFLOAT16:
-            name = "llvm.x86.avx512bf16.dpbf16ps.512" if IS_X86 else "llvm.aarch64.neon.bfdot.v4f32.v8bf16"
-            return self._call(name, self.sums.vector, c, self._bitcast(a, self.pairs), self._bitcast(b, self.pairs))
-        c = self.sums.multiply_add(self._upper(a), self._upper(b), c)
-        return self.sums.multiply_add(self._lower(a), self._lower(b), c)
-
-    def words_of_halves(self, lower, upper):
-        """Return words whose lower and upper halves are two vectors of float32 numbers, rounded to bfloat16."""
-        b = self.builder
-        if HAS_BFLOAT16 and IS_X86:
-            order = [half for lane in range(self.lanes) for half in (lane, self.lanes + lane)]
-            halves = self._bitcast(self._rounded_by_instruction(lower, upper), ir.VectorType(_I16, 2 * self.lanes))
-            mask = ir.Constant(ir.VectorType(_I32, 2 * self.lanes), order)
-            return self._bitcast(b.shuffle_vector(halves, halves, mask), self.vector)
-        return b.or_(b.lshr(self._rounded(lower), self._all(16)), b.and_(self._rounded(upper), self._all(_UPPER_HALF)))
-
-    def words_of_neighbors(self, first, second):
-        """Return words of the neighboring elements of two consecutive vectors of float32 numbers, rounded to bfloat16."""
-        if HAS_BFLOAT16 and IS_X86:
-            return self._bitcast(self._rounded_by_instruction(first, second), self.vector)
-        even, odd = ([2 * lane + half for lane in range(self.lanes)] for half in (0, 1))
-        return self.words_of_halves(self.shuffle((first, second), even), self.shuffle((first, second), odd))
-
-    def load_first(self, pointer, n):
-        """Load the first n elements of a vector of float32 numbers, with n ≤ 0 none; the rest is 0 and its memory is not read."""
-        vector, mask = self.sums.vector, self.mask_of_first(n)
-        address = self.builder.bitcast(pointer, vector.as_pointer())
-        name = f"llvm.masked.load.v{self.lanes}f32.p0"
-        return self._call(name, vector, address, ir.Constant(_I32, 4), mask, ir.Constant(vector, None))
-
-    def _rounded(self, values):
-        """Return words with rounded float32 numbers in their upper halves; the lower halves are undefined."""
-        b, bits = self.builder, self._bitcast(values, self.vector)
-        odd = b.and_(b.lshr(bits, self._all(16)), self._all(1))
-        nearest = b.add(b.add(bits, self._all(0x7FFF)), odd)
-        kept = b.select(b.fcmp_unordered("uno", values, values), b.or_(bits, self._all(_QUIET)), nearest)
-        is_subnormal = b.icmp_unsigned("==", b.and_(bits, self._all(_EXPONENT)), self._all(0))
-        return b.select(is_subnormal, b.and_(bits, self._all(_SIGN)), kept)
-
-    def _rounded_by_instruction(self, first, second):
-        return self._call("llvm.x86.avx512bf16.cvtne2ps2bf16.512", self.pairs, second, first)
-
-    def _upper(self, words):
-        return self._bitcast(self.builder.and_(words, self._all(_UPPER_HALF)), self.sums.vector)
-
-    def _lower(self, words):
-        return self._bitcast(self.builder.shl(words, self._all(16)), self.sums.vector)
-
-    def _all(self, value):
-        return ir.Constant(self.vector, [value] * self.lanes)
-
-    def _bitcast(self, value, kind):
-        return self.builder.bitcast(value, kind)
-
-    def _call(self, name, result, *arguments):
-        kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
 
 
 def _bits_of_rounded(values):
@@ -154,7 +66,7 @@ def round_rows(typing_context, A, a_at, a_stride, n_rows, n_columns, words, at, 
                 code.store(pairs, builder.gep(out, [builder.mul(n_whole, i64(code.lanes))]))
         return context.get_dummy_value()
 
-    return _signature(A, words), build
+    return _rounding_signature(A, words), build
 
 
 def _round_row_pairs_in_numpy(A, a_at, a_stride, n_rows, n_columns, words, at, stride):
@@ -198,9 +110,9 @@ def round_row_pairs(typing_context, A, a_at, a_stride, n_rows, n_columns, words,
                 write(builder.mul(n_whole, i64(code.lanes)), lambda place: code.load_first(place, n_last))
         return context.get_dummy_value()
 
-    return _signature(A, words), build
+    return _rounding_signature(A, words), build
 
 
-def _signature(A, words):
+def _rounding_signature(A, words):
     n = types.intp
     return types.void(A, n, n, n, n, words, n, n)

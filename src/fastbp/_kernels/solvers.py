@@ -4,6 +4,7 @@ The parameters and the moments of the solver are updated in place from the gradi
 every fit; the other solvers are called by their address and are defined in `lazy.solvers`. This module does not know about layers.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from .adam import adam_step_of_vectors, sum_of_squares_of_vectors
 from .codes import SolverCode
 from .function_pointers import call
-from .integers import maximum, minimum, power
+from .integers import maximum, minimum
 from .jit import EXACT, kernel
 from .views import vector
 
@@ -27,6 +28,23 @@ class Source(NamedTuple):
     moments: np.ndarray
 
 
+_MAX_MULTIPLIED = 0x10000  # the largest exponent for which Numba multiplies; a larger one is passed to `pow` of the C library
+
+
+@kernel(fastmath=EXACT)
+def _power(base, exponent):
+    """Return base^exponent for an exponent ≥ 0, by repeated squaring, with the bits of Numba's operator."""
+    if exponent > _MAX_MULTIPLIED:
+        return math.pow(base, np.float64(exponent))
+    result = 1.0
+    while exponent != 0:
+        if exponent & 1:
+            result *= base
+        exponent >>= 1
+        base *= base
+    return result
+
+
 @kernel()
 def begin_step(settings, progress, scale, hyperparams):
     """Count a step; return its learning rate, and the learning rate from which the weight decay is computed.
@@ -39,7 +57,7 @@ def begin_step(settings, progress, scale, hyperparams):
     if settings.solver == SolverCode.adam:
         base = settings.learning_rate_init * progress.factor
         progress.learning_rate = rate = (
-            base * np.sqrt(1 - power(settings.beta_2, progress.step)) / (1 - power(settings.beta_1, progress.step))
+            base * np.sqrt(1 - _power(settings.beta_2, progress.step)) / (1 - _power(settings.beta_1, progress.step))
         )
     elif settings.solver == SolverCode.by_address:
         _write_hyperparams(settings, progress, rate, scale, hyperparams[0])
@@ -114,7 +132,7 @@ def _write_hyperparams(settings, progress, rate, scale, hyperparams):
     t, mu = progress.step, settings.beta_1
     hyperparams.scale, hyperparams.rho = scale, settings.rho
     hyperparams.beta_1, hyperparams.beta_2 = settings.beta_1, settings.beta_2
-    hyperparams.correction_1, hyperparams.correction_2 = 1 - power(settings.beta_1, t), 1 - power(settings.beta_2, t)
+    hyperparams.correction_1, hyperparams.correction_2 = 1 - _power(settings.beta_1, t), 1 - _power(settings.beta_2, t)
     hyperparams.momentum = mu * (1 - 0.5 * 0.96 ** (t / 250))
     hyperparams.next_momentum = mu * (1 - 0.5 * 0.96 ** ((t + 1) / 250))
     hyperparams.momentum_product = progress.product * hyperparams.momentum

@@ -40,10 +40,12 @@ _X86_LEVELS = {
     "x86-64-v3": Level("x86-64-v3", ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"), 32, "znver3"),
     "x86-64-v4": Level("x86-64-v4", ("avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"), 64, "znver4"),
     "x86-64-v4-bf16": Level("x86-64-v4", ("avx512bf16",), 64, "znver4", ("avx512bf16",)),
+    "x86-64-v4-amx": Level("x86-64-v4", ("amx-bf16", "amx-tile"), 64, "znver4", ("avx512bf16", "amx-bf16", "amx-tile")),
 }
 # Every processor with this architecture has NEON, but LLVM does not list the features of every processor.
 _ARM_LEVELS = {"aarch64": Level("generic", ()), "aarch64-bf16": Level("generic", ("bf16",), 16, None, ("bf16",))}
 _BFLOAT16_FEATURES = frozenset({"avx512bf16", "bf16"})
+_AMX_FEATURES = frozenset({"avx512f", "avx512bf16", "amx-bf16", "amx-tile"})
 LEVELS = {"x86_64": _X86_LEVELS, "aarch64": _ARM_LEVELS}.get(ARCHITECTURE, {})
 
 
@@ -98,6 +100,14 @@ def choose_target(value, features, *, any_level=False):
     return value
 
 
+def _target_features():
+    """Return the features of all processors for which code is generated."""
+    if TARGET == HOST:
+        return HOST_FEATURES
+    names = list(LEVELS)
+    return {feature for name in names[: names.index(TARGET) + 1] for feature in LEVELS[name].features}
+
+
 # Whether products of bfloat16 are computed without special instructions, which is slow, but possible on every processor.
 EMULATES_BFLOAT16 = _emulates_bfloat16()
 # The features of this processor. Numba's variables, such as NUMBA_ENABLE_AVX, can remove some of them.
@@ -109,4 +119,7 @@ VECTOR_BYTES = widest_vectors(HOST_FEATURES) if TARGET == HOST else LEVELS[TARGE
 HAS_AVX512, HAS_AVX2 = VECTOR_BYTES == 64, VECTOR_BYTES >= 32
 HAS_NEON = "neon" in HOST_FEATURES or (TARGET != HOST and ARCHITECTURE == "aarch64")
 # Whether code for the target may use instructions that multiply pairs of bfloat16 numbers.
-HAS_BFLOAT16 = bool(_BFLOAT16_FEATURES & (HOST_FEATURES if TARGET == HOST else set(LEVELS[TARGET].features)))
+HAS_BFLOAT16 = bool(_BFLOAT16_FEATURES & _target_features())
+# Whether it may use AMX instructions for these products, which NUMBA_DISABLE_JIT=1 cannot interpret. LLVM lists their features only
+# if the operating system can save the tiles; each process needs a permission, too.
+HAS_AMX = _target_features() >= _AMX_FEATURES and not config.DISABLE_JIT

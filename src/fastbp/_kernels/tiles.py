@@ -12,10 +12,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from .._compat import cgutils
-from .bfloat16 import PairProducts
 from .intrinsics import intrinsic_kernel
 from .targets import HAS_AVX2, HAS_AVX512, HAS_NEON, VECTOR_BYTES
-from .vector_code import I64, VectorCode, argument_types, i64
+from .vector_code import I64, PairProducts, VectorCode, argument_types, i64
 
 # TILE_VECTORS is the number of vectors of columns in the widest strip. TILE_ROWS are the numbers of rows of its tiles, largest
 # first; the largest number is limited by the number of registers. NARROW_TILE_ROWS are the same for narrower strips.

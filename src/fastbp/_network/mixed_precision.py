@@ -1,15 +1,18 @@
 """Networks whose products have factors that are rounded to bfloat16, while everything else is float32.
 
 A layer table and a network's sizes go in; the fields of the layers with such products are written, and the sizes of the buffers for
-the rounded factors come out. Small layers keep products of float32 numbers. This module does not know how products are computed.
+the rounded factors come out. Small layers keep products of float32 numbers. The other layers use AMX instructions if the processor
+has them and the operating system permits them. This module does not know how products are computed.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from .._kernels.amx import TILE_SIZE
 from .._kernels.lazy.addresses import lazy_address
-from .._kernels.targets import EMULATES_BFLOAT16, HAS_BFLOAT16, VECTOR_BYTES
+from .._kernels.targets import EMULATES_BFLOAT16, HAS_AMX, HAS_BFLOAT16, VECTOR_BYTES
+from .amx_permission import may_use_tiles
 
 # Rounding a factor takes time in proportion to its size, a product in proportion to the third dimension. With fewer inputs, outputs
 # or rows than these, the product of a layer would gain less than half of what large products gain.
@@ -43,6 +46,8 @@ def multiplies_bfloat16(n_in, n_out, block_size):
 
 def use_bfloat16(table, block_size):
     """Write the fields of the layers whose products use bfloat16 to the layer table; return the `WordSizes` of each thread."""
+    uses_tiles = HAS_AMX and may_use_tiles()
+    prefix, depth, rows_of_words = ("amx_", TILE_SIZE, _rows_of_tiles) if uses_tiles else ("", 1, _rows_of_words)
     weights_at, rows_size = 0, 0
     with_deltas = table["n_features"][0] > 0
     for layer, row in enumerate(table):
@@ -51,40 +56,51 @@ def use_bfloat16(table, block_size):
             continue
         row["n_packed"] = 0
         for name in ("forward", "gradient", "backward"):
-            row[f"bfloat16_{name}_address"] = _address(f"bfloat16_{name}", name)
-        row["round_weights_address"] = _address("bfloat16_weights", "weights")
+            row[f"bfloat16_{name}_address"] = _product_address(f"bfloat16_{name}", prefix + name)
+        row["round_weights_address"] = _product_address("bfloat16_weights", prefix + "weights")
         has_delta = layer > 0 or with_deltas
-        row["words_at"], row["n_words"] = weights_at, _pairs(n_in) * _whole_vectors(n_out)
+        row["words_at"], row["n_words"] = weights_at, _pairs_of(n_in, depth) * _in_vectors(n_out)
         weights_at += int(row["n_words"]) + 2 * _LANES
-        row["transposed_words_at"], row["n_transposed_words"] = weights_at, has_delta * _pairs(n_out) * _whole_vectors(n_in)
-        weights_at += int(row["n_transposed_words"]) + 2 * _LANES
-        rows_size = max(rows_size, _rows_of_words(n_in, n_out, block_size))
+        n_transposed = int(has_delta) * _pairs_of(n_out, depth) * _in_vectors(n_in)
+        row["transposed_words_at"], row["n_transposed_words"] = weights_at, n_transposed
+        weights_at += n_transposed + 2 * _LANES
+        rows_size = max(rows_size, rows_of_words(n_in, n_out, block_size))
     return WordSizes(weights_at, rows_size)
 
 
 def _rows_of_words(n_in, n_out, block_size):
     """Return the size of the scratch memory for the products of a layer: the largest one of the four functions."""
-    n_pairs = _pairs(block_size)
+    n_pairs = _pairs_of(block_size)
     strip = (_STRIP_VECTORS * _LANES + n_in) * n_pairs
     return max(
-        n_in * _pairs(n_out) + 2 * _LANES,
-        block_size * _stride(_pairs(max(n_in, n_out))),
-        n_pairs * (_stride(n_in) + _stride(n_out)) + strip,
+        n_in * _pairs_of(n_out) + 2 * _LANES,
+        block_size * _upper_stride(_pairs_of(max(n_in, n_out))),
+        n_pairs * (_upper_stride(n_in) + _upper_stride(n_out)) + strip,
     )
 
 
-def _address(kind, name):
+def _rows_of_tiles(n_in, n_out, block_size):
+    """Return the same size for the functions of `lazy.amx`, whose matrices consist of whole tiles."""
+    depth = _pairs_of(block_size, TILE_SIZE)
+    return max(
+        _in_vectors(block_size) * _upper_stride(_pairs_of(max(n_in, n_out), TILE_SIZE)),
+        _in_vectors(n_in) * _upper_stride(depth) + depth * _in_vectors(n_out),
+    )
+
+
+def _product_address(kind, name):
     return lazy_address(kind, name, np.dtype(np.float32))
 
 
-def _pairs(n):
-    return -(-n // 2)
+def _pairs_of(n, multiple=1):
+    """Return the number of words of n numbers, rounded up to a multiple."""
+    return -(-n // (2 * multiple)) * multiple
 
 
-def _whole_vectors(n):
+def _in_vectors(n):
     return -(-n // _LANES) * _LANES
 
 
-def _stride(n_words):
+def _upper_stride(n_words):
     """Return an upper bound of the distance between two rows of words."""
-    return _whole_vectors(n_words) + _LANES
+    return _in_vectors(n_words) + _LANES

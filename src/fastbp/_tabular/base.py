@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, Options, StrOptions, _check_sample_weight, _safe_indexing, fit_method
+from .._config import MIXED_BFLOAT16
 from .._data.columns import ColumnReader
 from .._data.table_inputs import InputTable
 from .._data.targets import check_validation_rows
@@ -39,6 +40,7 @@ OF_TABLES = {
     "validation_fraction": [_FRACTION],
     "n_cv": [_AT_LEAST_1],
     "n_ensemble": [_AT_LEAST_1],
+    "dtype": [StrOptions({"float32", MIXED_BFLOAT16})],
     "random_state": ["random_state"],
     "n_threads": [_AT_LEAST_1, None],
     "max_time": [_ABOVE_0, None],

@@ -21,7 +21,9 @@ n_cv : int, default={n_cv}
 n_ensemble : int, default=1
     The number of networks, each with its own random numbers and its own validation rows. With `n_cv` > 1, the number of
     cross-validations, each with `n_cv` networks.
-{of_classes}random_state : int, RandomState or None, default=None
+{of_classes}dtype : {{'float32', 'mixed_bfloat16'}}, default='float32'
+    With 'mixed_bfloat16', the factors of the matrix products of training are rounded to bfloat16; see `dtype` of `{sibling}`.
+random_state : int, RandomState or None, default=None
     The seed of all random numbers. With an int, results have the same bits in each call and for each number of threads.
 n_threads : int, default=None
     The maximum number of threads. Several networks are trained in parallel; one network is trained by up to eight threads,

@@ -271,5 +271,6 @@ def new_network(settings, y, is_regression, is_validated, parameters):
         dropout=settings.dropout,
         clip_norm=settings.clip_norm,
         sample_weight_norm="global",
+        dtype=settings.dtype,
         **parameters,
     )

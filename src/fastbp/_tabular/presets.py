@@ -53,6 +53,7 @@ class NetworkSettings(NamedTuple):
     n_cv: int = 1
     n_bins: int = 0
     scoring: str = "accuracy"
+    dtype: str = "float32"
 
     def of_member(self, n):
         """Return the settings of the member with this number: members 0, 2, 4, … have no piecewise-linear encoding."""

@@ -59,6 +59,7 @@ class TabMSettings(NamedTuple):
     max_iter: int
     n_iter_no_change: float
     n_cv: int
+    dtype: str
     # the same for all networks
     label_smoothing: float = 0.0
     clip_predictions: bool = False

@@ -11,19 +11,20 @@ import numpy as np
 from ..bfloat16 import round_row_pairs, round_rows
 from ..jit import kernel, lazy_entry
 from ..products import backward_by_strips, forward_by_strips, gradient_by_strips, strip_width, transpose
-from ..targets import VECTOR_BYTES
+from ..targets import HAS_AMX, VECTOR_BYTES
 from ..tiles import lanes_of
 from ..views import matrix, vector
+from .amx import amx_backward, amx_forward, amx_gradient, amx_weights
 
 
 @kernel()
-def _n_pairs(n):
+def _number_of_pairs(n):
     """Return the number of pairs of n numbers; the last pair may have only one."""
     return (n + 1) // 2
 
 
 @kernel()
-def _stride(n_words):
+def _word_stride(n_words):
     """Return the distance between two rows of words: whole vectors, and not a large power of two, which would share cache sets."""
     lanes = VECTOR_BYTES // 4
     stride = (n_words + lanes - 1) // lanes * lanes
@@ -31,34 +32,37 @@ def _stride(n_words):
 
 
 @lazy_entry
-def weights(W, packed, transposed, words):
-    """Write the words of W (n_in, n_out) for `forward` to packed, and those for `backward` to transposed, unless it is empty."""
+def bfloat16_weights(W, packed, transposed, words):
+    """Write the words of W (n_in, n_out) for the forward product to packed, and for the backward product to transposed.
+
+    If transposed is empty, the layer has no backward product.
+    """
     (n_in, n_out), lanes, j = W.shape, lanes_of(W), 0
     while j < n_out:
         width = strip_width(j, n_out, lanes)
-        round_row_pairs(W, j, n_out, n_in, min(width, n_out - j), packed, j * _n_pairs(n_in), width)
+        round_row_pairs(W, j, n_out, n_in, min(width, n_out - j), packed, j * _number_of_pairs(n_in), width)
         j += width
     if transposed.size:
-        n_words, n_columns = _n_pairs(n_out), (n_in + lanes - 1) // lanes * lanes
+        n_words, n_columns = _number_of_pairs(n_out), (n_in + lanes - 1) // lanes * lanes
         round_rows(W, 0, n_out, n_in, n_out, words, 0, n_words)
         transpose(matrix(words, 0, n_in, n_words), matrix(transposed, 0, n_words, n_columns))
 
 
 @lazy_entry
-def forward(A, packed, b, Z, n_in, relu, words):
+def bfloat16_forward(A, packed, b, Z, n_in, relu, words):
     """Compute Z = A·W + b, with `relu` at least 0; A (n_rows, ≥ n_in), b (n_out,), Z (n_rows, ≥ n_out)."""
-    stride, n_rows = _stride(_n_pairs(n_in)), A.shape[0]
+    stride, n_rows = _word_stride(_number_of_pairs(n_in)), A.shape[0]
     floor = Z.dtype.type(0) if relu else Z.dtype.type(-np.inf)
     round_rows(A, 0, A.shape[1], n_rows, n_in, words, 0, stride)
-    pairs, W = matrix(words, 0, n_rows, stride), matrix(packed, 0, _n_pairs(n_in), b.size)
+    pairs, W = matrix(words, 0, n_rows, stride), matrix(packed, 0, _number_of_pairs(n_in), b.size)
     forward_by_strips(pairs, W, packed, b, Z, floor)
 
 
 @lazy_entry
-def gradient(A, delta, G, add, words):
+def bfloat16_gradient(A, delta, G, add, words):
     """Compute G = Aᵀ·delta, plus G if `add`; A (n_rows, ≥ n_in), delta (n_rows, ≥ n_out), G (n_in, n_out)."""
     (n_in, n_out), n_rows = G.shape, A.shape[0]
-    n_words, strides = _n_pairs(n_rows), (_stride(n_in), _stride(n_out))
+    n_words, strides = _number_of_pairs(n_rows), (_word_stride(n_in), _word_stride(n_out))
     delta_at, strip_at = n_words * strides[0], n_words * (strides[0] + strides[1])
     round_row_pairs(A, 0, A.shape[1], n_rows, n_in, words, 0, strides[0])
     round_row_pairs(delta, 0, delta.shape[1], n_rows, n_out, words, delta_at, strides[1])
@@ -67,16 +71,21 @@ def gradient(A, delta, G, add, words):
 
 
 @lazy_entry
-def backward(delta, transposed, A, out, n_in, n_out, relu, words):
+def bfloat16_backward(delta, transposed, A, out, n_in, n_out, relu, words):
     """Compute out = delta·Wᵀ; with `relu`, out is zero where A is; delta (n_rows, ≥ n_out), A and out (n_rows, ≥ n_in)."""
-    stride, n_rows, lanes = _stride(_n_pairs(n_out)), delta.shape[0], lanes_of(A)
+    stride, n_rows, lanes = _word_stride(_number_of_pairs(n_out)), delta.shape[0], lanes_of(A)
     round_rows(delta, 0, delta.shape[1], n_rows, n_out, words, 0, stride)
     pairs = matrix(words, 0, n_rows, stride)
-    W_T = matrix(transposed, 0, _n_pairs(n_out), (n_in + lanes - 1) // lanes * lanes)
+    W_T = matrix(transposed, 0, _number_of_pairs(n_out), (n_in + lanes - 1) // lanes * lanes)
     backward_by_strips(pairs, W_T, A, out, relu)
 
 
-WEIGHTS = {"weights": weights}
-FORWARD = {"forward": forward}
-GRADIENT = {"gradient": gradient}
-BACKWARD = {"backward": backward}
+WEIGHTS_TO_BFLOAT16 = {"weights": bfloat16_weights}
+BFLOAT16_FORWARD = {"forward": bfloat16_forward}
+BFLOAT16_GRADIENT = {"gradient": bfloat16_gradient}
+BFLOAT16_BACKWARD = {"backward": bfloat16_backward}
+if HAS_AMX:  # LLVM cannot compile these functions for other processors
+    WEIGHTS_TO_BFLOAT16["amx_weights"] = amx_weights
+    BFLOAT16_FORWARD["amx_forward"] = amx_forward
+    BFLOAT16_GRADIENT["amx_gradient"] = amx_gradient
+    BFLOAT16_BACKWARD["amx_backward"] = amx_backward
