@@ -14,6 +14,7 @@ Examples: ``python bench/mixed_precision.py --accuracy --only vowel --seeds 3 --
 
 import argparse
 import sys
+from itertools import product
 from pathlib import Path
 
 from precision import instructions
@@ -63,11 +64,9 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=0.4, help="seconds of each timing of --speed")
     parser.add_argument("--output", type=Path, help="a file of JSON lines for the fits of --accuracy")
     parser.add_argument("--report", action="store_true", help="print the tables of stored fits only")
-    return parser.parse_args()
-
-
-def is_wanted(name, arguments):
-    return any(part in name for part in arguments.only or [""])
+    arguments = parser.parse_args()
+    arguments.is_wanted = lambda name: any(part in name for part in arguments.only or [""])
+    return arguments
 
 
 def table(head, rows):
@@ -80,22 +79,23 @@ def accuracy(arguments):
     from precision.accuracy import DTYPES, LATE, MNIST, Case, Fits, accuracy_rows, late_rows
 
     fits, seeds = Fits(arguments, arguments.output, arguments.report), range(arguments.seeds)
-    names = [name for name in [MNIST, *tables.names(arguments.tables)] if is_wanted(name, arguments)]
-    late = [name for name in LATE if name in names]
+    names = [name for name in [MNIST, *tables.names(arguments.tables)] if arguments.is_wanted(name)]
+    late = [name for name in LATE if arguments.is_wanted(name)]
     # all tables with one seed before the next seed, so that an interrupted run has results for all of them
     cases = [
         Case(name, schedule, seed, dtype)
         for seed in seeds
-        for name in names
-        for schedule in ("constant", "cosine")[: 1 + (name in late)]
+        for schedule, wanted in (("constant", names), ("cosine", late))
+        for name in wanted
         for dtype in DTYPES
     ]
     for progress in fits.run(cases):
         print(progress, file=sys.stderr, flush=True)
-    rows, summary = accuracy_rows(fits, names, seeds)
-    print(ACCURACY.format_map(vars(arguments) | {"sizes": "-".join(map(str, arguments.hidden))}))
-    table(["table", "epochs", "float32", "mixed", "deviation", "difference", "p", "p, Holm"], rows)
-    print(f"\n{summary}")
+    if names:
+        rows, summary = accuracy_rows(fits, names, seeds)
+        print(ACCURACY.format_map(vars(arguments) | {"sizes": "-".join(map(str, arguments.hidden))}))
+        table(["table", "epochs", "float32", "mixed", "deviation", "difference", "p", "p, Holm"], rows)
+        print(f"\n{summary}")
     if late:
         print(LATE_TEXT.format_map(vars(arguments)))
         table(["table", "epochs", "float32", "mixed", "ratio or difference", "p"], late_rows(fits, late, seeds))
@@ -105,13 +105,13 @@ def gradients(arguments):
     from precision.gradients import NETWORKS, gradient_rows
 
     print(GRADIENTS.format_map(vars(arguments)))
-    names = [name for name in NETWORKS if is_wanted(name, arguments)]
+    names = [name for name in NETWORKS if arguments.is_wanted(name)]
     rows = (row for name in names for row in gradient_rows(name, NETWORKS[name], arguments.batches))
     table(["network", "weights", "layer", "float32", "mixed", "one batch"], rows)
 
 
 def speed(arguments):
-    from precision.speed import NETWORKS, Effort, measure, names_here, speed_row
+    from precision.speed import NETWORKS, REALMLP, Effort, measure, measure_realmlp, names_here, speed_row
     from suite.common import environment
 
     threads = arguments.step_threads
@@ -121,13 +121,13 @@ def speed(arguments):
         print("**mixed_bfloat16 was emulated.** Its times say nothing about processors with the instructions.\n")
     print(f"{environment()}.\n")
     effort = Effort(arguments.rounds, arguments.seconds)
-    rows = (
-        speed_row(name, n_threads, measure(name, n_threads, effort), names)
-        for name in NETWORKS
-        if is_wanted(name, arguments)
-        for n_threads in threads
-    )
-    table(["network", "threads", *names], rows)
+    cases, of_tables = (list(product(filter(arguments.is_wanted, known), threads)) for known in (NETWORKS, REALMLP))
+    if cases:
+        table(["network", "threads", *names], (speed_row(*case, measure(*case, effort), names) for case in cases))
+    if of_tables:
+        print(SPEED_OF_TABLES)
+        rows = ([case[0], str(case[1]), *measure_realmlp(*case, effort).row()[1:]] for case in of_tables)
+        table(["estimator", "threads", "s per epoch, mixed", "s per epoch, float32", "ratio per epoch", "ratio of fits"], rows)
 
 
 INTRODUCTION = """\
@@ -151,7 +151,8 @@ About {late_steps} steps, in which the learning rate decreases to 0 along a cosi
 mean log-loss or half of the mean squared error of standardized targets: with the final weights, computed in float32, and as the
 mean of the last epoch, as training computed it, which includes the penalty. The values and ratios (mixed_bfloat16 ÷ float32) are
 geometric means over {seeds} seeds, with standard errors; errors of test rows have their difference. p is the p-value of a paired
-t-test, of the logarithms of losses.
+t-test, of the logarithms of losses. "friedman without noise" has 10,000 generated rows of the function of Friedman (1991), which a
+network can fit to several digits.
 """
 GRADIENTS = """
 ## Errors of gradients
@@ -170,6 +171,9 @@ The time of a step with Adam, the loss after equal numbers of epochs, and the ti
 medians of rounds, in which the libraries take turns, each in its own process. Shuffling is included. torch uses torch.compile, or
 is marked as eager if that fails; its bfloat16 is autocast. JAX rounds the factors of all products; it uses its default number of
 threads, and is not compared with one thread.
+"""
+SPEED_OF_TABLES = """
+The seconds per epoch of an estimator for tables, and the times of float32 divided by those of mixed_bfloat16.
 """
 PARTS = {"accuracy": accuracy, "gradients": gradients, "speed": speed}
 

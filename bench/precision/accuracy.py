@@ -17,8 +17,9 @@ from tabular.methods import error, log_loss
 
 DTYPES = ("float32", "mixed_bfloat16")
 MNIST = "mnist"
-LATE = (tables.CALIFORNIA, MNIST)
-SCHEDULES = ("constant", "cosine")
+# Generated rows of the function of Friedman (1991) without noise, which a network can fit to several digits.
+FRIEDMAN = "friedman without noise"
+LATE = (tables.CALIFORNIA, MNIST, FRIEDMAN)
 _FEW_ROWS = 5000  # smaller tables have batches of half the size, so that an epoch has enough steps
 _MOST_EPOCHS, _FEWEST_EPOCHS = 150, 2
 _LEVEL = 0.05
@@ -61,7 +62,18 @@ class Result(NamedTuple):
 
 @lru_cache(maxsize=32)
 def _table(name, folder):
+    if name == FRIEDMAN:
+        return _friedman()
     return tables.load(name, folder)
+
+
+def _friedman():
+    import pandas
+    from sklearn.datasets import make_friedman1
+
+    X, y = make_friedman1(10_000, noise=0, random_state=0)
+    frame = pandas.DataFrame(X, columns=[f"x{n}" for n in range(X.shape[1])])
+    return tables.make_table(FRIEDMAN, "regression", frame, y, [])
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sidebyside.measure import peers_here
 from sidebyside.remote import Remote
 from sidebyside.works import Work, data, loss
+from tabular import speed as tabular_speed
 
 OURS = "fastbp mixed"
 NETWORKS = {
@@ -29,6 +30,11 @@ TRAINERS = {
     "JAX float32": ("JAX", ["train_jax:JaxTrainer"]),
     "JAX bfloat16": ("JAX", ["train_jax:MixedJaxTrainer"]),
 }
+
+
+# The rows of RealMLP: the table, and the number of epochs of the longer of two fits.
+REALMLP = {"RealMLP TD-S on covtype": ("covtype", 22)}
+_REALMLP_METHOD = "fastbp-realmlp-td-s"
 
 
 class Effort(NamedTuple):
@@ -88,6 +94,13 @@ def _started(stack, name, work, X, y, n_epochs):
         stack.callback(remote.close)
         return remote, weights, trainer.partition(":")[2]
     raise ValueError(f"No trainer is known for {name!r}.")
+
+
+def measure_realmlp(name, n_threads, effort):
+    """A `tabular.speed.Pair`: fits of equal numbers of epochs with mixed_bfloat16, and with float32 as the reference."""
+    table, n_epochs = REALMLP[name]
+    work = tabular_speed.Work(n_threads=n_threads, rounds=effort.rounds)
+    return tabular_speed.measure_pair(work, table, f"{_REALMLP_METHOD}[dtype='mixed_bfloat16']", _REALMLP_METHOD, n_epochs)
 
 
 def speed_row(network, n_threads, steps, names):
