@@ -34,7 +34,7 @@ COMPILE = export NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.pytest_cache/nu
 # pip would compile the bytecode of all packages, although only a part of it is imported.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help demo test test-slow test-long test-all test-examples test-browser test-tools test-tools-ci test-dask test-nojit test-plain test-stress test-soak test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-streams bench-tables bench-ablation bench-serving bench-compare clean
+.PHONY: help demo test test-slow test-long test-all test-examples test-browser test-tools test-tools-ci test-dask test-bfloat16 test-nojit test-plain test-stress test-soak test-torch test-floor test-coverage fuzz docs lint format bench bench-peers bench-streams bench-tables bench-ablation bench-serving bench-compare clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -78,6 +78,9 @@ test-tools-ci: $(TOOLS)/.has-tools ## the part of test-tools for ONNX, skops, ml
 
 test-dask: $(TOOLS)/.has-tools ## all tests on clusters of Dask, also those that test-tools-ci leaves out; takes several minutes
 	$(TOOLS)/$(BIN)/python -m pytest tests/tools/test_dask.py $(ARGS)
+
+test-bfloat16: $(VENV)/.has-emulators ## run code for processors with bfloat16 instructions in emulators; for Arm, it needs qemu-aarch64 and aarch64-linux-gnu-gcc
+	$(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -rs tests/emulators $(ARGS)
 
 test-nojit: $(VENV)/.has-test ## run the kernel tests without compilation, as plain Python
 	NUMBA_DISABLE_JIT=1 $(VENV)/$(BIN)/python -m pytest -n $(WORKERS) -m "not compiled" tests/test_kernels.py tests/test_encoders.py tests/test_members.py tests/test_layer_kinds.py tests/test_encoder_networks.py $(ARGS)

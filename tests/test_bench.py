@@ -69,7 +69,7 @@ def run(*command, **environment):
     return result.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("module", "name"), classes())
 def test_every_benchmark_runs(module, name):
     cls = find(module, name)

@@ -418,7 +418,7 @@ def test_threads_without_the_gil(frequent_switches):
 # ---------------------------------------------------------------------- modes and speed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_compilation():
     """With NUMBA_DISABLE_JIT=1, the kernels run as plain Python; `make test-plain` tests the other compiler."""
     script = """

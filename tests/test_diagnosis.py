@@ -932,6 +932,7 @@ def test_monitor_counts_epochs_of_warm_starts_and_partial_fit():
     assert [record.loss for record in monitor.records] == model.loss_curve_[2::3]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_monitor_in_a_grid_search(n_jobs):
     monitor = DiagnosticsMonitor(every=4)

@@ -374,7 +374,7 @@ AGAIN = [("fit", "fit"), ("fit", "fit", "fit")]
 INCREMENTAL = [("partial_fit",) * 3, ("partial_fit",) * 8, ("fit", "partial_fit", "partial_fit")]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @drawn(120, st.sampled_from(["sgd", "adam", "lbfgs"]).flatmap(lambda solver: cases(solver, AGAIN)))
 def test_drawn_warm_start(case):
     assert_same_course(case)

@@ -18,6 +18,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.long
 def test_example_that_takes_too_long_fails(tmp_path):
     script = tmp_path / "plot_busy.py"
     wait = "end = time.thread_time() + 3\nwhile time.thread_time() < end:\n    pass\n"

@@ -601,7 +601,7 @@ def test_second_process_compiles_nothing():
     assert first.warnings == second.warnings == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @compiled
 def test_change_of_a_called_function_causes_a_new_compilation(package, outputs):
     """The file of the entry is unchanged, but the file of a function that the entry calls has changed."""
@@ -628,7 +628,7 @@ def test_cache_without_a_writable_folder_causes_one_warning(package, outputs, tm
     assert "NUMBA_CACHE_DIR" in got.warnings[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @compiled
 def test_concurrent_compilations_in_processes_leave_a_valid_cache(outputs, tmp_path):
     processes = [start("predict", dtype, NUMBA_CACHE_DIR=tmp_path) for dtype in ("float32", "float64")]

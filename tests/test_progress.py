@@ -496,7 +496,7 @@ SEARCH = """
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="no pseudo-terminals")
 def test_worker_processes_of_joblib_show_no_bar(clean_environment):
     """stderr is a pseudo-terminal, which the worker processes inherit."""

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from test_realmlp import BY_CHECK, LABELS, VALUES, X
+from test_realmlp import LABELS, VALUES, X, expected_failures, run_check
 
 from fastbp import TabMClassifier, TabMRegressor, load, save
 from fastbp._data.table_inputs import InputTable
@@ -414,12 +414,9 @@ TINY = {"n_submodels": 4, "hidden_layer_sizes": (16,), "learning_rate_init": 0.0
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks([kind(**TINY) for kind in KINDS])
+@parametrize_with_checks([kind(**TINY) for kind in KINDS], expected_failed_checks=expected_failures)
 def test_checks(estimator, check):
-    reason = BY_CHECK.get(getattr(check, "func", check).__name__)
-    if reason is not None:
-        pytest.skip(reason)
-    check(estimator)
+    run_check(estimator, check)
 
 
 @pytest.mark.parametrize("architecture", ["tabm", "tabm-mini"])

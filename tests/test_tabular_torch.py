@@ -13,6 +13,10 @@ import tabular_reference as reference
 from tabular_training import kernel_losses, tabm_losses
 from test_tabular_training import RESIDUAL, realmlp_problem
 
+from fastbp._data.numeric_inputs import centered_bins
+from fastbp._network.encoders import copy_encoder, piecewise_linear_encoder, plr_encoder
+from fastbp._network.layer_kinds import LayerKinds
+
 torch = pytest.importorskip("torch", reason="PyTorch is an optional oracle: pip install torch")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the other packages
 
@@ -584,3 +588,87 @@ def test_kernels_have_the_losses_of_tabm(arch, n_classes, shared):
     """Without dropout, because the kernels draw other masks; tests/test_tabm_training.py tests dropout."""
     losses, problem = steps_of_tabm(arch, "none", n_classes, shared, 0.0)
     np.testing.assert_allclose(tabm_losses(problem, shares_batches=shared)[0], losses, rtol=1e-8)
+
+
+# Embeddings of numbers that neither pytabkit's RealMLP nor the problems above have, in a network with one hidden layer
+
+N_UNITS = 6
+
+
+class CenteredEncoding(torch.nn.Module):
+    """Numbers, followed by their piecewise-linear encoding, limited to [0, 1], minus its mean in `rows`.
+
+    Columns with one bin have no encoding.
+    """
+
+    def __init__(self, embeddings, bins, rows):
+        super().__init__()
+        self.columns = [column for column, edges in enumerate(bins) if len(edges) > 2]
+        self.encoding = embeddings.PiecewiseLinearEncoding([bins[column] for column in self.columns])
+        self.means = self.limited(rows).mean(dim=0)
+
+    def limited(self, x):
+        return self.encoding(x[:, self.columns]).clamp(0, 1)
+
+    def forward(self, x):
+        return torch.cat([x, self.limited(x) - self.means], dim=1)
+
+
+def plr_lite_module(embeddings, net, n_columns):
+    """The module with the parameters of a network whose only encoder is the periodic embedding with one linear layer."""
+    module = embeddings.PeriodicEmbeddings(n_columns, 5, n_frequencies=7, lite=True)
+    w, W, b = np.split(net.layout.extra(net.params, "encoder_0").copy(), np.cumsum([n_columns * 7, 14 * 5]))
+    for parameter, value in ((module.periodic.weight, w), (module.linear.weight, W.reshape(14, 5).T), (module.linear.bias, b)):
+        parameter.data[...] = torch.as_tensor(value.reshape(parameter.shape))
+    return torch.nn.Sequential(module, torch.nn.Flatten())
+
+
+def check_network(net, module):
+    """Compare the outputs, the losses of 20 steps of AdamW and the outputs after them with those of PyTorch."""
+    hidden, last = torch.nn.Linear(net.layout.sizes[0], N_UNITS), torch.nn.Linear(N_UNITS, 2)
+    for layer, W, b in zip((hidden, last), net.coefs, net.intercepts, strict=True):
+        layer.weight.data[...], layer.bias.data[...] = torch.as_tensor(W.T.copy()), torch.as_tensor(b.copy())
+    model, X, y = torch.nn.Sequential(module, hidden, torch.nn.Tanh(), last), torch.as_tensor(net.X), torch.as_tensor(net.y)
+    np.testing.assert_allclose(net.predict(), to_numpy(model(X)), rtol=1e-11, atol=1e-11)
+    optimizer, losses = torch.optim.AdamW(model.parameters(), lr=0.01, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.0), []
+    for _ in range(N_STEPS):
+        loss = ((model(X) - y) ** 2).sum() / (2 * len(y))
+        losses.append(loss.item() / y.shape[1])  # the kernels use this mean only for the loss, not for the gradient
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert net.train(N_STEPS) == N_STEPS
+    assert losses[-1] < 0.9 * losses[0]
+    np.testing.assert_allclose(net.losses[:N_STEPS], losses, rtol=1e-8)
+    np.testing.assert_allclose(net.predict(), to_numpy(model(X)), rtol=1e-7, atol=1e-8)
+
+
+def encoded_network(network, encoders, n_rows):
+    sizes = sum(encoder.n_out for encoder in encoders), N_UNITS, 2
+    of_adam = {"learning_rate_init": 0.01, "beta_1": 0.9, "beta_2": 0.95, "epsilon": 1e-8, "alpha": 0.0}
+    return network(sizes, np.float64, n_rows, kinds=LayerKinds(encoders=encoders), solver="adamw", **of_adam)
+
+
+@pytest.mark.usefixtures("recorder")  # makes PyTorch compute in float64
+def test_periodic_lite_has_the_losses_of_torch(network):
+    embeddings = pytest.importorskip("rtdl_num_embeddings", reason="an optional oracle: pip install rtdl_num_embeddings")
+    net = encoded_network(network, (plr_encoder(4, 7, 5, is_lite=True),), 40)
+    check_network(net, plr_lite_module(embeddings, net, 4))
+
+
+@pytest.mark.usefixtures("recorder")  # makes PyTorch compute in float64
+def test_centered_encoding_has_the_losses_of_torch(network):
+    embeddings = pytest.importorskip("rtdl_num_embeddings", reason="an optional oracle: pip install rtdl_num_embeddings")
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=60), rng.integers(2, size=60), rng.exponential(size=60), rng.integers(4, size=60)])
+    rows = X[:40]  # the other rows have numbers outside of the bins
+    edges, means = centered_bins(rows, 6)
+    bins = embeddings.compute_bins(torch.as_tensor(rows), n_bins=6)
+    assert [len(of_column) for of_column in bins] == [7, 2, 7, 6]
+    for of_column, expected in zip(edges, bins, strict=True):
+        np.testing.assert_allclose(of_column, expected if len(expected) > 2 else expected[:1], rtol=1e-12)
+    module = CenteredEncoding(embeddings, bins, torch.as_tensor(rows))
+    np.testing.assert_allclose(np.concatenate(means), module.means, rtol=1e-12)
+    net = encoded_network(network, (copy_encoder(4), piecewise_linear_encoder(edges, means, reads_again=True)), 60)
+    net.X[...] = X * np.repeat([1, 2], [40, 20])[:, None]
+    check_network(net, module)

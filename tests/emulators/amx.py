@@ -1,7 +1,8 @@
 """The AMX instructions for bfloat16, executed in Python: tiles are arrays, and the memory is that of this process.
 
-The address of an instruction and the registers go in; its effect on the tiles and on the memory comes out. The source is the Intel 64
-and IA-32 Architectures Software Developer's Manual, volume 2. This module does not know how the other instructions are executed.
+The address of an instruction and the registers go in; its effect on the tiles and on the memory comes out. The source is the
+Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2. This module does not know how the other instructions are
+executed.
 """
 
 import ctypes

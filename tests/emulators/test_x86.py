@@ -13,7 +13,10 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from bfloat16_reference import dot_pairs, round_to_bfloat16, tile_product
-from emulators import x86
+
+from emulators import EmulatedFault, x86
+from emulators.cases import MAGNITUDES, SPECIAL, SPECIAL_BITS, agrees, loop, powers, random_bits
+from fastbp._kernels.lazy.addresses import lazy_address
 
 pytestmark = pytest.mark.skipif(bool(x86.unavailable()), reason=x86.unavailable() or "the emulator is available")
 
@@ -37,24 +40,6 @@ def raw_code(*code):
     """Return the address of bytes of machine code."""
     _compiled.append(np.array(code, np.uint8))
     return _compiled[-1].ctypes.data
-
-
-def loop(statements, arguments, declaration):
-    """Return LLVM code of a function of these arguments and a count n that executes statements for i = 0, …, n - 1."""
-    return f"""
-        declare {declaration}
-        define void @f({arguments}, i64 %n) {{
-        entry:
-          br label %body
-        body:
-          %i = phi i64 [0, %entry], [%next, %body]
-          {statements}
-          %next = add i64 %i, 1
-          %more = icmp slt i64 %next, %n
-          br i1 %more, label %body, label %done
-        done:
-          ret void
-        }}"""
 
 
 DOT = loop(
@@ -104,39 +89,6 @@ TILES = """
       ret void
     }"""
 
-# ±0, subnormal numbers, the smallest and the largest normal numbers, ±∞, quiet and signaling NaN, and ordinary numbers
-SPECIAL = [0, 0x8000, 1, 0x807F, 0x80, 0x8080, 0x7F80, 0xFF80, 0x7F81, 0xFF85, 0x7FC1, 0xFFC2, 0x3F80, 0xBF80, 0x7F7F, 0x4049]
-# the same for float32, and numbers between two bfloat16
-SPECIAL_BITS = [number << 16 for number in SPECIAL]
-SPECIAL_BITS += [
-    1,
-    0x7FFFFF,
-    0x807FFFFF,
-    0x7F800001,
-    0x7F7FFFFF,
-    0x7F7F7FFF,
-    0x7F7F8000,
-    0x3F808000,
-    0x3F818000,
-    0x3F808001,
-    0xBF817FFF,
-]
-
-
-def agrees(result, expected):
-    """Check that all bits of two arrays are equal."""
-    bits = f"u{result.itemsize}"
-    np.testing.assert_array_equal(result.view(bits), expected.view(bits))
-
-
-def powers(random, low, high, size):
-    """Return float32 with a random sign, whose logarithms to base 2 are uniform between low and high."""
-    return (random.choice([-1, 1], size) * 2.0 ** random.uniform(low, high, size)).astype(np.float32)
-
-
-def random_bits(random, dtype, size):
-    return random.integers(0, np.iinfo(dtype).max, size, dtype, endpoint=True)
-
 
 def test_rounding_to_bfloat16():
     x = random_bits(np.random.default_rng(0), np.uint32, 1 << 14)
@@ -153,15 +105,11 @@ def dot(C, A, B):
     agrees(C, expected)
 
 
-@pytest.mark.parametrize(
-    ("of_factors", "of_sum"),
-    [((-20, 20), (-20, 20)), ((-66, -60), (-128, -120)), ((-75, -60), (-149, -100)), ((60, 64), (120, 128)), ((0, 1), (-149, 24))],
-    ids=["ordinary", "small", "subnormal", "large", "far apart"],
-)
-def test_dot_products_of_random_pairs(of_factors, of_sum):
-    random, n = np.random.default_rng(0), 1 << 13
-    A, B = (round_to_bfloat16(powers(random, *of_factors, 2 * n)) for _ in range(2))
-    dot(powers(random, *of_sum, n), A, B)
+@pytest.mark.parametrize("magnitudes", MAGNITUDES)
+def test_dot_products_of_random_pairs(magnitudes):
+    random, n, (of_factors, of_sum) = np.random.default_rng(0), 1 << 13, MAGNITUDES[magnitudes]
+    A, B = (round_to_bfloat16(powers(random, of_factors, 2 * n)) for _ in range(2))
+    dot(powers(random, of_sum, n), A, B)
 
 
 def test_dot_products_of_random_bits():
@@ -171,8 +119,7 @@ def test_dot_products_of_random_bits():
 
 def test_dot_products_of_special_values():
     values = np.array(list(product(SPECIAL, SPECIAL, SPECIAL, (0, 0x3F80, 0x7F80, 0xFFC3, 1), SPECIAL[::3])), np.uint16)
-    extra = -len(values) % 16
-    values = np.concatenate([values, values[:extra]])
+    values = np.concatenate([values, values[: -len(values) % 16]])
     C = (values[:, 0].astype(np.uint32) << 16).view(np.float32)
     dot(C, np.ascontiguousarray(values[:, 1:3]).ravel(), np.ascontiguousarray(values[:, 3:]).ravel())
 
@@ -213,7 +160,7 @@ def test_tile_products(m, n, k):
 )
 def test_wrong_configurations_of_tiles(tiles, message):
     memory = np.zeros((16, 64), np.uint8)
-    with pytest.raises(x86.EmulatedFault, match=message):
+    with pytest.raises(EmulatedFault, match=message):
         x86.call(machine_code(TILES), tiles, *[memory, 64] * 3, memory)
 
 
@@ -230,7 +177,7 @@ def test_wrong_configurations_of_tiles(tiles, message):
     ],
 )
 def test_faults(code, argument, message):
-    with pytest.raises(x86.EmulatedFault, match=message):
+    with pytest.raises(EmulatedFault, match=message):
         x86.call(raw_code(*code, 0xC3), argument)
 
 
@@ -241,7 +188,7 @@ def test_memory_that_is_not_mapped():
     libc = ctypes.CDLL(None)
     libc.mmap.restype, libc.mmap.argtypes = ctypes.c_size_t, (ctypes.c_size_t, *[ctypes.c_size_t] * 5)
     address = libc.mmap(0, 1 << 12, 0, 0x22, 2**64 - 1, 0)  # PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS
-    with pytest.raises(x86.EmulatedFault, match=f"accesses memory at {address:#x} or later, but this process has no memory there"):
+    with pytest.raises(EmulatedFault, match=f"accesses memory at {address:#x} or later, but this process has no memory there"):
         x86.call(read, address)
     assert x86.call(read, number) == 7
 
@@ -288,24 +235,24 @@ from fastbp._kernels.targets import VECTOR_BYTES
 
 z = np.linspace(-30, 30, 1003, dtype=np.float32)
 slopes = np.zeros_like(z)
-x86.run_numba(lazy_address("activation", "softplus", np.float32), z, slopes)
-entry = ACTIVATIONS["softplus"].entry
-code = entry.overloads[signature("activation", np.float32)].library.get_asm_str()
+x86.run_numba(lazy_address("activation", "silu", np.float32), z, slopes)
+code = ACTIVATIONS["silu"].entry.overloads[signature("activation", np.float32)].library.get_asm_str()
 np.savez(sys.argv[1], z=z, slopes=slopes, vector_bytes=VECTOR_BYTES, has_avx512="zmm" in code)
 """
 
 
 @pytest.mark.slow
 def test_compiled_activation(tmp_path):
-    paths = [tmp_path / name for name in ("host.npz", "emulated.npz")]
-    for path, variables in zip(paths, ({}, x86.ENVIRONMENT), strict=True):
-        command = [sys.executable, "-c", KERNEL, str(path)]
-        variables = {**variables, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
-        subprocess.run(command, env={**os.environ, **variables}, check=True)
-    host, emulated = (np.load(path) for path in paths)
+    # the machine code is not read from a cache, so that Numba knows its text
+    variables = {**x86.ENVIRONMENT, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", KERNEL, str(tmp_path / "emulated.npz")], env={**os.environ, **variables}, check=True)
+    emulated = np.load(tmp_path / "emulated.npz")
     assert emulated["vector_bytes"] == 64
     assert emulated["has_avx512"]
-    expected = np.logaddexp(0, np.linspace(-30, 30, 1003, dtype=np.float32))
+    z = np.linspace(-30, 30, 1003, dtype=np.float32)
+    slopes, expected = np.zeros_like(z), z / (1 + np.exp(-z.astype(float)))
+    fields = [*x86.numba_fields(z), *x86.numba_fields(slopes)]
+    ctypes.CFUNCTYPE(None, *[ctypes.c_size_t] * len(fields))(lazy_address("activation", "silu", np.float32))(*fields)
     np.testing.assert_allclose(emulated["z"], expected, rtol=1e-6)
-    for name in ("z", "slopes"):
-        np.testing.assert_allclose(emulated[name], host[name], rtol=1e-6)
+    np.testing.assert_allclose(emulated["z"], z, rtol=1e-6)
+    np.testing.assert_allclose(emulated["slopes"], slopes, rtol=1e-6, atol=1e-9)

@@ -1,9 +1,10 @@
-"""Run machine code of this process in the x86-64 processor of the Bochs emulator, which has instructions that this machine may lack.
+"""Run machine code of this process in the emulator Bochs, whose x86-64 processor has instructions that this machine may lack.
 
-The address of a compiled function and its arguments go in; the function runs on the memory of this process and its result comes out.
-The processor is a Sapphire Rapids, with AVX512_BF16. The package `bochscpu-python` has no AMX, so `amx.py` executes the instructions
-for tiles. Addresses that are not mapped, invalid instructions and other faults raise `EmulatedFault`. The package is imported when a
-function is called, because it is available for Linux on x86-64 only. This module does not know what the functions compute.
+The address of a compiled function and its arguments go in; the function runs on the memory of this process, and its result comes
+out. The processor is a Sapphire Rapids, with AVX512_BF16. The package `bochscpu-python` has no AMX, so `amx` executes the
+instructions for tiles. Addresses without memory, invalid instructions and other faults raise `EmulatedFault`; but if the function
+writes to memory that this process can only read, this process ends. The package is imported when a function is called, because it
+is available for Linux on x86-64 only. This module does not know what the functions compute.
 """
 
 import atexit
@@ -14,19 +15,18 @@ from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
-from emulators.amx import Tiles
 
-# The emulated processor, for LLVM. The prefix "-" of the last feature makes LLVM use vectors of 512 bits.
+from emulators import EmulatedFault
+from emulators.amx import Tiles
+from emulators.corrections import correct_conversion
+
+# The emulated processor, for LLVM. Without the last feature, LLVM would use vectors of 256 bits.
 CPU = "sapphirerapids"
 FEATURES = ",".join(
     [
-        *(
-            f"+{name}"
-            for name in ("sse2", "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "cx16", "sahf", "movbe", "xsave", "lzcnt")
-        ),
-        *(f"+{name}" for name in ("avx", "avx2", "fma", "f16c", "bmi", "bmi2", "avx512f", "avx512bw", "avx512cd", "avx512dq")),
-        *(f"+{name}" for name in ("avx512vl", "avx512bf16", "amx-tile", "amx-bf16")),
-        "-prefer-256-bit",
+        *("+sse2", "+sse3", "+ssse3", "+sse4.1", "+sse4.2", "+popcnt", "+cx16", "+sahf", "+movbe", "+xsave", "+lzcnt"),
+        *("+avx", "+avx2", "+fma", "+f16c", "+bmi", "+bmi2", "+avx512f", "+avx512bw", "+avx512cd", "+avx512dq", "+avx512vl"),
+        *("+avx512bf16", "+amx-tile", "+amx-bf16", "-prefer-256-bit"),
     ]
 )
 # With these variables, Numba and fastbp compile for the emulated processor. The process can call compiled functions only with
@@ -46,10 +46,6 @@ _MAX_REGIONS = 15
 _N_SLOTS = 1 << 10  # the emulator has 40 bits of physical addresses
 
 
-class EmulatedFault(Exception):
-    """The emulated processor raised an exception, or accessed memory that this process does not have."""
-
-
 def unavailable():
     """Return why the emulator cannot be used, or an empty string."""
     try:
@@ -62,15 +58,15 @@ def unavailable():
 def call(address, *arguments, returns=int):
     """Call the function at an address with arguments of the System V ABI, and return its result.
 
-    An argument is an int (an integer or a pointer), a NumPy scalar of float32 or float64, a Python float (float64), or a NumPy array
-    (the address of its first element). `returns` is int, np.float32, np.float64 or None.
+    An argument is an int (an integer or an address), a NumPy scalar of float32 or float64, a Python float (float64), or a NumPy
+    array (the address of its first element). `returns` is int, np.float32, np.float64 or None.
     """
     integers, floats = [], []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
             integers.append(argument.ctypes.data)
         elif isinstance(argument, (float, np.floating)):
-            floats.append(_bits(argument))
+            floats.append(int.from_bytes(np.asarray(argument).tobytes(), "little"))
         else:
             integers.append(int(argument) % (1 << 64))
     if len(floats) > 8:
@@ -86,22 +82,18 @@ def call(address, *arguments, returns=int):
     return low.view(returns)[0]
 
 
-def _bits(number):
-    number = np.float64(number) if isinstance(number, float) and not isinstance(number, np.floating) else number
-    return int.from_bytes(number.tobytes(), "little")
-
-
 def run_numba(address, *arguments):
     """Call a function that Numba compiled, by the address of `address_of` of `fastbp._kernels.function_pointers`.
 
-    Numba passes an array as its fields: the address of its memory manager and of its owner, which are 0 here, the number of elements,
-    the size of an element, the address of the data, the shape and the strides. Other arguments are numbers. The function must not
-    return a value.
+    Numba passes an array as its fields: the address of its memory manager and of its owner, which are 0 here, the number of
+    elements, the size of an element, the address of the data, the shape and the strides. Other arguments are numbers. The function
+    must not return a value.
     """
-    call(address, *(field for argument in arguments for field in _fields(argument)), returns=None)
+    call(address, *(field for argument in arguments for field in numba_fields(argument)), returns=None)
 
 
-def _fields(argument):
+def numba_fields(argument):
+    """Return the integers and numbers that Numba passes to a compiled function for an argument."""
     if not isinstance(argument, np.ndarray):
         return (argument,)
     return (0, 0, argument.size, argument.itemsize, argument.ctypes.data, *argument.shape, *argument.strides)
@@ -185,7 +177,6 @@ class _Processor:
         self._stack, self._fault_stack = _Memory(_STACK_SIZE), _Memory(_PAGE)
         self._stubs, self._tables = _Memory(_PAGE), _Memory(_PAGE)
         self._write_stubs()
-        self._frame = self._fault_stack.address + _PAGE  # where the processor writes the state before a fault
         self._start(address, integers, stacked, floats)
 
     def _write_stubs(self):
@@ -330,6 +321,7 @@ def _package():
     import bochscpu.memory
 
     library = ctypes.CDLL(bochscpu._bochscpu.__file__)
+    correct_conversion(library)
     library.sim_get_param_enum.restype = ctypes.c_void_p
     set_parameter = library._ZN15bx_param_enum_c3setEl  # bx_param_enum_c::set(long)
     set_parameter.argtypes = ctypes.c_void_p, ctypes.c_long

@@ -28,7 +28,7 @@ _CONFIGURATION = [1, 0, *[0] * 14, *[_ROW_BYTES, 0] * _N_TILES, *[0] * 16, *[TIL
 _A_TILES, _B_TILES = (4, 5), (6, 7)
 
 
-def _call(builder, name, *arguments):
+def _call_intrinsic(builder, name, *arguments):
     kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
     builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{name}"), arguments)
 
@@ -40,7 +40,7 @@ def configure_tiles(typing_context):
     def build(context, builder, signature, arguments):
         kind = ir.ArrayType(_I8, len(_CONFIGURATION))
         constant = cgutils.global_constant(builder, "tile_configuration", ir.Constant(kind, _CONFIGURATION))
-        _call(builder, "ldtilecfg", builder.bitcast(constant, _POINTER))
+        _call_intrinsic(builder, "ldtilecfg", builder.bitcast(constant, _POINTER))
         return context.get_dummy_value()
 
     return types.void(), build
@@ -51,7 +51,7 @@ def release_tiles(typing_context):
     """Remove the configuration of the tiles of this thread."""
 
     def build(context, builder, signature, arguments):
-        _call(builder, "tilerelease")
+        _call_intrinsic(builder, "tilerelease")
         return context.get_dummy_value()
 
     return types.void(), build
@@ -94,7 +94,7 @@ class _TileStrip(VectorCode):
         tiles = [[_I8(2 * i + j) for j in range(self.n_vectors)] for i in range(n_tiles)]
         for row_tiles in tiles:
             for tile in row_tiles:
-                _call(b, "tilezero", tile)
+                _call_intrinsic(b, "tilezero", tile)
         first = b.gep(self.A, [b.mul(row, self.stride)])
         rows = [b.gep(first, [b.mul(self.stride, i64(TILE_SIZE * i))]) for i in range(n_tiles)]
         with cgutils.for_range(b, self.n_steps) as loop:
@@ -120,10 +120,10 @@ class _TileStrip(VectorCode):
                 if i == 0:
                     columns = b.gep(B, [i64(TILE_SIZE * j)])
                     self.move("tileloadd64", _I8(_B_TILES[j]), columns, i64(_ROW_BYTES * self.n_vectors))
-                _call(b, "tdpbf16ps", tile, _I8(_A_TILES[i]), _I8(_B_TILES[j]))
+                _call_intrinsic(b, "tdpbf16ps", tile, _I8(_A_TILES[i]), _I8(_B_TILES[j]))
 
     def move(self, name, tile, pointer, row_bytes):
-        _call(self.builder, name, tile, self.builder.bitcast(pointer, _POINTER), row_bytes)
+        _call_intrinsic(self.builder, name, tile, self.builder.bitcast(pointer, _POINTER), row_bytes)
 
     def as_bool(self, argument):
         return self.builder.trunc(argument, ir.IntType(1))
@@ -253,27 +253,34 @@ def _build_transposed(joins_rows, A, words):
         def n_squares(n, size):
             return builder.sdiv(builder.add(n, i64(size - 1)), i64(size))
 
-        with cgutils.for_range(builder, n_squares(n_rows, height)) as down:
-            with cgutils.for_range(builder, n_squares(n_columns, width)) as across:
-                row, column = builder.mul(down.index, i64(height)), builder.mul(across.index, i64(width))
-                rows_left, columns_left = builder.sub(n_rows, row), builder.sub(n_columns, column)
-                start = builder.gep(source, [builder.add(builder.mul(row, a_stride), column)])
-                out = builder.mul(builder.mul(across.index, i64(TILE_SIZE)), stride)
-                out = builder.gep(target, [builder.add(out, builder.mul(down.index, i64(TILE_SIZE)))])
+        with (
+            cgutils.for_range(builder, n_squares(n_rows, height)) as down,
+            cgutils.for_range(builder, n_squares(n_columns, width)) as across,
+        ):
+            row, column = builder.mul(down.index, i64(height)), builder.mul(across.index, i64(width))
+            rows_left, columns_left = builder.sub(n_rows, row), builder.sub(n_columns, column)
+            start = builder.gep(source, [builder.add(builder.mul(row, a_stride), column)])
+            out = builder.mul(builder.mul(across.index, i64(TILE_SIZE)), stride)
+            out = builder.gep(target, [builder.add(out, builder.mul(down.index, i64(TILE_SIZE)))])
 
-                def load(i, j):
-                    return code.sums.load(builder.gep(start, [builder.add(builder.mul(a_stride, i64(i)), i64(j))]))
+            def place(i, j):
+                return builder.gep(start, [builder.add(builder.mul(a_stride, i64(i)), i64(j))])
 
-                def load_valid(i, j):
-                    n = builder.select(builder.icmp_signed(">", rows_left, i64(i)), builder.sub(columns_left, i64(j)), i64(0))
-                    return code.load_first(builder.gep(start, [builder.add(builder.mul(a_stride, i64(i)), i64(j))]), n)
+            def load(i, j):
+                return code.sums.load(place(i, j))
 
-                whole = [builder.icmp_signed(">=", n, i64(size)) for n, size in ((rows_left, height), (columns_left, width))]
-                with builder.if_else(builder.and_(*whole)) as (inside, at_the_end):
-                    with inside:
-                        _write_square(code, joins_rows, load, out, stride)
-                    with at_the_end:
-                        _write_square(code, joins_rows, load_valid, out, stride)
+            def load_valid(i, j):
+                n = builder.select(builder.icmp_signed(">", rows_left, i64(i)), builder.sub(columns_left, i64(j)), i64(0))
+                return code.load_first(place(i, j), n)
+
+            is_whole = builder.and_(
+                builder.icmp_signed(">=", rows_left, i64(height)), builder.icmp_signed(">=", columns_left, i64(width))
+            )
+            with builder.if_else(is_whole) as (inside, at_the_end):
+                with inside:
+                    _write_square(code, joins_rows, load, out, stride)
+                with at_the_end:
+                    _write_square(code, joins_rows, load_valid, out, stride)
         return context.get_dummy_value()
 
     n = types.intp

@@ -1,0 +1,115 @@
+"""The bfloat16 instructions of 64-bit Arm processors agree with `bfloat16_reference` in all bits."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from bfloat16_reference import dot_pairs_of_arm, matrix_product_of_arm, round_to_bfloat16
+
+from emulators import EmulatedFault, arm
+from emulators.cases import MAGNITUDES, SPECIAL, SPECIAL_BITS, agrees, loop, powers, random_bits
+
+pytestmark = pytest.mark.skipif(bool(arm.unavailable()), reason=arm.unavailable() or "the emulator is available")
+
+# the code of an instruction with two operands of 8 bfloat16 and one of 4 float32
+PRODUCT = """
+    %c_at = getelementptr <4 x float>, ptr %C, i64 %i
+    %a_at = getelementptr <8 x bfloat>, ptr %A, i64 %i
+    %b_at = getelementptr <8 x bfloat>, ptr %B, i64 %i
+    %c = load <4 x float>, ptr %c_at, align 4
+    %a = load <8 x bfloat>, ptr %a_at, align 2
+    %b = load <8 x bfloat>, ptr %b_at, align 2
+    %sum = call <4 x float> @INSTRUCTION(<4 x float> %c, <8 x bfloat> %a, <8 x bfloat> %b)
+    store <4 x float> %sum, ptr %c_at, align 4"""
+
+ROUND = """
+    %x_at = getelementptr <4 x float>, ptr %X, i64 %i
+    %out_at = getelementptr <4 x bfloat>, ptr %out, i64 %i
+    %x = load <4 x float>, ptr %x_at, align 4
+    %rounded = fptrunc <4 x float> %x to <4 x bfloat>
+    store <4 x bfloat> %rounded, ptr %out_at, align 2"""
+
+
+def dot(C, A, B):
+    return dot_pairs_of_arm(C, A.reshape(-1, 2), B.reshape(-1, 2))
+
+
+def matrix_product(C, A, B):
+    return matrix_product_of_arm(C.reshape(-1, 2, 2), A.reshape(-1, 2, 4), B.reshape(-1, 2, 4)).ravel()
+
+
+INSTRUCTIONS = {"llvm.aarch64.neon.bfdot.v4f32.v8bf16": dot, "llvm.aarch64.neon.bfmmla": matrix_product}
+
+
+def check_products(C, A, B):
+    for instruction, formula in INSTRUCTIONS.items():
+        declaration = f"<4 x float> @{instruction}(<4 x float>, <8 x bfloat>, <8 x bfloat>)"
+        result = C.copy()
+        code = loop(PRODUCT.replace("INSTRUCTION", instruction), "ptr %C, ptr %A, ptr %B", declaration)
+        arm.call(code, "f", result, A, B, C.size // 4)
+        agrees(result, formula(C, A, B))
+
+
+@pytest.mark.parametrize("magnitudes", MAGNITUDES)
+def test_products_of_random_numbers(magnitudes):
+    random, n, (of_factors, of_sum) = np.random.default_rng(0), 1 << 13, MAGNITUDES[magnitudes]
+    A, B = (round_to_bfloat16(powers(random, of_factors, 2 * n)) for _ in range(2))
+    check_products(powers(random, of_sum, n), A, B)
+
+
+def test_products_of_random_bits():
+    random, n = np.random.default_rng(0), 1 << 14
+    A, B = (random_bits(random, np.uint16, 2 * n) for _ in range(2))
+    check_products(random_bits(random, np.uint32, n).view(np.float32), A, B)
+
+
+def test_products_of_special_values():
+    values = np.array(list(product(SPECIAL, SPECIAL, SPECIAL, (0, 0x3F80, 0x7F80, 0xFFC3, 1), SPECIAL[::3])), np.uint16)
+    values = np.concatenate([values, values[: -len(values) % 4]])
+    C = (values[:, 0].astype(np.uint32) << 16).view(np.float32)
+    check_products(C, np.ascontiguousarray(values[:, 1:3]).ravel(), np.ascontiguousarray(values[:, 3:]).ravel())
+
+
+def test_rounding_to_bfloat16():
+    x = random_bits(np.random.default_rng(0), np.uint32, 1 << 14)
+    x[: len(SPECIAL_BITS)] = SPECIAL_BITS
+    x, out = x.view(np.float32), np.zeros(x.size, np.uint16)
+    arm.call(loop(ROUND, "ptr %out, ptr %X", "void @llvm.donothing()"), "f", out, x, x.size // 4)
+    agrees(out, round_to_bfloat16(x, keep_subnormals=True))
+
+
+def test_instructions_of_the_processor_are_used():
+    declaration = "<4 x float> @llvm.aarch64.neon.bfmmla(<4 x float>, <8 x bfloat>, <8 x bfloat>)"
+    code = loop(PRODUCT.replace("INSTRUCTION", "llvm.aarch64.neon.bfmmla"), "ptr %C, ptr %A, ptr %B", declaration)
+    compiled = arm.object_file(code, "f")
+    words = np.frombuffer(compiled[: len(compiled) // 4 * 4], np.uint32)
+    assert np.any(words & 0xFFE0FC00 == 0x6E40EC00)  # bfmmla (Arm Architecture Reference Manual, C7.2)
+
+
+# ---------------------------------------------------------------------- calls
+
+
+def test_arguments_and_results():
+    code = """
+        define double @f(i64 %a, double %x, i64 %b, float %y, i64 %c, i64 %d, i64 %e, i64 %g, i64 %h, i64 %i, i64 %j) {
+          %ab = add i64 %a, %j
+          %hi = shl i64 %i, 1
+          %sum = add i64 %ab, %hi
+          %converted = sitofp i64 %sum to double
+          %z = fpext float %y to double
+          %xz = fmul double %x, %z
+          %result = fadd double %xz, %converted
+          ret double %result
+        }"""
+    assert arm.call(code, "f", 1, 0.5, 2, np.float32(3), 4, 5, 6, 7, 8, 900, 9, returns=np.float64) == 1.5 + 10 + 1800
+    assert arm.call("define i64 @g(i64 %x) { ret i64 %x }", "g", -5, returns=int) == -5
+    assert arm.call("define float @h(float %x) { ret float %x }", "h", np.float32(1.5), returns=np.float32) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("statements", "message"),
+    [("call void @llvm.trap()", "exit code"), ("%end = getelementptr i64, ptr %x, i64 8\nstore i64 1, ptr %end", "exit code")],
+)
+def test_faults(statements, message):
+    with pytest.raises(EmulatedFault, match=message):
+        arm.call(f"declare void @llvm.trap()\ndefine void @f(ptr %x) {{ {statements}\nret void }}", "f", np.zeros(8, np.int64))
