@@ -220,6 +220,81 @@ def test_everyday_calls_do_the_same_work_in_both_libraries():
         assert ours == pytest.approx(theirs, rel=1e-7)
 
 
+def cells_of(printed):
+    """The cells of all lines of Markdown tables, without the lines below the heads."""
+    lines = [line for line in printed.splitlines() if line.startswith("| ") and not line.startswith("| ---")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+
+@pytest.mark.slow
+def test_mixed_precision_compares_errors_losses_and_gradients(tmp_path):
+    records = tmp_path / "fits.jsonl"
+    options = ["--only", "vowel", "--only", "california", "--seeds", "2", "--rows", "600", "--steps", "30", "--late-steps", "30"]
+    command = [BENCH / "mixed_precision.py", "--accuracy", *options, "--output", records]
+    printed = run(*command, "--gradients", "--only", "784-128-10", "--batches", "1")
+    rows = cells_of(printed)
+    assert [row[0] for row in rows[:3]] == ["table", "california_housing", "vowel"]
+    kinds = ("loss, final weights", "loss, last epoch", "test error, %")
+    assert [row[0] for row in rows[3:7]] == ["table", *(f"california_housing, {kind}" for kind in kinds)]
+    for row in rows[1:3]:
+        float32, mixed, _, difference = (float(cell.split()[0]) for cell in row[2:6])
+        assert mixed - float32 == pytest.approx(difference, abs=0.002)
+        assert abs(difference) < 0.2 * float32
+    gradients = rows[8:]
+    assert [row[0] for row in gradients] == ["784-128-10 b256"] * 4
+    assert [row[2] for row in gradients[:2]] == ["784 × 128", "128 × 10"]
+    for float32, mixed in ((float(cell) for cell in row[3:5]) for row in gradients[:2]):
+        assert float32 < 1e-5
+        assert 1e-4 < mixed < 0.2
+    fits = [json.loads(line) for line in records.read_text().splitlines()]
+    assert len(fits) == 2 * 2 * 3
+    pairs = {tuple(fit["case"][:3]): fit["result"]["loss"] for fit in fits if fit["case"][3] == "float32"}
+    assert all(fit["result"]["loss"] != pairs[tuple(fit["case"][:3])] for fit in fits if fit["case"][3] != "float32")
+    assert cells_of(run(*command, "--report")) == rows[:7]
+
+
+def test_mixed_precision_does_not_measure_the_speed_of_the_emulation():
+    result = subprocess.run(
+        [sys.executable, str(BENCH / "mixed_precision.py"), "--speed"],
+        env={**os.environ, "FASTBP_EMULATE_BF16": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert "The emulation is slower than float32" in result.stderr
+
+
+@pytest.mark.slow
+def test_steps_of_mixed_precision_are_measured_and_reach_the_same_losses(monkeypatch):
+    from precision import speed
+    from sidebyside.works import Work
+
+    monkeypatch.setenv("FASTBP_EMULATE_BF16", "1")
+    monkeypatch.setattr(speed, "NETWORKS", {"40-48-40-3": Work((40, 48, 40, 3), 64, "adam", {}, n_rows=512)})
+    monkeypatch.setattr(speed, "names_here", lambda n_threads: [speed.OURS, "fastbp float32"])
+    steps = speed.measure("40-48-40-3", 1, speed.Effort(2, 0.0, 1, 10))
+    mixed, float32 = steps[speed.OURS], steps["fastbp float32"]
+    assert mixed.loss != float32.loss
+    assert mixed.loss == pytest.approx(float32.loss, rel=1e-2)
+    row = speed.speed_row("40-48-40-3", 1, steps, ["fastbp mixed", "torch float32", "fastbp float32"])
+    assert row[:2] == ["40-48-40-3", "1"]
+    assert row[3] == "–"
+    assert [cell.count(" · ") for cell in row[2:]] == [1, 0, 2]
+
+
+def test_p_values_are_corrected_by_the_method_of_holm():
+    from precision.accuracy import Paired, holm
+
+    assert holm([0.04, 0.01, 0.03, 0.5]) == pytest.approx([0.09, 0.04, 0.09, 0.5])
+    assert holm([0.4, 0.6]) == [0.8, 0.8]
+    paired = Paired.of([1.0, 2.0, 4.0], [1.5, 2.0, 5.0])
+    assert paired[:4] == pytest.approx((7 / 3, 8.5 / 3, 0.5, 0.5 / 3**0.5))
+    assert paired.p == pytest.approx(0.225403, abs=1e-6)  # t = √3 with two degrees of freedom: p = 1 − √(3 / 5)
+    assert Paired.of([1.0, 2.0], [1.0, 2.0]) == (1.5, 1.5, 0.0, 0.0, 1.0)
+
+
 @pytest.mark.slow
 def test_readme_has_the_table_of_the_latest_results(tmp_path):
     """README has the table that `peers.py` makes from `bench/results/peers.md`, and no row is missing."""

@@ -4,6 +4,7 @@ Traces are compared with the worked examples of notes on backpropagation, with f
 training, and with finite differences. The examples, whose numbers are exact, are the same as in ``test_backprop_notes.py``.
 """
 
+import os
 import pickle
 import re
 import subprocess
@@ -422,6 +423,30 @@ def test_threshold_must_be_positive(value):
 def test_max_params_must_be_an_integer(value):
     with pytest.raises(ValueError, match=f"max_params must be an integer >= 1, got {value!r}"):
         check_gradients(fitted(MLPClassifier, CODES), X, CODES, max_params=value)
+
+
+@pytest.mark.slow
+def test_traces_of_mixed_precision_have_the_gradients_of_training():
+    """The gradient is that of the next step, with rounded factors; finite differences are compared with exact products."""
+    code = """
+import numpy as np
+from fastbp import MLPRegressor
+from fastbp.inspection import check_gradients, trace
+
+X = np.random.default_rng(0).standard_normal((64, 40), np.float32)
+y = X[:, 0] * X[:, 1]
+options = {"solver": "sgd", "momentum": 0, "learning_rate_init": 0.1, "max_iter": 2, "n_iter_no_change": 3, "random_state": 0}
+model = MLPRegressor(hidden_layer_sizes=(48, 32), batch_size=64, dtype="mixed_bfloat16", **options).partial_fit(X, y)
+expected, before = trace(model, X, y), [W.copy() for W in model.coefs_]
+float32 = trace(model.set_params(dtype="float32"), X, y)
+assert check_gradients(model.set_params(dtype="mixed_bfloat16"), X, y).passed
+model.partial_fit(X, y)
+for layer in (0, 1):  # the third layer is too small
+    step, size = model.coefs_[layer] - before[layer], np.linalg.norm(expected.coef_updates[layer])
+    assert np.linalg.norm(step - expected.coef_updates[layer]) < 1e-4 * size
+    assert np.linalg.norm(step - float32.coef_updates[layer]) > 5e-4 * size
+""".strip()
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "FASTBP_EMULATE_BF16": "1"})
 
 
 def test_import_of_fastbp_does_not_import_inspection():

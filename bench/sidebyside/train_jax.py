@@ -2,7 +2,7 @@
 
 NumPy shuffles the rows, because on a CPU it is much faster than `jax.random.permutation`. ``ShufflingJaxTrainer`` calls
 `jax.random.permutation` inside the compiled epoch, which is common in JAX code. Its batches are different, so its losses differ
-slightly.
+slightly. ``MixedJaxTrainer`` rounds the factors of all products to bfloat16.
 """
 
 from functools import partial
@@ -27,8 +27,9 @@ class JaxTrainer(Trainer):
     def train(self, n_epochs):
         params = [(jnp.array(W), jnp.array(b)) for W, b in zip(self.start.coefs, self.start.intercepts, strict=True)]
         state = (jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, params), jax.tree.map(jnp.zeros_like, params))
+        options = self.work.activation, self.work.solver
         for order in self.orders(n_epochs):
-            params, state = self.epoch(params, state, self.features, self.targets, order, self.work.activation, self.work.solver)
+            params, state = self.epoch(params, state, self.features, self.targets, order, *options)
         jax.block_until_ready(params)
         return [np.asarray(W) for W, _ in params], [np.asarray(b) for _, b in params]
 
@@ -48,37 +49,61 @@ class ShufflingJaxTrainer(JaxTrainer):
         return shuffled_epoch(params, state, X, y, key, activation, solver, self.work.batch_size)
 
 
+class MixedJaxTrainer(JaxTrainer):
+    @staticmethod
+    def epoch(*arguments):
+        return epoch(*arguments, multiply=multiply_bfloat16)
+
+
 @partial(jax.jit, static_argnames=("activation", "solver", "batch_size"), donate_argnums=(0, 1))
 def shuffled_epoch(params, state, X, y, key, activation, solver, batch_size):
     order = jax.random.permutation(key, X.shape[0]).reshape(-1, batch_size)
     return epoch(params, state, X, y, order, activation, solver)
 
 
-@partial(jax.jit, static_argnames=("activation", "solver"), donate_argnums=(0, 1))
-def epoch(params, state, X, y, order, activation, solver):
+@partial(jax.jit, static_argnames=("activation", "solver", "multiply"), donate_argnums=(0, 1))
+def epoch(params, state, X, y, order, activation, solver, multiply=jnp.matmul):
     """Train on all batches of an epoch; `order` has shape (n_batches, batch_size). Return (params, state)."""
 
     def step(carry, rows):
         params, state = carry
-        gradients = jax.grad(objective)(params, X[rows], y[rows], activation)
+        gradients = jax.grad(objective)(params, X[rows], y[rows], activation, multiply)
         return UPDATES[solver](params, gradients, state), None
 
     (params, state), _ = lax.scan(step, (params, state), order)
     return params, state
 
 
-def objective(params, A, y, activation):
+def objective(params, A, y, activation, multiply):
     """The mean log-loss of a batch, with the L2 penalty."""
     *hidden, (W_out, b_out) = params
     for W, b in hidden:
-        A = _ACTIVATIONS[activation](A @ W + b)
-    Z = A @ W_out + b_out
+        A = _ACTIVATIONS[activation](multiply(A, W) + b)
+    Z = multiply(A, W_out) + b_out
     if Z.shape[1] == 1:
         losses = nn.softplus(Z[:, 0]) - y * Z[:, 0]
     else:
         losses = nn.logsumexp(Z, axis=1) - jnp.take_along_axis(Z, y[:, None], axis=1)[:, 0]
     penalty = sum(jnp.vdot(W, W) for W, _ in params)
     return losses.mean() + 0.5 * ALPHA / Z.shape[0] * penalty
+
+
+@jax.custom_vjp
+def multiply_bfloat16(A, W):
+    """A·W with factors in bfloat16 and sums in float32; the two products of the backward pass are computed in the same way."""
+    return jnp.matmul(A.astype(jnp.bfloat16), W.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
+
+
+def _forward(A, W):
+    return multiply_bfloat16(A, W), (A, W)
+
+
+def _backward(factors, delta):
+    A, W = factors
+    return multiply_bfloat16(delta, W.T), multiply_bfloat16(A.T, delta)
+
+
+multiply_bfloat16.defvjp(_forward, _backward)
 
 
 def adam(params, gradients, state):

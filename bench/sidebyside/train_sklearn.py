@@ -39,3 +39,11 @@ class FastbpTrainer(SklearnTrainer):
     def setup(self):
         super().setup()
         self.options = {"n_threads": self.work.n_threads}
+
+
+class MixedFastbpTrainer(FastbpTrainer):
+    """Products of bfloat16 numbers."""
+
+    def setup(self):
+        super().setup()
+        self.options["dtype"] = "mixed_bfloat16"

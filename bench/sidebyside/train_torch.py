@@ -1,4 +1,7 @@
-"""PyTorch in eager mode: tensors are created once, the optimizer is fused, and `index_select` creates the batches."""
+"""PyTorch in eager mode: tensors are created once, the optimizer is fused, and `index_select` creates the batches.
+
+``AutocastTrainer`` has products of bfloat16 numbers. The other two classes use torch.compile, which needs a C++ compiler.
+"""
 
 import torch
 from torch import nn
@@ -26,10 +29,13 @@ class TorchTrainer(Trainer):
         for order in self.start.orders(n_epochs):
             for rows in torch.from_numpy(order):
                 optimizer.zero_grad(set_to_none=True)
-                loss(model(X.index_select(0, rows)), y.index_select(0, rows)).backward()
+                loss(self.outputs(model, X.index_select(0, rows)), y.index_select(0, rows)).backward()
                 optimizer.step()
         linears = [layer for layer in model if isinstance(layer, nn.Linear)]
         return [layer.weight.detach().numpy().T for layer in linears], [layer.bias.detach().numpy() for layer in linears]
+
+    def outputs(self, model, X):
+        return model(X)
 
     def model(self):
         """A new network with the starting weights."""
@@ -49,3 +55,33 @@ class TorchTrainer(Trainer):
         if self.work.solver == "adam":
             return torch.optim.Adam(parameters, betas=(BETA_1, BETA_2), eps=EPSILON, **options)
         return torch.optim.SGD(parameters, momentum=MOMENTUM, nesterov=True, **options)
+
+
+class CompiledTorchTrainer(TorchTrainer):
+    """One network is compiled at the first call; each training starts with its starting weights."""
+
+    def setup(self):
+        super().setup()
+        self.network = super().model()
+        self.compiled = torch.compile(self.network)
+
+    def model(self):
+        with torch.no_grad():
+            for kept, new in zip(self.network.parameters(), super().model().parameters(), strict=True):
+                kept.copy_(new)
+        return self.network
+
+    def outputs(self, model, X):
+        return self.compiled(X)
+
+
+class AutocastTrainer(TorchTrainer):
+    """Autocast to bfloat16: products and activations are bfloat16; weights, losses and the optimizer are float32."""
+
+    def outputs(self, model, X):
+        with torch.autocast("cpu", torch.bfloat16):
+            return super().outputs(model, X).float()
+
+
+class CompiledAutocastTrainer(AutocastTrainer, CompiledTorchTrainer):
+    pass

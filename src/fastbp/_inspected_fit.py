@@ -55,7 +55,8 @@ class InspectableFit:
 
     def _inspected_plan(self, state):
         """The plan of the network that is trained, without dropout and noise."""
-        architecture = replace(self._prediction_architecture(len(state.layout.sizes) - 2, state), norm=state.norm)
+        architecture = self._prediction_architecture(len(state.layout.sizes) - 2, state)
+        architecture = replace(architecture, norm=state.norm, product_dtype=FitConfig.of(self).product_dtype)
         return Plan(state.layout, architecture, self._objective())
 
     def _inspected_run(self, paused, max_rows):

@@ -221,6 +221,8 @@ def trace(est: Any, X: Matrix, y: ArrayLike, sample_weight: ArrayLike | None = N
     -----
     All values are those of the kernels that train, in the dtype of the weights: the activations, the deltas and the gradients are
     copied from the buffers in which the kernels store them, and the weighted sums and outputs are computed by the same products.
+    With ``dtype="mixed_bfloat16"``, activations, deltas and gradients are those of products with rounded factors, as in training;
+    `Z` and the outputs are computed in float32, so the formulas hold to two or three digits.
     The algorithm and the notation are those of Rumelhart, Hinton and Williams, "Learning representations by back-propagating
     errors", Nature 323, 1986, written with one row per example.
 
