@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from emulators import EmulatedFault
+from emulators import EmulatedFault, numba_arguments
 from emulators.amx import Tiles
 
 # The emulated processor, for LLVM. Without the last feature, LLVM would use vectors of 256 bits.
@@ -82,20 +82,8 @@ def call(address, *arguments, returns=int):
 
 
 def run_numba(address, *arguments):
-    """Call a function that Numba compiled, by the address of `address_of` of `fastbp._kernels.function_pointers`.
-
-    Numba passes an array as its fields: the address of its memory manager and of its owner, which are 0 here, the number of
-    elements, the size of an element, the address of the data, the shape and the strides. Other arguments are numbers. The function
-    must not return a value.
-    """
-    call(address, *(field for argument in arguments for field in numba_fields(argument)), returns=None)
-
-
-def numba_fields(argument):
-    """Return the integers and numbers that Numba passes to a compiled function for an argument."""
-    if not isinstance(argument, np.ndarray):
-        return (argument,)
-    return (0, 0, argument.size, argument.itemsize, argument.ctypes.data, *argument.shape, *argument.strides)
+    """Call a function that Numba compiled and that returns nothing, by its address from `address_of` of `function_pointers`."""
+    call(address, *numba_arguments(*arguments), returns=None)
 
 
 class _Memory:
