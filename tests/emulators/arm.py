@@ -5,6 +5,7 @@ back. The function is linked with a program in C that reads the arguments and th
 the functions compute.
 """
 
+import re
 import shutil
 import struct
 import subprocess
@@ -15,11 +16,13 @@ from tempfile import TemporaryDirectory
 import llvmlite.binding as llvm
 import numpy as np
 
-from emulators import EmulatedFault
+from emulators import EmulatedFault, numba_arguments
 
 EMULATOR, COMPILER = "qemu-aarch64", "aarch64-linux-gnu-gcc"
 TRIPLE = "aarch64-unknown-linux-gnu"
 FEATURES = "+neon,+bf16,+fullfp16"
+# With these variables, Numba compiles for vectors as long as those of Arm. See `run_numba`.
+ENVIRONMENT = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}
 _NAME = "emulated_function"
 _N_REGISTERS, _N_STACKED = 8, 56  # arguments in registers of each kind, and integers on the stack
 
@@ -40,6 +43,7 @@ typedef double d;
 #define VALUES PASS(n), PASS(x), PASS((n + 8)), PASS((n + 16)), PASS((n + 24)), PASS((n + 32)), PASS((n + 40)), PASS((n + 48)), \\
     PASS((n + 56))
 void emulated_function(void);
+void (*volatile function)(void) = emulated_function;
 
 static void check(int ok)
 {
@@ -66,10 +70,10 @@ int main(int argc, char **argv)
     }
     int64_t result = 0;
     if (header[0]) {
-        double number = ((double (*)(ARGUMENTS))emulated_function)(VALUES);
+        double number = ((double (*)(ARGUMENTS))function)(VALUES);
         memcpy(&result, &number, 8);
     } else
-        result = ((int64_t (*)(ARGUMENTS))emulated_function)(VALUES);
+        result = ((int64_t (*)(ARGUMENTS))function)(VALUES);
     check(fwrite(&result, 8, 1, out) == 1);
     for (int64_t k = 0; k < header[1]; k++)
         check(fwrite((void *)n[at[k]], 1, size[k], out) == (size_t)size[k]);
@@ -111,6 +115,28 @@ def call(code, name, *arguments, returns=None, features=FEATURES):
         return _run(Path(folder), object_file(code, name, features), integers, floats, arrays, returns)
 
 
+def run_numba(compiled, *arguments):
+    """Compile a function that Numba compiled (`overloads[signature]` of a dispatcher) for Arm and call it; it must return nothing.
+
+    Numba compiles for x86-64 in this process, so that its LLVM code must not contain instructions of x86.
+    """
+    code, name = compiled.library.get_llvm_str(), compiled.fndesc.llvm_cfunc_wrapper_name
+    call(_without_x86(code), name, *numba_arguments(*arguments))
+
+
+def _without_x86(code):
+    """Replace the functions that contain instructions of x86 by declarations: they count references, which is not needed here."""
+    head, *functions = re.split(r"(?m)^(?=define )", code)
+    for i, text in enumerate(functions):
+        body, _, rest = text.partition("\n}\n")
+        if "@llvm.x86." in body:
+            name = re.search(r"@([\w.$]+|\"[^\"]+\")\(", body)[1]
+            if not name.startswith("NRT_"):
+                raise ValueError(f"The function {name} contains instructions of x86, so that it cannot be compiled for Arm.")
+            functions[i] = f"declare void @{name}(ptr)\n{rest}"
+    return re.sub(r"(?m)^declare .*@llvm\.x86\..*\n", "", head + "".join(functions))
+
+
 def object_file(code, name, features=FEATURES):
     """Compile LLVM code, in which the function with this name receives the name that the program in C calls."""
     module = llvm.parse_assembly(str(code))
@@ -141,7 +167,8 @@ def _run(folder, compiled, integers, floats, arrays, returns):
     for name, data in (("program.o", _program()), ("function.o", compiled), ("in", _input(integers, floats, arrays, returns))):
         (folder / name).write_bytes(data)
     program, objects = folder / "program", [folder / "program.o", folder / "function.o"]
-    subprocess.run([COMPILER, "-static", "-o", program, *objects, "-lm"], check=True)
+    # functions for errors, which Numba provides, are missing
+    subprocess.run([COMPILER, "-static", "-Wl,--unresolved-symbols=ignore-all", "-o", program, *objects, "-lm"], check=True)
     done = subprocess.run([EMULATOR, "-cpu", "max", program, folder / "in", folder / "out"], capture_output=True, text=True)
     if done.returncode:
         raise EmulatedFault(f"The emulated program stopped with exit code {done.returncode}: {done.stderr.strip()}")

@@ -1,5 +1,9 @@
 """The bfloat16 instructions of 64-bit Arm processors agree with `bfloat16_reference` in all bits."""
 
+import os
+import platform
+import subprocess
+import sys
 from itertools import product
 
 import numpy as np
@@ -113,3 +117,32 @@ def test_arguments_and_results():
 def test_faults(statements, message):
     with pytest.raises(EmulatedFault, match=message):
         arm.call(f"declare void @llvm.trap()\ndefine void @f(ptr %x) {{ {statements}\nret void }}", "f", np.zeros(8, np.int64))
+
+
+# ---------------------------------------------------------------------- kernels
+
+KERNEL = """
+import sys
+import numpy as np
+from emulators import arm
+from fastbp._kernels.lazy.activations import ACTIVATIONS
+from fastbp._kernels.lazy.addresses import lazy_address, signature
+
+z = np.linspace(-30, 30, 1003, dtype=np.float32)
+slopes = np.zeros_like(z)
+lazy_address("activation", "silu", np.float32)
+arm.run_numba(ACTIVATIONS["silu"].entry.overloads[signature("activation", np.float32)], z, slopes)
+np.savez(sys.argv[1], z=z, slopes=slopes)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the variables of Numba are for x86-64")
+def test_compiled_activation(tmp_path):
+    # the machine code is not read from a cache, so that Numba knows its LLVM code
+    variables = {**arm.ENVIRONMENT, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", KERNEL, str(tmp_path / "emulated.npz")], env={**os.environ, **variables}, check=True)
+    emulated, z = np.load(tmp_path / "emulated.npz"), np.linspace(-30, 30, 1003, dtype=np.float32).astype(float)
+    sigmoid = 1 / (1 + np.exp(-z))
+    np.testing.assert_allclose(emulated["z"], z * sigmoid, rtol=1e-6)
+    np.testing.assert_allclose(emulated["slopes"], sigmoid * (1 + z * (1 - sigmoid)), rtol=1e-5, atol=1e-9)

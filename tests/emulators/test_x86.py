@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from bfloat16_reference import dot_pairs, round_to_bfloat16, tile_product
 
-from emulators import EmulatedFault, x86
+from emulators import EmulatedFault, numba_arguments, x86
 from emulators.cases import MAGNITUDES, SPECIAL, SPECIAL_BITS, agrees, loop, powers, random_bits
 from fastbp._kernels.lazy.addresses import lazy_address
 
@@ -251,7 +251,7 @@ def test_compiled_activation(tmp_path):
     assert emulated["has_avx512"]
     z = np.linspace(-30, 30, 1003, dtype=np.float32)
     slopes, expected = np.zeros_like(z), z / (1 + np.exp(-z.astype(float)))
-    fields = [*x86.numba_fields(z), *x86.numba_fields(slopes)]
+    fields = [field.ctypes.data if isinstance(field, np.ndarray) else field for field in numba_arguments(z, slopes)]
     ctypes.CFUNCTYPE(None, *[ctypes.c_size_t] * len(fields))(lazy_address("activation", "silu", np.float32))(*fields)
     np.testing.assert_allclose(emulated["z"], expected, rtol=1e-6)
     np.testing.assert_allclose(emulated["z"], z, rtol=1e-6)

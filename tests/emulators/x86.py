@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from emulators import EmulatedFault
+from emulators import EmulatedFault, numba_arguments
 from emulators.amx import Tiles
 from emulators.corrections import correct_conversion
 
@@ -83,20 +83,8 @@ def call(address, *arguments, returns=int):
 
 
 def run_numba(address, *arguments):
-    """Call a function that Numba compiled, by the address of `address_of` of `fastbp._kernels.function_pointers`.
-
-    Numba passes an array as its fields: the address of its memory manager and of its owner, which are 0 here, the number of
-    elements, the size of an element, the address of the data, the shape and the strides. Other arguments are numbers. The function
-    must not return a value.
-    """
-    call(address, *(field for argument in arguments for field in numba_fields(argument)), returns=None)
-
-
-def numba_fields(argument):
-    """Return the integers and numbers that Numba passes to a compiled function for an argument."""
-    if not isinstance(argument, np.ndarray):
-        return (argument,)
-    return (0, 0, argument.size, argument.itemsize, argument.ctypes.data, *argument.shape, *argument.strides)
+    """Call a function that Numba compiled and that returns nothing, by its address from `address_of` of `function_pointers`."""
+    call(address, *numba_arguments(*arguments), returns=None)
 
 
 class _Memory:
@@ -111,6 +99,14 @@ class _Memory:
         self.words.view(np.uint8)[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
 
 
+def _mapped_ranges():
+    """Return the ranges of addresses of this process that can be read, as an array (n, 2)."""
+    with open("/proc/self/maps", encoding="ascii") as lines:
+        fields = [line.split(maxsplit=2) for line in lines]
+    ranges = [[int(end, 16) for end in field[0].split("-")] for field in fields if field[1].startswith("r")]
+    return np.array([limits for limits in ranges if limits[1] < 1 << 47], np.int64)
+
+
 class _PhysicalMemory:
     """The physical memory of the emulator: each GiB of addresses of this process has a slot of 1 GiB.
 
@@ -119,6 +115,7 @@ class _PhysicalMemory:
 
     def __init__(self):
         self._slots, self._starts, self._pages = {}, {}, {}
+        self._ranges = np.zeros((1, 2), np.int64)
 
     def of(self, address):
         """Return the physical address of an address of this process."""
@@ -135,7 +132,9 @@ class _PhysicalMemory:
         page = physical & -_PAGE
         start = self._starts.get(page & -_GIB)
         address = page if start is None else start + page % _GIB
-        is_mapped = start is not None and _are_mapped([address])[0]
+        if not self._are_mapped([address])[0]:
+            self._ranges = _mapped_ranges()  # this process may have allocated memory since the last call
+        is_mapped = start is not None and self._are_mapped([address])[0]
         if is_mapped:
             _package().memory.page_insert(page, address)
             self._pages[page] = address
@@ -143,29 +142,20 @@ class _PhysicalMemory:
 
     def remove_unmapped(self):
         """Remove the pages that this process no longer has."""
-        mapped = _are_mapped(list(self._pages.values()))
+        self._ranges = _mapped_ranges()
+        mapped = self._are_mapped(list(self._pages.values()))
         for page, is_mapped in zip(list(self._pages), mapped, strict=True):
             if not is_mapped:
                 _package().memory.page_remove(page)
                 del self._pages[page]
 
+    def _are_mapped(self, addresses):
+        low, high = self._ranges.T
+        last = np.searchsorted(low, addresses, side="right") - 1
+        return (last >= 0) & (np.asarray(addresses, np.int64) < high[last])
+
 
 _physical = _PhysicalMemory()
-
-
-def _mapped_ranges():
-    """Return the ranges of addresses of this process that can be read, as an array (n, 2)."""
-    with open("/proc/self/maps", encoding="ascii") as lines:
-        fields = [line.split(maxsplit=2) for line in lines]
-    ranges = [[int(end, 16) for end in field[0].split("-")] for field in fields if field[1].startswith("r")]
-    return np.array([limits for limits in ranges if limits[1] < 1 << 47], np.int64)
-
-
-def _are_mapped(addresses):
-    """Return for each address whether this process can read it."""
-    low, high = _mapped_ranges().T
-    last = np.searchsorted(low, addresses, side="right") - 1
-    return (last >= 0) & (np.asarray(addresses, np.int64) < high[last])
 
 
 class _Processor:
