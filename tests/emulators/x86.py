@@ -18,7 +18,7 @@ import numpy as np
 
 from emulators import EmulatedFault, numba_arguments
 from emulators.amx import Tiles
-from emulators.corrections import correct_conversion
+from emulators.corrections import correct
 
 # The emulated processor, for LLVM. Without the last feature, LLVM would use vectors of 256 bits.
 CPU = "sapphirerapids"
@@ -311,7 +311,7 @@ def _package():
     import bochscpu.memory
 
     library = ctypes.CDLL(bochscpu._bochscpu.__file__)
-    correct_conversion(library)
+    correct(library)
     library.sim_get_param_enum.restype = ctypes.c_void_p
     set_parameter = library._ZN15bx_param_enum_c3setEl  # bx_param_enum_c::set(long)
     set_parameter.argtypes = ctypes.c_void_p, ctypes.c_long
