@@ -226,7 +226,7 @@ def cells_of(printed):
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mixed_precision_compares_errors_losses_and_gradients(tmp_path):
     records = tmp_path / "fits.jsonl"
     options = ["--only", "vowel", "--only", "california", "--seeds", "2", "--rows", "600", "--steps", "30", "--late-steps", "30"]
@@ -266,7 +266,7 @@ def test_mixed_precision_does_not_measure_the_speed_of_the_emulation():
     assert "The emulation is slower than float32" in result.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_steps_of_mixed_precision_are_measured_and_reach_the_same_losses(monkeypatch):
     from precision import speed
     from sidebyside.works import Work
