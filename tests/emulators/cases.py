@@ -1,6 +1,9 @@
 """Numbers with which the tests of all processors compare, and the loop around an instruction in LLVM code."""
 
+from itertools import product
+
 import numpy as np
+from bfloat16_reference import round_to_bfloat16
 
 # ±0, subnormal numbers, the smallest and the largest normal numbers, ±∞, quiet and signaling NaN, and ordinary numbers
 SPECIAL = [0, 0x8000, 1, 0x807F, 0x80, 0x8080, 0x7F80, 0xFF80, 0x7F81, 0xFF85, 0x7FC1, 0xFFC2, 0x3F80, 0xBF80, 0x7F7F, 0x4049]
@@ -43,6 +46,29 @@ def powers(random, limits, size):
 def random_bits(random, dtype, size):
     """Return integers whose bits are random."""
     return random.integers(0, np.iinfo(dtype).max, size, dtype, endpoint=True)
+
+
+def random_products(magnitudes):
+    """Return random sums C, and random bfloat16 factors A and B with two numbers for each sum."""
+    random, n, (of_factors, of_sum) = np.random.default_rng(0), 1 << 13, MAGNITUDES[magnitudes]
+    A, B = (round_to_bfloat16(powers(random, of_factors, 2 * n)) for _ in range(2))
+    return powers(random, of_sum, n), A, B
+
+
+def products_of_random_bits():
+    """Return the same with random bits."""
+    random, n = np.random.default_rng(0), 1 << 14
+    C = random_bits(random, np.uint32, n).view(np.float32)
+    A, B = (random_bits(random, np.uint16, 2 * n) for _ in range(2))
+    return C, A, B
+
+
+def special_products():
+    """Return the same with special values in all combinations; the number of sums is a multiple of 16."""
+    values = np.array(list(product(SPECIAL, SPECIAL, SPECIAL, (0, 0x3F80, 0x7F80, 0xFFC3, 1), SPECIAL[::3])), np.uint16)
+    values = np.concatenate([values, values[: -len(values) % 16]])
+    C = (values[:, 0].astype(np.uint32) << 16).view(np.float32)
+    return C, np.ascontiguousarray(values[:, 1:3]).ravel(), np.ascontiguousarray(values[:, 3:]).ravel()
 
 
 def loop(statements, arguments, declaration):

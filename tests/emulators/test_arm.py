@@ -4,14 +4,22 @@ import os
 import platform
 import subprocess
 import sys
-from itertools import product
 
 import numpy as np
 import pytest
 from bfloat16_reference import dot_pairs_of_arm, matrix_product_of_arm, round_to_bfloat16
 
 from emulators import EmulatedFault, arm
-from emulators.cases import MAGNITUDES, SPECIAL, SPECIAL_BITS, agrees, loop, powers, random_bits
+from emulators.cases import (
+    MAGNITUDES,
+    SPECIAL_BITS,
+    agrees,
+    loop,
+    products_of_random_bits,
+    random_bits,
+    random_products,
+    special_products,
+)
 
 pytestmark = pytest.mark.skipif(bool(arm.unavailable()), reason=arm.unavailable() or "the emulator is available")
 
@@ -56,22 +64,15 @@ def check_products(C, A, B):
 
 @pytest.mark.parametrize("magnitudes", MAGNITUDES)
 def test_products_of_random_numbers(magnitudes):
-    random, n, (of_factors, of_sum) = np.random.default_rng(0), 1 << 13, MAGNITUDES[magnitudes]
-    A, B = (round_to_bfloat16(powers(random, of_factors, 2 * n)) for _ in range(2))
-    check_products(powers(random, of_sum, n), A, B)
+    check_products(*random_products(magnitudes))
 
 
 def test_products_of_random_bits():
-    random, n = np.random.default_rng(0), 1 << 14
-    A, B = (random_bits(random, np.uint16, 2 * n) for _ in range(2))
-    check_products(random_bits(random, np.uint32, n).view(np.float32), A, B)
+    check_products(*products_of_random_bits())
 
 
 def test_products_of_special_values():
-    values = np.array(list(product(SPECIAL, SPECIAL, SPECIAL, (0, 0x3F80, 0x7F80, 0xFFC3, 1), SPECIAL[::3])), np.uint16)
-    values = np.concatenate([values, values[: -len(values) % 4]])
-    C = (values[:, 0].astype(np.uint32) << 16).view(np.float32)
-    check_products(C, np.ascontiguousarray(values[:, 1:3]).ravel(), np.ascontiguousarray(values[:, 3:]).ravel())
+    check_products(*special_products())
 
 
 def test_rounding_to_bfloat16():

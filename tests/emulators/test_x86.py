@@ -7,7 +7,6 @@ import ctypes
 import os
 import subprocess
 import sys
-from itertools import product
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -15,7 +14,16 @@ import pytest
 from bfloat16_reference import dot_pairs, round_to_bfloat16, tile_product
 
 from emulators import EmulatedFault, numba_arguments, x86
-from emulators.cases import MAGNITUDES, SPECIAL, SPECIAL_BITS, agrees, loop, powers, random_bits
+from emulators.cases import (
+    MAGNITUDES,
+    SPECIAL_BITS,
+    agrees,
+    loop,
+    products_of_random_bits,
+    random_bits,
+    random_products,
+    special_products,
+)
 from fastbp._kernels.lazy.addresses import lazy_address
 
 pytestmark = pytest.mark.skipif(bool(x86.unavailable()), reason=x86.unavailable() or "the emulator is available")
@@ -107,21 +115,15 @@ def dot(C, A, B):
 
 @pytest.mark.parametrize("magnitudes", MAGNITUDES)
 def test_dot_products_of_random_pairs(magnitudes):
-    random, n, (of_factors, of_sum) = np.random.default_rng(0), 1 << 13, MAGNITUDES[magnitudes]
-    A, B = (round_to_bfloat16(powers(random, of_factors, 2 * n)) for _ in range(2))
-    dot(powers(random, of_sum, n), A, B)
+    dot(*random_products(magnitudes))
 
 
 def test_dot_products_of_random_bits():
-    random, n = np.random.default_rng(0), 1 << 14
-    dot(random_bits(random, np.uint32, n).view(np.float32), *(random_bits(random, np.uint16, 2 * n) for _ in range(2)))
+    dot(*products_of_random_bits())
 
 
 def test_dot_products_of_special_values():
-    values = np.array(list(product(SPECIAL, SPECIAL, SPECIAL, (0, 0x3F80, 0x7F80, 0xFFC3, 1), SPECIAL[::3])), np.uint16)
-    values = np.concatenate([values, values[: -len(values) % 16]])
-    C = (values[:, 0].astype(np.uint32) << 16).view(np.float32)
-    dot(C, np.ascontiguousarray(values[:, 1:3]).ravel(), np.ascontiguousarray(values[:, 3:]).ravel())
+    dot(*special_products())
 
 
 def configuration(**shapes):

@@ -13,8 +13,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from .._compat import cgutils
-from .bfloat16 import PairProducts
-from .vector_code import VectorCode, argument_types, i64
+from .tiles import build_strip
+from .vector_code import PairProducts, VectorCode, i64
 
 # The number of rows of a tile, and the number of words or float32 numbers in a row, which is also the size of a vector.
 TILE_SIZE = 16
@@ -125,9 +125,6 @@ class _TileStrip(VectorCode):
     def move(self, name, tile, pointer, row_bytes):
         _call_intrinsic(self.builder, name, tile, self.builder.bitcast(pointer, _POINTER), row_bytes)
 
-    def as_bool(self, argument):
-        return self.builder.trunc(argument, ir.IntType(1))
-
     def finish(self, row, C, values):
         """Store a row of sums to C."""
         for v, value in enumerate(values):
@@ -192,32 +189,19 @@ class _GradientTiles(_TileStrip):
 @intrinsic
 def forward_tiles(typing_context, n_vectors, A, stride, B, b_at, C, c_at, ldc, n_rows, depth, bias, bias_at, floor):
     """Compute C[:n_rows, c_at:] = max(A·B + bias[bias_at:], floor) for n_vectors vectors of columns."""
-    return _build(_ForwardTiles, n_vectors, A, stride, B, b_at, C, c_at, ldc, n_rows, depth, bias, bias_at, floor)
+    return build_strip(_ForwardTiles, n_vectors, A, stride, B, b_at, C, c_at, ldc, n_rows, depth, bias, bias_at, floor)
 
 
 @intrinsic
 def backward_tiles(typing_context, n_vectors, A, stride, B, b_at, C, c_at, ldc, n_rows, depth, activations, at, relu):
     """Compute C[:n_rows, c_at:] = A·B for n_vectors vectors of columns; with `relu`, zero where activations[at:] are zero."""
-    return _build(_BackwardTiles, n_vectors, A, stride, B, b_at, C, c_at, ldc, n_rows, depth, activations, at, relu)
+    return build_strip(_BackwardTiles, n_vectors, A, stride, B, b_at, C, c_at, ldc, n_rows, depth, activations, at, relu)
 
 
 @intrinsic
 def gradient_tiles(typing_context, n_vectors, A, stride, B, b_at, C, c_at, ldc, n_rows, depth, add, n_valid):
     """Compute C[:n_rows, c_at:] = A·B, plus C if `add`, for n_vectors vectors of columns; the last one has n_valid columns."""
-    return _build(_GradientTiles, n_vectors, A, stride, B, b_at, C, c_at, ldc, n_rows, depth, add, n_valid)
-
-
-def _build(strip, n_vectors, *kinds):
-    """Return an intrinsic's signature and its code generator; the number of vectors must be a literal."""
-    if not isinstance(n_vectors, types.IntegerLiteral):
-        return None
-
-    def build(context, builder, signature, arguments):
-        without_n_vectors = types.void(*signature.args[1:])
-        strip(context, builder, without_n_vectors, arguments[1:], n_vectors.literal_value).build()
-        return context.get_dummy_value()
-
-    return types.void(n_vectors, *argument_types(kinds)), build
+    return build_strip(_GradientTiles, n_vectors, A, stride, B, b_at, C, c_at, ldc, n_rows, depth, add, n_valid)
 
 
 # ---------------------------------------------------------------------- rounding and transposition

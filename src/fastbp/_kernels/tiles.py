@@ -40,9 +40,6 @@ class _ProductStrip(VectorCode):
         self.A = self.pointer_to(kinds[0], A, i64(0))
         self.B, self.C = self.pointer_to(kinds[2], B, b_at), self.pointer_to(kinds[5], C, c_at)
 
-    def as_bool(self, argument):
-        return self.builder.trunc(argument, ir.IntType(1))
-
     def build(self):
         """Generate the code for all rows: first for the largest tiles, then for each smaller size."""
         row, sizes = i64(0), self.tile_sizes()
@@ -224,22 +221,22 @@ class _GradientStrip(_ProductStrip):
 @intrinsic
 def forward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor):
     """Compute C[:n_rows, c_at:] = max(A[:n_rows, :depth]·B[:depth, b_at:] + bias[bias_at:], floor) for n_vectors vectors."""
-    return _build_strip(_ForwardStrip, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor)
+    return build_strip(_ForwardStrip, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, bias, bias_at, floor)
 
 
 @intrinsic
 def backward_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu):
     """Compute C[:n_rows, c_at:] = A[:n_rows, :depth]·B[:depth, b_at:]; with `relu`, zero where activations[at:] are zero."""
-    return _build_strip(_BackwardStrip, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu)
+    return build_strip(_BackwardStrip, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, activations, at, relu)
 
 
 @intrinsic
 def gradient_strip(typing_context, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid):
     """Compute C[:n_rows, c_at:] = A[:depth, :n_rows]ᵀ·B[:depth, b_at:], plus C if `add`; the last vector has n_valid columns."""
-    return _build_strip(_GradientStrip, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid)
+    return build_strip(_GradientStrip, n_vectors, A, lda, B, b_at, ldb, C, c_at, ldc, n_rows, depth, add, packed, n_valid)
 
 
-def _build_strip(strip, n_vectors, *kinds):
+def build_strip(strip, n_vectors, *kinds):
     """Return an intrinsic's signature and its code generator; the number of vectors must be a literal."""
     if not isinstance(n_vectors, types.IntegerLiteral):
         return None

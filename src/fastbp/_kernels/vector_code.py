@@ -64,6 +64,10 @@ class VectorCode:
         """Return a·b + c, rounded once if the processor has an instruction for it."""
         return self.builder.fadd(c, self.builder.fmul(a, b, flags=_CONTRACT), flags=_CONTRACT)
 
+    def as_bool(self, argument):
+        """Return the lowest bit of an integer argument as a condition."""
+        return self.builder.trunc(argument, ir.IntType(1))
+
     def mask_of_first(self, n):
         """Return a mask of the first n lanes."""
         numbers = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
