@@ -74,6 +74,26 @@ def test_activations_and_deltas_of_a_block_fill_their_buffers(sizes, block_size,
     assert table[0].inputs_at == deltas.size
 
 
+@pytest.mark.parametrize("sizes", [(3, 4, 1), (784, 128, 10), (500, 1024, 1024, 10), (20_000, 20_000, 1)])
+@pytest.mark.parametrize("itemsize", [4, 8])
+def test_blocks_of_a_batch_are_similar(sizes, itemsize):
+    layout = Layout(sizes)
+    limit = layout.block_size(10**9, itemsize)
+    for batch_size in [*range(1, 2000), 10**5]:
+        n = layout.block_size(batch_size, itemsize)
+        n_blocks = -(-batch_size // n)
+        assert n <= min(batch_size, 1.25 * limit + 12)
+        assert (n_blocks - 1) * limit < batch_size  # no more blocks than blocks of the largest size
+        if n_blocks <= 4:
+            assert batch_size - (n_blocks - 1) * n >= n / 2
+
+
+def test_block_of_a_few_rows_is_avoided():
+    layout = Layout((500, 1024, 1024, 10))  # with at most 252 rows of 1024 float32 numbers
+    assert layout.block_size(256, 4) == 256
+    assert layout.block_size(512, 4) == 264
+
+
 @given(sizes=some_sizes, block_size=st.integers(1, 9), dtype=some_dtype, width=some_width)
 def test_transposed_weights_fill_their_buffer(sizes, block_size, dtype, width):
     layout = Layout(sizes)
@@ -162,16 +182,16 @@ def test_gradients_of_threads_do_not_share_cache_lines(sizes, itemsize):
 )
 def test_block_sizes_are_bounded(sizes, batch_size, itemsize):
     block_size = Layout(sizes).block_size(batch_size, itemsize)
-    assert 1 <= block_size <= min(batch_size, 3072)
-    # a block has fewer than 72 rows only if a product over 72 rows would take too long
-    assert block_size >= min(batch_size, 72) or (block_size + 1) * Layout(sizes).n_params > 2**29
-    # a block with more than 132 rows of the widest layer fits into 1 MiB
-    assert block_size <= 132 or block_size * max(sizes) * itemsize <= 2**20
+    assert 1 <= block_size <= min(batch_size, 1.25 * 3072 + 12)
+    # half of a batch of more than 72 rows may be smaller; all other smaller blocks are those whose product would take too long
+    assert block_size >= min(batch_size, 45) or (block_size + 1) * Layout(sizes).n_params > 2**29
+    # a block that is more than a quarter larger than 132 rows of the widest layer fits into 1.25 MiB, and 11 rows more
+    assert block_size <= 1.25 * 132 + 11 or (block_size - 11) * max(sizes) * itemsize <= 1.25 * 2**20
 
 
 @pytest.mark.parametrize(
     ("sizes", "expected"),
-    [((4, 100, 3), 72), ((10, 16, 1), 96), ((20, 100, 100, 1), 132), ((30, 300, 300, 1), 264), ((9, 900, 100, 1), 144)],
+    [((4, 100, 3), 72), ((10, 16, 1), 96), ((20, 100, 100, 1), 132), ((30, 300, 300, 1), 252), ((9, 900, 100, 1), 144)],
     ids=["first-level cache", "narrow", "second-level cache", "larger than the second-level cache", "wide"],
 )
 def test_block_sizes_follow_the_caches(sizes, expected):

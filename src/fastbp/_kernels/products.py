@@ -28,8 +28,11 @@ from .tiles import (
     pack_panel,
     transpose_tile,
 )
-from .views import flat, vector
+from .views import flat, prefetch, vector
 
+# The number of rows between the row that is gathered and the row that is prefetched. The rows of a batch are not neighbors in
+# memory, so the processor cannot predict their addresses. Rows of fewer vectors than the minimum are read fast without this.
+_ROWS_AHEAD, _MIN_PREFETCHED = 2, 4
 _NO_SOURCES, _NO_NUMBERS = np.empty(0, SOURCE), np.empty(0)
 
 
@@ -66,6 +69,10 @@ def gather(rows, order, start, out):
     for i in range(out.shape[0]):
         at = order[start + i] * n_features
         if at + n_vectors * lanes <= dense.size:  # the next row overwrites the elements after the last column
+            if n_vectors >= _MIN_PREFETCHED:
+                next_at = order[start + minimum(i + _ROWS_AHEAD, out.shape[0] - 1)] * n_features
+                for j in range(0, n_features, lanes):
+                    prefetch(dense, next_at + j)
             pack_panel(n_vectors, dense, at, 0, out, i * n_features, 0, 1)
         else:
             source, target = vector(dense, at, n_features), vector(out, i * n_features, n_features)

@@ -97,7 +97,9 @@ class _ProductStrip(VectorCode):
                 phi.add_incoming(self.factors.multiply_add(a, column, phi), b.block)
         for phi, change in [(k, i64(1)), (a_step, step), (b_step, self.ldb)]:
             phi.add_incoming(b.add(phi, change), b.block)
-        b.branch(head)
+        end_of_loop = b.branch(head)
+        if self.factors is not self:  # LLVM would keep the broadcast words of two steps in registers, and store sums on the stack
+            self.disable_unrolling(end_of_loop)
         b.position_at_end(done)
         self.finish(row, C, sums)
 

@@ -95,6 +95,14 @@ class VectorCode:
             distance //= 2
         return rows
 
+    def disable_unrolling(self, branch):
+        """Mark the branch from the end of a loop to its start, so that LLVM does not unroll the loop."""
+        module = self.builder.module
+        option = module.add_metadata(["llvm.loop.unroll.disable"])
+        loop = module.add_metadata([option])
+        loop.operands = (loop, option)  # the first operand of the node of a loop is the node itself
+        branch.set_metadata("llvm.loop", loop)
+
     def shuffle(self, pair, lanes):
         """Return the given lanes of two vectors; the lanes of the second vector are numbered after those of the first."""
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), lanes)

@@ -172,7 +172,11 @@ class Layout:
         return parts[: len(self.weight_shapes)], parts[len(self.weight_shapes) :]
 
     def block_size(self, batch_size, itemsize):
-        """Return the number of rows that are processed at once, for batches of batch_size rows."""
+        """Return the number of rows that are processed at once, for batches of batch_size rows.
+
+        The blocks of a batch have about the same number of rows, because the weights are read and the gradient is written once for
+        each block, also for a last block of a few rows.
+        """
         row_bytes, n_bytes = itemsize * max(self.sizes), itemsize * self.n_params
         if n_bytes <= _HALF_FIRST_CACHE:
             n_rows = max(_SMALL_BLOCK, _HALF_FIRST_CACHE // (2 * row_bytes) // _TILE * _TILE)
@@ -180,7 +184,10 @@ class Layout:
             n_rows = _MIN_ROWS_PER_BLOCK
         else:
             n_rows = max(_MIN_ROWS_PER_BLOCK, min(_MAX_BYTES // row_bytes // _TILE * _TILE, _MAX_ROWS_PER_BLOCK))
-        return min(batch_size, n_rows, max(1, _MAX_WORK // self.n_params))
+        n_rows = min(n_rows, max(1, _MAX_WORK // self.n_params))
+        n_blocks = max(1, -(-(4 * batch_size - n_rows) // (4 * n_rows)))  # a block may have up to a quarter more than n_rows
+        n_even = -(-batch_size // n_blocks)
+        return min(batch_size, n_even if n_even < _TILE else -(-n_even // _TILE) * _TILE)
 
     def strides(self, itemsize, vector_bytes):
         """Return the distance between two rows for each layer: whole vectors, except for the inputs and for layers of one unit."""
