@@ -57,6 +57,10 @@ def parse_arguments():
     parser.add_argument("--batch-size", type=int, default=256, help="half of it for tables with fewer than 5,000 training rows")
     parser.add_argument("--learning-rate", type=float, default=0.001)
     parser.add_argument("--hidden", type=int, nargs="+", default=[256, 128, 64], help="sizes of the hidden layers")
+    parser.add_argument("--method-rows", type=int, default=2000, help="training rows of RealMLP and TabM, which are slower")
+    parser.add_argument("--realmlp-epochs", type=int, default=256, help="epochs of RealMLP")
+    parser.add_argument("--tabm-epochs", type=int, default=20, help="epochs of TabM")
+    parser.add_argument("--method-seeds", type=int, help="number of seeds of RealMLP and TabM; default: as --seeds")
     parser.add_argument("--threads", type=int, default=1, help="number of threads of the fits of --accuracy")
     parser.add_argument("--batches", type=int, default=5, help="number of batches for --gradients")
     parser.add_argument("--step-threads", type=int, nargs="+", default=[1, 2], help="numbers of threads for --speed")
@@ -76,29 +80,40 @@ def table(head, rows):
 
 
 def accuracy(arguments):
-    from precision.accuracy import DTYPES, LATE, MNIST, Case, Fits, accuracy_rows, late_rows
+    from precision.accuracy import DTYPES, LATE, METHODS, MNIST, Case, Fits, accuracy_rows, late_rows
 
     fits, seeds = Fits(arguments, arguments.output, arguments.report), range(arguments.seeds)
+    method_seeds = seeds if arguments.method_seeds is None else range(arguments.method_seeds)
     names = [name for name in [MNIST, *tables.names(arguments.tables)] if arguments.is_wanted(name)]
-    late = [name for name in LATE if arguments.is_wanted(name)]
+    late, of_methods = [name for name in LATE if arguments.is_wanted(name)], [name for name in names if name != MNIST]
     # all tables with one seed before the next seed, so that an interrupted run has results for all of them
     cases = [
-        Case(name, schedule, seed, dtype)
-        for seed in seeds
-        for schedule, wanted in (("constant", names), ("cosine", late))
+        Case(name, kind, seed, dtype)
+        for seed in range(max(len(seeds), len(method_seeds)))
+        for kind, wanted, known in (
+            ("constant", names, seeds),
+            ("cosine", late, seeds),
+            *((m, of_methods, method_seeds) for m in METHODS),
+        )
         for name in wanted
         for dtype in DTYPES
+        if seed in known
     ]
     for progress in fits.run(cases):
         print(progress, file=sys.stderr, flush=True)
     if names:
-        rows, summary = accuracy_rows(fits, names, seeds)
+        rows, summary = accuracy_rows(fits, names, "constant", seeds)
         print(ACCURACY.format_map(vars(arguments) | {"sizes": "-".join(map(str, arguments.hidden))}))
-        table(["table", "epochs", "float32", "mixed", "deviation", "difference", "p", "p, Holm"], rows)
+        table(ACCURACY_HEAD, rows)
         print(f"\n{summary}")
     if late:
         print(LATE_TEXT.format_map(vars(arguments)))
         table(["table", "epochs", "float32", "mixed", "ratio or difference", "p"], late_rows(fits, late, seeds))
+    for method in METHODS if of_methods else ():
+        rows, summary = accuracy_rows(fits, of_methods, method, method_seeds)
+        print(METHOD_TEXT.format_map(vars(arguments) | {"method": method, "n_seeds": len(method_seeds)}))
+        table(ACCURACY_HEAD, rows)
+        print(f"\n{summary}")
 
 
 def gradients(arguments):
@@ -143,6 +158,13 @@ have the same split, the same starting weights and the same shuffles. An error i
 divided by the standard deviation of the test targets, in percent. `deviation` is the standard deviation of the errors of float32
 over the seeds, which change the split, the weights and the shuffles. `difference` is the mean of mixed_bfloat16 minus float32
 with its standard error, and p the p-value of a paired t-test.
+"""
+ACCURACY_HEAD = ["table", "epochs", "float32", "mixed", "deviation", "difference", "p", "p, Holm"]
+METHOD_TEXT = """
+## Errors of test rows: {method}
+
+The same comparison for an estimator for tables: at most {method_rows:,} training rows, {n_seeds} seeds. A fifth of the training
+rows are validation rows, which select the epoch.
 """
 LATE_TEXT = """
 ## The end of a long fit

@@ -230,7 +230,8 @@ def cells_of(printed):
 def test_mixed_precision_compares_errors_losses_and_gradients(tmp_path):
     records = tmp_path / "fits.jsonl"
     options = ["--only", "vowel", "--only", "california", "--seeds", "2", "--rows", "600", "--steps", "30", "--late-steps", "30"]
-    command = [BENCH / "mixed_precision.py", "--accuracy", *options, "--output", records]
+    of_methods = ["--method-rows", "300", "--method-seeds", "1", "--realmlp-epochs", "3", "--tabm-epochs", "2"]
+    command = [BENCH / "mixed_precision.py", "--accuracy", *options, *of_methods, "--output", records]
     printed = run(*command, "--gradients", "--only", "784-128-10", "--batches", "1")
     rows = cells_of(printed)
     assert [row[0] for row in rows[:3]] == ["table", "california_housing", "vowel"]
@@ -240,17 +241,22 @@ def test_mixed_precision_compares_errors_losses_and_gradients(tmp_path):
         float32, mixed, _, difference = (float(cell.split()[0]) for cell in row[2:6])
         assert mixed - float32 == pytest.approx(difference, abs=0.002)
         assert abs(difference) < 0.2 * float32
-    gradients = rows[8:]
+    for at in (7, 10):  # RealMLP and TabM
+        assert [row[0] for row in rows[at : at + 3]] == ["table", "california_housing", "vowel"]
+        assert all(abs(float(row[5].split()[0])) < 0.3 * float(row[2]) for row in rows[at + 1 : at + 3])
+    gradients = rows[14:]
     assert [row[0] for row in gradients] == ["784-128-10 b256"] * 4
     assert [row[2] for row in gradients[:2]] == ["784 × 128", "128 × 10"]
     for float32, mixed in ((float(cell) for cell in row[3:5]) for row in gradients[:2]):
         assert float32 < 1e-5
         assert 1e-4 < mixed < 0.2
     fits = [json.loads(line) for line in records.read_text().splitlines()]
-    assert len(fits) == 2 * 2 * 3
+    assert len(fits) == 2 * 2 * 3 + 2 * 2 * 2
+    fits = [fit for fit in fits if fit["result"]["loss"] is not None]
     pairs = {tuple(fit["case"][:3]): fit["result"]["loss"] for fit in fits if fit["case"][3] == "float32"}
+    assert len(fits) == 2 * 2 * 3
     assert all(fit["result"]["loss"] != pairs[tuple(fit["case"][:3])] for fit in fits if fit["case"][3] != "float32")
-    assert cells_of(run(*command, "--report")) == rows[:7]
+    assert cells_of(run(*command, "--report")) == rows[:13]
 
 
 def test_mixed_precision_does_not_measure_the_speed_of_the_emulation():

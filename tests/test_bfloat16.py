@@ -27,6 +27,7 @@ from fastbp._kernels.targets import EMULATES_BFLOAT16, HAS_BFLOAT16, VECTOR_BYTE
 from fastbp._network import mixed_precision
 from fastbp._network.layout import Layout, aligned_zeros
 from fastbp._network.mixed_precision import multiplies_bfloat16, use_bfloat16
+from fastbp._training import epochs
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -169,6 +170,12 @@ def test_products_of_a_layer(every_layer):
         g = padded(G)
         bfloat16.bfloat16_gradient(padded(A, whole_vectors(n_in)), padded(D, whole_vectors(n_out)), g, int(add), words.rows)
         np.testing.assert_array_equal(g, product(A.T, D, G if add else 0))
+        stored, of_Z, of_G = padded(np.zeros((n_rows, whole_vectors((n_in + 1) // 2)))), np.full_like(Z, np.nan), padded(G)
+        bfloat16.store_rows(padded(A), stored.view(np.uint32))
+        bfloat16.stored_forward(stored, words.packed, padded(b)[0], of_Z, n_in, int(relu), words.rows)
+        bfloat16.stored_gradient(stored, padded(D, whole_vectors(n_out)), of_G, int(add), words.rows)
+        np.testing.assert_array_equal(of_Z[:, :n_out], Z[:, :n_out])
+        np.testing.assert_array_equal(of_G, g)
         out = padded(np.full((n_rows, n_in), np.nan), whole_vectors(n_in))
         activations = padded(A, whole_vectors(n_in))
         bfloat16.bfloat16_backward(
@@ -309,6 +316,48 @@ def test_numbers_of_threads_give_the_same_bits():
     options = {"hidden_layer_sizes": (64, 48), "max_iter": 4, "random_state": 0, "dtype": MIXED, "n_shares": 2}
     one, two = (MLPClassifier(**options, n_threads=n).fit(X, LABELS) for n in (1, 2))
     np.testing.assert_array_equal(one.coefs_[1], two.coefs_[1])
+
+
+@pytest.fixture
+def stored(monkeypatch):
+    """A list of the numbers of words of a row, for each fit that could round X once for all steps."""
+    calls = []
+
+    def use_stored_rows(*arguments):
+        calls.append(mixed_precision.use_stored_rows(*arguments))
+        return calls[-1]
+
+    monkeypatch.setattr(epochs, "use_stored_rows", use_stored_rows)
+    return calls
+
+
+@if_available
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("n_features", [32, 33, 50, 512])
+def test_rows_that_are_rounded_once_give_the_same_bits(n_features, shuffle, stored, monkeypatch):
+    inputs = np.random.default_rng(0).normal(size=(75, n_features)).astype(np.float32)
+    options = {"hidden_layer_sizes": (40,), "batch_size": 31, "random_state": 0, "shuffle": shuffle, "dtype": MIXED, "max_iter": 10}
+    model = MLPRegressor(**options).fit(inputs, Y[:75])
+    assert stored[0] >= n_features / 2
+    monkeypatch.setattr(mixed_precision, "_MAX_STORED_BYTES", 75 * 4 * stored[0] - 1)
+    reference_model = MLPRegressor(**options).fit(inputs, Y[:75])
+    assert stored[1:] == [0]
+    assert model.loss_curve_ == reference_model.loss_curve_
+    for W, expected in zip(model.coefs_, reference_model.coefs_, strict=True):
+        np.testing.assert_array_equal(W, expected)
+
+
+@if_available
+def test_rows_are_not_rounded_once_if_this_would_change_results_or_save_no_time(stored):
+    options = {"hidden_layer_sizes": (40,), "random_state": 0, "dtype": MIXED, "max_iter": 10}
+    MLPRegressor(**{**options, "max_iter": 9}).fit(X, Y)
+    MLPRegressor(**options).partial_fit(X, Y)
+    assert stored == []
+    for parameters in ({"input_noise": 0.1}, {"dropout": (0.2, 0.0)}, {"dtype": "float32"}, {"hidden_layer_sizes": (31,)}):
+        MLPRegressor(**{**options, **parameters}).fit(X, Y)
+    assert stored == [0, 0, 0, 0]
+    MLPRegressor(**options).fit(csr_array(X), Y)
+    assert stored == [0, 0, 0, 0]
 
 
 @if_available

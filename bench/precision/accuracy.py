@@ -1,7 +1,8 @@
 """Errors and training losses of float32 and mixed_bfloat16 with equal seeds, and their paired comparison.
 
-The tables are those of `tabular.tables` and MNIST. Both fits of a seed have the same split, starting weights and shuffles. Each fit
-is stored in a file of JSON lines, if one is given, and stored fits are not repeated. Rows of Markdown tables come out.
+The tables are those of `tabular.tables` and MNIST, the networks `MLPClassifier` and `MLPRegressor`, or methods of
+`tabular.methods`. Both fits of a seed have the same split, starting weights and shuffles. Each fit is stored in a file of JSON
+lines, if one is given, and stored fits are not repeated. Rows of Markdown tables come out.
 """
 
 import json
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import ttest_rel
-from tabular import tables
+from tabular import methods, tables
 from tabular.methods import error, log_loss
 
 DTYPES = ("float32", "mixed_bfloat16")
@@ -20,16 +21,21 @@ MNIST = "mnist"
 # Generated rows of the function of Friedman (1991) without noise, which a network can fit to several digits.
 FRIEDMAN = "friedman without noise"
 LATE = (tables.CALIFORNIA, MNIST, FRIEDMAN)
+# {method: the name of the option with its number of epochs}
+METHODS = {"fastbp-realmlp-td-s": "realmlp_epochs", "fastbp-tabm": "tabm_epochs"}
 _FEW_ROWS = 5000  # smaller tables have batches of half the size, so that an epoch has enough steps
 _MOST_EPOCHS, _FEWEST_EPOCHS = 150, 2
 _LEVEL = 0.05
 
 
 class Case(NamedTuple):
-    """One fit: the table, the schedule of the learning rate, the seed and the value of `dtype`."""
+    """One fit: the table, its kind, the seed and the value of `dtype`.
+
+    The kind is the schedule of the learning rate of `MLPClassifier` or `MLPRegressor`, or one of `METHODS`.
+    """
 
     table: str
-    schedule: str
+    kind: str
     seed: int
     dtype: str
 
@@ -48,12 +54,12 @@ class Result(NamedTuple):
     """The results of a fit: the error of the test rows, two losses and the number of epochs.
 
     `loss` is that of the training rows with the final weights, in float32; `reported_loss` is that of the last epoch, as training
-    computed it.
+    computed it. The losses of `METHODS` are None.
     """
 
     error: float
-    loss: float
-    reported_loss: float
+    loss: float | None
+    reported_loss: float | None
     n_epochs: int
 
 
@@ -133,7 +139,7 @@ class Fits:
                     self.results[Case(*record["case"])] = Result(**record["result"])
 
     def _settings(self):
-        names = ("rows", "steps", "late_steps", "batch_size", "learning_rate", "hidden")
+        names = ("rows", "steps", "late_steps", "batch_size", "learning_rate", "hidden", "method_rows", *METHODS.values())
         return {name: getattr(self.options, name) for name in names}
 
     def run(self, cases):
@@ -142,14 +148,28 @@ class Fits:
         missing = [case for case in cases if case not in self.results]
         rows, of = None, None
         for n, case in enumerate([] if self.only_stored else missing, start=1):
-            if of != (case.table, case.seed):
-                rows, of = rows_of(case.table, case.seed, self.options.rows, self.options.tables), (case.table, case.seed)
-            result = self.results[case] = self.fit(case, rows)
+            if case.kind in METHODS:
+                result = self.fit_method(case)
+            else:
+                if of != (case.table, case.seed):
+                    rows, of = rows_of(case.table, case.seed, self.options.rows, self.options.tables), (case.table, case.seed)
+                result = self.fit(case, rows)
+            self.results[case] = result
             if self.path:
                 record = {"case": case, "settings": self._settings(), "result": result._asdict()}
                 with self.path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(record) + "\n")
             yield f"{n} of {len(missing)}, {time.process_time() - start:.0f} s: {case} {result}"
+
+    def fit_method(self, case):
+        """Fit an estimator for tables to the columns as they are, and return a `Result`."""
+        options, table = self.options, _table(case.table, self.options.tables)
+        train, test = (table.X.iloc[chosen].index for chosen in tables.split(len(table.y), case.seed, options.method_rows))
+        n_epochs = getattr(options, METHODS[case.kind])
+        model = methods.make(f"{case.kind}[dtype={case.dtype!r}]", table, case.seed, options.threads, n_epochs)
+        with warnings.catch_warnings(action="ignore"):  # of maximum iterations
+            model.fit(table.X.loc[train], table.y[train])
+        return Result(error(table.task, table.y[test], model.predict(table.X.loc[test])), None, None, n_epochs)
 
     def fit(self, case, rows):
         """Train for a number of steps, and return a `Result`."""
@@ -157,13 +177,13 @@ class Fits:
 
         options, n_rows = self.options, len(rows.y)
         batch_size = options.batch_size if n_rows >= _FEW_ROWS else options.batch_size // 2
-        n_steps = options.late_steps if case.schedule == "cosine" else options.steps
+        n_steps = options.late_steps if case.kind == "cosine" else options.steps
         n_epochs = int(np.clip(round(n_steps * batch_size / n_rows), _FEWEST_EPOCHS, _MOST_EPOCHS))
         kind = fastbp.MLPClassifier if rows.task == "classification" else fastbp.MLPRegressor
         model = kind(
             hidden_layer_sizes=tuple(options.hidden),
             batch_size=min(batch_size, n_rows),
-            learning_rate=case.schedule,
+            learning_rate=case.kind,
             learning_rate_init=options.learning_rate,
             max_iter=n_epochs,
             n_iter_no_change=np.inf,
@@ -206,9 +226,9 @@ class Paired(NamedTuple):
         return cls(float32.mean(), mixed.mean(), differences.mean(), standard_error, float(ttest_rel(mixed, float32).pvalue))
 
 
-def compare(fits, table, schedule, seeds, value):
+def compare(fits, table, kind, seeds, value):
     """A `Paired` of the values of all seeds, or None if a fit is missing."""
-    found = [[fits.results.get(Case(table, schedule, seed, dtype)) for seed in seeds] for dtype in DTYPES]
+    found = [[fits.results.get(Case(table, kind, seed, dtype)) for seed in seeds] for dtype in DTYPES]
     if any(None in results for results in found):
         return None
     return Paired.of(*([value(result) for result in results] for results in found))
@@ -222,15 +242,15 @@ def holm(p_values):
     return corrected.tolist()
 
 
-def accuracy_rows(fits, names, seeds):
-    """Rows of a table with the errors of all tables, and sentences that summarize them."""
+def accuracy_rows(fits, names, kind, seeds):
+    """Rows of a table with the errors of all tables for a kind of fit, and sentences that summarize them."""
     rows, compared = [], []
     for name in names:
-        pair = compare(fits, name, "constant", seeds, lambda result: 100 * result.error)
+        pair = compare(fits, name, kind, seeds, lambda result: 100 * result.error)
         if pair is None:
             continue
-        deviation = np.std([100 * fits.results[Case(name, "constant", seed, "float32")].error for seed in seeds])
-        n_epochs = fits.results[Case(name, "constant", seeds[0], "float32")].n_epochs
+        deviation = np.std([100 * fits.results[Case(name, kind, seed, "float32")].error for seed in seeds])
+        n_epochs = fits.results[Case(name, kind, seeds[0], "float32")].n_epochs
         compared.append(pair)
         cells = (f"{pair.float32:.3f}", f"{pair.mixed:.3f}", f"{deviation:.3f}", f"{pair.difference:+.3f} ± {pair.error:.3f}")
         rows.append([name, str(n_epochs), *cells, f"{pair.p:.3f}"])

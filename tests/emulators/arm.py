@@ -23,6 +23,8 @@ TRIPLE = "aarch64-unknown-linux-gnu"
 FEATURES = "+neon,+bf16,+fullfp16"
 # With these variables, Numba compiles for vectors as long as those of Arm. See `run_numba`.
 ENVIRONMENT = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}
+# Numba cannot compile an intrinsic of Arm for x86-64. A function with this before its name stands for it.
+ABSENT = "absent."
 _NAME = "emulated_function"
 _N_REGISTERS, _N_STACKED = 8, 56  # arguments in registers of each kind, and integers on the stack
 
@@ -118,14 +120,17 @@ def call(code, name, *arguments, returns=None, features=FEATURES):
 def run_numba(compiled, *arguments):
     """Compile a function that Numba compiled (`overloads[signature]` of a dispatcher) for Arm and call it; it must return nothing.
 
-    Numba compiles for x86-64 in this process, so that its LLVM code must not contain instructions of x86.
+    Numba compiles for x86-64 in this process, so that its LLVM code must not contain instructions of x86. An array that is the
+    start of a longer array is passed with the memory that follows it.
     """
-    code, name = compiled.library.get_llvm_str(), compiled.fndesc.llvm_cfunc_wrapper_name
-    call(_without_x86(code), name, *numba_arguments(*arguments))
+    code, name = compiled.library.get_llvm_str().replace(f"@{ABSENT}", "@"), compiled.fndesc.llvm_cfunc_wrapper_name
+    fields = numba_arguments(*arguments)
+    whole = [field.base if isinstance(field, np.ndarray) and field.base is not None else field for field in fields]
+    call(_without_x86(code), name, *whole)
 
 
 def _without_x86(code):
-    """Replace the functions that contain instructions of x86 by declarations: they count references, which is not needed here."""
+    """Replace the functions that contain instructions of x86, which count references, by functions that do nothing."""
     head, *functions = re.split(r"(?m)^(?=define )", code)
     for i, text in enumerate(functions):
         body, _, rest = text.partition("\n}\n")
@@ -133,7 +138,7 @@ def _without_x86(code):
             name = re.search(r"@([\w.$]+|\"[^\"]+\")\(", body)[1]
             if not name.startswith("NRT_"):
                 raise ValueError(f"The function {name} contains instructions of x86, so that it cannot be compiled for Arm.")
-            functions[i] = f"declare void @{name}(ptr)\n{rest}"
+            functions[i] = f"define linkonce_odr void @{name}(ptr %x) {{\nret void\n}}\n{rest}"
     return re.sub(r"(?m)^declare .*@llvm\.x86\..*\n", "", head + "".join(functions))
 
 

@@ -1,8 +1,8 @@
 """Matrices of pairs of bfloat16 numbers, rounded from float32.
 
 A word, which is an uint32, contains two bfloat16 numbers, see `vector_code`. Products sum over neighboring elements of rows, or
-over elements of neighboring rows; for both, one function writes the pairs as words. This module does not know which matrices are
-multiplied.
+over elements of neighboring rows; for both, one function writes the pairs as words. A third function makes the second kind of words
+from the first. This module does not know which matrices are multiplied.
 """
 
 import numpy as np
@@ -93,10 +93,7 @@ def round_row_pairs(typing_context, A, a_at, a_stride, n_rows, n_columns, words,
         n_whole, n_last = builder.sdiv(n_columns, i64(code.lanes)), builder.srem(n_columns, i64(code.lanes))
         zeros = ir.Constant(code.sums.vector, None)
         with cgutils.for_range(builder, builder.sdiv(builder.add(n_rows, i64(1)), i64(2))) as pair:
-            row = builder.mul(pair.index, i64(2))
-            first = builder.gep(source, [builder.mul(row, a_stride)])
-            has_second = builder.icmp_signed("<", builder.add(row, i64(1)), n_rows)
-            second = builder.select(has_second, builder.gep(first, [a_stride]), first)
+            first, second, has_second = _rows_of_pair(builder, source, a_stride, n_rows, pair.index)
             out = builder.gep(target, [builder.mul(pair.index, stride)])
 
             def write(offset, load):
@@ -111,6 +108,51 @@ def round_row_pairs(typing_context, A, a_at, a_stride, n_rows, n_columns, words,
         return context.get_dummy_value()
 
     return _rounding_signature(A, words), build
+
+
+def _pair_rows_in_numpy(rows, a_at, a_stride, n_rows, n_words, words, at, stride):
+    source, target = rows.reshape(-1).view(np.uint16), words.reshape(-1)
+    for p in range((n_rows + 1) // 2):
+        pair = np.zeros((2 * n_words, 2), np.uint16)
+        for half in range(min(2, n_rows - 2 * p)):
+            pair[:, half] = source[2 * (a_at + (2 * p + half) * a_stride) :][: 2 * n_words]
+        target[at + p * stride :][: 2 * n_words] = pair.view(np.uint32)[:, 0]
+
+
+@intrinsic_kernel(_pair_rows_in_numpy)
+def pair_rows(typing_context, rows, a_at, a_stride, n_rows, n_words, words, at, stride):
+    """Write the words of `round_row_pairs` for rows of words from `round_rows`.
+
+    Row i starts at rows[a_at + i·a_stride] and has n_words words. Whole vectors are read, and written pair by pair.
+    """
+
+    def build(context, builder, signature, arguments):
+        rows, a_at, a_stride, n_rows, n_words, words, at, stride = arguments
+        code = PairProducts(context, builder)
+        source, target = code.pointer_to(signature.args[0], rows, a_at), code.pointer_to(signature.args[5], words, at)
+        n_vectors = builder.sdiv(builder.add(n_words, i64(code.lanes - 1)), i64(code.lanes))
+        with cgutils.for_range(builder, builder.sdiv(builder.add(n_rows, i64(1)), i64(2))) as pair:
+            first, second, has_second = _rows_of_pair(builder, source, a_stride, n_rows, pair.index)
+            out = builder.gep(target, [builder.mul(pair.index, stride)])
+            with cgutils.for_range(builder, n_vectors) as vectors:
+                offset = builder.mul(vectors.index, i64(code.lanes))
+                lower, upper = (code.load(builder.gep(start, [offset])) for start in (first, second))
+                upper = builder.select(has_second, upper, ir.Constant(code.vector, None))
+                place = builder.gep(out, [builder.mul(offset, i64(2))])
+                for half, pairs in enumerate(code.words_of_rows(lower, upper)):
+                    code.store(pairs, place, half)
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(rows, n, n, n, n, words, n, n), build
+
+
+def _rows_of_pair(builder, source, stride, n_rows, pair):
+    """Return the addresses of the two rows of a pair, and whether there is a second one; otherwise, its address is the first."""
+    row = builder.mul(pair, i64(2))
+    first = builder.gep(source, [builder.mul(row, stride)])
+    has_second = builder.icmp_signed("<", builder.add(row, i64(1)), n_rows)
+    return first, builder.select(has_second, builder.gep(first, [stride]), first), has_second
 
 
 def _rounding_signature(A, words):

@@ -46,7 +46,7 @@ def layer_inputs(table, layer, rows, order, start, n_rows, activations):
     """Return A[l−1] (n_rows, ≥ n_in) of a layer; for the first layer, without order and encoders, this is a view of the data."""
     row = table[layer]
     if layer == 0 and row.n_features == 0 and not _is_gathered(rows, order):
-        A = matrix(rows.dense, start * row.n_in, n_rows, row.n_in)
+        A = matrix(rows.dense, start * row.input_stride, n_rows, row.input_stride)
     else:
         A = matrix(activations, row.inputs_at, n_rows, row.input_stride)
     return A

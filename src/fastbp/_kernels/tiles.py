@@ -78,30 +78,103 @@ class _ProductStrip(VectorCode):
         C = [b.gep(self.C, [b.mul(b.add(row, i64(i)), self.ldc)]) for i in range(n_tile)]
         first = self.start(C)
         A, step = self.rows_of_A(row, n_tile)
+        products = self.products_of_blocks if self.factors.multiplies_blocks else self.products
+        self.finish(row, C, products(A, step, first))
+
+    def products(self, A, step, first):
+        """Return the sums of the products of rows of A with the columns, which start at `first`."""
+
+        def next_sums(a_at, b_at, sums):
+            columns = [self.factors.load(self.builder.gep(self.B, [b_at]), v) for v in range(self.n_vectors)]
+            result = []
+            for row, row_sums in zip(A, sums):
+                a = self.broadcast(self.builder.load(self.builder.gep(row, [a_at])))
+                result.append([self.factors.multiply_add(a, column, value) for column, value in zip(columns, row_sums)])
+            return result
+
+        return self.sum_over_depth(self.depth, step, self.ldb, first, next_sums)[0]
+
+    def products_of_blocks(self, A, step, first):
+        """Return the same sums, computed as products of blocks: two rows of A and two columns of B, with two words of each."""
+        b, n_rows = self.builder, len(A)
+        A, first = ([*rows, rows[-1]] if n_rows % 2 else rows for rows in (A, first))
+        pairs = list(zip(A[::2], A[1::2]))
+        start = [self.blocks_of_rows(*rows) for rows in zip(first[::2], first[1::2])]
+
+        def next_sums(a_at, b_at, sums, has_second=True):
+            """Return the sums after two more words of each row and column, or after the last word."""
+            columns = self.blocks_of_columns(b_at, has_second)
+            result = []
+            for rows, row_sums in zip(pairs, sums):
+                a = self.block_of_A(rows, a_at, step) if has_second else self.last_block_of_A(rows, a_at)
+                result.append([self.factors.multiply_add_blocks(a, column, value) for column, value in zip(columns, row_sums)])
+            return result
+
+        steps = (b.add(step, step), b.add(self.ldb, self.ldb))
+        sums, a_at, b_at = self.sum_over_depth(b.sdiv(self.depth, i64(2)), *steps, start, next_sums)
+        is_odd = b.trunc(self.depth, ir.IntType(1))
+        sums = self.branch(is_odd, lambda: next_sums(a_at, b_at, sums, has_second=False), lambda: sums)
+        return [row for blocks in sums for row in self.rows_of_blocks(blocks)][:n_rows]
+
+    def block_of_A(self, rows, a_at, step):
+        """Return a vector with two words of each of two rows, which are neighbors in memory."""
+        words = [self.factors.load_half(self.builder.gep(row, [a_at])) for row in rows]
+        return self.builder.shuffle_vector(*words, ir.Constant(ir.VectorType(ir.IntType(32), 4), [0, 1, 2, 3]))
+
+    def last_block_of_A(self, rows, a_at):
+        """Return a vector with a word and a zero of each of two rows."""
+        b, words = self.builder, ir.Constant(self.factors.vector, None)
+        for row, lane in zip(rows, (0, 2)):
+            words = b.insert_element(words, b.load(b.gep(row, [a_at])), ir.Constant(ir.IntType(32), lane))
+        return words
+
+    def blocks_of_columns(self, b_at, has_second):
+        """Return vectors with the words of two columns each, in two rows of B, or in one row and zeros."""
+        words, blocks = self.factors, []
+        for v in range(self.n_vectors):
+            first, second = words.load(self.builder.gep(self.B, [b_at]), v), ir.Constant(words.vector, None)
+            if has_second:
+                second = words.load(self.builder.gep(self.B, [self.builder.add(b_at, self.ldb)]), v)
+            blocks += [words.shuffle((first, second), lanes) for lanes in ([0, 4, 1, 5], [2, 6, 3, 7])]
+        return blocks
+
+    def blocks_of_rows(self, upper, lower):
+        """Return the blocks of two rows of vectors: the first two elements of both rows, the next two of both rows, and so on."""
+        return [self.shuffle(pair, lanes) for pair in zip(upper, lower) for lanes in ([0, 1, 4, 5], [2, 3, 6, 7])]
+
+    def rows_of_blocks(self, blocks):
+        """Return the two rows of vectors of blocks from `blocks_of_rows`."""
+        pairs = list(zip(blocks[::2], blocks[1::2]))
+        return [[self.shuffle(pair, lanes) for pair in pairs] for lanes in ([0, 1, 4, 5], [2, 3, 6, 7])]
+
+    def sum_over_depth(self, n_steps, a_step, b_step, first, next_sums):
+        """Generate a loop of n_steps steps, which add to sums (rows of vectors) that stay in registers.
+
+        next_sums(a_at, b_at, sums) returns the sums after the step that reads A and B at these offsets. Return the last sums, and
+        the offsets after them.
+        """
+        b = self.builder
         entry, head, body, done = b.block, *(b.append_basic_block(name) for name in ("depth", "products", "done"))
         b.branch(head)
         b.position_at_end(head)
-        k, a_step, b_step = b.phi(I64), b.phi(I64), b.phi(I64)
-        sums = [[b.phi(self.vector) for _ in range(self.n_vectors)] for _ in C]
-        for phi, value in [(k, i64(0)), (a_step, i64(0)), (b_step, i64(0))]:
-            phi.add_incoming(value, entry)
+        counters, sums = [b.phi(I64) for _ in range(3)], [[b.phi(self.vector) for _ in row] for row in first]
+        for phi in counters:
+            phi.add_incoming(i64(0), entry)
         for row_sums, row_first in zip(sums, first):
             for phi, value in zip(row_sums, row_first):
                 phi.add_incoming(value, entry)
-        b.cbranch(b.icmp_signed("<", k, self.depth), body, done)
+        k, a_at, b_at = counters
+        b.cbranch(b.icmp_signed("<", k, n_steps), body, done)
         b.position_at_end(body)
-        columns = [self.factors.load(b.gep(self.B, [b_step]), v) for v in range(self.n_vectors)]
-        for pointer, row_sums in zip(A, sums):
-            a = self.broadcast(b.load(b.gep(pointer, [a_step])))
-            for phi, column in zip(row_sums, columns):
-                phi.add_incoming(self.factors.multiply_add(a, column, phi), b.block)
-        for phi, change in [(k, i64(1)), (a_step, step), (b_step, self.ldb)]:
+        for row_sums, row_next in zip(sums, next_sums(a_at, b_at, sums)):
+            for phi, value in zip(row_sums, row_next):
+                phi.add_incoming(value, b.block)
+        for phi, change in zip(counters, (i64(1), a_step, b_step)):
             phi.add_incoming(b.add(phi, change), b.block)
-        end_of_loop = b.branch(head)
-        if self.factors is not self:  # LLVM would keep the broadcast words of two steps in registers, and store sums on the stack
-            self.disable_unrolling(end_of_loop)
+        # unrolling a loop of words, LLVM would keep the words of two steps in registers, and store sums on the stack
+        self.set_loop_options(b.branch(head), unroll=self.factors is self)
         b.position_at_end(done)
-        self.finish(row, C, sums)
+        return sums, a_at, b_at
 
     def rows_of_A(self, row, n_tile):
         """Return pointers to the rows of A for a tile, and the distance between elements k and k + 1 of a row."""
@@ -114,6 +187,25 @@ class _ProductStrip(VectorCode):
     def hidden_from_optimizer(self, pointer):
         """Return the same pointer after an empty assembler instruction, so that LLVM does not know how it was computed."""
         return self.builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], False)
+
+    def branch(self, condition, if_true, if_false):
+        """Return rows of vectors from one of two functions; unlike a select, a branch does not load memory unnecessarily."""
+        b = self.builder
+        yes, no, after = (b.append_basic_block(name) for name in ("yes", "no", "after"))
+        b.cbranch(condition, yes, no)
+        b.position_at_end(yes)
+        these = if_true()
+        b.branch(after)
+        b.position_at_end(no)
+        those = if_false()
+        b.branch(after)
+        b.position_at_end(after)
+        rows = [[b.phi(self.vector) for _ in row] for row in these]
+        for row, *sources in zip(rows, these, those):
+            for phi, this, that in zip(row, *sources):
+                phi.add_incoming(this, yes)
+                phi.add_incoming(that, no)
+        return rows
 
     def start(self, C):
         """Return the start values of the sums: a list of vectors for each row of a tile."""
@@ -186,8 +278,20 @@ class _GradientStrip(_ProductStrip):
         rows = [b.gep(self.A, [b.add(first, i64(i))]) for i in range(n_tile)]
         return rows, b.select(self.packed, i64(n_tile), self.lda)
 
+    def block_of_A(self, rows, a_at, step):
+        """Return a vector with two words of each of two rows; the words of both rows are neighbors in memory."""
+        b = self.builder
+        words = [self.factors.load_half(b.gep(rows[0], [at])) for at in (a_at, b.add(a_at, step))]
+        return b.shuffle_vector(*words, ir.Constant(ir.VectorType(ir.IntType(32), 4), [0, 2, 1, 3]))
+
     def start(self, C):
         first = super().start(C)
+        for (
+            pointer
+        ) in C:  # the rows of the next tile, on other pages of memory, are loaded or stored after the products of this one
+            following = self.builder.gep(pointer, [self.builder.mul(self.ldc, i64(len(C)))])
+            for v in range(self.n_vectors):
+                self.prefetch_for_writing(following, v)
         return self.branch(self.add, lambda: [[self.load(c, v) for v in range(self.n_vectors)] for c in C], lambda: first)
 
     def finish(self, row, C, sums):
@@ -199,25 +303,6 @@ class _GradientStrip(_ProductStrip):
 
         lasts = self.branch(self.whole, lambda: [[values[last]] for values in sums], with_restored)
         super().finish(row, C, [[*values[:last], *value] for values, value in zip(sums, lasts)])
-
-    def branch(self, condition, if_true, if_false):
-        """Return rows of vectors from one of two functions; unlike a select, a branch does not load memory unnecessarily."""
-        b = self.builder
-        yes, no, after = (b.append_basic_block(name) for name in ("yes", "no", "after"))
-        b.cbranch(condition, yes, no)
-        b.position_at_end(yes)
-        these = if_true()
-        b.branch(after)
-        b.position_at_end(no)
-        those = if_false()
-        b.branch(after)
-        b.position_at_end(after)
-        rows = [[b.phi(self.vector) for _ in row] for row in these]
-        for row, *sources in zip(rows, these, those):
-            for phi, this, that in zip(row, *sources):
-                phi.add_incoming(this, yes)
-                phi.add_incoming(that, no)
-        return rows
 
 
 @intrinsic

@@ -30,6 +30,8 @@ def argument_types(kinds):
 class VectorCode:
     """Generates code for vectors of one dtype."""
 
+    multiplies_blocks = False
+
     def __init__(self, context, builder, dtype):
         self.context, self.builder = context, builder
         self.itemsize = dtype.bitwidth // 8
@@ -59,6 +61,13 @@ class VectorCode:
         b = self.builder
         target = b.bitcast(b.gep(pointer, [i64(offset * self.lanes)]), self.vector.as_pointer())
         b.store(value, target).align = self.itemsize
+
+    def prefetch_for_writing(self, pointer, offset=0):
+        """Start loading the cache line `offset` vectors after the pointer, which need not be a valid address."""
+        b, flag = self.builder, ir.IntType(32)
+        address = b.bitcast(b.gep(pointer, [i64(offset * self.lanes)]), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [address.type, flag, flag, flag])
+        b.call(cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0i8"), [address, flag(1), flag(3), flag(1)])
 
     def multiply_add(self, a, b, c):
         """Return a·b + c, rounded once if the processor has an instruction for it."""
@@ -95,12 +104,17 @@ class VectorCode:
             distance //= 2
         return rows
 
-    def disable_unrolling(self, branch):
-        """Mark the branch from the end of a loop to its start, so that LLVM does not unroll the loop."""
+    def set_loop_options(self, branch, *, unroll):
+        """Set options of a loop at the branch from its end to its start: its alignment, and whether LLVM may unroll it.
+
+        A short loop that starts in the middle of a cache line takes up to a fifth longer.
+        """
         module = self.builder.module
-        option = module.add_metadata(["llvm.loop.unroll.disable"])
-        loop = module.add_metadata([option])
-        loop.operands = (loop, option)  # the first operand of the node of a loop is the node itself
+        options = [module.add_metadata(["llvm.loop.align", ir.Constant(ir.IntType(32), 64)])]
+        if not unroll:
+            options.append(module.add_metadata(["llvm.loop.unroll.disable"]))
+        loop = module.add_metadata(options)
+        loop.operands = (loop, *options)  # the first operand of the node of a loop is the node itself
         branch.set_metadata("llvm.loop", loop)
 
     def shuffle(self, pair, lanes):
@@ -130,7 +144,11 @@ class PairProducts(VectorCode):
     Numbers are rounded to the nearest bfloat16, ties to even; subnormal numbers become zero, and NaN stays NaN. Processors with
     AVX512_BF16 or with the BF16 extension of ARM have instructions for this. Without them, several instructions compute the results
     of AVX512_BF16.
+
+    With `multiplies_blocks`, there is an instruction for the product of two rows of A and two columns of B, each with two words.
     """
+
+    multiplies_blocks = HAS_BFLOAT16 and not IS_X86
 
     def __init__(self, context, builder):
         super().__init__(context, builder, types.uint32)
@@ -144,6 +162,15 @@ class PairProducts(VectorCode):
             return self._call(name, self.sums.vector, c, self._bitcast(a, self.pairs), self._bitcast(b, self.pairs))
         c = self.sums.multiply_add(self._upper(a), self._upper(b), c)
         return self.sums.multiply_add(self._lower(a), self._lower(b), c)
+
+    def multiply_add_blocks(self, a, b, c):
+        """Return c + A·B, where a has the words of two rows, one row after the other, and b those of two columns.
+
+        c has two rows of two float32 numbers. Each sum has the same bits as two calls of `multiply_add` (bfmmla and bfdot, Arm
+        Architecture Reference Manual).
+        """
+        name = "llvm.aarch64.neon.bfmmla"
+        return self._call(name, self.sums.vector, c, self._bitcast(a, self.pairs), self._bitcast(b, self.pairs))
 
     def words_of_halves(self, lower, upper):
         """Return words whose lower and upper halves are two vectors of float32 numbers, rounded to bfloat16."""
@@ -162,12 +189,27 @@ class PairProducts(VectorCode):
         even, odd = ([2 * lane + half for lane in range(self.lanes)] for half in (0, 1))
         return self.words_of_halves(self.shuffle((first, second), even), self.shuffle((first, second), odd))
 
+    def words_of_rows(self, first, second):
+        """Return two vectors with the words of the halves of two vectors of words: both first halves of a word, both second, …"""
+        halves = ir.VectorType(ir.IntType(16), 2 * self.lanes)
+        pair, parts = [self._bitcast(words, halves) for words in (first, second)], []
+        for start in (0, self.lanes):
+            lanes = [half + offset for half in range(start, start + self.lanes) for offset in (0, 2 * self.lanes)]
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), 2 * self.lanes), lanes)
+            parts.append(self._bitcast(self.builder.shuffle_vector(*pair, mask), self.vector))
+        return parts
+
     def load_first(self, pointer, n):
         """Load the first n elements of a vector of float32 numbers, with n ≤ 0 none; the rest is 0 and its memory is not read."""
         vector, mask = self.sums.vector, self.mask_of_first(n)
         address = self.builder.bitcast(pointer, vector.as_pointer())
         name = f"llvm.masked.load.v{self.lanes}f32.p0"
         return self._call(name, vector, address, ir.Constant(ir.IntType(32), 4), mask, ir.Constant(vector, None))
+
+    def load_half(self, pointer):
+        """Load half of a vector of words."""
+        b, half = self.builder, ir.VectorType(ir.IntType(32), self.lanes // 2)
+        return b.load(b.bitcast(pointer, half.as_pointer()), align=4)
 
     def _rounded(self, values):
         """Return words with rounded float32 numbers in their upper halves; the lower halves are undefined."""

@@ -2,7 +2,8 @@
 
 A layer table and a network's sizes go in; the fields of the layers with such products are written, and the sizes of the buffers for
 the rounded factors come out. Small layers keep products of float32 numbers. The other layers use AMX instructions if the processor
-has them and the operating system permits them. This module does not know how products are computed.
+has them and the operating system permits them. The rows of X can be rounded once for all steps. This module does not know how
+products are computed.
 """
 
 from typing import NamedTuple
@@ -20,6 +21,8 @@ MIXED_BFLOAT16 = "mixed_bfloat16"
 # or rows than these, the product of a layer would gain less than half of what large products gain.
 _MIN_UNITS, _MIN_ROWS = 32, 16
 _LANES = VECTOR_BYTES // 4
+# Rounded rows of X take at most so many bytes, because they are a copy.
+_MAX_STORED_BYTES = 1 << 28
 # The strip that a gradient copies has at most this number of vectors of columns.
 _STRIP_VECTORS = 3
 
@@ -68,6 +71,25 @@ def use_bfloat16(table, block_size):
         weights_at += n_transposed + 2 * _LANES
         rows_size = max(rows_size, rows_of_words(n_in, n_out, block_size))
     return WordSizes(weights_at, rows_size)
+
+
+def use_stored_rows(table, settings, n_rows):
+    """Let the first layer of the layer table read rows of X that are rounded; return the number of words of such a row, or 0.
+
+    The results of training do not change, because the first layer rounds its inputs in any case. 0 is returned if it does not, if
+    other functions read the inputs, too, or if the rows would take too much memory.
+    """
+    row = table[0]
+    n_words = _in_vectors(_pairs_of(int(row["n_in"])))
+    n_words += _LANES * (n_words % 256 == 0)  # rows at the distance of a large power of two share sets of the cache
+    is_changed = row["n_features"] or row["adapt_inputs_address"] or settings["input_dropout"][0] or settings["input_noise"][0]
+    uses_words = row["bfloat16_forward_address"] and not (HAS_AMX and may_use_tiles())
+    if not uses_words or is_changed or 4 * n_rows * n_words > _MAX_STORED_BYTES:
+        return 0
+    row["input_stride"] = n_words
+    for name in ("forward", "gradient"):
+        row[f"bfloat16_{name}_address"] = _product_address(f"bfloat16_{name}", f"stored_{name}")
+    return n_words
 
 
 def _rows_of_words(n_in, n_out, block_size):

@@ -16,6 +16,7 @@ from .._data.training_arrays import training_arrays
 from .._kernels.barrier import ABORTED
 from .._kernels.codes import Status
 from .._kernels.epochs import EpochTrace, train, update_early_stopping
+from .._kernels.lazy.bfloat16 import store_rows
 from .._kernels.products import Rows
 from .._kernels.settings import PROGRESS, ProgressValues, record
 from .._kernels.shuffles import MT19937State
@@ -23,7 +24,8 @@ from .._kernels.solvers import Source
 from .._kernels.versions import version_for
 from .._network.architecture import Plan
 from .._network.kernel_settings import configure_network
-from .._network.mixed_precision import WordSizes, use_bfloat16
+from .._network.layout import aligned_zeros
+from .._network.mixed_precision import WordSizes, use_bfloat16, use_stored_rows
 from .._network.segments import segment_table
 from .._network.threads import ThreadCrew, keep_crew, other_threads_exist, take_crew
 from .._network.turns import BlockPacer
@@ -165,7 +167,7 @@ class EpochRunner:
         settings["shuffle"] = shuffles.by_kernel
         self._losses, self._rates, self._buffers = [], [], np.empty((2, _MAX_EPOCHS_PER_CALL))
         self._first_epoch = progress["epoch"].item()
-        self._source = state
+        self._source, self._stored_rows = state, None
         self.kept = np.empty_like(state.params) if keep_best else state.params[:0]
         self._kernel, self._keep_threads = train, keep_threads
         self.crew = take_crew(n_threads) if keep_threads else ThreadCrew(n_threads)
@@ -179,6 +181,18 @@ class EpochRunner:
             raise
         self.pacer = BlockPacer(problem.plan.layout, settings["block_size"][0])
         self._n_counted = self._n_blocks() if self._first_epoch else 0
+
+    def store_rows(self):
+        """Round the rows of X once for all steps, if they are rounded in each step. Afterwards, ``restart`` is not possible.
+
+        X that is sparse or converted when it is read is not stored.
+        """
+        X = self.problem.rows.dense
+        if X.shape[0] and (n_words := use_stored_rows(self.table, self.settings, X.shape[0])):
+            stored = aligned_zeros(X.shape[0] * n_words, np.float32).reshape(X.shape[0], n_words)
+            store_rows(X, stored.view(np.uint32))
+            stored.setflags(write=False)
+            self._stored_rows = self.problem.rows._replace(dense=stored)
 
     def restart(self, state, source, data, start, shuffles=None):
         """Continue with another state of the same network and other ``data``, whose batches are not larger than the buffers.
@@ -273,7 +287,7 @@ class EpochRunner:
             state.params,
             state.optimizer.moments,
             Source(self._source.params, self._source.optimizer.moments),
-            problem.rows,
+            problem.rows if self._stored_rows is None else self._stored_rows,
             problem.y,
             problem.weight,
             self.order,
