@@ -27,6 +27,10 @@ elif HAS_NEON:
 else:
     TILE_VECTORS, TILE_ROWS, NARROW_TILE_ROWS = 2, (6, 4, 2, 1), (6, 4, 2, 1)
 
+# While a tile of a gradient is computed, the rows of the next tile are prefetched if a row has at least this number of elements.
+# Such gradients do not fit into the second-level cache, and each row of a tile is on a page of its own.
+_LONG_ROW = 512
+
 
 class _ProductStrip(VectorCode):
     """Generates the code of one strip; subclasses define the start values of the sums and how sums are stored."""
