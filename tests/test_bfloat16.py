@@ -154,7 +154,10 @@ def every_layer(monkeypatch):
 @if_available
 @pytest.mark.compiled
 def test_products_of_a_layer(every_layer):
-    """Forward, gradient and backward products have exactly the bits of the reference, for sizes around those of tiles."""
+    """Forward, gradient and backward products have exactly the bits of the reference, for sizes around those of tiles.
+
+    The words of the weights are written in one or more shares.
+    """
     random, options = np.random.default_rng(0), itertools.cycle(itertools.product((False, True), repeat=2))
     for n_rows, n_in, n_out in [*itertools.product((1, 2, 13, 24), SIZES, SIZES), *WIDE]:
         relu, add = next(options)
@@ -162,7 +165,8 @@ def test_products_of_a_layer(every_layer):
         A, W, b, D, G = (random.normal(size=shape).astype(np.float32) for shape in shapes)
         A[random.random(A.shape) < 0.3] = 0
         words = Words(n_in, n_out, n_rows)
-        bfloat16.bfloat16_weights(padded(W), words.packed, words.transposed, words.rows)
+        for share in range(n_rows):
+            bfloat16.bfloat16_weights(padded(W), words.packed, words.transposed, words.rows, share, n_rows)
         Z = padded(np.full((n_rows, n_out), np.nan), whole_vectors(n_out))
         bfloat16.bfloat16_forward(padded(A), words.packed, padded(b)[0], Z, n_in, int(relu), words.rows)
         expected = product(A, W, b)
@@ -207,7 +211,7 @@ def test_rounding(every_layer):
     bits = np.random.default_rng(1).integers(0, 1 << 32, 6 * 33 - len(special), dtype=np.uint32).view(np.float32)
     W = np.concatenate([np.array(special, np.float32), bits]).reshape(6, 33)
     words = Words(6, 33, 16)
-    bfloat16.bfloat16_weights(padded(W), words.packed, words.transposed, words.rows)
+    bfloat16.bfloat16_weights(padded(W), words.packed, words.transposed, words.rows, 0, 1)
     rounded_bits = np.append(reference.round_to_bfloat16(W), np.zeros((6, 1), np.uint16), axis=1)
     got = {int(word) for word in words.transposed} - {Words.NAN, 0}
     assert {int(word) for word in rounded_bits.view(np.uint32).ravel()} - {0} <= got
@@ -224,7 +228,7 @@ def test_rows_at_the_end_of_memory(every_layer):
     for n_rows, n_in in itertools.product((1, 2, 7), (1, 3, LANES, LANES + 1, 2 * LANES - 1, 3 * LANES + 5)):
         A, W, b = np.ones((n_rows, n_in)), np.ones((n_in, 33), np.float32), np.zeros((1, 33), np.float32)
         words, Z = Words(n_in, 33, 16), padded(np.zeros((n_rows, 33)), whole_vectors(33))
-        bfloat16.bfloat16_weights(padded(W), words.packed, words.transposed, words.rows)
+        bfloat16.bfloat16_weights(padded(W), words.packed, words.transposed, words.rows, 0, 1)
         bfloat16.bfloat16_forward(edge.put(A, np.float32, 0), words.packed, padded(b)[0], Z, n_in, 0, words.rows)
         np.testing.assert_array_equal(Z[:, :33], n_in)
         G = padded(np.zeros((n_in, 33)))

@@ -239,9 +239,9 @@ def test_dense_products(n_rows, n_in, n_out, dtype):
     A[0, 0] = 0
     a, d = A[:, :n_in], D[:, :n_out]
     W_T, strip = padded(np.full((n_out, n_in), np.nan, dtype), in_stride), padded(np.full(2 * VECTOR_BYTES * 33, np.nan, dtype))
-    products.transpose(W, W_T)
+    products.transpose(W, W_T, 0, 1)
     packed = padded(np.full(n_in * (n_out + VECTOR_BYTES), np.nan, dtype))
-    products.pack_strips(W, packed)
+    products.pack_strips(W, packed, 0, 1)
     sums = np.array([np.add(reference.product(row, W.tolist()), b) for row in a.tolist()])
     back = np.array([reference.product(row, W.T.tolist()) for row in d.tolist()])
     for floor, relu, copy in ((-np.inf, False, packed), (0.0, True, packed[:0]), (-0.25, True, packed)):

@@ -84,10 +84,35 @@ def transposed(W, dtype):
     """Return a `GuardedArray` with the result of `transpose` in memory of NaN."""
     w = GuardedArray(W, dtype)
     w_t = GuardedArray(np.full((W.shape[1], 1 if len(W) == 1 else whole_vectors(len(W), dtype)), np.nan), dtype)
-    products.transpose(w.array, w_t.array)
+    products.transpose(w.array, w_t.array, 0, 1)
     np.testing.assert_array_equal(w_t.array.ravel(), W.ravel() if len(W) == 1 else as_strips(W.T, dtype))
     w.assert_rest_unchanged()
     return GuardedArray(w_t.array, dtype)
+
+
+@each_dtype
+@pytest.mark.compiled
+@pytest.mark.parametrize("n_shares", [2, 3])
+def test_shares_of_copies(n_shares, dtype):
+    """Each share of a copy of W consists of every n_shares-th strip, and the shares together are the whole copy."""
+    n = lanes(dtype)
+    for n_in, n_out in itertools.product((1, 7, 3 * n, 11 * n + 1), repeat=2):
+        W = np.arange(1.0, 1 + n_in * n_out).reshape(n_in, n_out)
+        n_columns = 1 if n_in == 1 else whole_vectors(n_in, dtype)
+        for function, shape, n_strip_columns in (
+            (products.pack_strips, (n_in * whole_vectors(n_out, dtype),), n_out),
+            (products.transpose, (n_out, n_columns), n_in if n_out > 1 else 1),
+        ):
+            whole, *shares = (GuardedArray(np.zeros(shape), dtype, owned=shape[-1]) for _ in range(1 + n_shares))
+            source = GuardedArray(W, dtype)
+            function(source.array, whole.array, 0, 1)
+            for share, copy in enumerate(shares):
+                function(source.array, copy.array, share, n_shares)
+                copy.assert_rest_unchanged()
+            written = np.array([copy.array.ravel() != 0 for copy in shares])
+            assert written.sum(axis=0).max() == 1
+            assert written[1].any() == (n_strip_columns > TILE_VECTORS * n)
+            np.testing.assert_array_equal(sum(copy.array for copy in shares), whole.array)
 
 
 def packed_strips(w, dtype):
@@ -95,7 +120,7 @@ def packed_strips(w, dtype):
     n_in, n_out = w.array.shape
     n = n_in * whole_vectors(n_out, dtype)
     packed = GuardedArray(np.full(n, np.nan), dtype, owned=n)
-    products.pack_strips(w.array, packed.array)
+    products.pack_strips(w.array, packed.array, 0, 1)
     packed.assert_rest_unchanged()
     want = as_strips(w.array, dtype)
     packed.array[np.isnan(want)] = np.nan
@@ -404,7 +429,7 @@ def at_the_edge_of_memory(dtype):
             )
             for packed in (np.empty(0, dtype), edges[5].put(np.zeros(depth * whole_vectors(n_columns, dtype)), dtype, 0)):
                 if packed.size:
-                    products.pack_strips(w, packed)
+                    products.pack_strips(w, packed, 0, 1)
                 z[...] = 0
                 products.forward_product(a, w, packed, bias, z, 0.0, strip)
                 np.testing.assert_array_equal(z[:, :n_columns], np.maximum(A @ W + b, 0))
@@ -423,7 +448,7 @@ def at_the_edge_of_memory(dtype):
         gathered = edges[4].put(np.zeros_like(A), dtype, padding)
         products.gather(products.Rows(d, none, order[:0], order[:0]), order, 0, gathered)
         np.testing.assert_array_equal(gathered, A[::-1])
-        products.transpose(edges[5].put(back, dtype, 0), w_t)
+        products.transpose(edges[5].put(back, dtype, 0), w_t, 0, 1)
         products.backward_product(d, w_t, a, out, True)
         np.testing.assert_array_equal(out[:, :n_columns], np.where(mask[:, :n_columns] == 0, 0, A @ back.T))
 

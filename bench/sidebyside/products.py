@@ -123,13 +123,13 @@ def _own_products(
                 G = matrix(gradients, w_at, n_in, n_out)
                 copy = vector(packed, table[layer].packed_at, table[layer].n_packed)
                 if at_block == 0 and copy.size:
-                    pack_strips(W, copy)
+                    pack_strips(W, copy, 0, 1)
                 forward_product(A, W, copy, vector(params, 0, n_out), Z, zero, strip)
                 weight_gradient(A, D, G, at_block > 0, strip)
                 if layer > 0:
                     W_T = matrix(transposed, 0, n_out, (n_in + lanes - 1) // lanes * lanes if n_in > 1 else 1)
                     if at_block == 0:
-                        transpose(W, W_T)
+                        transpose(W, W_T, 0, 1)
                     out = matrix(deltas, a_at - block * s_in, block, s_in)
                     backward_product(D, W_T, A, out, True)
                 w_at += n_in * n_out

@@ -46,7 +46,7 @@ def _backward(n, A, W, packed, W_T, b, Z, D, out, G, strip):
 
 @_compiled
 def _pack(W, packed):
-    products.pack_strips(W, packed)
+    products.pack_strips(W, packed, 0, 1)
 
 
 class Products:

@@ -102,7 +102,8 @@ def check_layer(n_rows, n_in, n_out):
     random, (packed, transposed, words) = np.random.default_rng(n_rows), buffers(n_rows, n_in, n_out)
     A, W, b, delta = (integers(random, *shape) for shape in ((n_rows, n_in), (n_in, n_out), (1, n_out), (n_rows, n_out)))
     A[random.random(A.shape) < 0.3] = 0
-    arm.run_numba(compiled("bfloat16_weights", "weights"), padded(W), packed, transposed, words)
+    for share in range(2):  # two threads write the copies of W
+        arm.run_numba(compiled("bfloat16_weights", "weights"), padded(W), packed, transposed, words, share, 2)
     columns, rows = whole_vectors(n_out), whole_vectors(n_in)
     Z, biases = padded(np.zeros((n_rows, n_out)), columns), padded(b)[0]
     for relu in (0, 1):

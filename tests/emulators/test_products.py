@@ -68,10 +68,13 @@ class Layer:
         )
         assert sizes.weights == self.packed.array.size + self.transposed.array.size + 64
 
-    def run(self, name, *arrays):
-        """Call a function with arrays at the edge of memory and with numbers; check that no other memory has changed."""
+    def run(self, name, *arrays, numbers=()):
+        """Call a function with arrays at the edge of memory and with numbers; check that no other memory has changed.
+
+        `numbers` are the arguments after the words.
+        """
         address = self.row["round_weights_address" if name == "weights" else f"bfloat16_{name}_address"]
-        edges = [*arrays, self.words]
+        edges = [*arrays, self.words, *numbers]
         x86.run_numba(int(address), *(edge.array if isinstance(edge, Edge) else edge for edge in edges))
         for edge in edges:
             if isinstance(edge, Edge):
@@ -92,7 +95,8 @@ def check_layer(n_rows, n_in, n_out, with_nan, room):
     A, W, b, delta = (integers(random, *shape) for shape in ((n_rows, n_in), (n_in, n_out), (n_out,), (n_rows, n_out)))
     if with_nan:
         A[0, n_in // 2] = delta[-1, 0] = np.nan
-    layer.run("weights", Edge(W), layer.packed, layer.transposed)
+    for share in range(2):  # two threads write the copies of W
+        layer.run("weights", Edge(W), layer.packed, layer.transposed, numbers=(share, 2))
     n_columns = whole_tiles(n_out)
     for relu, stride in ((0, n_in), (1, n_in + 3)):
         Z = Edge(np.full((n_rows, n_columns + 16 * relu), np.nan), owned=n_columns)

@@ -14,7 +14,7 @@ from .codes import ScheduleCode, SolverCode, Status
 from .function_pointers import call
 from .integers import maximum, minimum
 from .jit import EXACT, entry, kernel
-from .network import gradient_of_block
+from .network import gradient_of_block, prepare_for_gradient
 from .references import reference
 from .shuffles import shuffle
 from .solvers import begin_step, copy_part, penalized_squares, update
@@ -158,21 +158,20 @@ def _train_block(
         if settings.strength_schedule_address:
             address, schedule = settings.strength_schedule_address, vector(scratch.schedule, 1, 1)
             state.strength = _schedule_factor(settings, address, state, schedule, n_rows_of_epoch)
+        prepare_for_gradient(table, current, rows, scratch, rank, n_threads)
+        if not wait_at_barrier(team, state, n_threads):
+            state.status = Status.aborted
+            return
     n_blocks = maximum(1, (n_rows + n_shares * block_size - 1) // (n_shares * block_size))  # of a share
     share, block = rank + state.blocks_done // n_blocks * n_threads, state.blocks_done % n_blocks
     if share < n_shares:
         stop = state.row + start_of_share(n_rows, share + 1, n_shares)
         start = minimum(state.row + start_of_share(n_rows, share, n_shares) + block * block_size, stop)
-        n_block, is_new, add, gradient = (
-            minimum(block_size, stop - start),
-            state.blocks_done == 0,
-            block > 0,
-            gradient_of_share(team, share),
-        )
+        n_block, add, gradient = minimum(block_size, stop - start), block > 0, gradient_of_share(team, share)
         scratch.draw_state[0].step, scratch.draw_state[0].first_row = state.step, start - state.row
         scratch.draw_state[0].strength = state.strength
         loss, weight_sum = gradient_of_block(
-            settings, table, current, rows, y, weight, order, start - state.first_row, n_block, scratch, gradient, is_new, add
+            settings, table, current, rows, y, weight, order, start - state.first_row, n_block, scratch, gradient, add
         )
         team.sums[share, LOSS] = team.sums[share, LOSS] + loss if add else loss
         team.sums[share, WEIGHT] = team.sums[share, WEIGHT] + weight_sum if add else weight_sum

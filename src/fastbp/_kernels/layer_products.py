@@ -71,30 +71,36 @@ def _transposed_words_of_weights(table, layer, buffer):
 
 
 @kernel()
-def transpose_weights(table, params, scratch):
-    """Compute Wᵀ of every layer for the backward pass; of the first layer, only if its inputs are encoded."""
+def transpose_weights(table, params, scratch, rank, n_threads):
+    """Compute Wᵀ of every layer for the backward pass; of the first layer, only if its inputs are encoded.
+
+    As in `prepare_weights`, each of n_threads threads with the same buffer writes its strips.
+    """
     for layer in range(0 if table[0].n_features else 1, table.shape[0] - (table[table.shape[0] - 1].heads_address != 0)):
         if not table[layer].round_weights_address:
             W = product_weights(table, layer, params, scratch.scaled_weights)
-            transpose(W, _transposed_weights(table, layer, scratch.transposed))
+            transpose(W, _transposed_weights(table, layer, scratch.transposed), (rank + layer) % n_threads, n_threads)
 
 
 @kernel()
-def prepare_weights(table, params, rows, scratch):
+def prepare_weights(table, params, rows, scratch, rank, n_threads):
     """Scale the weights of the first layer; copy W of every layer that has a copy for the forward pass, or round it to bfloat16.
 
-    A first layer with sparse rows has no copy.
+    A first layer with sparse rows has no copy. If n_threads threads share the buffers of the copies, they take the strips of a copy
+    in turns. The first strip of the next layer belongs to another thread, so that all threads have about the same work.
     """
     packed, weight_words = scratch.packed, scratch.weight_words
     if scratch.scaled_weights.size:
         scale_weights(table, params, scratch.scaled_weights)
     for layer in range(1 if is_sparse(rows) else 0, table.shape[0] if packed.size + weight_words.size else 0):
+        share = (rank + layer) % n_threads
         if table[layer].n_packed:
-            pack_strips(product_weights(table, layer, params, scratch.scaled_weights), _packed_weights(table, layer, packed))
+            W = product_weights(table, layer, params, scratch.scaled_weights)
+            pack_strips(W, _packed_weights(table, layer, packed), share, n_threads)
         elif table[layer].round_weights_address:
             W, words = product_weights(table, layer, params, scratch.scaled_weights), _words_of_weights(table, layer, weight_words)
             transposed = _transposed_words_of_weights(table, layer, weight_words)
-            call(table[layer].round_weights_address, W, words, transposed, scratch.words)
+            call(table[layer].round_weights_address, W, words, transposed, scratch.words, share, n_threads)
 
 
 @kernel(optimize=False)

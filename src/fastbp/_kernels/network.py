@@ -288,15 +288,21 @@ def _loss_of_outputs(settings, table, A, rows, y, weight, order, start, scratch)
 
 
 @kernel(optimize=False)
-def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch, gradient, is_new, add):
+def prepare_for_gradient(table, params, rows, scratch, rank, n_threads):
+    """Prepare the weights for `gradient_of_block`, after each change of the parameters.
+
+    If n_threads threads share the buffers for copies of weights, each of them must call this function with its rank.
+    """
+    prepare_weights(table, params, rows, scratch, rank, n_threads)
+    transpose_weights(table, params, scratch, rank, n_threads)
+
+
+@kernel(optimize=False)
+def gradient_of_block(settings, table, params, rows, y, weight, order, start, n_rows, scratch, gradient, add):
     """Set the gradient to Σ ∂loss/∂params of rows order[start:start + n_rows], or add this sum to it if `add`.
 
-    `is_new` is True for the first block after a change of the parameters. Return Σ weight · loss and Σ weight; n_rows is at most
-    settings.block_size.
+    Return Σ weight · loss and Σ weight; n_rows is at most settings.block_size.
     """
-    if is_new:
-        prepare_weights(table, params, rows, scratch)
-        transpose_weights(table, params, scratch)
     A = forward(settings, table, params, rows, order, start, n_rows, scratch)
     sums = _loss_of_outputs(settings, table, A, rows, y, weight, order, start, scratch)
     backward(table, params, rows, order, start, n_rows, scratch, gradient, add)
@@ -316,7 +322,9 @@ def loss_and_gradient(settings, table, params, rows, y, weight, start, stop, scr
     for at in range(start, stop, options.block_size):
         n_rows = minimum(options.block_size, stop - at)
         is_new = first and at == start
-        block = gradient_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch, gradient, is_new, not is_new)
+        if is_new:
+            prepare_for_gradient(table, params, rows, scratch, 0, 1)
+        block = gradient_of_block(options, table, params, rows, y, weight, order, at, n_rows, scratch, gradient, not is_new)
         block_loss, block_weight = block
         loss += block_loss
         weight_sum += block_weight
@@ -340,7 +348,7 @@ def predict(settings, table, params, rows, order, start, stop, scratch, out, is_
     rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
     if is_new:
-        prepare_weights(table, params, rows, scratch)
+        prepare_weights(table, params, rows, scratch, 0, 1)
     for at in range(start, stop, options.block_size):
         n_rows = minimum(options.block_size, stop - at)
         A = forward(options, table, params, rows, order, at, n_rows, scratch)
@@ -356,7 +364,7 @@ def evaluate(settings, table, params, rows, y, weight, order, start, stop, scrat
     rows, scratch = reference(rows), reference(scratch)
     options = settings[0]
     if is_new:
-        prepare_weights(table, params, rows, scratch)
+        prepare_weights(table, params, rows, scratch, 0, 1)
     for at in range(start, stop, options.block_size):
         n_rows = minimum(options.block_size, stop - at)
         A = forward(options, table, params, rows, order, at, n_rows, scratch)

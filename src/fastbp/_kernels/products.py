@@ -141,51 +141,57 @@ def _has_few_columns(A, n_columns):
     return whole and A.shape[0] >= 4 and n_columns <= 4 and 2 * n_columns * A.itemsize <= VECTOR_BYTES
 
 
-def _pack_strips_in_numpy(W, packed):
+def _pack_strips_in_numpy(W, packed, share, n_shares):
     pass
 
 
 @kernel(interpreted=_pack_strips_in_numpy)
-def pack_strips(W, packed):
+def pack_strips(W, packed, share, n_shares):
     """Copy W (n_in, n_out) for `forward_product`; packed (n_in · n_out, with n_out rounded up to whole vectors).
 
-    The strips of the copy follow each other in memory, each with n_in contiguous rows.
+    The strips of the copy follow each other in memory, each with n_in contiguous rows. Only the strips share, share + n_shares, …
+    are copied.
     """
     (n_in, n_out), lanes = W.shape, lanes_of(W)
-    n_columns, j = (n_out + lanes - 1) // lanes * lanes, 0
+    n_columns, j, strip = (n_out + lanes - 1) // lanes * lanes, 0, 0
     while j < n_columns:
         width = strip_width(j, n_columns, lanes)
-        pack_panel(width // lanes, W, j, n_out, packed, j * n_in, width, n_in)
+        if strip % n_shares == share:
+            pack_panel(width // lanes, W, j, n_out, packed, j * n_in, width, n_in)
         j += width
+        strip += 1
 
 
-def _transpose_in_numpy(W, W_T):
+def _transpose_in_numpy(W, W_T, share, n_shares):
     W_T[:, : W.shape[0]] = W.T
 
 
 @kernel(interpreted=_transpose_in_numpy)
-def transpose(W, W_T):
+def transpose(W, W_T, share, n_shares):
     """Compute Wᵀ for `backward_product`; W (n_in, n_out), W_T (n_out, n_in rounded up to whole vectors, or 1 if n_in is 1).
 
-    The strips of W_T follow each other in memory, each with n_out contiguous rows.
+    The strips of W_T follow each other in memory, each with n_out contiguous rows. Only the strips share, share + n_shares, … are
+    written.
     """
     (n_in, n_out), n_columns, lanes, target = W.shape, W_T.shape[1], lanes_of(W), flat(W_T)
-    n_whole, start = n_out // lanes * lanes, 0
+    n_whole, start, strip = n_out // lanes * lanes, 0, 0
     if n_out == 1:
-        for i in range(n_in):
+        for i in range(n_in if share == 0 else 0):
             target[i] = W[i, 0]
         return
     while start < n_columns:
         width = strip_width(start, n_columns, lanes) if n_columns > 1 else 1
-        at, stop = start * n_out, minimum(start + width, n_in)
-        whole = start + (stop - start) // lanes * lanes
-        for j in range(0, n_whole, lanes):  # all rows of a strip, so that whole cache lines are written
-            for i in range(start, whole, lanes):
-                transpose_tile(W, i * n_out + j, n_out, W_T, at + j * width + i - start, width)
-        for j in range(n_whole if whole == stop else 0, n_out):
-            for i in range(whole if j < n_whole else start, stop):
-                target[at + j * width + i - start] = W[i, j]
+        if strip % n_shares == share:
+            at, stop = start * n_out, minimum(start + width, n_in)
+            whole = start + (stop - start) // lanes * lanes
+            for j in range(0, n_whole, lanes):  # all rows of a strip, so that whole cache lines are written
+                for i in range(start, whole, lanes):
+                    transpose_tile(W, i * n_out + j, n_out, W_T, at + j * width + i - start, width)
+            for j in range(n_whole if whole == stop else 0, n_out):
+                for i in range(whole if j < n_whole else start, stop):
+                    target[at + j * width + i - start] = W[i, j]
         start += width
+        strip += 1
 
 
 @kernel()

@@ -92,7 +92,8 @@ class Scratch(NamedTuple):
     three for each unit with batch normalization, one for each row with layer normalization. `hyperparams`, `penalties`, `schedule`,
     `loss_numbers`, `draw_state` and `norm_state` are the records above. `output_numbers` lists quantiles, or the sizes of groups of
     classes. For products of bfloat16 numbers, `weight_words` contains the words of W and Wᵀ, and `words` those of a block of rows,
-    both as uint32. The threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch normalization needs.
+    both as uint32. The threads of a team share `moving_statistics`, `exchange` and `barrier`, which batch normalization needs. In
+    `epochs.train`, they also share `transposed`, `packed` and `weight_words`.
     """
 
     activations: np.ndarray

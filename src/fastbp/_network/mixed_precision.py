@@ -23,7 +23,7 @@ _MIN_UNITS, _MIN_ROWS = 32, 16
 _LANES = VECTOR_BYTES // 4
 # Rounded rows of X take at most so many bytes, because they are a copy.
 _MAX_STORED_BYTES = 1 << 28
-# The strip that a gradient copies has at most this number of vectors of columns.
+# A strip has at most this number of vectors of columns.
 _STRIP_VECTORS = 3
 
 
@@ -97,7 +97,7 @@ def _rows_of_words(n_in, n_out, block_size):
     n_pairs = _pairs_of(block_size)
     strip = (_STRIP_VECTORS * _LANES + n_in) * n_pairs
     return max(
-        n_in * _pairs_of(n_out) + 2 * _LANES,
+        min(n_in, _STRIP_VECTORS * _LANES) * _pairs_of(n_out) + 2 * _LANES,
         block_size * _upper_stride(_pairs_of(max(n_in, n_out))),
         n_pairs * (_upper_stride(n_in) + _upper_stride(n_out)) + strip,
     )

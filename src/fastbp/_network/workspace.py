@@ -111,12 +111,25 @@ class MovingStatistics:
 
 
 def workspace(
-    plan, block_size, dtype, n_threads, n_shares, *, gathered, moving=None, penalties=None, schedule=None, seed=0, words=(0, 0)
+    plan,
+    block_size,
+    dtype,
+    n_threads,
+    n_shares,
+    *,
+    gathered,
+    shares_weights=False,
+    moving=None,
+    penalties=None,
+    schedule=None,
+    seed=0,
+    words=(0, 0),
 ):
     """Return the `Team` that the threads share in training, and a list with the `Scratch` of each thread.
 
-    `moving` are the `MovingStatistics` of batch normalization, `penalties` the `PENALTY_NUMBERS`, and `schedule` the
-    `SCHEDULE_NUMBERS`. `seed` is the seed of dropout and noise, and `words` are the `WordSizes` for products of bfloat16 numbers.
+    With `shares_weights`, the threads share the buffers for copies of weights. `moving` are the `MovingStatistics` of batch
+    normalization, `penalties` the `PENALTY_NUMBERS`, and `schedule` the `SCHEDULE_NUMBERS`. `seed` is the seed of dropout and
+    noise, and `words` are the `WordSizes` for products of bfloat16 numbers.
     """
     layout, per_unit = plan.layout, plan.architecture.norm == "batch_norm"
     gradients = aligned_zeros(n_shares * layout.gradient_stride(np.dtype(dtype).itemsize), dtype).reshape(n_shares, -1)
@@ -125,12 +138,14 @@ def workspace(
         exchange=np.zeros((n_threads, layout.exchange_size * per_unit)),
         barrier=np.zeros(BARRIER_SIZE, np.int64),
     )
-    scratches = []
+    scratches: list[Scratch] = []
     for rank in range(n_threads):
         buffers = _training_buffers(plan, block_size, dtype, gathered)
         numbers = _training_numbers(plan, penalties, schedule, seed, rank)
-        words_of_thread = dict(zip(("weight_words", "words"), aligned_buffers(words, np.uint32), strict=True))
-        scratches.append(shared._replace(**buffers, **numbers, **words_of_thread))
+        buffers |= numbers | dict(zip(("weight_words", "words"), aligned_buffers(words, np.uint32), strict=True))
+        if shares_weights and rank:
+            buffers |= {name: getattr(scratches[0], name) for name in ("packed", "transposed", "weight_words")}
+        scratches.append(shared._replace(**buffers))
     return Team(np.zeros(BARRIER_SIZE, np.int64), np.zeros((n_shares, N_SUMS)), gradients), scratches
 
 

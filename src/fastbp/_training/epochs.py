@@ -63,8 +63,11 @@ class Problem:
     def n_rows(self):
         return self.y.shape[0] if self.data is None else len(self.data[1])
 
-    def workspace(self, state, settings, batch_size, n_threads, n_shares, schedule=None):
-        """Set the block size for a batch size; return the layer table, the ``Team``, and the ``Scratch`` of each thread."""
+    def workspace(self, state, settings, batch_size, n_threads, n_shares, schedule=None, shares_weights=False):
+        """Set the block size for a batch size; return the layer table, the ``Team``, and the ``Scratch`` of each thread.
+
+        With `shares_weights`, the threads share the copies of the weights, which requires that they compute the same step together.
+        """
         plan, dtype, rows_each = self.plan, state.params.dtype, -(-batch_size // n_shares)
         # batch normalization needs the statistics of all rows of a batch before it can compute the next layer
         whole = plan.architecture.norm == "batch_norm"
@@ -78,6 +81,7 @@ class Problem:
             n_threads,
             n_shares,
             gathered=self.rows is None or self.rows.indptr.size == 0,
+            shares_weights=shares_weights,
             moving=state.moving,
             penalties=self.penalties,
             schedule=schedule,
@@ -175,7 +179,9 @@ class EpochRunner:
             self.progress = np.repeat(progress, self.crew.n_threads)  # one record per thread; Python reads the first
             batch_size = settings["batch_size"].item()
             n_threads = settings["n_threads"] = self.crew.n_threads
-            self.table, self.team, self.scratches = problem.workspace(state, settings, batch_size, n_threads, n_shares, schedule)
+            self.table, self.team, self.scratches = problem.workspace(
+                state, settings, batch_size, n_threads, n_shares, schedule, shares_weights=True
+            )
         except BaseException:
             self.crew.close()
             raise

@@ -97,8 +97,8 @@ def signature(kind, dtype):
         "bfloat16_forward": (singles, words, single, singles, n, n, words),
         # (A, delta, G, add, words)
         "bfloat16_gradient": (singles, singles, singles, n, words),
-        # (W, words of W, transposed words of W, words)
-        "bfloat16_weights": (singles, words, words, words),
+        # (W, words of W, transposed words of W, words, share, n_shares)
+        "bfloat16_weights": (singles, words, words, words, n, n),
         # (A, slopes, differences, n_units, draw_state, layer, rate or deviation)
         "draw": (matrix, vector, vector, n, _array_of(DRAW_STATE), n, n),
         # (X, A, params, saved, scratch, constants, encoders, index)

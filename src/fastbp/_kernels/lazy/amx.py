@@ -42,26 +42,34 @@ def _tile_strip_width(at, n_columns):
 
 
 @kernel()
-def _round_strips(M, n_rows, n_columns, words, start):
-    """Write the words of pairs of rows of M[:n_rows, :n_columns] strip by strip, from words[start]."""
-    n_words, j = _n_tile_words(n_rows), 0
+def _round_strips(M, n_rows, n_columns, words, start, share, n_shares):
+    """Write the words of pairs of rows of M[:n_rows, :n_columns] strip by strip, from words[start]; return the number of strips."""
+    n_words, j, strip = _n_tile_words(n_rows), 0, 0
     while j < n_columns:
         width, at = _tile_strip_width(j, n_columns), start + j * n_words
-        round_row_pairs(M, j, M.shape[1], n_rows, minimum(width, n_columns - j), words, at, width)
-        for q in range(at + (n_rows + 1) // 2 * width, at + n_words * width):
-            words[q] = 0
+        if strip % n_shares == share:
+            round_row_pairs(M, j, M.shape[1], n_rows, minimum(width, n_columns - j), words, at, width)
+            for q in range(at + (n_rows + 1) // 2 * width, at + n_words * width):
+                words[q] = 0
         j += width
+        strip += 1
+    return strip
 
 
 @lazy_entry
-def amx_weights(W, packed, transposed, words):
-    """Write the words of W (n_in, n_out) for `amx_forward` to packed; for `amx_backward` to transposed, unless it is empty."""
+def amx_weights(W, packed, transposed, words, share, n_shares):
+    """Write the words of W (n_in, n_out) for `amx_forward` to packed; for `amx_backward` to transposed, unless it is empty.
+
+    Only the strips share, share + n_shares, … are written.
+    """
     (n_in, n_out), j = W.shape, 0
-    _round_strips(W, n_in, n_out, packed, 0)
+    strip = _round_strips(W, n_in, n_out, packed, 0, share, n_shares)
     while transposed.size and j < n_in:
         width = _tile_strip_width(j, n_in)
-        round_transposed_rows(W, j * n_out, n_out, minimum(width, n_in - j), n_out, transposed, j * _n_tile_words(n_out), width)
+        if strip % n_shares == share:
+            round_transposed_rows(W, j * n_out, n_out, minimum(width, n_in - j), n_out, transposed, j * _n_tile_words(n_out), width)
         j += width
+        strip += 1
 
 
 @lazy_entry
@@ -87,7 +95,7 @@ def amx_gradient(A, delta, G, add, words):
     stride = _tile_stride(n_words)
     start = (n_in + TILE_SIZE - 1) // TILE_SIZE * TILE_SIZE * stride
     round_transposed_row_pairs(A, 0, A.shape[1], n_rows, n_in, words, 0, stride)
-    _round_strips(delta, n_rows, n_out, words, start)
+    _round_strips(delta, n_rows, n_out, words, start, 0, 1)
     configure_tiles()
     for j in range(0, n_out, 2 * TILE_SIZE):
         at, n_left = start + j * n_words, n_out - j

@@ -33,20 +33,27 @@ def _word_stride(n_words):
 
 
 @lazy_entry
-def bfloat16_weights(W, packed, transposed, words):
+def bfloat16_weights(W, packed, transposed, words, share, n_shares):
     """Write the words of W (n_in, n_out) for the forward product to packed, and for the backward product to transposed.
 
-    If transposed is empty, the layer has no backward product.
+    If transposed is empty, the layer has no backward product. Only the strips share, share + n_shares, … are written.
     """
-    (n_in, n_out), lanes, j = W.shape, lanes_of(W), 0
+    (n_in, n_out), lanes, n_words = W.shape, lanes_of(W), _number_of_pairs(W.shape[1])
+    j, i, strip = 0, 0, 0
     while j < n_out:
         width = strip_width(j, n_out, lanes)
-        round_row_pairs(W, j, n_out, n_in, min(width, n_out - j), packed, j * _number_of_pairs(n_in), width)
+        if strip % n_shares == share:
+            round_row_pairs(W, j, n_out, n_in, min(width, n_out - j), packed, j * _number_of_pairs(n_in), width)
         j += width
-    if transposed.size:
-        n_words, n_columns = _number_of_pairs(n_out), (n_in + lanes - 1) // lanes * lanes
-        round_rows(W, 0, n_out, n_in, n_out, words, 0, n_words)
-        transpose(matrix(words, 0, n_in, n_words), matrix(transposed, 0, n_words, n_columns))
+        strip += 1
+    while transposed.size and i < n_in:
+        width = strip_width(i, n_in, lanes)
+        if strip % n_shares == share:
+            rows = matrix(words, 0, min(width, n_in - i), n_words)
+            round_rows(W, i * n_out, n_out, rows.shape[0], n_out, words, 0, n_words)
+            transpose(rows, matrix(transposed, i * n_words, n_words, width), 0, 1)
+        i += width
+        strip += 1
 
 
 @lazy_entry
