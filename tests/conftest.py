@@ -216,7 +216,7 @@ class Network:
     def _workspace(self):
         penalties, moving = self._write_penalties(record(SETTINGS)), MovingStatistics.fresh(self.layout)
         sizes = self.options["block_size"], self.dtype, self.n_threads, self.n_shares
-        team, scratches = workspace(self.plan, *sizes, gathered=True, moving=moving, penalties=penalties)
+        team, scratches = workspace(self.plan, *sizes, gathered=True, shares_weights=True, moving=moving, penalties=penalties)
         for scratch in scratches:
             scratch.hyperparams[...] = self.fill
             for name in (

@@ -482,7 +482,8 @@ def kernel_objective(model, X, y, sample_weight=None):
     settings, dtype, n_rows, n_coefs = record(SETTINGS), params.dtype, len(y), plan.layout.n_coefs
     write_penalties(settings, model, dtype)
     table = configure_network(settings, plan, n_rows, dtype)
-    team, scratches = workspace(plan, n_rows, dtype, 1, 1, gathered=True, moving=MovingStatistics.fresh(plan.layout))
+    moving = MovingStatistics.fresh(plan.layout)
+    team, scratches = workspace(plan, n_rows, dtype, 1, 1, gathered=True, shares_weights=True, moving=moving)
     rows = as_rows(X, dtype), as_targets(y, dtype), as_targets(weight, dtype), 0, n_rows
     sums = loss_and_gradient(settings, table, padded_copy(params, dtype), *rows, scratches[0], team.gradients[0], True)
     loss, weight_sum = sums

@@ -563,7 +563,7 @@ def test_a_batch_may_take_several_kernel_calls(weighted, monkeypatch):
 def test_error_before_training_leaves_no_thread(monkeypatch):
     X, y = data()
 
-    def fail(*_):
+    def fail(*_, **__):
         raise MemoryError("no memory for the buffers")
 
     monkeypatch.setattr(training.Problem, "workspace", fail)

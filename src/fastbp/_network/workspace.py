@@ -118,7 +118,7 @@ def workspace(
     n_shares,
     *,
     gathered,
-    shares_weights=False,
+    shares_weights,
     moving=None,
     penalties=None,
     schedule=None,
@@ -127,7 +127,7 @@ def workspace(
 ):
     """Return the `Team` that the threads share in training, and a list with the `Scratch` of each thread.
 
-    With `shares_weights`, the threads share the buffers for copies of weights. `moving` are the `MovingStatistics` of batch
+    With `shares_weights`, the threads share the buffers for copies of weights, which `train` requires. `moving` are the `MovingStatistics` of batch
     normalization, `penalties` the `PENALTY_NUMBERS`, and `schedule` the `SCHEDULE_NUMBERS`. `seed` is the seed of dropout and
     noise, and `words` are the `WordSizes` for products of bfloat16 numbers.
     """

@@ -63,10 +63,10 @@ class Problem:
     def n_rows(self):
         return self.y.shape[0] if self.data is None else len(self.data[1])
 
-    def workspace(self, state, settings, batch_size, n_threads, n_shares, schedule=None, shares_weights=False):
+    def workspace(self, state, settings, batch_size, n_threads, n_shares, schedule=None, *, shares_weights):
         """Set the block size for a batch size; return the layer table, the ``Team``, and the ``Scratch`` of each thread.
 
-        With `shares_weights`, the threads share the copies of the weights, which requires that they compute the same step together.
+        With `shares_weights`, the threads share the copies of the weights. ``train`` requires it; other kernels do not support it.
         """
         plan, dtype, rows_each = self.plan, state.params.dtype, -(-batch_size // n_shares)
         # batch normalization needs the statistics of all rows of a batch before it can compute the next layer

@@ -80,7 +80,7 @@ class _Objective:
         n_shares = max(1, min(_MAX_SHARES, problem.n_rows // _MIN_SHARE_ROWS)) if useful_threads(2, work, 2) > 1 else 1
         self.crew = ThreadCrew(useful_threads(n_threads, work, n_shares))
         try:
-            workspace = problem.workspace(state, settings, problem.n_rows, self.crew.n_threads, n_shares)
+            workspace = problem.workspace(state, settings, problem.n_rows, self.crew.n_threads, n_shares, shares_weights=False)
         except BaseException:
             self.crew.close()
             raise

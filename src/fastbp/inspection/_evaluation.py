@@ -67,7 +67,7 @@ class Evaluation:
         self.n_rows = self.problem.n_rows
         state = fit.state.copy(self.params)
         self.settings = record(SETTINGS)
-        self.table, team, (self.scratch,) = self.problem.workspace(state, self.settings, self.n_rows, 1, 1)
+        self.table, team, (self.scratch,) = self.problem.workspace(state, self.settings, self.n_rows, 1, 1, shares_weights=False)
         self.gradient = team.gradients[0]
         self.block_size = self.settings["block_size"].item(0)
         self.ranges = fixed_ranges(0, self.n_rows, self.layout, self.block_size, _EVALUATED_WORK)
