@@ -128,8 +128,8 @@ def workspace(
     """Return the `Team` that the threads share in training, and a list with the `Scratch` of each thread.
 
     With `shares_weights`, the threads share the buffers for copies of weights, which `train` requires. `moving` are the
-    `MovingStatistics` of batch normalization, `penalties` the `PENALTY_NUMBERS`, and `schedule` the `SCHEDULE_NUMBERS`. `seed` is the
-    seed of dropout and noise, and `words` are the `WordSizes` for products of bfloat16 numbers.
+    `MovingStatistics` of batch normalization, `penalties` the `PENALTY_NUMBERS`, and `schedule` the `SCHEDULE_NUMBERS`. `seed` is
+    the seed of dropout and noise, and `words` are the `WordSizes` for products of bfloat16 numbers.
     """
     layout, per_unit = plan.layout, plan.architecture.norm == "batch_norm"
     gradients = aligned_zeros(n_shares * layout.gradient_stride(np.dtype(dtype).itemsize), dtype).reshape(n_shares, -1)
