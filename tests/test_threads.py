@@ -333,6 +333,16 @@ def test_initial_scratch_memory_and_number_of_calls_do_not_change_the_result(spa
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+def test_threads_write_the_copies_of_weights_together(dtype):
+    """The layers are so wide, and the blocks so large, that the forward pass reads copies of W, too."""
+    X, y = np.random.default_rng(0).normal(size=(400, 40)).astype(dtype), np.arange(400) % 3
+    options = {"hidden_layer_sizes": (300, 270, 260), "batch_size": 200, "n_shares": 3, "max_iter": 3}
+    one, *others = (classifier(**options, n_threads=n).fit(X, y) for n in (1, 2, 3, 7))
+    for other in others:
+        assert bits(other) == bits(one)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 5])
 def test_same_seed_and_number_of_threads_give_identical_results(n_threads, dtype):
     X, y = data(dtype=dtype)
@@ -569,6 +579,18 @@ def test_error_before_training_leaves_no_thread(monkeypatch):
     monkeypatch.setattr(training.Problem, "workspace", fail)
     with pytest.raises(MemoryError):
         classifier(n_threads=2).fit(X, y)
+    assert crew_threads() == []
+
+
+def test_error_while_rows_are_stored_leaves_no_thread(monkeypatch):
+    X, y = data()
+
+    def fail(runner):
+        raise MemoryError("no memory for the rounded rows")
+
+    monkeypatch.setattr(training.EpochRunner, "store_rows", fail)
+    with pytest.raises(MemoryError):
+        classifier(n_threads=2, max_iter=10).fit(X, y)
     assert crew_threads() == []
 
 

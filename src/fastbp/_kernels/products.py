@@ -312,6 +312,7 @@ def _pack_panels(A, n_in, panels):
 
 def _backward_in_numpy(delta, W_T, A, out, relu):
     n_in = minimum(W_T.shape[1], out.shape[1])
+    W_T = _joined_strips(flat(W_T), *W_T.shape) if W_T.dtype == np.uint32 else W_T
     out[:, :n_in] = _multiply_in_numpy(delta[:, : W_T.shape[0]], W_T)[:, :n_in]
     if relu:
         out[A == 0] = 0

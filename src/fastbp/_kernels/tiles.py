@@ -27,10 +27,6 @@ elif HAS_NEON:
 else:
     TILE_VECTORS, TILE_ROWS, NARROW_TILE_ROWS = 2, (6, 4, 2, 1), (6, 4, 2, 1)
 
-# While a tile of a gradient is computed, the rows of the next tile are prefetched if a row has at least this number of elements.
-# Such gradients do not fit into the second-level cache, and each row of a tile is on a page of its own.
-_LONG_ROW = 512
-
 
 class _ProductStrip(VectorCode):
     """Generates the code of one strip; subclasses define the start values of the sums and how sums are stored."""
@@ -289,11 +285,10 @@ class _GradientStrip(_ProductStrip):
         return b.shuffle_vector(*words, ir.Constant(ir.VectorType(ir.IntType(32), 4), [0, 2, 1, 3]))
 
     def start(self, C):
-        first = super().start(C)
-        for (
-            pointer
-        ) in C:  # the rows of the next tile, on other pages of memory, are loaded or stored after the products of this one
-            following = self.builder.gep(pointer, [self.builder.mul(self.ldc, i64(len(C)))])
+        first, b = super().start(C), self.builder
+        # the rows of the next tile, on other pages of memory, are loaded or stored after the products of this one
+        for pointer in C:
+            following = b.gep(pointer, [b.mul(self.ldc, i64(len(C)))])
             for v in range(self.n_vectors):
                 self.prefetch_for_writing(following, v)
         return self.branch(self.add, lambda: [[self.load(c, v) for v in range(self.n_vectors)] for c in C], lambda: first)

@@ -18,11 +18,12 @@ from .._kernels.tables import LAYER
 # The number of rows per block if the weights do not fit into half of the first-level cache, chosen by the speed of training (EPYC
 # with AVX2, 12 paired epochs of 7 networks in both dtypes). More rows than the minimum save time only if the weights do not fit
 # into the second-level cache, because they are then read again for every block. With more rows than the maximum, or with
-# activations of the widest layer of more than _MAX_BYTES, training takes up to a fifth longer.
+# activations of the widest layer of more than _MAX_BYTES, training takes up to a fifth longer. So that the blocks of a batch have
+# about the same size, they may have up to a quarter more rows, or fewer.
 _MIN_ROWS_PER_BLOCK, _MAX_ROWS_PER_BLOCK = 132, 264
 _SECOND_CACHE, _MAX_BYTES = 1 << 19, 1 << 20
 # If all weights fit into half of the first-level cache, blocks are so small that activations and deltas fit into the other half,
-# but not smaller than _SMALL_BLOCK. The number of rows is a multiple of _TILE.
+# but not smaller than _SMALL_BLOCK. The number of rows is usually a multiple of _TILE.
 _HALF_FIRST_CACHE = 24 << 10
 _SMALL_BLOCK, _TILE = 72, 12
 _LINE_BYTES = 64
@@ -30,7 +31,8 @@ _LINE_BYTES = 64
 # _MIN_PACKED_BYTES, because the rows of a strip would otherwise be far apart. With fewer rows, the copy takes about as long as it
 # saves.
 _MIN_PACKED_ROWS, _MIN_PACKED_BYTES = 48, 1024
-# The maximum number of multiply-adds in one product over a block, because a product cannot be interrupted.
+# The maximum number of multiply-adds in one product over a block, because a product cannot be interrupted; some blocks have up to a
+# quarter more.
 _MAX_WORK = 1 << 29
 # The number of norm parameters of each unit: γ and, for layer normalization, β. Batch normalization uses the biases as β.
 N_NORM_PARAMETERS = {None: 0, "batch_norm": 1, "layer_norm": 2}
@@ -187,7 +189,9 @@ class Layout:
         n_rows = min(n_rows, max(1, _MAX_WORK // self.n_params))
         n_blocks = max(1, -(-(4 * batch_size - n_rows) // (4 * n_rows)))  # a block may have up to a quarter more than n_rows
         n_even = -(-batch_size // n_blocks)
-        return min(batch_size, n_even if n_even < _TILE else -(-n_even // _TILE) * _TILE)
+        n_tiled = -(-n_even // _TILE) * _TILE
+        n_last = batch_size - (n_blocks - 1) * n_tiled
+        return min(batch_size, n_tiled if 4 * n_tiled <= 5 * n_rows and 3 * n_last >= n_even else n_even)
 
     def strides(self, itemsize, vector_bytes):
         """Return the distance between two rows for each layer: whole vectors, except for the inputs and for layers of one unit."""

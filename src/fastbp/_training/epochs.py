@@ -206,6 +206,7 @@ class EpochRunner:
         The parameters and moments are those of the state ``source``, and the first update writes the new ones to ``state``. Without
         `shuffles`, the rows are processed in the same order as in the last call.
         """
+        assert self._stored_rows is None  # they would be those of the previous data
         problem = self.problem
         problem.rows, problem.y, problem.weight = training_arrays(state.params.dtype, *data)
         problem.data = data
