@@ -322,6 +322,18 @@ def test_predictions_are_means_of_the_members_with_their_standard_deviation():
     assert (deviation > 0).all()
 
 
+def test_probabilities_with_their_standard_deviation():
+    model = small(RealMLPClassifier, n_ensemble=3, calibrate="temperature").fit(X, LABELS)
+    probabilities, deviation = model.predict_proba(X, return_std=True)
+    np.testing.assert_array_equal(probabilities, model.predict_proba(X))
+    reader = model._ensemble.reader
+    encoded = reader.encode(InputTable.checked(X, model, reset=False), np.float32)
+    outputs = [Ensemble(reader, [member]).outputs(encoded, 1)[0] for member in model.members_]
+    np.testing.assert_allclose(deviation, np.std(outputs, axis=0), rtol=1e-6, atol=1e-9)
+    with pytest.raises(ValueError, match="return_std=True needs at least two networks"):
+        small(RealMLPClassifier).fit(X, LABELS).predict_proba(X, return_std=True)
+
+
 @each_kind
 def test_same_bits_for_every_number_of_threads(kind):
     for options in ({"n_cv": 2}, {"hidden_layer_sizes": (256, 256), "batch_size": 96, "max_iter": 2}):
@@ -388,6 +400,27 @@ def test_temperature_minimizes_the_log_loss(options):
 ERRORS = {
     "a number as a label": (RealMLPClassifier, {}, (X, VALUES), {}, "Unknown label type"),
     "a missing label": (RealMLPClassifier, {}, (X, [None, *LABELS[1:]]), {}, "must have a label in each row, but is None in row 0"),
+    **{
+        f"a missing label of type {np.asarray(label).dtype}": (
+            RealMLPClassifier,
+            {},
+            (X, np.array([*labels, label])),
+            {},
+            f"must have a label in each row, but is {label} in row {len(X) - 1}",
+        )
+        for label, labels in (
+            (np.nan, np.arange(len(X) - 1) % 2),
+            (np.datetime64("NaT", "D"), np.arange(len(X) - 1) % 2 + np.datetime64("2020-01-01")),
+            (np.timedelta64("NaT", "D"), np.arange(len(X) - 1) % 2 + np.timedelta64(0, "D")),
+        )
+    },
+    "NaN among strings": (
+        RealMLPClassifier,
+        {},
+        (X, np.array([np.nan, *LABELS[1:]], object)),
+        {},
+        "must have a label in each row, but is nan in row 0",
+    ),
     "a missing target": (RealMLPRegressor, {}, (X, [np.nan, *VALUES[1:]]), {}, "Input y contains NaN"),
     "no target": (RealMLPRegressor, {}, (X, None), {}, "requires y to be passed"),
     "other lengths": (RealMLPClassifier, {}, (X, LABELS[:5]), {}, r"\[120, 5\]"),

@@ -308,6 +308,7 @@ def test_predictions_are_means_of_the_submodels_of_all_networks(architecture):
     assert outputs.std(axis=2).max() > 1e-3
     np.testing.assert_allclose(outputs.sum(axis=-1), 1, rtol=1e-5)
     np.testing.assert_allclose(classifier.predict_proba(X), outputs.mean(axis=(0, 2)), rtol=1e-5)
+    np.testing.assert_allclose(classifier.predict_proba(X, return_std=True)[1], outputs.std(axis=(0, 2)), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("n_cv", [1, 3])

@@ -360,6 +360,11 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
         """The mean outputs (n_rows, n_outputs) of the networks, and their standard deviations or None."""
         check_is_fitted(self)
         ensemble = self._ensemble
+        if with_deviation and ensemble.n_models < 2:
+            raise ValueError(
+                "return_std=True needs at least two networks, because it is the standard deviation between networks, but this "
+                "estimator was fitted with one. Fit it with n_cv=5 or n_ensemble=5, for example."
+            )
         rows = ensemble.reader.encode(InputTable.checked(X, self, reset=False), np.float32)
         return ensemble.outputs(rows, self.n_threads, with_deviation)
 

@@ -4,7 +4,7 @@ A table and class labels go in; predicted labels or probabilities come out. The 
 parameters. This module does not know how tables are encoded and networks are trained.
 """
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -48,24 +48,41 @@ class TableClassifier(ClassifierMixin, BaseTableEstimator):
         y : ndarray of shape (n_samples,)
             The most probable class of each row.
         """
-        codes = self._probabilities(X).argmax(axis=1)
+        codes = self._mean_and_deviation(X)[0].argmax(axis=1)
         return self.classes_.take(codes)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    @overload
+    def predict_proba(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def predict_proba(self, X: Any, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def predict_proba(self, X: Any, return_std: bool = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Predict class probabilities.
 
         Parameters
         ----------
         X : data frame or array-like of shape (n_samples, n_features)
             A table with the same columns as in ``fit``.
+        return_std : bool, default=False
+            Whether to return the standard deviation between the networks, too; with TabM, the one between all submodels of the
+            networks. It is large where they disagree.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
             The mean probabilities of the networks, in the order of `classes_`. With `calibrate`, they are scaled by the
             temperature.
+        probabilities_std : ndarray of shape (n_samples, n_classes)
+            The standard deviations of the probabilities, before they are scaled. Only if `return_std` is True.
+
+        Raises
+        ------
+        ValueError
+            If the columns of X are not those of ``fit``, or if `return_std` is True and there is only one network.
         """
-        return self._calibrated(self._probabilities(X))
+        mean, deviation = self._mean_and_deviation(X, return_std)
+        return (self._calibrated(mean), deviation) if return_std else self._calibrated(mean)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of class probabilities.
@@ -103,9 +120,6 @@ class TableClassifier(ClassifierMixin, BaseTableEstimator):
         return super().score(X, y, sample_weight)
 
     # ------------------------------------------------------------------ implementation of the base class
-
-    def _probabilities(self, X):
-        return self._mean_and_deviation(X)[0]
 
     def _calibrated(self, probabilities):
         temperature = getattr(self, "temperature_", None)
@@ -167,16 +181,22 @@ def _checked_labels(y):
     y = column_or_1d(y, warn=True)
     if y.dtype == object:
         _check_objects(y)
+    elif y.dtype.kind in "fmM" and np.isnan(y).any():
+        raise _missing_label_error(y[np.isnan(y)][0], np.isnan(y).argmax())
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     return y
 
 
+def _missing_label_error(label, row):
+    return ValueError(f"Input y must have a label in each row, but is {label} in row {row}. Leave out such rows.")
+
+
 def _check_objects(y):
     for n, label in enumerate(y):
-        if is_missing_object(label):
-            raise ValueError(f"Input y must have a label in each row, but is {label} in row {n}. Leave out such rows.")
-    types = {type(label).__name__: isinstance(label, str) for label in y if label == label}  # NaN is refused later
+        if is_missing_object(label) or label != label:
+            raise _missing_label_error(label, n)
+    types = {type(label).__name__: isinstance(label, str) for label in y}
     if any(types.values()) and not all(types.values()):
         raise ValueError(
             f"y must have labels of one type, but has values of the types {sorted(types)}. Convert all labels to strings."

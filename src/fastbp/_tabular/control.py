@@ -17,7 +17,7 @@ class LabeledReport(NamedTuple):
     bar: None = None
 
     def line(self, text):
-        print(f"{self.label}{text}")
+        print(f"{self.label}{text}\n", end="")  # one write, because several members print at the same time
 
 
 @dataclass

@@ -103,7 +103,8 @@ WORDS_OF_CLASSIFIERS = {
     "estimates": """\
 oob_decision_function_ : ndarray of shape (n_samples, n_classes)
     The mean probabilities of the networks for which a row was a validation row, and NaN for rows that were never validation rows or
-    have weight 0. They are scaled by the temperature. Not defined if `X_val` is passed or there are no validation rows.
+    have weight 0. They are scaled by the temperature. Not defined if `X_val` is passed, there are no validation
+    rows, or y has a single class.
 temperature_ : float
     The temperature. Only with `calibrate`.""",
 }

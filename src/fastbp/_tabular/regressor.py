@@ -64,12 +64,6 @@ class TableRegressor(RegressorMixin, BaseTableEstimator):
         ValueError
             If the columns of X are not those of ``fit``, or if `return_std` is True and there is only one network.
         """
-        check_is_fitted(self)
-        if return_std and self._ensemble.n_models < 2:
-            raise ValueError(
-                "return_std=True needs at least two networks, because it is the standard deviation between networks, but this "
-                "estimator was fitted with one. Fit it with n_cv=5 or n_ensemble=5, for example."
-            )
         mean, deviation = self._mean_and_deviation(X, return_std)
         return (self._shaped(mean), self._shaped(deviation)) if return_std else self._shaped(mean)
 
