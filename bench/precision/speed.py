@@ -20,6 +20,8 @@ NETWORKS = {
     "50-256-256-256-5 b256": Work((50, 256, 256, 256, 5), 256, "adam", {}, n_rows=4096),
     "50-256-256-256-256-256-1 b256": Work((50, *[256] * 5, 1), 256, "adam", {}, n_rows=4096),
     "500-1024-1024-10 b512": Work((500, 1024, 1024, 10), 512, "adam", {}, n_rows=2048),
+    # the network of a benchmark of OpenNN, https://opennn.net/blog/higgs-cpu-opennn-pytorch/
+    "28-300-300-300-300-300-1 b100 tanh": Work((28, *[300] * 5, 1), 100, "adam", {}, activation="tanh", n_rows=4000),
 }
 # {name: (library, classes in the order in which they are tried)}
 TRAINERS = {
