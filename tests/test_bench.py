@@ -71,7 +71,8 @@ def run(*command, **environment):
 
 @pytest.mark.long
 @pytest.mark.parametrize(("module", "name"), classes())
-def test_every_benchmark_runs(module, name):
+def test_every_benchmark_runs(module, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # as in asv, setup_cache may write files to the current folder
     cls = find(module, name)
     benchmarks = [attribute for attribute in dir(cls) if IS_BENCHMARK.match(attribute)]
     assert benchmarks

@@ -1,6 +1,10 @@
-"""Facts that are stated in several files agree: versions, lowest versions of dependencies, and tested Python versions."""
+"""Facts that are stated in several files agree: versions, lowest versions of dependencies, and tested Python versions.
+
+No large file that a benchmark or an example wrote is under version control.
+"""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -48,3 +52,11 @@ def test_every_supported_python_version_is_tested():
 
 def test_floors_parses_requirements():
     assert floors(["numpy>=2.0,<3", "# comment", "pandas==2.2.3"]) == {"numpy": (2,), "pandas": (2, 2, 3)}
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the repository of git")
+def test_only_mnist_is_a_large_file():
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    sizes = {name: (ROOT / name).stat().st_size for name in names if (ROOT / name).is_file()}
+    assert len(sizes) > 1
+    assert {name for name, size in sizes.items() if size > 2 << 20} == {"datasets/mnist.npz"}
