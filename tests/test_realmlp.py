@@ -691,3 +691,18 @@ def test_the_memory_does_not_grow_with_the_square_of_the_columns():
     finally:
         tracemalloc.stop()
     assert peak < 60e6  # a matrix of the 6,000 inputs of the network and as many units has 144 MB
+
+
+def test_one_network_does_not_keep_the_encoded_rows():
+    X = np.random.default_rng(0).normal(size=(50_000, 40))
+    model = RealMLPRegressor("td-s", max_iter=1, hidden_layer_sizes=(4,), n_threads=1, random_state=0)
+    model.fit(X[:1000], X[:1000, 0])
+    tracemalloc.start()
+    try:
+        model.fit(X, X[:, 0])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # selected (0.4) and prepared (0.4) training rows, and validation rows (0.1); the encoded rows would be another 0.5
+    assert peak < 1.15 * X.nbytes
+    assert np.isfinite(model.oob_prediction_).sum() == 10_000

@@ -24,8 +24,8 @@ _MIN_ROWS_PER_BLOCK, _MAX_ROWS_PER_BLOCK = 132, 264
 _SECOND_CACHE, _MAX_BYTES = 1 << 19, 1 << 20
 # If all weights fit into half of the first-level cache, blocks are so small that activations and deltas fit into the other half,
 # but not smaller than _SMALL_BLOCK. The number of rows is usually a multiple of _TILE. In networks of members, blocks have
-# _SMALL_BLOCK rows, because a layer has up to five buffers and several passes over them: on Zen 5, a step of TabM takes 0.92 times as
-# long as with 264 rows (0.86 times in mixed precision).
+# _SMALL_BLOCK rows, because a layer has up to five buffers and several passes over them: on Zen 5, TabM takes 0.92 times as long as
+# with 264 rows (0.86 times in mixed precision).
 _HALF_FIRST_CACHE = 24 << 10
 _SMALL_BLOCK, _TILE = 72, 12
 _LINE_BYTES = 64

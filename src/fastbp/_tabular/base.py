@@ -24,7 +24,7 @@ from .._network.mixed_precision import MIXED_BFLOAT16
 from .._network.schedules import SCHEDULE_NAMES
 from .._training.callback_runner import callback_functions
 from .._training.generators import generator_of
-from .ensembles import Ensemble, RowData, drawn_splits, split_of_all_rows
+from .ensembles import Ensemble, RowData, drawn_splits, out_of_bag, split_of_all_rows
 from .export import ExportedTables
 from .member_callbacks import CallbackTurn, MemberCallbacks
 from .member_training import EnsembleTraining, Limits, PausedEnsemble, ensemble_of
@@ -252,9 +252,8 @@ class BaseTableEstimator(ExportedTables, BaseEstimator, ABC):
             all_rows[has_weight] = values
             return all_rows
 
-        splits = [] if training is None else training.splits_of_members()
-        out_of_bag = self._ensemble.out_of_bag(data, splits, self.n_threads) if self.members_ else None
-        self._set_estimates(data, out_of_bag, given, kept)
+        estimates = None if training is None else out_of_bag(len(y), training.validation_parts(), self.n_threads)
+        self._set_estimates(data, estimates, given, kept)
         return None if training is None else training.error
 
     def _check_validation(self, validation):

@@ -164,8 +164,8 @@ class TableClassifier(ClassifierMixin, BaseTableEstimator):
 
     def _temperature(self, data, out_of_bag, validation):
         if validation is not None:
-            rows, codes, weights = validation
-            return fitted_temperature(self._ensemble.outputs(rows, self.n_threads)[0], codes[:, 0], weights)
+            outputs, _ = self._ensemble.outputs(validation.rows, self.n_threads)
+            return fitted_temperature(outputs, validation.y[:, 0], validation.weights)
         if out_of_bag is None:
             raise ValueError(
                 f"calibrate={self.calibrate!r} needs validation rows, but there are none with validation_fraction="

@@ -43,10 +43,14 @@ class FoldSplit(NamedTuple):
         return np.flatnonzero(self.folds == self.number)
 
 
-class RowData(NamedTuple):
-    """Encoded rows of a table, their targets (n_rows, n_columns), and their weights (n_rows,) or None."""
+@dataclass
+class RowData:
+    """Encoded rows of a table, their targets (n_rows, n_columns), and their weights (n_rows,) or None.
 
-    rows: EncodedTable
+    ``rows`` is set to None when they are not needed any more.
+    """
+
+    rows: EncodedTable | None
     y: np.ndarray
     weights: np.ndarray | None
 
@@ -112,19 +116,20 @@ class Ensemble:
                 squares = squares + change * (outputs - mean) + member.variances(rows, n_threads)
         return mean, np.sqrt(squares / len(self.members))
 
-    def out_of_bag(self, data, splits, n_threads):
-        """Return the mean outputs (n_rows, n_outputs) of the members for their validation rows, and NaN for other rows.
 
-        The result is None if the members have no validation rows.
-        """
-        total, counts = None, np.zeros((len(data.y), 1))
-        for member, split in zip(self.members, splits, strict=True):
-            if split.validation is not None:
-                outputs = member.outputs(_rows_at(data.rows, split.validation), n_threads)
-                total = np.zeros((len(data.y), outputs.shape[1])) if total is None else total
-                total[split.validation] += outputs
-                counts[split.validation] += 1
-        return None if total is None else np.divide(total, counts, out=np.full_like(total, np.nan), where=counts > 0)
+def out_of_bag(n_rows, parts, n_threads):
+    """Return the mean outputs (n_rows, n_outputs) of the members for their validation rows, and NaN for other rows.
+
+    ``parts`` has a member, the numbers of its validation rows, and these rows for each member that has some. If no member has
+    validation rows, the result is None.
+    """
+    total, counts = None, np.zeros((n_rows, 1))
+    for member, numbers, rows in parts:
+        outputs = member.outputs(rows, n_threads)
+        total = np.zeros((n_rows, outputs.shape[1])) if total is None else total
+        total[numbers] += outputs
+        counts[numbers] += 1
+    return None if total is None else np.divide(total, counts, out=np.full_like(total, np.nan), where=counts > 0)
 
 
 def drawn_splits(n_rows, rng, classes, *, n_cv, n_ensemble, validation_fraction):

@@ -39,7 +39,8 @@ class EnsembleTraining:
     or None for each member; those that are missing or whose training is paused are trained. ``callbacks`` are ``MemberCallbacks``,
     or None. ``fixed`` are parameters of the estimator that must not change while training continues. If ``is_resumable`` is True,
     training that ends early can be continued with the ``members``, and ``error`` is the exception that ended it, or None.
-    ``has_ended_early`` is whether a member has fewer epochs than it should have, and no callback has ended its training.
+    ``has_ended_early`` is whether a member has fewer epochs than it should have, and no callback has ended its training. The
+    encoded rows of ``data`` are deleted when those of the only member have been selected, unless training can be continued.
     """
 
     settings: Any
@@ -57,14 +58,20 @@ class EnsembleTraining:
     error: BaseException | None = None
     has_ended_early: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
+    _held_out: RowData | None = None
 
     def call_back(self, callbacks):
         """Call these ``MemberCallbacks`` after each epoch of each member."""
         self.callbacks, callbacks.ensemble = callbacks, self
 
-    def splits_of_members(self):
-        """Return the list of the splits of the members that are not None."""
-        return [split for split, member in zip(self.splits, self.members, strict=True) if member is not None]
+    def validation_parts(self):
+        """Yield the members with validation rows, each with the numbers of these rows and the encoded rows."""
+        for split, member in zip(self.splits, self.members, strict=True):
+            if member is not None and split.validation is not None:
+                yield member, split.validation, self._validation_rows(split).rows
+
+    def _validation_rows(self, split):
+        return self._held_out or self.data.selected(split.validation)
 
     def run(self):
         """Train all members that are not complete.
@@ -119,11 +126,16 @@ class EnsembleTraining:
         own["warm_start"] = "resume" if self.is_resumable else False
         options = {"attributes": {"control": control, **attributes}, "parameters": own | parameters}
 
-        def validation():
-            return self.given if split.validation is None else self.data.selected(split.validation)
-
         def data():
-            return self.data.selected(split.training)
+            training = self.data.selected(split.training)
+            if len(self.splits) == 1 and not self.is_resumable and self.callbacks is None:
+                # the rows are not needed again, and preparing the selected rows takes as much memory
+                self._held_out = None if split.validation is None else self.data.selected(split.validation)
+                self.data.rows = None
+            return training
+
+        def validation():
+            return self.given if split.validation is None else self._validation_rows(split)
 
         with self._turn(n):
             settings = self.settings.of_member(n)

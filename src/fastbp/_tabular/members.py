@@ -150,7 +150,9 @@ def trained_member(settings, reader, data, validation, options, before=None):
     they return can be deleted before training. The targets are codes of classes if their dtype is an integer. ``options`` are
     attributes and other parameters of the network. ``before`` is a member whose training continues, or None.
     """
-    rows, y, sample_weight = data()
+    training = data()
+    rows, y, sample_weight = training.rows, training.y, training.weights
+    del training
     if before is None:
         inputs, embedded = settings.learned_inputs(rows, reader)
         target = TargetScale.learned(y, settings.clip_predictions) if y.dtype.kind == "f" else None
@@ -164,10 +166,8 @@ def trained_member(settings, reader, data, validation, options, before=None):
     y = y if target is None else target.scaled(y, X.dtype)
     held_out = validation()
     if held_out is not None:
-        rows, y_val, weight_val = held_out
-        y_val = y_val if target is None else target.scaled(y_val, X.dtype)
-        held_out = prepared(inputs, embedded, rows), y_val, weight_val
-        del rows
+        y_val = held_out.y if target is None else target.scaled(held_out.y, X.dtype)
+        held_out = prepared(inputs, embedded, held_out.rows), y_val, held_out.weights
     from .networks import trained_network  # imported here, because it imports the other estimators
 
     network = None if before is None else before.network
