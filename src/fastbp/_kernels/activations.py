@@ -50,3 +50,11 @@ def multiply(delta, slopes):
     """Multiply delta by the slopes, in place; both are flat."""
     for q in range(delta.size):
         delta[q] *= slopes[q]
+
+
+@kernel()
+def scale(delta, factor):
+    """Multiply delta, which is flat, by a number, in place."""
+    real_factor = delta.dtype.type(factor)
+    for q in range(delta.size):
+        delta[q] *= real_factor

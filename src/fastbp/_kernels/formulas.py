@@ -31,3 +31,9 @@ def clip(p, low, high):
     """p limited to [low, high]; NaN stays NaN."""
     p = low if p < low else p
     return high if p > high else p
+
+
+@kernel()
+def dropout_factor(rate):
+    """1 / (1 − p), by which dropout multiplies the activations that are kept; p = rate / 2³²."""
+    return 1 / (1 - rate / 4294967296)

@@ -7,8 +7,9 @@ and epochs.
 
 import numpy as np
 
-from .activations import activate, floor_of, multiply, multiply_by_slope
+from .activations import activate, floor_of, multiply, multiply_by_slope, scale
 from .codes import ActivationCode, LossCode
+from .formulas import dropout_factor
 from .function_pointers import call
 from .input_layer import columns_of_block, encode, encode_back
 from .integers import minimum
@@ -140,7 +141,8 @@ def _activate(settings, table, layer, params, Z, start, scratch):
         n_hidden = table[table.shape[0] - 1].unit_at
         beta_at = row.biases_at if scratch.moving_statistics.size else row.gamma_at + n_hidden
         _norm(table, layer, row.norm_address, params, vector(params, beta_at, row.n_out), Z, scratch, row.exchange_at, False)
-    slopes = vector(scratch.slopes, row.outputs_at, z.size if scratch.slopes.size else 0)
+    has_slopes = scratch.slopes.size > 0 and row.activation == ActivationCode.by_address
+    slopes = vector(scratch.slopes, row.outputs_at, z.size if has_slopes else 0)
     if row.parametric_address:
         differences, alphas = layer_outputs(table, layer, Z.shape[0], scratch.differences), vector(params, row.slopes_at, row.n_out)
         call(row.parametric_address, Z, differences, slopes, alphas, row.activation_address)
@@ -149,7 +151,7 @@ def _activate(settings, table, layer, params, Z, start, scratch):
     else:
         activate(row.activation, z)
     if row.dropout:
-        rate, draw_state = int(row.dropout * scratch.draw_state[0].strength), scratch.draw_state
+        rate, draw_state = _dropout_rate(row, scratch), scratch.draw_state
         differences = vector(scratch.differences, row.outputs_at, z.size if row.parametric_address else 0)
         call(settings.dropout_address, Z, slopes, differences, row.n_out, draw_state, layer, rate)
     if row.is_residual:
@@ -253,6 +255,14 @@ def _multiply_by_slopes(table, layer, A, delta, scratch, gradient, add):
         multiply(flat(delta), vector(scratch.slopes, row.outputs_at, delta.size))
     else:
         multiply_by_slope(code, flat(A), flat(delta))
+        if row.dropout:  # of ReLU: delta is zero where the activation is zero
+            scale(flat(delta), dropout_factor(_dropout_rate(row, scratch)))
+
+
+@kernel()
+def _dropout_rate(row, scratch):
+    """Return the dropout rate of a layer in this step, as a multiple of 2⁻³²."""
+    return int(row.dropout * scratch.draw_state[0].strength)
 
 
 @kernel()

@@ -68,12 +68,13 @@ class Architecture:
         """Return whether kernels call the activation of a hidden layer by its address.
 
         Layers with a norm, with parametric activations or with dropout, and those of members and of networks with residual
-        connections, need stored slopes, and only activations that are called by their address store them.
+        connections, need stored slopes, and only activations that are called by their address store them. ReLU with dropout needs
+        none: its slope is a constant where the activation is not zero.
         """
         activation = self.activations[layer]
         compiled_in = isinstance(activation, str) and activation in ActivationCode.__members__
         is_changed = self.norm is not None or self.has_slopes or self.adapters is not None or self.has_residuals
-        return not compiled_in or is_changed or self.dropout_of(layer) > 0
+        return not compiled_in or is_changed or (self.dropout_of(layer) > 0 and activation != "relu")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ steps. `draw_state` is a `DRAW_STATE` record. This module does not know about th
 import numpy as np
 
 from ..elementary import log
+from ..formulas import dropout_factor
 from ..jit import kernel, lazy_entry
 from ..views import vector
 
@@ -50,7 +51,7 @@ def drop(A, slopes, differences, n_units, draw_state, layer, rate):
     Unless they are empty, the slopes and the differences of parametric activations are changed in the same way.
     """
     zero, bound = A.dtype.type(0), np.uint32(rate)
-    factor = A.dtype.type(1 / (1 - rate / 4294967296))
+    factor = A.dtype.type(dropout_factor(rate))
     seed, step, first = int(draw_state[0].seed), int(draw_state[0].step), int(draw_state[0].first_row)
     for i in range(A.shape[0]):
         key = _key(seed, step, layer, first + i)
