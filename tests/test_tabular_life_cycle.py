@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import Checkpoint, MLPClassifier, RealMLPClassifier, RealMLPRegressor, load, load_checkpoint, save
 from fastbp._files.container import file_parts, read_parts
+from fastbp._tabular import member_training
 from fastbp.callbacks import MLflowLogger
 
 SMALL = {"hidden_layer_sizes": (16, 8), "max_iter": 6, "random_state": 0, "preset": "td-s"}
@@ -588,6 +590,25 @@ def test_ctrl_c_without_resume_leaves_the_model_unfitted():
     model = small(callbacks=interrupt, n_threads=1)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, LABELS)
+    assert not hasattr(model, "members_")
+
+
+def test_no_member_trains_before_all_threads_have_started(monkeypatch):
+    """Otherwise Ctrl-C can end ``fit`` while a thread that the pool does not know is training."""
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, function, place):
+            if place == 2:
+                time.sleep(0.5)
+                raise KeyboardInterrupt
+            return super().submit(function, place)
+
+    monkeypatch.setattr(member_training, "ThreadPoolExecutor", Pool)
+    epochs = []
+    model = small(n_threads=2, n_ensemble=3, callbacks=lambda estimator, epoch, logs: epochs.append(epoch))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, LABELS)
+    assert not epochs
     assert not hasattr(model, "members_")
 
 

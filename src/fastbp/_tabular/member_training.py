@@ -102,9 +102,17 @@ class EnsembleTraining:
             self.error = error
 
     def _run_in_parallel(self, train, n_members, n_parallel):
+        are_submitted = threading.Event()
+
+        def train_when_submitted(place):
+            are_submitted.wait()
+            train(place)
+
         with ThreadPoolExecutor(n_parallel) as pool:
             try:
-                futures = [pool.submit(train, place) for place in range(n_members)]
+                # Ctrl-C during submit can leave a thread that the pool does not know; it must not have begun to train
+                futures = [pool.submit(train_when_submitted, place) for place in range(n_members)]
+                are_submitted.set()
                 # with a timeout, because Ctrl-C does not interrupt a wait without one on all systems
                 while wait(futures, 0.1, FIRST_EXCEPTION).not_done and not any(map(_has_failed, futures)):
                     pass
@@ -113,6 +121,7 @@ class EnsembleTraining:
                     failed.result()
             except BaseException:
                 self.stop.set()
+                are_submitted.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
